@@ -1,0 +1,1 @@
+"""What crosses a process boundary: messages, rows, settings, names, errors. No dependencies."""

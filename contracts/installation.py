@@ -1,0 +1,167 @@
+"""The settings of one installation as Lambdas, the agent and the command line read them.
+
+Made by the CDK app from the configuration in cdk.json, resolved to names and ARNs, and shipped as
+`installation.json` beside the code (an asset: Lambda environment variables hold 4 KB in all).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from contracts.codec import decode, encode, matching
+from contracts.errors import InvalidConfiguration, InvalidMessage, WrongUse
+from contracts.messages import PIPELINE_NAME
+from contracts.names import Names
+
+SCHEMA = 1
+FILE_NAME = "installation.json"
+PATH_VARIABLE = "SLIPWAY_INSTALLATION"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """One image that a pipeline builds, and the containers that run it.
+
+    `repository_uri` is what docker pushes to and what the task definition names, without a tag.
+    `build_secrets` maps a BuildKit secret id to an SSM parameter name or Secrets Manager ARN.
+    An empty `containers` means: those whose image has this repository.
+    """
+
+    repository: str
+    repository_uri: str
+    dockerfile: str = "Dockerfile"
+    context: str = "."
+    target: str | None = None
+    build_arguments: dict[str, str] = field(default_factory=dict)
+    build_secrets: dict[str, str] = field(default_factory=dict)
+    platform: str = "linux/amd64"
+    containers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSettings:
+    """How a rollout waits and cleans up; times in seconds."""
+
+    healthy_timeout: int = 1800
+    drain_timeout: int = 900
+    max_definitions: int | None = None
+    pre_deploy_command: tuple[str, ...] = ()
+    pre_deploy_container: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """One repository + branch deployed to one ECS service."""
+
+    name: str = matching(PIPELINE_NAME)
+    repository: str
+    branch: str
+    git_url: str
+    source_role_arn: str
+    tip_role_arn: str
+    images: tuple[ImageSettings, ...]
+    cluster: str
+    service: str
+    rollout: RolloutSettings = RolloutSettings()
+    build_timeout: int = 3600
+    fetch_timeout: int = 600
+    commit_url: str | None = None
+    """Template with `{commit}`: where a person reads a commit; None: nowhere."""
+    webhook_parameter: str | None = None
+    mention_on_failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The protocol's times, in seconds; defaults are production's, the local run shortens some."""
+
+    idle_period: int = 300
+    heartbeat: int = 30
+    visibility: int = 300
+    lock_ttl: int = 120
+    stop_claim: int = 120
+    no_heartbeat: int = 600
+    no_progress: int = 3900
+    awake_long: int = 14400
+    republish_after: int = 900
+    drift_every: int = 900
+    drift_age: int = 300
+    give_up_after: int = 21600
+    max_attempts: int = 5
+    settled_kept: int = 40 * 86400
+    deployments_kept: int = 400 * 86400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Everything that is known at synth."""
+
+    name: str
+    region: str
+    dev_region: str
+    dev_account: str
+    prod_account: str
+    partition: str = "aws"
+    host_count: int = 1
+    pipelines: tuple[PipelineSettings, ...]
+    limits: Limits = Limits()
+    slack: bool = True
+    mode: Literal["aws", "local"] = "aws"
+    schema: int = SCHEMA
+
+    @property
+    def names(self) -> Names:
+        return Names(self.name)
+
+    @property
+    def request_topic_arn(self) -> str:
+        return self._arn("sns", self.names.request_topic)
+
+    @property
+    def close_topic_arn(self) -> str:
+        return self._arn("sns", self.names.close_topic)
+
+    def _arn(self, service: str, name: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.prod_account}:{name}"
+
+    def pipeline(self, name: str) -> PipelineSettings:
+        """The pipeline's settings; WrongUse (with those there are) for an unknown one."""
+        for pipeline in self.pipelines:
+            if pipeline.name == name:
+                return pipeline
+        known = ", ".join(p.name for p in self.pipelines) or "none"
+        raise WrongUse(f"pipeline {name!r} is not configured; configured: {known}")
+
+    def pipelines_of(self, repository: str, branch: str) -> tuple[PipelineSettings, ...]:
+        """The pipelines that a push to `branch` of `repository` concerns."""
+        return tuple(p for p in self.pipelines if (p.repository, p.branch) == (repository, branch))
+
+    def to_json(self) -> str:
+        return json.dumps(encode(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Installation:
+        try:
+            return decode(cls, json.loads(text))
+        except InvalidMessage as error:
+            raise InvalidConfiguration([(error.field, error.problem)]) from None
+        except ValueError as error:
+            raise InvalidConfiguration([("$", f"is not JSON: {error}")]) from None
+
+
+def load_installation(path: Path | None = None) -> Installation:
+    """The installation shipped beside this code, or named by SLIPWAY_INSTALLATION.
+
+    WrongUse where there is none, InvalidConfiguration where it is not one.
+    """
+    named = os.environ.get(PATH_VARIABLE)
+    path = path or (Path(named) if named else Path(__file__).resolve().parents[1] / FILE_NAME)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"cannot read the installation's settings: {error}") from None
+    return Installation.from_json(text)

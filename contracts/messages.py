@@ -1,0 +1,217 @@
+"""The messages between Slipway's parts (`DESIGN` words: build request, close notice).
+
+Every time is in seconds since the epoch (UTC); every duration in seconds. A message is JSON with a
+`schema` version; reading one that is not exactly what is described here raises InvalidMessage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from contracts.codec import decode, encode, matching
+from contracts.errors import InvalidMessage
+
+SCHEMA = 1
+
+PIPELINE_NAME = r"[a-z][a-z0-9-]{0,39}"
+COMMIT_ID = r"[0-9a-f]{40}|[0-9a-f]{64}"
+REQUEST_ID = r"[0-9a-f]{32}"
+DEPLOYMENT_ID = r"[a-z][a-z0-9-]{0,39}-[0-9]{14}-[0-9a-f]{6}"
+
+Reason = Literal["push", "drift", "redeploy", "rollback"]
+Status = Literal["succeeded", "failed", "rolled_back", "superseded", "unchanged", "gave_up"]
+Stage = Literal[
+    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record", "close"
+]
+AlertKind = Literal[
+    "dead_letter",
+    "no_heartbeat",
+    "no_progress",
+    "start_failed",
+    "awake_long",
+    "drift_skipped",
+    "alarm",
+]
+
+M = TypeVar("M")
+
+
+def request_id_of(event_id: str, reference: str, commit_id: str) -> str:
+    """The id of the request that an event causes: a repeated event gives the same one.
+
+    32 hexadecimal characters; also the correlation id of every log line about the request.
+    """
+    text = "\n".join((event_id, reference, commit_id))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a request wants to run: the branch's tip, a named commit, or an earlier deployment."""
+
+    kind: Literal["tip", "commit", "deployment"]
+    commit_id: str | None = matching(COMMIT_ID, default=None)
+    deployment_id: str | None = matching(DEPLOYMENT_ID, default=None)
+
+    def __post_init__(self) -> None:
+        needed = {"tip": None, "commit": "commit_id", "deployment": "deployment_id"}[self.kind]
+        for name in ("commit_id", "deployment_id"):
+            if (getattr(self, name) is not None) != (name == needed):
+                wanted = "is missing" if name == needed else "is not allowed"
+                raise InvalidMessage(f"target.{name}", f"{wanted} for a target {self.kind!r}")
+
+
+TIP = Target(kind="tip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """'This pipeline should run its tip' (or a commit, or what an earlier deployment ran).
+
+    `commit_id` is the commit that the push event named: a hint, what is built is the tip at fetch.
+    Only tip requests supersede, and only tip requests.
+    """
+
+    request_id: str = matching(REQUEST_ID)
+    pipeline: str = matching(PIPELINE_NAME)
+    target: Target = TIP
+    commit_id: str | None = matching(COMMIT_ID, default=None)
+    pushed_by: str
+    pushed_at: float
+    reason: Reason
+    force_rebuild: bool = False
+    schema: int = SCHEMA
+
+    @property
+    def is_tip(self) -> bool:
+        return self.target.kind == "tip"
+
+    def to_json(self) -> str:
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> BuildRequest:
+        return _from_json(cls, text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """A commit as people read it. `subject` is the first line, as git gives it, not escaped."""
+
+    id: str = matching(COMMIT_ID)
+    author: str = ""
+    subject: str = ""
+    committed_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentResult:
+    """How one deployment ended.
+
+    `timings`: seconds by stage. `settles`: how many requests end with it. `now_running`: the task
+    definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
+    last lines of the failed stage's output, oldest first.
+    """
+
+    deployment_id: str = matching(DEPLOYMENT_ID)
+    pipeline: str = matching(PIPELINE_NAME)
+    status: Status
+    stage: Stage
+    reason: Reason
+    settles: int = 1
+    request_id: str = matching(REQUEST_ID)
+    commit: Commit | None = None
+    pushed_by: str = ""
+    pushed_at: float | None = None
+    started_at: float
+    ended_at: float
+    image_digest: str | None = None
+    task_definition_before: str | None = None
+    task_definition_after: str | None = None
+    now_running: str | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    cause: str | None = None
+    log_tail: tuple[str, ...] = ()
+    log_link: str | None = None
+    commits_since: tuple[Commit, ...] = ()
+    commits_since_count: int | None = None
+    failures_before: int = 0
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """Trouble that a person should know of, or (`recovered`) that it is over.
+
+    `subject` is what it is about (a host, a queue, a pipeline): kind + subject is one alert.
+    """
+
+    kind: AlertKind
+    subject: str
+    text: str
+    at: float
+    recovered: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseNotice:
+    """What is said on SNS close: a deployment's outcome, 'this host is idle', or an alert.
+
+    `boot` is the host's launch time as the host knows it, `idle_number` counts its idle periods:
+    together they let the stopper see that a notice is late. SNS attributes for filters:
+    `kind`, `status`, `pipeline` (see `attributes`).
+    """
+
+    kind: Literal["deployment", "idle", "alert"]
+    notice_id: str = matching(r"[A-Za-z0-9:_./-]{1,200}")
+    host_id: str | None = None
+    boot: str | None = None
+    idle_number: int | None = None
+    result: DeploymentResult | None = None
+    alert: Alert | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        needed = {"deployment": ("result",), "idle": ("host_id", "boot", "idle_number")}
+        for name in needed.get(self.kind, ("alert",)):
+            if getattr(self, name) is None:
+                raise InvalidMessage(name, f"is missing for a notice {self.kind!r}")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What subscriptions filter on."""
+        values: dict[str, str] = {"kind": self.kind}
+        if self.result is not None:
+            values |= {"status": self.result.status, "pipeline": self.result.pipeline}
+        return values
+
+    def to_json(self) -> str:
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> CloseNotice:
+        return _from_json(cls, text)
+
+
+def sns_attributes(values: dict[str, str]) -> dict[str, dict[str, str]]:
+    """`values` in the shape of SNS Publish's MessageAttributes."""
+    return {k: {"DataType": "String", "StringValue": v} for k, v in values.items()}
+
+
+def _to_json(message: Any) -> str:
+    return json.dumps(encode(message), separators=(",", ":"), ensure_ascii=False)
+
+
+def _from_json(cls: type[M], text: str) -> M:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage("$", f"is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidMessage("$", "must be an object")
+    if data.get("schema") != SCHEMA or isinstance(data.get("schema"), bool):
+        raise InvalidMessage("schema", f"{data.get('schema')!r} is unknown; known: {SCHEMA}")
+    return decode(cls, data)

@@ -1,0 +1,110 @@
+"""The names of everything that Slipway makes in an account: one place, deterministic.
+
+The other account, the build host and the command line must be able to name things before they
+exist, so no physical name is left to CloudFormation where somebody else needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of one installation; `installation` is e.g. `slipway` or `slipway-stage`."""
+
+    installation: str
+
+    def _with(self, suffix: str) -> str:
+        return f"{self.installation}-{suffix}"
+
+    # dev account
+    @property
+    def trigger_function(self) -> str:
+        return self._with("trigger")
+
+    @property
+    def trigger_role(self) -> str:
+        return self._with("trigger")
+
+    @property
+    def trigger_failures(self) -> str:
+        """Queue: events that the trigger Lambda failed on after its retries."""
+        return self._with("trigger-failures")
+
+    @property
+    def source_role(self) -> str:
+        """GitPull on the repositories, for the build host's role alone."""
+        return self._with("source")
+
+    @property
+    def tip_role(self) -> str:
+        """GetBranch, for the reconciler and configured operators."""
+        return self._with("tip")
+
+    # prod account
+    @property
+    def request_topic(self) -> str:
+        return self._with("request")
+
+    @property
+    def close_topic(self) -> str:
+        return self._with("close")
+
+    @property
+    def alarm_topic(self) -> str:
+        return self._with("alarm")
+
+    @property
+    def build_queue(self) -> str:
+        return self._with("build")
+
+    @property
+    def build_dead_letters(self) -> str:
+        return self._with("build-dead-letters")
+
+    @property
+    def notices_queue(self) -> str:
+        return self._with("notices")
+
+    @property
+    def notices_dead_letters(self) -> str:
+        return self._with("notices-dead-letters")
+
+    def failures(self, function: str) -> str:
+        """Queue: on-failure destination of the Lambda `function` (starter, stopper …)."""
+        return self._with(f"{function}-failures")
+
+    def subscription_dead_letters(self, subscription: str) -> str:
+        """Queue: what SNS could not deliver to `subscription` (build, starter, stopper …)."""
+        return self._with(f"undelivered-{subscription}")
+
+    @property
+    def table(self) -> str:
+        return self._with("deployments")
+
+    def function(self, name: str) -> str:
+        """A Lambda's function name and its role's name: starter, stopper, notifier, reconciler."""
+        return self._with(name)
+
+    @property
+    def host_role(self) -> str:
+        return self._with("host")
+
+    def host(self, number: int) -> str:
+        """The EC2 Name tag of build host `number`, from 1."""
+        return self._with(f"host-{number}")
+
+    @property
+    def build_log_group(self) -> str:
+        return f"/{self.installation}/builds"
+
+    @property
+    def agent_parameter(self) -> str:
+        """SSM parameter: which agent the hosts run (asset location and hash)."""
+        return f"/{self.installation}/agent"
+
+    def webhook_parameter(self, pipeline: str | None = None) -> str:
+        """SSM SecureString: the Slack incoming webhook, for all pipelines or for one."""
+        suffix = "" if pipeline is None else f"/{pipeline}"
+        return f"/{self.installation}/slack-webhook{suffix}"

@@ -1,0 +1,50 @@
+"""The deployments table: what Slipway remembers, and the conditional moves on it.
+
+One DynamoDB table, primary key `pk` + `sk`, TTL attribute `expires` (seconds since the epoch).
+No scans; each access pattern is a key or one partition:
+
+| rows | pk | sk | read as |
+|---|---|---|---|
+| want | `WANT` | pipeline, or pipeline + `#` + request id for a named target | all at once |
+| host | `HOST` | instance id | all at once |
+| lock | `LOCK` | pipeline | one; all at once |
+| pipeline | `PIPELINE` | pipeline | one; all at once |
+| alert | `ALERT` | kind + `#` + subject | all at once |
+| deployment | `DEPLOYMENT#` + pipeline | deployment id | one; newest first; since a time |
+| settled | `SETTLED#` + request id | `-` | by ids |
+| attempts | `ATTEMPTS#` + request id | `-` | one |
+| notice | `NOTICE#` + notice id | `-` | one |
+
+Each module holds one kind of row: the dataclass, and the moves on it as methods that say in their
+names what they mean. A move that loses its race answers False or None; it never raises for that.
+Times are seconds since the epoch and come in as `now`: nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.table.alerts import Alerts
+from contracts.table.deployments import Deployments
+from contracts.table.hosts import Hosts
+from contracts.table.locks import Locks
+from contracts.table.notices import Notices
+from contracts.table.pipelines import Pipelines
+from contracts.table.requests import Requests
+from contracts.table.store import Store
+from contracts.table.wants import Wants
+
+
+class Table:
+    """All rows of one installation; `client` is boto3's low-level DynamoDB client."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.store = Store(client, name)
+        self.wants = Wants(self.store)
+        self.requests = Requests(self.store)
+        self.hosts = Hosts(self.store)
+        self.locks = Locks(self.store)
+        self.pipelines = Pipelines(self.store)
+        self.deployments = Deployments(self.store)
+        self.alerts = Alerts(self.store)
+        self.notices = Notices(self.store)

@@ -1,0 +1,124 @@
+"""Deployment rows: one attempt of the agent to make a commit run, its stages and its outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from contracts.codec import decode, encode
+from contracts.messages import Commit, DeploymentResult
+from contracts.table.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentRow:
+    """`status` is None while it runs. `stages`: start of each stage, seconds since the epoch.
+
+    `result` is set once, with the outcome. `announced_at`: the close notice was published.
+    `heartbeat` of a running deployment is its host's.
+    """
+
+    deployment_id: str
+    pipeline: str
+    request_id: str
+    reason: str
+    pushed_by: str = ""
+    pushed_at: float | None = None
+    started_at: float = 0.0
+    host_id: str = ""
+    boot: str = ""
+    fence: int = 0
+    stage: str = "received"
+    stages: dict[str, float] = field(default_factory=dict)
+    detail: str | None = None
+    commit: Commit | None = None
+    images: dict[str, str] = field(default_factory=dict)
+    task_definition_before: str | None = None
+    task_definition_after: str | None = None
+    status: str | None = None
+    ended_at: float | None = None
+    result: DeploymentResult | None = None
+    announced_at: float | None = None
+
+
+class Deployments:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def start(self, row: DeploymentRow, *, kept: float) -> bool:
+        """Write a new deployment; False if its id exists. `kept`: seconds until it may expire."""
+        return self._store.put(
+            {**_key(row.deployment_id), **encode(row), "expires": int(row.started_at + kept)},
+            condition="attribute_not_exists(pk)",
+        )
+
+    def enter_stage(self, deployment_id: str, stage: str, now: float) -> bool:
+        """Note that a stage starts; False if the deployment is over or unknown."""
+        return self._store.update(
+            *_key_pair(deployment_id),
+            "SET stage = :stage, stages.#stage = if_not_exists(stages.#stage, :now) REMOVE detail",
+            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
+            names={"#stage": stage},
+            parameters={":stage": stage, ":now": now},
+        )
+
+    def note(self, deployment_id: str, **values: object) -> bool:
+        """Set members of a running deployment (commit, images, detail, task definitions …)."""
+        encoded = {name: encode(value) for name, value in values.items()}
+        for name in encoded:
+            if name not in DeploymentRow.__dataclass_fields__:
+                raise TypeError(f"a deployment row has no member {name!r}")
+        return self._store.update(
+            *_key_pair(deployment_id),
+            "SET " + ", ".join(f"#{name} = :{name}" for name in encoded),
+            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
+            names={f"#{name}": name for name in encoded},
+            parameters={f":{name}": value for name, value in encoded.items()},
+        )
+
+    def finish(self, result: DeploymentResult) -> bool:
+        """Record the outcome, once; False if it has one already."""
+        return self._store.update(
+            *_key_pair(result.deployment_id),
+            "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result",
+            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
+            names={"#status": "status", "#result": "result"},
+            parameters={
+                ":status": result.status,
+                ":stage": result.stage,
+                ":ended": result.ended_at,
+                ":result": encode(result),
+            },
+        )
+
+    def announced(self, deployment_id: str, now: float) -> None:
+        """Note that the close notice was accepted by SNS."""
+        self._store.update(
+            *_key_pair(deployment_id), "SET announced_at = :now", parameters={":now": now}
+        )
+
+    def get(self, deployment_id: str) -> DeploymentRow | None:
+        row = self._store.get(*_key_pair(deployment_id))
+        return decode(DeploymentRow, row, strict=False) if row else None
+
+    def newest(self, pipeline: str, limit: int) -> list[DeploymentRow]:
+        rows = self._store.query(f"DEPLOYMENT#{pipeline}", limit=limit, newest=True)
+        return [decode(DeploymentRow, row, strict=False) for row in rows]
+
+    def since(self, pipeline: str, timestamp: str) -> list[DeploymentRow]:
+        """Oldest first; `timestamp` is `YYYYMMDDHHMMSS` in UTC, as in a deployment's id."""
+        rows = self._store.query(f"DEPLOYMENT#{pipeline}", since=f"{pipeline}-{timestamp}")
+        return [decode(DeploymentRow, row, strict=False) for row in rows]
+
+
+def pipeline_of(deployment_id: str) -> str:
+    """The pipeline that a deployment id names: `<pipeline>-<YYYYMMDDHHMMSS>-<6 hex digits>`."""
+    return deployment_id.rsplit("-", 2)[0]
+
+
+def _key(deployment_id: str) -> dict[str, str]:
+    pk, sk = _key_pair(deployment_id)
+    return {"pk": pk, "sk": sk}
+
+
+def _key_pair(deployment_id: str) -> tuple[str, str]:
+    return f"DEPLOYMENT#{pipeline_of(deployment_id)}", deployment_id

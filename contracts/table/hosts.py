@@ -1,0 +1,295 @@
+"""Host rows: a host's boot, state, idle number and heartbeat, and the moves between states.
+
+    (new boot) ── arrive ──► idle(0) ── begin_work ──► busy ── say_idle ──► idle(n+1) …
+                                │                                              │
+                                └────────────── claim_stop(boot, n) ───────────┘──► stopping
+
+The host and the stopper race on one row, each move conditional on what the mover last saw, so one
+of the two loses: a host that works is never stopped, and a late notice does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.codec import decode
+from contracts.table.store import Store
+
+PARTITION = "HOST"
+HostState = Literal["idle", "busy", "stopping"]
+
+_CLAIM_LAPSED = "(claim_expires > :zero AND claim_expires <= :now)"
+"""A claim whose claimer can no longer live and never sent its stop; 0 means: sent, or no claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRow:
+    """`boot`: the launch time as the host knows it (an opaque text). Times in seconds since epoch.
+
+    `progress_at`: when the stage under way last made progress. `claim_expires`: until when a
+    `stopping` claim must be honoured (0: its stop was sent, so only this boot honours it).
+    `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
+    after which no host arrived; `next_start_at`: back-off.
+    """
+
+    host_id: str
+    boot: str = ""
+    state: HostState = "idle"
+    idle_number: int = 0
+    arrived_at: float = 0.0
+    heartbeat_at: float = 0.0
+    idle_since: float = 0.0
+    pipeline: str | None = None
+    stage: str | None = None
+    deployment_id: str | None = None
+    progress_at: float = 0.0
+    claim_expires: float = 0.0
+    held: bool = False
+    held_by: str | None = None
+    silent_boots: int = 0
+    started_at: float = 0.0
+    next_start_at: float = 0.0
+
+
+class Hosts:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self) -> list[HostRow]:
+        return [decode(HostRow, row, strict=False) for row in self._store.query(PARTITION)]
+
+    def get(self, host_id: str) -> HostRow | None:
+        row = self._store.get(PARTITION, host_id)
+        return decode(HostRow, row, strict=False) if row else None
+
+    # --- the host's own moves
+
+    def arrive(self, host_id: str, boot: str, now: float) -> bool:
+        """A booted host takes its row as idle(0); False while an unexpired stop claim stands.
+
+        Again in the same boot (the agent restarted): idle with the next number, so that a notice
+        from before the restart is late.
+        """
+        new_boot = self._store.update(
+            PARTITION,
+            host_id,
+            "SET host_id = :id, boot = :boot, #s = :idle, idle_number = :zero,"
+            " arrived_at = :now, heartbeat_at = :now, idle_since = :now, progress_at = :now,"
+            " claim_expires = :zero, silent_boots = :zero, next_start_at = :zero"
+            " REMOVE pipeline, stage, deployment_id",
+            condition="(attribute_not_exists(boot) OR boot <> :boot)"
+            " AND (attribute_not_exists(#s) OR #s <> :stopping OR claim_expires <= :now)",
+            names={"#s": "state"},
+            parameters={
+                ":id": host_id,
+                ":boot": boot,
+                ":idle": "idle",
+                ":stopping": "stopping",
+                ":zero": 0,
+                ":now": now,
+            },
+        )
+        return new_boot or self._arrive_again(host_id, boot, now)
+
+    def _arrive_again(self, host_id: str, boot: str, now: float) -> bool:
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET #s = :idle, heartbeat_at = :now, idle_since = :now, progress_at = :now,"
+            " claim_expires = :zero REMOVE pipeline, stage, deployment_id ADD idle_number :one",
+            condition=f"boot = :boot AND (#s <> :stopping OR {_CLAIM_LAPSED})",
+            names={"#s": "state"},
+            parameters={
+                ":boot": boot,
+                ":idle": "idle",
+                ":stopping": "stopping",
+                ":zero": 0,
+                ":one": 1,
+                ":now": now,
+            },
+        )
+
+    def begin_work(self, host_id: str, boot: str, now: float) -> bool:
+        """idle → busy, before anything is worked on; False: a stop is claimed, give work back."""
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET #s = :busy, heartbeat_at = :now, progress_at = :now, claim_expires = :zero",
+            condition=f"boot = :boot AND (#s <> :stopping OR {_CLAIM_LAPSED})",
+            names={"#s": "state"},
+            parameters={
+                ":boot": boot,
+                ":busy": "busy",
+                ":stopping": "stopping",
+                ":zero": 0,
+                ":now": now,
+            },
+        )
+
+    def heartbeat(
+        self,
+        host_id: str,
+        boot: str,
+        now: float,
+        *,
+        pipeline: str | None = None,
+        stage: str | None = None,
+        deployment_id: str | None = None,
+        progress_at: float | None = None,
+    ) -> bool:
+        """Say that the host is alive and what it does; False if the row is another boot's."""
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET heartbeat_at = :now, pipeline = :p, stage = :s, deployment_id = :d,"
+            " progress_at = :progress",
+            condition="boot = :boot",
+            parameters={
+                ":boot": boot,
+                ":now": now,
+                ":p": pipeline,
+                ":s": stage,
+                ":d": deployment_id,
+                ":progress": now if progress_at is None else progress_at,
+            },
+        )
+
+    def say_idle(self, host_id: str, boot: str, now: float) -> int | None:
+        """busy or idle(n) → idle(n+1); the new number, or None if a stop is claimed.
+
+        `idle_since` is kept from the first of a row of idle periods.
+        """
+        row = self.get(host_id)
+        if row is None or row.boot != boot:
+            return None
+        if row.state == "stopping" and not 0 < row.claim_expires <= now:
+            return None
+        number = row.idle_number + 1
+        moved = self._store.update(
+            PARTITION,
+            host_id,
+            "SET #s = :idle, idle_number = :next, heartbeat_at = :now, idle_since = :since"
+            " REMOVE pipeline, stage, deployment_id",
+            condition="boot = :boot AND #s = :was AND idle_number = :number",
+            names={"#s": "state"},
+            parameters={
+                ":boot": boot,
+                ":idle": "idle",
+                ":was": row.state,
+                ":number": row.idle_number,
+                ":next": number,
+                ":now": now,
+                ":since": now if row.state == "busy" else row.idle_since,
+            },
+        )
+        return number if moved else None
+
+    # --- the Lambdas' moves
+
+    def claim_stop(
+        self, host_id: str, boot: str, idle_number: int, now: float, *, claim: float
+    ) -> bool:
+        """idle(n) → stopping, before StopInstances; False if the host is not idle(n) any more.
+
+        `claim`: seconds that the claim is honoured, longer than the claimer can live.
+        """
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET #s = :stopping, claim_expires = :expires",
+            condition="boot = :boot AND #s = :idle AND idle_number = :number"
+            " AND (attribute_not_exists(held) OR held = :no)",
+            names={"#s": "state"},
+            parameters={
+                ":boot": boot,
+                ":number": idle_number,
+                ":idle": "idle",
+                ":stopping": "stopping",
+                ":expires": now + claim,
+                ":no": False,
+            },
+        )
+
+    def claim_broken(self, host_id: str, boot: str, now: float, *, claim: float) -> bool:
+        """Whatever state → stopping, for a host without heartbeat or progress; not if held.
+
+        `boot` is the row's boot as the decision saw it: a host that has arrived since wins.
+        """
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET host_id = :id, #s = :stopping, claim_expires = :expires",
+            condition="(attribute_not_exists(boot) OR boot = :boot)"
+            " AND (attribute_not_exists(held) OR held = :no)",
+            names={"#s": "state"},
+            parameters={
+                ":id": host_id,
+                ":boot": boot,
+                ":stopping": "stopping",
+                ":expires": now + claim,
+                ":no": False,
+            },
+        )
+
+    def stop_sent(self, host_id: str, boot: str) -> bool:
+        """StopInstances has answered: its caller will call no more, so the next boot need not wait.
+
+        The row stays `stopping` for what is left of this boot.
+        """
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET claim_expires = :zero",
+            condition="(attribute_not_exists(boot) OR boot = :boot) AND #s = :stopping",
+            names={"#s": "state"},
+            parameters={":boot": boot, ":stopping": "stopping", ":zero": 0},
+        )
+
+    def take_back_claim(self, host_id: str, boot: str) -> bool:
+        """stopping → idle, because StopInstances failed."""
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET #s = :idle, claim_expires = :zero",
+            condition="boot = :boot AND #s = :stopping",
+            names={"#s": "state"},
+            parameters={":boot": boot, ":idle": "idle", ":stopping": "stopping", ":zero": 0},
+        )
+
+    def note_start(
+        self, host_id: str, now: float, *, silent_boots: int, next_start_at: float
+    ) -> None:
+        """Remember a start: `silent_boots` counts those not followed by an arrival, this included.
+
+        An arrival sets both back to 0.
+        """
+        self._store.update(
+            PARTITION,
+            host_id,
+            "SET host_id = :id, started_at = :now, silent_boots = :silent, next_start_at = :next",
+            parameters={
+                ":id": host_id,
+                ":now": now,
+                ":silent": silent_boots,
+                ":next": next_start_at,
+            },
+        )
+
+    # --- the operator's moves
+
+    def hold(self, host_id: str, by: str) -> None:
+        self._store.update(
+            PARTITION,
+            host_id,
+            "SET host_id = :id, held = :yes, held_by = :by",
+            parameters={":id": host_id, ":yes": True, ":by": by},
+        )
+
+    def release(self, host_id: str) -> None:
+        self._store.update(
+            PARTITION,
+            host_id,
+            "SET host_id = :id, held = :no REMOVE held_by",
+            parameters={":id": host_id, ":no": False},
+        )

@@ -1,0 +1,164 @@
+"""The pipeline lock: one worker at a time deploys a pipeline.
+
+A lock is a lease with an expiry and a fencing number that grows with every taking; its holder
+renews it with its heartbeat and looks at it before every change in ECS. Who finds it taken leaves
+a note (`again`) and settles its tip request into it: the holder, or the reconciler after expiry,
+runs the tip once more. Released locks keep their row, so that the fencing number only grows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.codec import decode
+from contracts.table.store import Store
+
+PARTITION = "LOCK"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockRow:
+    """`holder`: `host id/boot` of an agent or `cli:<who>`; empty: free. `again`: who asked."""
+
+    pipeline: str
+    holder: str = ""
+    fence: int = 0
+    expires_at: float = 0.0
+    taken_at: float = 0.0
+    again: str | None = None
+    takeover: str | None = None
+
+    def taken(self, now: float) -> bool:
+        return bool(self.holder) and self.expires_at > now
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that this worker holds; `fence` proves which taking it was."""
+
+    pipeline: str
+    holder: str
+    fence: int
+
+
+class Locks:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self) -> list[LockRow]:
+        return [decode(LockRow, row, strict=False) for row in self._store.query(PARTITION)]
+
+    def get(self, pipeline: str) -> LockRow:
+        row = self._store.get(PARTITION, pipeline)
+        return decode(LockRow, row, strict=False) if row else LockRow(pipeline=pipeline)
+
+    def take(self, pipeline: str, holder: str, now: float, *, ttl: float) -> Lock | None:
+        """The lock, or None while another holds it. `ttl`: seconds until it expires unrenewed.
+
+        An expired lock is taken over; the note `again` that its last holder left stands.
+        """
+        before = self.get(pipeline)
+        if before.taken(now) and before.holder != holder:
+            return None
+        fence = before.fence + 1
+        taken = self._store.update(
+            PARTITION,
+            pipeline,
+            "SET pipeline = :p, holder = :h, fence = :next, expires_at = :e, taken_at = :now"
+            " REMOVE takeover",
+            condition="attribute_not_exists(fence) OR fence = :fence",
+            parameters={
+                ":p": pipeline,
+                ":h": holder,
+                ":next": fence,
+                ":e": now + ttl,
+                ":now": now,
+                ":fence": before.fence,
+            },
+        )
+        return Lock(pipeline, holder, fence) if taken else None
+
+    def renew(self, lock: Lock, now: float, *, ttl: float) -> bool:
+        """Extend; False: it expired and is not ours any more, stop working."""
+        return self._store.update(
+            PARTITION,
+            lock.pipeline,
+            "SET expires_at = :e",
+            condition="fence = :fence AND holder = :h AND expires_at > :now",
+            parameters={
+                ":e": now + ttl,
+                ":fence": lock.fence,
+                ":h": lock.holder,
+                ":now": now,
+            },
+        )
+
+    def is_mine(self, lock: Lock, now: float, *, margin: float = 0.0) -> bool:
+        """Looked at consistently: still ours, and for `margin` seconds more."""
+        row = self.get(lock.pipeline)
+        return (row.fence, row.holder) == (lock.fence, lock.holder) and row.taken(now + margin)
+
+    def ask_again(self, pipeline: str, asker: str, now: float) -> bool:
+        """Note that the holder must run the tip once more; False if nobody holds the lock now."""
+        return self._store.update(
+            PARTITION,
+            pipeline,
+            "SET again = :asker",
+            condition="holder <> :free AND expires_at > :now",
+            parameters={":asker": asker, ":free": "", ":now": now},
+        )
+
+    def ask_takeover(self, pipeline: str, asker: str, now: float) -> bool:
+        """Ask the holder to give way (an operator's rollback); False if nobody holds it now."""
+        return self._store.update(
+            PARTITION,
+            pipeline,
+            "SET takeover = :asker",
+            condition="holder <> :free AND expires_at > :now",
+            parameters={":asker": asker, ":free": "", ":now": now},
+        )
+
+    def take_again(self, lock: Lock) -> bool:
+        """Take the note `again` as done by the run that starts now; False if there is none."""
+        return self._store.update(
+            PARTITION,
+            lock.pipeline,
+            "REMOVE again",
+            condition="fence = :fence AND attribute_exists(again)",
+            parameters={":fence": lock.fence},
+        )
+
+    def release(self, lock: Lock) -> bool:
+        """Give the lock back, unless the note `again` stands: then False, and run the tip first.
+
+        True as well when the lock was lost meanwhile.
+        """
+        released = self._store.update(
+            PARTITION,
+            lock.pipeline,
+            "SET holder = :free, expires_at = :zero",
+            condition="fence = :fence AND attribute_not_exists(again)",
+            parameters={":free": "", ":zero": 0, ":fence": lock.fence},
+        )
+        return released or self.get(lock.pipeline).fence != lock.fence
+
+    def abandon(self, lock: Lock) -> None:
+        """Give the lock back at once and leave the note `again` to whoever comes next."""
+        self._store.update(
+            PARTITION,
+            lock.pipeline,
+            "SET holder = :free, expires_at = :zero",
+            condition="fence = :fence",
+            parameters={":free": "", ":zero": 0, ":fence": lock.fence},
+        )
+
+    def take_orphaned_again(self, row: LockRow, now: float) -> bool:
+        """For the reconciler: take the note `again` of a lock that nobody holds any more."""
+        return self._store.update(
+            PARTITION,
+            row.pipeline,
+            "REMOVE again",
+            condition="fence = :fence AND attribute_exists(again)"
+            " AND (holder = :free OR expires_at <= :now)",
+            parameters={":fence": row.fence, ":free": "", ":now": now},
+        )

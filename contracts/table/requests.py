@@ -1,0 +1,87 @@
+"""What became of each request: settled with one outcome, or tried and failed so far.
+
+A settled id is kept for 40 days, longer than SNS (23 days of retries) and SQS (14 days of
+retention) together can hold a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from contracts.codec import decode, encode
+from contracts.messages import Status
+from contracts.table.store import Store
+
+SettledOutcome = Status | Literal["joined"]
+"""`joined`: the pipeline was being deployed by another worker, which runs the tip once more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """One request's one outcome. `deployment_id` names the deployment that ended it, if any."""
+
+    request_id: str
+    outcome: str
+    pipeline: str
+    settled_at: float
+    deployment_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """Recorded failed attempts (of the world, not of the commit) at a request."""
+
+    request_id: str
+    count: int = 0
+    first_at: float = 0.0
+
+
+class Requests:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def settled(self, request_ids: Iterable[str]) -> dict[str, Settled]:
+        """Those of `request_ids` that are settled, by id, read consistently."""
+        keys = [(f"SETTLED#{request_id}", "-") for request_id in request_ids]
+        rows = self._store.get_many(keys)
+        found = [decode(Settled, row, strict=False) for row in rows]
+        return {settled.request_id: settled for settled in found}
+
+    def settle(self, outcomes: Iterable[Settled], *, kept: float) -> None:
+        """Record outcomes in batches of 25. `kept`: seconds until the rows may expire."""
+        self._store.put_many(
+            {**settled_key(o.request_id), **encode(o), "expires": int(o.settled_at + kept)}
+            for o in outcomes
+        )
+
+    def settle_once(self, outcome: Settled, *, kept: float) -> bool:
+        """Record one outcome unless the request has one; False if it had."""
+        return self._store.put(
+            {
+                **settled_key(outcome.request_id),
+                **encode(outcome),
+                "expires": int(outcome.settled_at + kept),
+            },
+            condition="attribute_not_exists(pk)",
+        )
+
+    def attempts(self, request_id: str) -> Attempts:
+        row = self._store.get(f"ATTEMPTS#{request_id}", "-")
+        return decode(Attempts, row, strict=False) if row else Attempts(request_id=request_id)
+
+    def count_attempt(self, request_id: str, now: float, *, kept: float) -> Attempts:
+        """Add one failed attempt and answer with all so far."""
+        self._store.update(
+            f"ATTEMPTS#{request_id}",
+            "-",
+            "SET request_id = :id, first_at = if_not_exists(first_at, :now), #e = :e ADD #c :one",
+            names={"#c": "count", "#e": "expires"},
+            parameters={":id": request_id, ":now": now, ":one": 1, ":e": int(now + kept)},
+        )
+        return self.attempts(request_id)
+
+
+def settled_key(request_id: str) -> Mapping[str, Any]:
+    return {"pk": f"SETTLED#{request_id}", "sk": "-"}

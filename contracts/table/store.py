@@ -1,0 +1,229 @@
+"""DynamoDB in the few operations that the rows need, with plain values in and out.
+
+The client (boto3's low-level `dynamodb`) comes in as an argument, so that this stays standard
+library only and a simulation can put its own in its place. A condition that does not hold is an
+answer (`False`), not an error; everything else that the client raises passes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Values = Mapping[str, Any]
+
+BATCH_WRITE = 25  # items in one BatchWriteItem (DynamoDB API reference)
+BATCH_GET = 100  # keys in one BatchGetItem
+
+
+def to_attribute(value: Any) -> dict[str, Any]:
+    """The typed DynamoDB value of str, bool, int, float, None, list, tuple or dict."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | float():
+            return {"N": repr(value)}
+        case list() | tuple():
+            return {"L": [to_attribute(item) for item in value]}
+        case dict():
+            return {"M": {key: to_attribute(item) for key, item in value.items()}}
+    raise TypeError(f"no DynamoDB value for {type(value).__name__}")
+
+
+def from_attribute(attribute: Mapping[str, Any]) -> Any:
+    """The plain value of a typed DynamoDB value; a number without a fraction is an int."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return float(value) if any(c in value for c in ".eE") else int(value)
+        case "L":
+            return [from_attribute(item) for item in value]
+        case "M":
+            return {key: from_attribute(item) for key, item in value.items()}
+    return value
+
+
+def to_item(values: Values) -> dict[str, Any]:
+    return {key: to_attribute(value) for key, value in values.items() if value is not None}
+
+
+def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: from_attribute(value) for key, value in item.items()}
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of a transaction: `put` an item or only `check` a key, under a condition."""
+
+    kind: str
+    values: Values
+    condition: str | None = None
+    names: Mapping[str, str] | None = None
+    parameters: Values | None = None
+
+
+class Store:
+    """One table; primary key `pk` (partition) and `sk` (sort), both strings."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self.client = client
+        self.table = table
+
+    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        """The item, read consistently, or None."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=to_item({"pk": pk, "sk": sk}), ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return from_item(item) if item else None
+
+    def query(
+        self, pk: str, *, prefix: str = "", since: str = "", limit: int = 0, newest: bool = False
+    ) -> list[dict[str, Any]]:
+        """The items of a partition in order of `sk`, read consistently, all pages.
+
+        `prefix` or `since` (at or after) narrows `sk`; `limit` above 0 stops early.
+        """
+        expression, values = "pk = :pk", {":pk": pk}
+        if since:
+            expression += " AND sk >= :sk"
+            values[":sk"] = since
+        elif prefix:
+            expression += " AND begins_with(sk, :sk)"
+            values[":sk"] = prefix
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": expression,
+            "ExpressionAttributeValues": to_item(values),
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest,
+        }
+        if limit:
+            request["Limit"] = limit
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.client.query(**request)
+            found += [from_item(item) for item in answer.get("Items", [])]
+            if (limit and len(found) >= limit) or not answer.get("LastEvaluatedKey"):
+                return found[:limit] if limit else found
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+        """The items that exist among `keys`, read consistently, in no order."""
+        wanted = [to_item({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
+        found: list[dict[str, Any]] = []
+        while wanted:
+            batch, wanted = wanted[:BATCH_GET], wanted[BATCH_GET:]
+            answer = self.client.batch_get_item(
+                RequestItems={self.table: {"Keys": batch, "ConsistentRead": True}}
+            )
+            found += [from_item(i) for i in answer.get("Responses", {}).get(self.table, [])]
+            wanted += answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+        return found
+
+    def put(
+        self,
+        values: Values,
+        *,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        parameters: Values | None = None,
+    ) -> bool:
+        """Write the whole item; False if `condition` does not hold."""
+        return self._conditional(
+            self.client.put_item,
+            Item=to_item(values),
+            **_expressions(condition, names, parameters),
+        )
+
+    def update(
+        self,
+        pk: str,
+        sk: str,
+        expression: str,
+        *,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        parameters: Values | None = None,
+    ) -> bool:
+        """Apply an update expression; False if `condition` does not hold."""
+        return self._conditional(
+            self.client.update_item,
+            Key=to_item({"pk": pk, "sk": sk}),
+            UpdateExpression=expression,
+            **_expressions(condition, names, parameters),
+        )
+
+    def delete(
+        self,
+        pk: str,
+        sk: str,
+        *,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        parameters: Values | None = None,
+    ) -> bool:
+        """Delete the item if it is there; False if `condition` does not hold."""
+        return self._conditional(
+            self.client.delete_item,
+            Key=to_item({"pk": pk, "sk": sk}),
+            **_expressions(condition, names, parameters),
+        )
+
+    def put_many(self, items: Iterable[Values]) -> None:
+        """Write items without conditions, 25 a call, until none is left unprocessed."""
+        requests = [{"PutRequest": {"Item": to_item(values)}} for values in items]
+        while requests:
+            batch, requests = requests[:BATCH_WRITE], requests[BATCH_WRITE:]
+            answer = self.client.batch_write_item(RequestItems={self.table: batch})
+            requests += answer.get("UnprocessedItems", {}).get(self.table, [])
+
+    def transact(self, writes: Iterable[Write]) -> bool:
+        """All writes or none; False if a condition does not hold or another write was under way."""
+        try:
+            self.client.transact_write_items(TransactItems=[self._transact_item(w) for w in writes])
+        except self.client.exceptions.TransactionCanceledException as error:
+            reasons = {r.get("Code") for r in error.response.get("CancellationReasons", [])}
+            if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
+    def _transact_item(self, write: Write) -> dict[str, Any]:
+        expressions = _expressions(write.condition, write.names, write.parameters)
+        if write.kind == "put":
+            return {"Put": {"TableName": self.table, "Item": to_item(write.values), **expressions}}
+        return {
+            "ConditionCheck": {
+                "TableName": self.table,
+                "Key": to_item(write.values),
+                **expressions,
+            }
+        }
+
+    def _conditional(self, call: Any, **request: Any) -> bool:
+        try:
+            call(TableName=self.table, **request)
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def _expressions(
+    condition: str | None, names: Mapping[str, str] | None, parameters: Values | None
+) -> dict[str, Any]:
+    request: dict[str, Any] = {}
+    if condition:
+        request["ConditionExpression"] = condition
+    if names:
+        request["ExpressionAttributeNames"] = dict(names)
+    if parameters:
+        request["ExpressionAttributeValues"] = {k: to_attribute(v) for k, v in parameters.items()}
+    return request

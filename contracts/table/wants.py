@@ -1,0 +1,97 @@
+"""Want rows: the consistent note that a pipeline has work. SQS delivers; this remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from contracts.codec import decode, encode
+from contracts.messages import BuildRequest
+from contracts.table.requests import settled_key
+from contracts.table.store import Store, Write
+
+PARTITION = "WANT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Want:
+    """`noted_at`: when it was written or last published again. `body`: the request as JSON."""
+
+    pipeline: str
+    request_id: str
+    pushed_at: float
+    noted_at: float
+    body: str
+
+    @property
+    def request(self) -> BuildRequest:
+        return BuildRequest.from_json(self.body)
+
+
+class Wants:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def note(self, request: BuildRequest, now: float) -> bool:
+        """Remember that the request's pipeline has work, unless that request is settled.
+
+        One transaction: a late or repeated starter would else leave a want that nobody clears.
+        False if it is settled already, or a newer tip request's want stands.
+        """
+        want = Want(
+            pipeline=request.pipeline,
+            request_id=request.request_id,
+            pushed_at=request.pushed_at,
+            noted_at=now,
+            body=request.to_json(),
+        )
+        return self._store.transact(
+            [
+                Write(
+                    "check",
+                    settled_key(request.request_id),
+                    condition="attribute_not_exists(pk)",
+                ),
+                Write(
+                    "put",
+                    {"pk": PARTITION, "sk": sort_key(request), **encode(want)},
+                    condition="attribute_not_exists(pk) OR pushed_at <= :pushed_at",
+                    parameters={":pushed_at": request.pushed_at},
+                ),
+            ]
+        )
+
+    def all(self) -> list[Want]:
+        """Every pipeline's want, read consistently."""
+        return [decode(Want, row, strict=False) for row in self._store.query(PARTITION)]
+
+    def touch(self, want: Want, now: float) -> bool:
+        """Note that the want's request was published again; False if the want changed meanwhile."""
+        return self._store.update(
+            PARTITION,
+            sort_key(want.request),
+            "SET noted_at = :now",
+            condition="request_id = :id AND noted_at = :before",
+            parameters={":now": now, ":id": want.request_id, ":before": want.noted_at},
+        )
+
+    def clear(self, requests: Collection[BuildRequest]) -> None:
+        """Clear the wants of settled requests; a want of any other request stays."""
+        by_key: dict[str, set[str]] = {}
+        for request in requests:
+            by_key.setdefault(sort_key(request), set()).add(request.request_id)
+        for key, ids in by_key.items():
+            row = self._store.get(PARTITION, key)
+            if row is None or row["request_id"] not in ids:
+                continue
+            self._store.delete(
+                PARTITION,
+                key,
+                condition="request_id = :id",
+                parameters={":id": row["request_id"]},
+            )
+
+
+def sort_key(request: BuildRequest) -> str:
+    """Tip requests of a pipeline share one want row; a named target has its own."""
+    return request.pipeline if request.is_tip else f"{request.pipeline}#{request.request_id}"
