@@ -1,0 +1,1 @@
+"""Measurements, side by side with what else does the same work: `python -m bench`."""

@@ -1,0 +1,90 @@
+"""How a figure is taken: a command or a function, several times, and the median of what it cost."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run: wall and CPU (user + system) seconds, peak resident memory in MB, exit code."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+    exit_code: int = 0
+
+
+def run_once(
+    command: Sequence[str], *, environment: Mapping[str, str], cwd: Path | None = None
+) -> Cost:
+    """Run `command` to its end and say what it cost; its output is thrown away."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        list(command),
+        env=dict(environment),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
+
+
+def call_once(function: Callable[[], object]) -> Cost:
+    """The same of a function in this process; `peak_mb` is the whole process's."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    started = time.perf_counter()
+    function()
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(wall, cpu, after.ru_maxrss / 1024)
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """Member by member; the exit code is the worst of all."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        statistics.median(cost.peak_mb for cost in costs),
+        max((cost.exit_code for cost in costs), key=abs),
+    )
+
+
+def in_turns(
+    contenders: Mapping[str, Callable[[], Cost]], *, rounds: int, warm_up: int = 1
+) -> dict[str, Cost]:
+    """Run all contenders round by round, so that a slow moment of the machine hits each alike."""
+    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    for turn in range(warm_up + rounds):
+        for name, contender in contenders.items():
+            cost = contender()
+            if turn >= warm_up:
+                costs[name].append(cost)
+    return {name: median(measured) for name, measured in costs.items()}
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """What a measured command needs of the environment, and no credentials of whoever measures."""
+    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "TMPDIR") if k in os.environ}
+    return {
+        **kept,
+        "AWS_ACCESS_KEY_ID": "222222222222",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **more,
+    }

@@ -1,0 +1,104 @@
+"""What a section of the measurements says: tables, and the bounds it must hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bound:
+    """`measured` must not be above `bound` (or not below it, if `at_least`)."""
+
+    name: str
+    bound: float
+    measured: float
+    at_least: bool = False
+    why_not: str = ""
+
+    @property
+    def met(self) -> bool:
+        if self.at_least:
+            return self.measured >= self.bound
+        return self.measured <= self.bound
+
+
+@dataclass
+class Section:
+    """One subject: a title, what was compared and how, its table, its bounds, further remarks."""
+
+    title: str
+    about: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    plots: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, float):
+        if value and abs(value) < 0.01:
+            return f"{value:.4f}"
+        return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + ["| " + " | ".join(shown(v) for v in row) + " |" for row in rows]
+
+
+def bound_rows(sections: Sequence[Section]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            bound.name,
+            ("≥ " if bound.at_least else "≤ ") + shown(bound.bound),
+            shown(bound.measured),
+            "met" if bound.met else f"**not met** {bound.why_not}".strip(),
+        )
+        for section in sections
+        for bound in section.bounds
+    ]
+
+
+def to_markdown(sections: Sequence[Section], machine: dict[str, str]) -> str:
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; do not edit. Every figure is a median of several runs, taken in",
+        "turns with what stands beside it, on one machine in one run. Ratios carry over to other",
+        "machines better than seconds do.",
+        "",
+        *(f"- {name}: {value}" for name, value in machine.items()),
+        "",
+        "## Bounds",
+        "",
+        *markdown_table(("what", "bound", "measured", ""), bound_rows(sections)),
+    ]
+    for section in sections:
+        lines += ["", f"## {section.title}", "", section.about, ""]
+        lines += markdown_table(section.columns, section.rows)
+        for remark in section.remarks:
+            lines += ["", remark]
+        for plot in section.plots:
+            lines += ["", f"![{section.title}]({plot})"]
+    return "\n".join(lines) + "\n"
+
+
+def to_results(sections: Sequence[Section], machine: dict[str, str]) -> dict[str, Any]:
+    return {
+        "machine": machine,
+        "bounds": [
+            {**asdict(bound), "met": bound.met} for section in sections for bound in section.bounds
+        ],
+        "sections": [asdict(section) for section in sections],
+    }
+
+
+def write(path: Path, results: dict[str, Any]) -> None:
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
