@@ -1,0 +1,160 @@
+"""One example of every kind of notice, as the agent and the reconciler publish them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from contracts.messages import Alert, CloseNotice, Commit, DeploymentResult
+
+AT = 1_795_256_400.0  # 2026-11-21 09:40:00 UTC
+COMMIT = Commit(
+    id="3f2a9c41d07be85a6f1e2c3b4d5a69788796a5b4",
+    author="Ada Lovelace",
+    subject="Fix the basket's total",
+    committed_at=AT - 7500,
+)
+OLDER = (
+    COMMIT,
+    Commit(id="b" * 40, author="Grace Hopper", subject="Rename the price column"),
+    Commit(id="c" * 40, author="Ada Lovelace", subject="Add a test for the total"),
+)
+BUILD_LOG = (
+    "#6 [2/4] COPY . /src",
+    "#6 DONE 0.1s",
+    "#7 [3/4] RUN make all",
+    "#7 0.312 cc -o shop shop.c",
+    "#7 0.402 shop.c:12:5: error: use of undeclared identifier 'totl'",
+    '#7 ERROR: process "/bin/sh -c make all" did not complete successfully: exit code: 2',
+    "------",
+    " > [3/4] RUN make all:",
+    "------",
+    "Dockerfile:7",
+    "--------------------",
+    "   7 | >>> RUN make all",
+    "--------------------",
+)
+BEFORE = "arn:aws:ecs:us-east-1:222222222222:task-definition/shop:41"
+AFTER = "arn:aws:ecs:us-east-1:222222222222:task-definition/shop:42"
+RESULT = DeploymentResult(
+    deployment_id="shop-20261121094000-0a1b2c",
+    pipeline="shop",
+    status="succeeded",
+    stage="close",
+    reason="push",
+    request_id="0123456789abcdef0123456789abcdef",
+    commit=COMMIT,
+    pushed_by="arn:aws:iam::111111111111:user/ada",
+    pushed_at=AT - 48.2,
+    started_at=AT - 42.0,
+    ended_at=AT,
+    image_digest="sha256:" + "0123456789ab" + "f" * 52,
+    task_definition_before=BEFORE,
+    task_definition_after=AFTER,
+    now_running=AFTER,
+    timings={"fetch": 0.41, "build": 31.2, "push": 2.04, "rollout": 8.1},
+    log_link="https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logs",
+    commits_since=OLDER,
+    commits_since_count=3,
+)
+
+
+def deployment(**changes: Any) -> CloseNotice:
+    """A notice of `RESULT` with members changed."""
+    result = replace(RESULT, **changes)
+    return CloseNotice(
+        kind="deployment", notice_id=f"deployment/{result.deployment_id}", result=result
+    )
+
+
+def alert(**values: Any) -> CloseNotice:
+    defaults: dict[str, Any] = {"at": AT, "text": "Something is to be looked at."}
+    made = Alert(**{**defaults, **values})
+    notice_id = f"alert/{made.kind}/{int(made.at)}/{made.recovered}"
+    return CloseNotice(kind="alert", notice_id=notice_id, alert=made)
+
+
+HOST = "i-0abc1234def567890"
+NOTICES: dict[str, CloseNotice] = {
+    "succeeded": deployment(),
+    "drift": deployment(reason="drift", pushed_by=""),
+    "redeployed": deployment(reason="redeploy", commits_since=(), commits_since_count=0),
+    "rollback by an operator": deployment(
+        reason="rollback", now_running=BEFORE, commits_since=(), commits_since_count=None
+    ),
+    "recovered": deployment(failures_before=3),
+    "failed in build": deployment(
+        status="failed",
+        stage="build",
+        cause="The image could not be built: RUN make all ended with exit code 2",
+        log_tail=BUILD_LOG,
+        now_running=BEFORE,
+        task_definition_after=None,
+        image_digest=None,
+    ),
+    "failed before a commit was known": deployment(
+        status="failed",
+        stage="fetch",
+        cause="The branch 'main' does not exist in repository 'shop'",
+        commit=None,
+        now_running=None,
+        task_definition_before=None,
+        task_definition_after=None,
+        image_digest=None,
+        commits_since=(),
+        commits_since_count=None,
+        timings={"fetch": 0.3},
+    ),
+    "failed in rollout": deployment(
+        status="failed",
+        stage="rollout",
+        cause="2 tasks stopped: Essential container in task exited (web: exit code 1)",
+        now_running=AFTER,
+        log_tail=("web: panic: no database", "web: exit status 1"),
+    ),
+    "rolled back": deployment(
+        status="rolled_back",
+        stage="rollout",
+        cause="2 tasks stopped: Essential container in task exited (web: exit code 1)",
+        now_running=BEFORE,
+        log_tail=("web: panic: no database", "web: exit status 1"),
+    ),
+    "unchanged": deployment(status="unchanged", commits_since=(), commits_since_count=0),
+    "superseded": deployment(status="superseded", stage="received", now_running=None),
+    "gave up": deployment(
+        status="gave_up",
+        stage="push",
+        cause="ECR did not answer in 5 attempts",
+        now_running=BEFORE,
+        failures_before=4,
+    ),
+    "dead letter": alert(
+        kind="dead_letter",
+        subject="slipway-build-dead-letters",
+        text="A message is not a build request: $: is not JSON",
+    ),
+    "host silent": alert(
+        kind="no_heartbeat", subject=HOST, text="No heartbeat for 10 minutes; it is being stopped"
+    ),
+    "host stuck": alert(
+        kind="no_progress", subject=HOST, text="Stage build of shop made no progress for 65 minutes"
+    ),
+    "start failed": alert(
+        kind="start_failed", subject=HOST, text="EC2 says InsufficientInstanceCapacity"
+    ),
+    "awake long": alert(kind="awake_long", subject=HOST, text="Awake for 4 hours; builds shop"),
+    "drift skipped": alert(
+        kind="drift_skipped", subject="shop", text="CodeCommit in the dev account did not answer"
+    ),
+    "alarm": alert(
+        kind="alarm",
+        subject="slipway-oldest-request",
+        text="Threshold crossed: 1 datapoint (1900.0) was greater than 1800.0",
+    ),
+    "alarm over": alert(
+        kind="alarm", subject="slipway-oldest-request", text="Back to normal", recovered=True
+    ),
+    "idle": CloseNotice(
+        kind="idle", notice_id=f"idle/{HOST}/1", host_id=HOST, boot="1795256000", idle_number=1
+    ),
+}
