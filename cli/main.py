@@ -1,0 +1,44 @@
+"""The `slipway` command: a table of verbs, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from contracts.errors import SlipwayError
+
+VERBS: dict[str, str] = {}
+"""Verb to the module that holds it: a click command or group named `command`."""
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when the verb is called, so that no verb pays for another's imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = VERBS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; every error that Slipway raises on purpose is one sentence and a code."""
+        try:
+            return super().invoke(ctx)
+        except SlipwayError as error:
+            click.echo(f"slipway: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="slipway", prog_name="slipway")
+def main() -> None:
+    """Deploys what is pushed: see what runs, what is under way, and mend what is wrong.
+
+    Exit codes: 0 done, 1 the deployment failed, 2 wrong use, 3 AWS or the network failed.
+    """
