@@ -1,0 +1,69 @@
+"""Internal endpoints, open only when the emulator is started with `--internal-endpoints`.
+
+* `GET  /_slipway/emails`: what SNS would have sent by e-mail, oldest first.
+* `GET  /_slipway/health`: answers whenever the emulator serves; always open.
+* `GET  /_slipway/faults`, `POST /_slipway/faults`, `DELETE /_slipway/faults`: see `faults`.
+* `POST /_slipway/ec2/<instance-id>/die`: the instance stops at once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from contracts.errors import WrongUse
+from local.emulator.extension.ec2_states import InstanceStates
+from local.emulator.extension.faults import Faults
+from local.emulator.extension.imds import NOT_FOUND, Answer
+from local.emulator.extension.mailbox import Mailbox
+from local.emulator.settings import EmulatorSettings
+
+PREFIX = "/_slipway/"
+
+
+class InternalEndpoints:
+    """What tests and the local run ask of the emulator itself."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        *,
+        states: InstanceStates,
+        mailbox: Mailbox,
+        faults: Faults,
+    ) -> None:
+        self._settings = settings
+        self._states = states
+        self._mailbox = mailbox
+        self._faults = faults
+
+    def answer(self, method: str, path: str, data: dict[str, Any]) -> Answer:
+        """Answer one request; `path` begins with `/_slipway/`."""
+        what = path.removeprefix(PREFIX)
+        if (method, what) == ("GET", "health"):
+            return _json({"run_id": self._settings.run_id, "status": "ready"})
+        if (method, what) == ("GET", "emails"):
+            return _json(self._mailbox.emails())
+        if not self._settings.internal_endpoints:
+            return NOT_FOUND
+        try:
+            return self._told(method, what, data)
+        except WrongUse as error:
+            return _json({"error": str(error)}, 400)
+
+    def _told(self, method: str, what: str, data: dict[str, Any]) -> Answer:
+        if what == "faults":
+            if method == "POST":
+                self._faults.add(data)
+            elif method == "DELETE":
+                self._faults.clear()
+            return _json(self._faults.listed())
+        kind, _, rest = what.partition("/")
+        instance_id, _, verb = rest.partition("/")
+        if (method, kind, verb) == ("POST", "ec2", "die"):
+            return _json({"died": self._states.die(instance_id)})
+        return NOT_FOUND
+
+
+def _json(document: Any, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(document), "application/json")

@@ -1,0 +1,84 @@
+"""What the emulator is told when it starts; one value, read by every part of the extension."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorSettings:
+    """One run of the emulator.
+
+    `port` is on 127.0.0.1. `data_dir` holds all it writes (git repositories, log, temporary
+    files). Times are in seconds: `pending_seconds` and `stopping_seconds` are how long an
+    instance is in those states, `retry_seconds` the first delay of Lambda's asynchronous retries
+    (a minute in AWS). `git_users` are IAM users of the dev account with git credentials, by name.
+    `internal_endpoints` opens `/_slipway/` (faults, e-mails). `persist` keeps the state on disk.
+    """
+
+    port: int
+    data_dir: Path
+    docker_host: str
+    region: str = "us-east-1"
+    dev_account: str = "111111111111"
+    prod_account: str = "222222222222"
+    pending_seconds: float = 1.0
+    stopping_seconds: float = 1.0
+    retry_seconds: float = 1.0
+    instances_start_stopped: bool = False
+    git_users: tuple[tuple[str, str], ...] = ()
+    internal_endpoints: bool = False
+    persist: bool = False
+
+    @property
+    def address(self) -> str:
+        """Host and port, also the registry's name in image references."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def git_dir(self) -> Path:
+        return self.data_dir / "git"
+
+    @property
+    def temporary_dir(self) -> Path:
+        return self.data_dir / "tmp"
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / "emulator.log"
+
+    @property
+    def run_id(self) -> str:
+        """Label of every container of this run: the same for each start on one data directory."""
+        digest = hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()
+        return f"slipway-{digest[:12]}"
+
+    def environment(self) -> dict[str, str]:
+        """What ministack reads, mostly at import time; so it is set before the first import."""
+        return {
+            "AUTH": "true",
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_HOSTNAME": self.run_id,
+            "MINISTACK_REGION": self.region,
+            "MINISTACK_ACCOUNT_ID": self.prod_account,
+            "AWS_DEFAULT_REGION": self.region,
+            "DOCKER_HOST": self.docker_host,
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(self.retry_seconds),
+            "PERSIST_STATE": "1" if self.persist else "0",
+            "STATE_DIR": str(self.data_dir / "state"),
+            "S3_DATA_DIR": str(self.data_dir / "s3"),
+            "S3_PERSIST": "1" if self.persist else "0",
+            "TMPDIR": str(self.temporary_dir),
+        }
