@@ -102,7 +102,7 @@ def short(commit_id: str) -> str:
 
 def short_digest(digest: str) -> str:
     """`sha256:0123456789ab`: enough to tell images apart, as docker shows them."""
-    algorithm, colon, value = digest.partition(":")
+    algorithm, colon, value = tidy(digest, 200).partition(":")
     return f"{algorithm}{colon}{value[:12]}"
 
 
