@@ -1,0 +1,92 @@
+# Every target sets up what it needs first; a stamp under .make/ makes that free the next time.
+# Needed beforehand: Python 3.11 or newer, git, make; for `demo` and `test` also Linux with Docker, or root on
+# Debian or Ubuntu (then Docker is installed).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+KEEP ?=
+
+CODE := app.py contracts lambdas build_agent infra cli local bench tests
+CHECKED := contracts lambdas build_agent infra cli local
+
+.PHONY: help setup demo test unit infra simulation e2e lint format bench soak chaos synth deploy clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .make/packages .make/cdk ## the virtual environment in .venv/ and the CDK command line
+
+demo: setup ## a push becomes a running service, live in the terminal (KEEP=1 leaves it running)
+	@$(BIN)/python -m local.demo $(if $(KEEP),--keep)
+
+test: unit infra simulation e2e ## everything: unit, templates, simulation, the chain for real
+
+unit: setup
+	$(PYTEST) -n 2 tests/unit
+
+infra: setup
+	$(PYTEST) tests/infra
+
+simulation: setup
+	$(PYTEST) tests/simulation
+
+e2e: setup
+	$(PYTEST) -m 'not chaos' tests/e2e
+
+lint: setup ## style, types, the direction of imports, shell scripts
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/mypy $(CHECKED)
+	$(BIN)/lint-imports
+	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
+
+format: setup ## let ruff put the code in order
+	$(BIN)/ruff check --fix $(wildcard $(CODE))
+	$(BIN)/ruff format $(wildcard $(CODE))
+
+bench: setup ## measure, side by side with other tools
+	$(BIN)/python -m bench
+
+soak: setup ## push again and again for a long while, and count
+	$(BIN)/python -m bench soak
+
+chaos: setup ## long faults on the real chain
+	$(PYTEST) -m chaos --timeout 1800 tests/e2e
+
+synth: setup ## the templates, into cdk.out/
+	$(BIN)/python -m local.node cdk synth --quiet
+
+deploy: setup ## both stacks, to the accounts that cdk.json names
+	$(BIN)/python -m local.node cdk deploy --all
+
+clean: ## forget what setup, the local run and the checks made
+	@test ! -x $(BIN)/slipway || $(BIN)/slipway local down
+	rm -rf .venv .make .local node_modules cdk.out .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+
+# --- setup
+
+.make/venv:
+	@mkdir -p .make
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	# Debian's Python has no ensurepip without python3-venv: then pip comes from the machine's own.
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+	  $(PYTHON) -m venv --clear --without-pip .venv && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	@touch $@
+
+.make/packages: requirements.txt requirements-dev.txt pyproject.toml | .make/venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.make/cdk: package.json package-lock.json .make/packages
+	$(BIN)/python -m local.node npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
