@@ -9,7 +9,9 @@ import click
 
 from contracts.errors import SlipwayError
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "status": "cli.status",
+}
 """Verb to the module that holds it: a click command or group named `command`."""
 
 

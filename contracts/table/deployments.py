@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.codec import decode, encode
@@ -99,6 +100,12 @@ class Deployments:
     def get(self, deployment_id: str) -> DeploymentRow | None:
         row = self._store.get(*_key_pair(deployment_id))
         return decode(DeploymentRow, row, strict=False) if row else None
+
+    def get_many(self, deployment_ids: Iterable[str]) -> dict[str, DeploymentRow]:
+        """Those of `deployment_ids` that exist, by id."""
+        found = self._store.get_many(_key_pair(deployment_id) for deployment_id in deployment_ids)
+        rows = (decode(DeploymentRow, row, strict=False) for row in found)
+        return {row.deployment_id: row for row in rows}
 
     def newest(self, pipeline: str, limit: int) -> list[DeploymentRow]:
         rows = self._store.query(f"DEPLOYMENT#{pipeline}", limit=limit, newest=True)

@@ -1,0 +1,97 @@
+"""Which installation a command is about, and where it runs.
+
+Looked for in this order; the first that is there is taken:
+
+1. `--installation FILE`, or the file named by `SLIPWAY_INSTALLATION`: an `installation.json`, or a
+   `cdk.json` with the context key `slipway`;
+2. the local run of this folder or a parent of it: `.local/installation.json` beside
+   `.local/state.json`, while the latter is there (`slipway local up` writes both);
+3. the `cdk.json` of this folder or a parent of it, if it has the context key `slipway`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import WrongUse
+from contracts.installation import FILE_NAME, PATH_VARIABLE, Installation, load_installation
+
+LOCAL_FOLDER = ".local"
+STATE_NAME = "state.json"
+CDK_NAME = "cdk.json"
+CONTEXT_KEY = "slipway"
+
+
+@dataclass(frozen=True)
+class Located:
+    """An installation, the file that it was read from, and where a local run answers."""
+
+    installation: Installation
+    path: Path
+    endpoint_url: str | None = None
+
+
+def locate(
+    named: Path | None,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Located:
+    """The installation that a command in `folder` is about; WrongUse where there is none."""
+    environment = os.environ if environment is None else environment
+    folder = folder or Path.cwd()
+    if named is None and environment.get(PATH_VARIABLE):
+        named = Path(environment[PATH_VARIABLE])
+    path = named or _nearest(folder)
+    if path is None:
+        raise WrongUse(
+            f"no installation found: give --installation {FILE_NAME} (or set {PATH_VARIABLE}), or"
+            f" work in a folder with a {CDK_NAME} that has the context key {CONTEXT_KEY!r}, or"
+            " start the local run (`slipway local up`)"
+        )
+    return Located(_read(path), path, _local_endpoint(path))
+
+
+def _nearest(folder: Path) -> Path | None:
+    for place in (folder, *folder.parents):
+        local = place / LOCAL_FOLDER
+        if (local / STATE_NAME).is_file() and (local / FILE_NAME).is_file():
+            return local / FILE_NAME
+        if _context(place / CDK_NAME) is not None:
+            return place / CDK_NAME
+    return None
+
+
+def _read(path: Path) -> Installation:
+    context = _context(path)
+    if context is None:
+        return load_installation(path)
+    from infra.configuration import Configuration  # brings in pydantic
+    from infra.resolve import resolve
+
+    return resolve(Configuration.parse(context))
+
+
+def _context(path: Path) -> Any | None:
+    """What a cdk.json holds under `slipway`, or None if it is none or holds nothing of ours."""
+    data = _object(path) if path.name.endswith(CDK_NAME) else {}
+    context = data.get("context")
+    return context.get(CONTEXT_KEY) if isinstance(context, dict) else None
+
+
+def _local_endpoint(path: Path) -> str | None:
+    endpoint = _object(path.parent / STATE_NAME).get("endpoint_url")
+    return endpoint if isinstance(endpoint, str) else None
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

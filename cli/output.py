@@ -1,0 +1,99 @@
+"""What a command prints: columns and sentences for people, JSON for programs, colour on terminals.
+
+Colour is left to click, which takes it out where the output is no terminal; `NO_COLOR` turns it off
+(https://no-color.org). Texts from outside must have been through `contracts.wording.tidy`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+GAP = "  "
+
+
+class Output:
+    """Where a command's answer goes; `as_json`: the caller asked for `--json`."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    @property
+    def is_terminal(self) -> bool:
+        return sys.stdout.isatty() and not self.as_json
+
+    def say(self, text: str = "") -> None:
+        """A line for people; nothing under `--json`."""
+        if not self.as_json:
+            click.echo(text)
+
+    def aside(self, text: str) -> None:
+        """A line for people that is not the answer: on standard error."""
+        click.echo(text, err=True)
+
+    def data(self, value: Any) -> None:
+        """The answer for programs; nothing without `--json`."""
+        if self.as_json:
+            click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+    def event(self, value: Any) -> None:
+        """One line of JSON of an answer that goes on; nothing without `--json`."""
+        if self.as_json:
+            click.echo(json.dumps(value, ensure_ascii=False))
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        for line in columns([[click.style(h, bold=True) for h in headings], *rows]):
+            self.say(line)
+
+
+def wants_colour() -> bool | None:
+    """False under NO_COLOR, else None: click decides by the terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines with their cells under each other; styled cells count by what is seen."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    return [
+        GAP.join(
+            cell + " " * (w - width(cell)) for cell, w in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def width(text: str) -> int:
+    """Terminal cells that `text` takes: wide characters two, marks none, styling none."""
+    import unicodedata
+
+    plain = click.unstyle(text)
+    if plain.isascii():
+        return len(plain)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in plain
+    )
+
+
+GOOD, BAD, BUSY, DIM = "green", "red", "yellow", "bright_black"
+
+STATUS_COLOURS = {
+    "succeeded": GOOD,
+    "unchanged": GOOD,
+    "failed": BAD,
+    "rolled_back": BAD,
+    "gave_up": BAD,
+    "superseded": DIM,
+}
+
+
+def outcome(status: str | None) -> str:
+    """A deployment's status as a coloured word; one without a status is under way."""
+    if status is None:
+        return click.style("under way", fg=BUSY)
+    return click.style(status.replace("_", " "), fg=STATUS_COLOURS.get(status))

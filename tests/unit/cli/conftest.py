@@ -1,0 +1,57 @@
+"""A moto world per test; nothing reaches a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from tests.unit.cli.world import PROD, World, settings
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "SLIPWAY_INSTALLATION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", PROD)
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def world(aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two pipelines, `shop` and `api`."""
+    made = World(settings("shop", "api"), tmp_path / "installation.json")
+    made.build()
+    _answer_get_branch(made, monkeypatch)
+    return made
+
+
+def _answer_get_branch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CodeCommit's GetBranch, which moto has not, from `world.tips`."""
+    call = botocore.client.BaseClient._make_api_call
+
+    def answer(self: Any, operation: str, request: dict[str, Any]) -> Any:
+        if operation != "GetBranch":
+            return call(self, operation, request)
+        tip = world.tips.get(request["repositoryName"])
+        if tip is None:
+            error = {"Code": "RepositoryDoesNotExistException", "Message": "no such repository"}
+            raise ClientError({"Error": error}, operation)
+        return {"branch": {"branchName": request["branchName"], "commitId": tip}}
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)
