@@ -18,6 +18,8 @@ from contracts.table.store import Store
 
 PARTITION = "HOST"
 HostState = Literal["idle", "busy", "stopping"]
+Unchanged = Literal["heartbeat_at", "progress_at", "claim_expires"]
+"""Which member of a row a decision to stop a broken host rests on."""
 
 _CLAIM_LAPSED = "(claim_expires > :zero AND claim_expires <= :now)"
 """A claim whose claimer can no longer live and never sent its stop; 0 means: sent, or no claim."""
@@ -211,23 +213,36 @@ class Hosts:
             },
         )
 
-    def claim_broken(self, host_id: str, boot: str, now: float, *, claim: float) -> bool:
+    def claim_broken(
+        self,
+        seen: HostRow,
+        now: float,
+        *,
+        claim: float,
+        unchanged: Unchanged,
+    ) -> bool:
         """Whatever state → stopping, for a host without heartbeat or progress; not if held.
 
-        `boot` is the row's boot as the decision saw it: a host that has arrived since wins.
+        `seen` is the row as the decision saw it: a host that has arrived since, or whose member
+        `unchanged` (what the decision rests on) has moved since, wins. So does a claim that stands:
+        its claimer may be about to stop the host, and nobody else may mark that claim as sent.
         """
         return self._store.update(
             PARTITION,
-            host_id,
+            seen.host_id,
             "SET host_id = :id, #s = :stopping, claim_expires = :expires",
-            condition="(attribute_not_exists(boot) OR boot = :boot)"
+            condition="(attribute_not_exists(boot)"
+            " OR (boot = :boot AND #u = :unchanged))"
+            " AND (attribute_not_exists(#s) OR #s <> :stopping OR claim_expires <= :now)"
             " AND (attribute_not_exists(held) OR held = :no)",
-            names={"#s": "state"},
+            names={"#s": "state", "#u": unchanged},
             parameters={
-                ":id": host_id,
-                ":boot": boot,
+                ":id": seen.host_id,
+                ":boot": seen.boot,
+                ":unchanged": getattr(seen, unchanged),
                 ":stopping": "stopping",
                 ":expires": now + claim,
+                ":now": now,
                 ":no": False,
             },
         )
@@ -258,21 +273,24 @@ class Hosts:
         )
 
     def note_start(
-        self, host_id: str, now: float, *, silent_boots: int, next_start_at: float
-    ) -> None:
+        self, seen: HostRow, now: float, *, silent_boots: int, next_start_at: float
+    ) -> bool:
         """Remember a start: `silent_boots` counts those not followed by an arrival, this included.
 
-        An arrival sets both back to 0.
+        An arrival sets both back to 0. `seen` is the row as the decision saw it: False, and nothing
+        noted, if a host has arrived since (it was quicker than this note).
         """
-        self._store.update(
+        return self._store.update(
             PARTITION,
-            host_id,
+            seen.host_id,
             "SET host_id = :id, started_at = :now, silent_boots = :silent, next_start_at = :next",
+            condition="attribute_not_exists(arrived_at) OR arrived_at = :arrived",
             parameters={
-                ":id": host_id,
+                ":id": seen.host_id,
                 ":now": now,
                 ":silent": silent_boots,
                 ":next": next_start_at,
+                ":arrived": seen.arrived_at,
             },
         )
 

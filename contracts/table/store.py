@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.errors import WorldFailed
+
 Values = Mapping[str, Any]
 
 BATCH_WRITE = 25  # items in one BatchWriteItem (DynamoDB API reference)
 BATCH_GET = 100  # keys in one BatchGetItem
+TRANSACTION_TRIES = 5
 
 
 def to_attribute(value: Any) -> dict[str, Any]:
@@ -186,15 +189,23 @@ class Store:
             requests += answer.get("UnprocessedItems", {}).get(self.table, [])
 
     def transact(self, writes: Iterable[Write]) -> bool:
-        """All writes or none; False if a condition does not hold or another write was under way."""
-        try:
-            self.client.transact_write_items(TransactItems=[self._transact_item(w) for w in writes])
-        except self.client.exceptions.TransactionCanceledException as error:
-            reasons = {r.get("Code") for r in error.response.get("CancellationReasons", [])}
-            if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
-                return False
-            raise
-        return True
+        """All writes or none; False if a condition does not hold.
+
+        Another write under way on one of the items says nothing about the conditions: it is tried
+        again, and WorldFailed after `TRANSACTION_TRIES`, for the caller's caller to retry.
+        """
+        items = [self._transact_item(write) for write in writes]
+        for _ in range(TRANSACTION_TRIES):
+            try:
+                self.client.transact_write_items(TransactItems=items)
+                return True
+            except self.client.exceptions.TransactionCanceledException as error:
+                reasons = {r.get("Code") for r in error.response.get("CancellationReasons", [])}
+                if "ConditionalCheckFailed" in reasons:
+                    return False
+                if "TransactionConflict" not in reasons:
+                    raise
+        raise WorldFailed(f"table {self.table}: other writes were under way each time")
 
     def _transact_item(self, write: Write) -> dict[str, Any]:
         expressions = _expressions(write.condition, write.names, write.parameters)

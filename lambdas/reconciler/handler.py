@@ -1,0 +1,47 @@
+"""EC2's `stopped` event and every five minutes → decide again: events and invocations get lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.errors import InvalidMessage, WorldFailed
+from lambdas.action import carry_out
+from lambdas.clients import Services, services
+from lambdas.decision import decide
+from lambdas.observability import logger, observed
+from lambdas.reconciler.announcement import say_alerts
+from lambdas.snapshot import gather
+
+EC2_EVENT = "EC2 Instance State-change Notification"
+
+
+@observed
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Lambda entry point."""
+    del context
+    reconcile(event, services())
+
+
+def reconcile(event: dict[str, Any], world: Services) -> None:
+    """Decide on all there is, carry it out, say new alerts. A foreign host's event is skipped."""
+    host_id, state = _ec2_event(event)
+    if host_id is not None and host_id not in world.hosts:
+        logger.info("not a host of ours", extra={"host_id": host_id})
+        return
+    stopped = host_id if state == "stopped" else None
+    try:
+        carry_out(world, decide(gather(world, stopped=stopped, counts=True, upkeep=True)))
+    except WorldFailed:
+        say_alerts(world)
+        raise
+    say_alerts(world)
+
+
+def _ec2_event(event: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Host and state that EC2's event names; nothing for the schedule's."""
+    if event.get("detail-type") != EC2_EVENT:
+        return None, None
+    detail = event.get("detail")
+    if not isinstance(detail, dict) or not isinstance(detail.get("instance-id"), str):
+        raise InvalidMessage("detail.instance-id", "must be a string")
+    return detail["instance-id"], detail.get("state")

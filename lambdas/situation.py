@@ -1,0 +1,179 @@
+"""What `decide` looks at and what it answers: values only.
+
+Times are seconds since the epoch, durations seconds. A Snapshot is gathered by `snapshot.py`; the
+actions are carried out by `action.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from contracts.installation import Limits
+from contracts.messages import AlertKind, BuildRequest
+from contracts.table.alerts import AlertRow
+from contracts.table.hosts import HostRow, Unchanged
+from contracts.table.locks import LockRow
+from contracts.table.pipelines import PipelineRow
+from contracts.table.wants import Want
+
+AWAKE_STATES = frozenset({"pending", "running"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One build host: what EC2 says of it (`missing`: nothing at all) and its row."""
+
+    row: HostRow
+    ec2_state: str
+    launched_at: float = 0.0
+
+    @property
+    def host_id(self) -> str:
+        return self.row.host_id
+
+    @property
+    def heard(self) -> bool:
+        """The row speaks of the boot that runs now, not of an earlier one."""
+        return bool(self.row.boot) and self.row.heartbeat_at >= self.launched_at
+
+    @property
+    def awake(self) -> bool:
+        """It runs, or will, and nobody is about to stop it."""
+        leaving = self.heard and self.row.state == "stopping"
+        return self.ec2_state in AWAKE_STATES and not leaving
+
+    @property
+    def busy(self) -> bool:
+        return self.awake and self.heard and self.row.state == "busy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdleNotice:
+    """'This host is idle', as it said in boot `boot` for the `idle_number`th time."""
+
+    host_id: str
+    boot: str
+    idle_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tip:
+    """What the dev account answered about a branch: its tip, or why there is no answer."""
+
+    commit_id: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The world as one Lambda reads it. `queued`, `held_messages`: visible and in-flight counts,
+    which lag and prove nothing. `tips`: answers for the pipelines whose drift check is due.
+    """
+
+    now: float
+    limits: Limits
+    hosts: tuple[Host, ...]
+    wants: tuple[Want, ...] = ()
+    locks: Mapping[str, LockRow] = field(default_factory=dict)
+    pipelines: Mapping[str, PipelineRow] = field(default_factory=dict)
+    alerts: tuple[AlertRow, ...] = ()
+    queued: int = 0
+    held_messages: int = 0
+    notice: IdleNotice | None = None
+    tips: Mapping[str, Tip] = field(default_factory=dict)
+
+    def paused(self, pipeline: str) -> bool:
+        row = self.pipelines.get(pipeline)
+        return row is not None and row.paused
+
+    def locked(self, pipeline: str, *, but: str = "") -> bool:
+        """A live holder other than host `but` has the pipeline's lock."""
+        row = self.locks.get(pipeline)
+        return row is not None and row.taken(self.now) and row.holder.split("/")[0] != (but or " ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartHost:
+    """StartInstances; if there is no capacity, the next of `others` is tried instead."""
+
+    host: Host
+    others: tuple[Host, ...] = ()
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopIdle:
+    """Claim idle(n) → stopping, then StopInstances."""
+
+    notice: IdleNotice
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopBroken:
+    """Claim whatever state → stopping as long as `unchanged` has not moved, then StopInstances."""
+
+    host: Host
+    unchanged: Unchanged
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveHost:
+    """Nothing is done to the host; said so that the log tells why."""
+
+    host_id: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Republish:
+    """Publish a want's request again."""
+
+    want: Want
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Note a want for `request` and publish it; then take the note `again` of `orphan`, if any."""
+
+    request: BuildRequest
+    why: str
+    orphan: LockRow | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteTip:
+    """Write what the drift check saw to the pipeline's row (a None removes a member)."""
+
+    pipeline: str
+    values: Mapping[str, str | float | None]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaiseAlert:
+    kind: AlertKind
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndAlert:
+    alert: AlertRow
+    why: str
+
+
+Action = (
+    StartHost
+    | StopIdle
+    | StopBroken
+    | LeaveHost
+    | Republish
+    | Ask
+    | NoteTip
+    | RaiseAlert
+    | EndAlert
+)

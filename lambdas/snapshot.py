@@ -1,0 +1,104 @@
+"""Gathers the Snapshot that `decide` looks at. Table and EC2 are read, nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contracts.table.hosts import HostRow
+from contracts.table.pipelines import PipelineRow
+from lambdas.clients import Services
+from lambdas.situation import Host, IdleNotice, Snapshot, Tip
+from lambdas.upkeep import drift_due
+
+
+def gather(
+    services: Services,
+    *,
+    notice: IdleNotice | None = None,
+    stopped: str | None = None,
+    counts: bool = False,
+    upkeep: bool = False,
+) -> Snapshot:
+    """What stands now. `stopped`: a host that EC2's event calls stopped; `counts`: read the queue's
+    too; `upkeep`: with alerts and the tips that are due (the reconciler).
+
+    EC2 is read first: a want that is written while this reads is seen by it, or its writer sees
+    what EC2 says after the want was written.
+    """
+    ec2 = _instances(services)
+    now = services.now()
+    table = services.table
+    pipelines = table.pipelines.all()
+    queued, held = _counts(services) if counts else (0, 0)
+    return Snapshot(
+        now=now,
+        limits=services.installation.limits,
+        hosts=_hosts(services, ec2, stopped),
+        wants=tuple(table.wants.all()),
+        locks={row.pipeline: row for row in table.locks.all()},
+        pipelines=pipelines,
+        alerts=tuple(table.alerts.all()) if upkeep else (),
+        queued=queued,
+        held_messages=held,
+        notice=notice,
+        tips=_tips(services, pipelines, now) if upkeep else {},
+    )
+
+
+def _instances(services: Services) -> dict[str, tuple[str, float]]:
+    """State and launch time by instance id; a filter, so that a vanished one is no error."""
+    answer = services.ec2.describe_instances(
+        Filters=[{"Name": "instance-id", "Values": list(services.hosts)}]
+    )
+    return {
+        instance["InstanceId"]: (instance["State"]["Name"], instance["LaunchTime"].timestamp())
+        for reservation in answer["Reservations"]
+        for instance in reservation["Instances"]
+    }
+
+
+def _hosts(
+    services: Services, ec2: Mapping[str, tuple[str, float]], stopped: str | None
+) -> tuple[Host, ...]:
+    rows = {row.host_id: row for row in services.table.hosts.all()}
+    hosts = []
+    for host_id in services.hosts:
+        state, launched_at = ec2.get(host_id, ("missing", 0.0))
+        if host_id == stopped and state == "stopping":
+            state = "stopped"  # EC2's answers lag behind its events; a wrong start is refused
+        row = rows.get(host_id, HostRow(host_id=host_id))
+        hosts.append(Host(row=row, ec2_state=state, launched_at=launched_at))
+    return tuple(hosts)
+
+
+def _counts(services: Services) -> tuple[int, int]:
+    """Visible, and in flight or delayed: both lag by a minute or more."""
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    answer = services.sqs.get_queue_attributes(QueueUrl=services.queue_url, AttributeNames=names)
+    visible, in_flight, delayed = (int(answer["Attributes"].get(name, 0)) for name in names)
+    return visible, in_flight + delayed
+
+
+def _tips(services: Services, rows: Mapping[str, PipelineRow], now: float) -> dict[str, Tip]:
+    every = services.installation.limits.drift_every
+    tips = {}
+    for pipeline in services.installation.pipelines:
+        row = rows.get(pipeline.name, PipelineRow(pipeline=pipeline.name))
+        if row.paused or not drift_due(row, now, every=every):
+            continue
+        try:
+            client = services.codecommit_as(pipeline)
+            answer: Any = client.get_branch(
+                repositoryName=pipeline.repository, branchName=pipeline.branch
+            )
+            tips[pipeline.name] = Tip(commit_id=answer["branch"]["commitId"])
+        except (ClientError, BotoCoreError) as error:
+            tips[pipeline.name] = Tip(problem=str(error))
+    return tips

@@ -1,0 +1,60 @@
+"""Request topic → a want row, and a host awake if the want needs one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.errors import InvalidMessage
+from contracts.messages import BuildRequest
+from lambdas.action import carry_out
+from lambdas.clients import Services, services
+from lambdas.decision import decide
+from lambdas.envelopes import sns_messages
+from lambdas.observability import about, count, logger, observed
+from lambdas.situation import LeaveHost, StartHost
+from lambdas.snapshot import gather
+
+
+@observed
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Lambda entry point; SNS retries what it raises, then the failure queue alarms."""
+    del context
+    start(event, services())
+
+
+def start(event: dict[str, Any], world: Services) -> None:
+    """Note a want for every request of the event, then decide once.
+
+    Raises InvalidMessage for a message that is not a request of a pipeline of ours, after the
+    others were noted.
+    """
+    problem: InvalidMessage | None = None
+    for text in sns_messages(event):
+        try:
+            note_want(_request(text, world), world)
+        except InvalidMessage as error:
+            logger.error("not a build request", extra={"problem": str(error)})
+            problem = error
+    carry_out(world, decide(gather(world)), only=(StartHost, LeaveHost))
+    if problem is not None:
+        raise problem
+
+
+def note_want(request: BuildRequest, world: Services) -> None:
+    """The want row comes first: whatever is lost after it, the reconciler finds it."""
+    about(request.request_id)
+    noted = world.table.wants.note(request, world.now())
+    count("Requests")
+    logger.info(
+        "request" if noted else "the request is settled, or a newer one's want stands",
+        extra={"pipeline": request.pipeline, "reason": request.reason},
+    )
+
+
+def _request(text: str, world: Services) -> BuildRequest:
+    request = BuildRequest.from_json(text)
+    known = [pipeline.name for pipeline in world.installation.pipelines]
+    if request.pipeline not in known:
+        allowed = ", ".join(known)
+        raise InvalidMessage("pipeline", f"{request.pipeline!r} is not configured; are: {allowed}")
+    return request

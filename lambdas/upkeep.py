@@ -1,0 +1,202 @@
+"""The reconciler's other rules: requests that got lost, branches that are ahead, alerts; pure."""
+
+from __future__ import annotations
+
+from contracts.messages import AlertKind, BuildRequest, request_id_of
+from contracts.table.alerts import AlertRow
+from contracts.table.pipelines import PipelineRow
+from lambdas.situation import (
+    Action,
+    Ask,
+    EndAlert,
+    Host,
+    NoteTip,
+    RaiseAlert,
+    Republish,
+    Snapshot,
+    Tip,
+)
+
+FULL_QUEUE_PATIENCE = 4
+"""Times `republish_after` to wait while the queue seems to hold requests (perhaps of others)."""
+
+
+def republished(snapshot: Snapshot) -> list[Action]:
+    """Rule 5: a want without progress whose request seems to be gone is published again.
+
+    The count is only a hint: above 0 it delays the republishing, it does not prevent it. A request
+    that was there after all is found settled, or superseded, by its id.
+    """
+    seems_there = snapshot.queued + snapshot.held_messages > 0
+    patience = snapshot.limits.republish_after * (FULL_QUEUE_PATIENCE if seems_there else 1)
+    at_work = {host.row.pipeline for host in snapshot.hosts if host.busy}
+    return [
+        Republish(want=want, why=f"no progress for {snapshot.now - want.noted_at:.0f} s")
+        for want in snapshot.wants
+        if snapshot.now - want.noted_at > patience
+        and not snapshot.paused(want.pipeline)
+        and not snapshot.locked(want.pipeline)
+        and want.pipeline not in at_work
+    ]
+
+
+def orphaned_requests(snapshot: Snapshot) -> list[Action]:
+    """The note `again` on a lock that nobody holds: its request was settled into a run that died.
+
+    The id comes from the taking and the asker, so that doing it twice asks once.
+    """
+    return [
+        Ask(
+            request=BuildRequest(
+                request_id=request_id_of("again", name, f"{lock.fence} {lock.again}"),
+                pipeline=name,
+                pushed_by=lock.again,
+                pushed_at=snapshot.now,
+                reason="push",
+            ),
+            why=f"{lock.again} asked for another run of a holder that is gone",
+            orphan=lock,
+        )
+        for name, lock in snapshot.locks.items()
+        if lock.again and not lock.taken(snapshot.now) and not snapshot.paused(name)
+    ]
+
+
+# --- rule 6: is a branch ahead of what was handled?
+
+
+def drift_due(row: PipelineRow, now: float, *, every: float) -> bool:
+    """Every `every` seconds; at each look while a tip is known to be ahead."""
+    return bool(row.ahead_tip) or row.checked_at is None or now - row.checked_at >= every
+
+
+def drift_actions(snapshot: Snapshot) -> list[Action]:
+    actions: list[Action] = []
+    for name, tip in snapshot.tips.items():
+        row = snapshot.pipelines.get(name, PipelineRow(pipeline=name))
+        if tip.commit_id is None:
+            actions += _unanswered(snapshot, row, tip)
+        else:
+            actions += _end(snapshot, "drift_skipped", name, "the dev account answers again")
+            actions += _answered(snapshot, row, tip.commit_id)
+    return actions
+
+
+def _unanswered(snapshot: Snapshot, row: PipelineRow, tip: Tip) -> list[Action]:
+    why = f"whether the branch is ahead cannot be seen: {tip.problem}"
+    return [
+        NoteTip(pipeline=row.pipeline, values={"checked_at": snapshot.now}, why=why),
+        *_raise(snapshot, "drift_skipped", row.pipeline, why),
+    ]
+
+
+def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
+    """The first tip seen is the baseline, until a request has been handled; a known tip ends it.
+
+    The baseline counts only until then: a branch that goes from A to B and back to A is ahead at
+    the second A though A was the baseline.
+    """
+    seen: dict[str, str | float | None] = {"checked_at": snapshot.now}
+    known = row.handled_tip or row.baseline_tip
+    if known is None:
+        why = f"first sight of the branch, at {tip[:12]}"
+        return [NoteTip(pipeline=row.pipeline, values={**seen, "baseline_tip": tip}, why=why)]
+    if tip == known or _asked_for(snapshot, row.pipeline):
+        values = {**seen, "ahead_tip": None, "ahead_since": None}
+        return [NoteTip(pipeline=row.pipeline, values=values, why="the tip is known or asked for")]
+    if tip != row.ahead_tip or row.ahead_since is None:
+        values = {**seen, "ahead_tip": tip, "ahead_since": snapshot.now}
+        why = f"the tip {tip[:12]} was not seen through a request"
+        return [NoteTip(pipeline=row.pipeline, values=values, why=why)]
+    age = snapshot.now - row.ahead_since
+    if age < snapshot.limits.drift_age:
+        return []
+    return [
+        Ask(
+            request=BuildRequest(
+                request_id=request_id_of("drift", row.pipeline, f"{tip} {row.ahead_since}"),
+                pipeline=row.pipeline,
+                commit_id=tip,
+                pushed_by="drift check",
+                pushed_at=snapshot.now,
+                reason="drift",
+            ),
+            why=f"the branch has been at {tip[:12]} for {age:.0f} s without a request",
+        )
+    ]
+
+
+def _asked_for(snapshot: Snapshot, pipeline: str) -> bool:
+    """A want for the pipeline's tip stands: it will be looked at anyway."""
+    return any(want.pipeline == pipeline and want.request.is_tip for want in snapshot.wants)
+
+
+# --- alerts
+
+
+def host_alerts(snapshot: Snapshot) -> list[Action]:
+    """Trouble with hosts that people should know of, said once; and its end."""
+    actions: list[Action] = []
+    for host in snapshot.hosts:
+        actions += _silence(snapshot, host)
+        actions += _standstill(snapshot, host)
+        actions += _long_awake(snapshot, host)
+        actions += _startless(snapshot, host)
+    return actions
+
+
+def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
+    silence = snapshot.now - max(host.row.heartbeat_at, host.launched_at)
+    running = host.ec2_state == "running"
+    if running and silence > snapshot.limits.no_heartbeat:
+        why = f"no heartbeat for {silence:.0f} s ({host.row.silent_boots} boots without one)"
+        return _raise(snapshot, "no_heartbeat", host.host_id, why)
+    if running and host.heard:
+        return _end(snapshot, "no_heartbeat", host.host_id, "the host is heard again")
+    return []
+
+
+def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
+    stood = snapshot.now - host.row.progress_at
+    if host.busy and stood > snapshot.limits.no_progress:
+        stage = f"{host.row.pipeline}, stage {host.row.stage}"
+        return _raise(
+            snapshot, "no_progress", host.host_id, f"no progress for {stood:.0f} s: {stage}"
+        )
+    if host.heard and host.ec2_state == "running":
+        return _end(snapshot, "no_progress", host.host_id, "the host makes progress again")
+    return []
+
+
+def _long_awake(snapshot: Snapshot, host: Host) -> list[Action]:
+    awake = snapshot.now - host.launched_at
+    if host.ec2_state == "running" and awake > snapshot.limits.awake_long:
+        return _raise(snapshot, "awake_long", host.host_id, f"awake for {awake / 3600:.1f} hours")
+    return _end(snapshot, "awake_long", host.host_id, "the host is not awake any more")
+
+
+def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
+    """`start_failed` is raised where a start fails; here for a host that can never start."""
+    if host.ec2_state in ("missing", "terminated", "shutting-down"):
+        return _raise(snapshot, "start_failed", host.host_id, f"EC2 says {host.ec2_state}")
+    if host.ec2_state in ("pending", "running"):
+        return _end(snapshot, "start_failed", host.host_id, "the host is awake")
+    return []
+
+
+def _raise(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+    if _standing(snapshot, kind, subject) is not None:
+        return []
+    return [RaiseAlert(kind=kind, subject=subject, why=why)]
+
+
+def _end(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+    alert = _standing(snapshot, kind, subject)
+    return [EndAlert(alert=alert, why=why)] if alert is not None and not alert.over_at else []
+
+
+def _standing(snapshot: Snapshot, kind: AlertKind, subject: str) -> AlertRow | None:
+    for alert in snapshot.alerts:
+        if (alert.kind, alert.subject) == (kind, subject):
+            return alert
+    return None
