@@ -16,8 +16,6 @@ from lambdas.observability import count
 OURS: frozenset[AlertKind] = frozenset(
     {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}
 )
-    {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}
-)
 """The kinds that this Lambda announces; who raises others says them."""
 
 
