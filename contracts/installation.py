@@ -73,6 +73,7 @@ class PipelineSettings:
     """Template with `{commit}`: where a person reads a commit; None: nowhere."""
     webhook_parameter: str | None = None
     mention_on_failure: str | None = None
+    notify_superseded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ NAMESPACE = "Slipway"
 logger = Logger(service="slipway")
 metrics = Metrics(namespace=NAMESPACE, service="slipway")
 
-Handler = Callable[[dict[str, Any], Any], None]
+Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def count(name: str, value: float = 1) -> None:
@@ -34,10 +34,10 @@ def observed(handler: Handler) -> Handler:
     """A handler that starts with a clean logger, logs what it raises, and always sends metrics."""
 
     @functools.wraps(handler)
-    def wrapper(event: dict[str, Any], context: Any) -> None:
+    def wrapper(event: dict[str, Any], context: Any) -> Any:
         about(None)
         try:
-            handler(event, context)
+            return handler(event, context)
         except Exception:
             logger.exception("the invocation failed")
             raise
