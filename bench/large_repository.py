@@ -6,6 +6,7 @@ import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 COMMITS = 50_000
 BYTES_A_COMMIT = 10_000
@@ -29,17 +30,16 @@ def make(path: Path, *, commits: int = COMMITS) -> None:
         cwd=path,
         stdin=subprocess.PIPE,
     )
-    assert importer.stdin is not None
-    for chunk in _stream(commits):
-        importer.stdin.write(chunk)
-    importer.stdin.close()
+    with cast(IO[bytes], importer.stdin) as stdin:
+        for chunk in _stream(commits):
+            stdin.write(chunk)
     if importer.wait() != 0:
         raise RuntimeError(f"git fast-import ended with {importer.returncode}")
     stamp.write_text(str(commits))
 
 
 def _stream(commits: int) -> Iterator[bytes]:
-    noise = random.Random(50_000)
+    noise = random.Random(50_000)  # noqa: S311  (the same bytes each time, no secret)
     for number in range(commits):
         message = b"Change %d" % number
         content = noise.randbytes(BYTES_A_COMMIT)
