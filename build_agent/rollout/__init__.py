@@ -1,0 +1,63 @@
+"""The rollout: register, update, wait, put right, prune. One code path for agent and command line.
+
+    from build_agent.rollout import RolloutPlan, Timeouts, roll_out
+
+    plan = RolloutPlan(
+        cluster="prod",
+        service="web",
+        images={"web": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/web@sha256:…"},
+        timeouts=Timeouts(healthy=1800, drain=900),
+    )
+    result = roll_out(
+        plan,
+        ecs=session.client("ecs"),
+        clock=clock,                              # now() and sleep(seconds)
+        ecr=lambda: session.client("ecr"),        # only made where an image is in ECR
+        codedeploy_client=lambda: session.client("codedeploy"),
+        on_progress=lambda progress: …,           # Progress
+        guard=lambda: …,                          # right before every change; raises to stop it
+    )
+    result.outcome    # 'succeeded', 'unchanged', 'rolled_back', 'superseded', 'crash_loop', …
+    result.cause      # one sentence, with the stopped tasks' own reasons
+    result.before, result.after, result.running   # task definition ARNs
+    result.restored, result.drained, result.deregistered, result.warnings, result.skipped
+
+A deployment that was interrupted is followed by naming what it registered (told by
+`Progress(step='update', task_definition=…)` before the service changes), and what ran before:
+
+    RolloutPlan(cluster="prod", service="web", target=arn, previous=arn_before)
+
+If the service's primary deployment is that revision, nothing is updated; it is followed to its
+end and put right as if it had just been made. The same plan goes to any earlier revision.
+
+`live(ecs, cluster=…, service=…, clock=…)` tells what a service runs now, digests included.
+"""
+
+from build_agent.rollout.plan import (
+    DONE,
+    Clock,
+    OneOffTask,
+    Outcome,
+    Progress,
+    RolloutPlan,
+    RolloutResult,
+    Timeouts,
+    short,
+)
+from build_agent.rollout.roll_out import roll_out
+from build_agent.rollout.service import Live, live
+
+__all__ = [
+    "DONE",
+    "Clock",
+    "Live",
+    "OneOffTask",
+    "Outcome",
+    "Progress",
+    "RolloutPlan",
+    "RolloutResult",
+    "Timeouts",
+    "live",
+    "roll_out",
+    "short",
+]

@@ -1,0 +1,190 @@
+"""What a rollout is asked to do, what it says while it works, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+Outcome = Literal[
+    "succeeded",
+    "unchanged",
+    "registered",
+    "rolled_back",
+    "superseded",
+    "crash_loop",
+    "timed_out",
+    "failed",
+    "planned",
+]
+"""How our deployment ended, each a different thing.
+
+* `succeeded`: our revision is the one that runs, steady.
+* `unchanged`: what was asked for runs already, steady; nothing was changed.
+* `registered`: no service was named; the revision is registered (and its task, if asked, ran).
+* `rolled_back`: ECS (circuit breaker, alarm, or somebody's stop) or CodeDeploy took ours back.
+* `superseded`: another deployment took over from ours; it was left alone.
+* `crash_loop`: the new tasks kept stopping until the time was up.
+* `timed_out`: the service did not become steady in time, without its tasks stopping.
+* `failed`: ECS, CodeDeploy or the pre-deploy task says that it failed.
+* `planned`: a dry run; nothing was changed.
+"""
+
+DONE: frozenset[str] = frozenset({"succeeded", "unchanged", "registered", "planned"})
+"""The outcomes that are what was asked for."""
+
+Step = Literal[
+    "read", "verify", "register", "pre_deploy", "update", "wait", "drain", "rollback", "prune"
+]
+
+
+class Clock(Protocol):
+    """The time; a test's clock jumps instead of waiting."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back; only differences mean something."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """How long to wait, in seconds.
+
+    `healthy` bounds the new tasks becoming healthy; `drain` the old ones going after that, and
+    overrunning it never rolls back; `rollback` the previous revision becoming healthy again;
+    `task` a pre-deploy or one-off task; `patience` how long a call that AWS throttles or that the
+    network loses is tried again outside of a wait.
+    """
+
+    healthy: float = 1800.0
+    drain: float = 900.0
+    rollback: float = 900.0
+    task: float = 1800.0
+    patience: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOffTask:
+    """A task of the new revision, run once before the service changes.
+
+    `command` replaces the command of `container` (None: of the first essential container); an
+    empty command runs the task as it is defined. Unless `wait`, it is only started. Placement
+    that is None is taken from the service.
+    """
+
+    command: tuple[str, ...] = ()
+    container: str | None = None
+    wait: bool = True
+    launch_type: str | None = None
+    platform_version: str | None = None
+    network_configuration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutPlan:
+    """One rollout, ready to run.
+
+    What changes, one of: `images` (container to image reference), `image` (every container whose
+    image has this repository), `tag` (of every container, or of `tag_containers`), `target` (an
+    existing task definition to go to, or to follow if the service is on its way there), `force`
+    (the same task definition again).
+
+    `service` None: only register, from `base`. `base` is `service` (what the service runs),
+    `family` (the newest revision of the service's family), `definition:<name>` (a family,
+    family:revision or ARN), or a mapping: a task definition as `RegisterTaskDefinition` takes it
+    or as `DescribeTaskDefinition` answers it, with or without `tags` beside it.
+
+    `previous`: what to go back to, where the service itself can no longer say (an interrupted
+    rollout that is followed). `max_definitions`: how many ACTIVE revisions to keep after a success.
+    `wait_drain` False: done when the new tasks are healthy.
+    """
+
+    cluster: str | None
+    service: str | None
+    images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    image: str | None = None
+    tag: str | None = None
+    tag_containers: tuple[str, ...] = ()
+    target: str | None = None
+    force: bool = False
+    base: str | Mapping[str, Any] = "service"
+    previous: str | None = None
+    desired_count: int | None = None
+    min_percent: int | None = None
+    max_percent: int | None = None
+    copy_tags: bool = True
+    rollback: bool = True
+    wait_drain: bool = True
+    max_definitions: int | None = None
+    task: OneOffTask | None = None
+    dry_run: bool = False
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a rollout is. `revision` is family:revision, `task_definition` its ARN.
+
+    Counts are of our deployment's tasks; `stage` is the lifecycle stage of a blue/green, linear,
+    canary or CodeDeploy deployment; `elapsed` is seconds since the rollout began.
+    """
+
+    step: Step
+    elapsed: float
+    note: str = ""
+    task_definition: str | None = None
+    revision: str | None = None
+    desired: int | None = None
+    running: int | None = None
+    pending: int | None = None
+    failed: int | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutResult:
+    """How a rollout ended. Task definitions are ARNs.
+
+    `cause`: one sentence, with the stopped tasks' own reasons where it failed. `before`: what the
+    service ran; `after`: what was to run; `running`: what runs *now* (None: not known).
+    `restored`: whether the previous revision runs again, healthy; None: there was nothing to
+    restore, or it was not to be. `drained`: whether the old tasks are gone; None: not applicable.
+    `digests`: container to image digest of what runs now, where ECS tells.
+    `changes`: what differs from the base, one line each. `skipped`: checks that AWS denied or did
+    not answer. `timings`: seconds by step.
+    """
+
+    outcome: Outcome
+    cause: str
+    before: str | None = None
+    after: str | None = None
+    running: str | None = None
+    restored: bool | None = None
+    drained: bool | None = None
+    deployment: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    deregistered: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether this is what was asked for."""
+        return self.outcome in DONE
+
+
+OnProgress = Callable[[Progress], None]
+Guard = Callable[[], None]
+Factory = Callable[[], Any]
+
+
+def short(task_definition: str | None) -> str:
+    """`family:revision` of a task definition's ARN, for people."""
+    if not task_definition:
+        return "nothing known"
+    return task_definition.rpartition("task-definition/")[2]

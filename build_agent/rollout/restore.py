@@ -1,0 +1,212 @@
+"""After a failure of our deployment: make the previous revision run again, and say what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.follow import Followed, History, Limits, Tell, follow, known_deployments
+from build_agent.rollout.judge import Ours
+from build_agent.rollout.plan import Timeouts, short
+from build_agent.rollout.service import Service, look_again, parse_service
+from build_agent.rollout.taskdef import describe, register, request_of, with_images
+from contracts.errors import WrongUse
+from contracts.image_reference import ImageReference
+
+_STOPPABLE = frozenset({"PENDING", "IN_PROGRESS"})
+AGREE = 3
+"""Looks in a row that must show another primary deployment before ours is left alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What came of going back. `text` is a sentence's worth; `running` what runs now (ARN)."""
+
+    healthy: bool
+    text: str
+    running: str | None
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previous:
+    """What to go back to.
+
+    `containers`: container to (image, digest) as the previous service revision ran them; used when
+    the task definition alone does not say what ran (a forced deployment of a moving tag).
+    `settings`: what UpdateService must put back besides.
+    """
+
+    task_definition: str
+    forced: bool = False
+    containers: Mapping[str, tuple[str, str]]
+    settings: Mapping[str, Any]
+
+
+def restore(
+    api: Api,
+    ours: Ours,
+    history: History,
+    previous: Previous,
+    *,
+    failed: Followed,
+    timeouts: Timeouts,
+    tell: Tell,
+) -> Restored:
+    """Run the previous revision again and wait for it, within `timeouts.rollback`.
+
+    A deployment that took over from ours is left alone.
+    """
+    service = _sure_of_primary(api, ours, failed.service)
+    limits = Limits(
+        healthy=timeouts.rollback,
+        drain=timeouts.drain,
+        rollback=timeouts.rollback,
+        wait_drain=False,
+    )
+    way = _Way(api=api, limits=limits, tell=tell)
+    primary = service.primary
+    if primary is not None and primary.id != ours.id:
+        if primary.task_definition != previous.task_definition:
+            return _taken_over(service)
+        return _wait_for(way, service, service, ours)
+    return _stop_with_rollback(way, ours, history, service) or _update_back(
+        way, ours, previous, service
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """What every way back needs."""
+
+    api: Api
+    limits: Limits
+    tell: Tell
+
+
+def _sure_of_primary(api: Api, ours: Ours, last: Service) -> Service:
+    """The service now; another primary deployment is believed only if it shows up repeatedly."""
+    seen = last
+    for attempt in range(AGREE):
+        seen = look_again(api, last) or seen
+        if seen.primary is None or seen.primary.id == ours.id:
+            return seen
+        if attempt + 1 < AGREE:
+            api.clock.sleep(0.5)
+    return seen
+
+
+def _taken_over(service: Service) -> Restored:
+    running = _runs(service)
+    return Restored(
+        healthy=False,
+        taken_over=True,
+        running=running,
+        text=f"another deployment has taken over and was left alone; {short(running)} runs now",
+    )
+
+
+def _stop_with_rollback(
+    way: _Way, ours: Ours, history: History, service: Service
+) -> Restored | None:
+    """Have ECS itself go back to the service revision before; None where it cannot."""
+    api = way.api
+    mine = history.read(service)
+    if mine is None or mine.status not in _STOPPABLE:
+        return None
+    try:
+        api.change("stop_service_deployment", serviceDeploymentArn=mine.arn, stopType="ROLLBACK")
+    except (Denied, Refused, WrongForAws):
+        return None
+    followed = follow(api, ours, history, service=service, limits=way.limits, tell=way.tell)
+    now = look_again(api, service) or followed.service
+    if followed.outcome == "rolled_back":
+        return _runs_again(now)
+    return _taken_over(now) if followed.outcome == "superseded" else None
+
+
+def _update_back(way: _Way, ours: Ours, previous: Previous, service: Service) -> Restored:
+    """Update the service to the previous task definition (or its digests) and wait for it."""
+    api, target = way.api, previous.task_definition
+    if previous.forced:
+        target = _pinned(api, previous)
+    known = known_deployments(api, service)
+    answer = api.change(
+        "update_service",
+        cluster=service.cluster,
+        service=service.name,
+        taskDefinition=target,
+        **({"forceNewDeployment": True} if target == ours.task_definition else {}),
+        **previous.settings,
+    )
+    return _wait_for(way, service, parse_service(answer["service"]), ours, known)
+
+
+def _wait_for(
+    way: _Way,
+    service: Service,
+    updated: Service,
+    failed: Ours,
+    known: frozenset[str] = frozenset(),
+) -> Restored:
+    """Wait for the deployment that `updated` has as its primary: the way back from `failed`."""
+    primary = updated.primary
+    if primary is None:
+        return Restored(healthy=False, running=None, text="ECS names no primary deployment now")
+    back = Ours(
+        id=primary.id,
+        task_definition=primary.task_definition,
+        known_before=frozenset(d.id for d in service.deployments) - {primary.id},
+        previous=failed.task_definition,
+        created_at=primary.created_at,
+    )
+    history = History(way.api, back, known=known)
+    followed = follow(way.api, back, history, service=updated, limits=way.limits, tell=way.tell)
+    now = followed.service
+    if followed.outcome == "succeeded":
+        return _runs_again(now)
+    if followed.outcome == "superseded":
+        return _taken_over(now)
+    text = (
+        f"rolling back to {short(primary.task_definition)} did not become healthy "
+        f"({followed.cause}); the service is set to {short(_runs(now))}"
+    )
+    return Restored(healthy=False, running=_runs(now), text=text)
+
+
+def _runs_again(service: Service) -> Restored:
+    running = _runs(service)
+    return Restored(healthy=True, running=running, text=f"rolled back: {short(running)} runs again")
+
+
+def _runs(service: Service) -> str:
+    return service.primary.task_definition if service.primary else service.task_definition
+
+
+def _pinned(api: Api, previous: Previous) -> str:
+    """A revision of the previous task definition that names the digests which ran, registered.
+
+    The previous task definition itself where the digests are not known or are named already.
+    """
+    described = describe(api, previous.task_definition)
+    request = request_of(described, api.client.meta.service_model)
+    images: dict[str, str] = {}
+    for container in request["containerDefinitions"]:
+        _image, digest = previous.containers.get(container["name"], ("", ""))
+        if digest and digest not in container.get("image", ""):
+            images[container["name"]] = _by_digest(container["image"], digest)
+    return register(api, with_images(request, images)) if images else previous.task_definition
+
+
+def _by_digest(image: str, digest: str) -> str:
+    try:
+        return str(ImageReference.parse(image).with_digest(digest))
+    except WrongUse:
+        return image
+
+
+def still_unanswered(error: Unanswered, running: str) -> Unanswered:
+    """The same trouble, said for somebody who must know what is left behind."""
+    return Unanswered(f"{error}; the deployment of {short(running)} goes on in ECS, not watched")

@@ -1,0 +1,112 @@
+"""What can be known to be wrong before anything is changed, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.plan import Factory, RolloutPlan
+from build_agent.rollout.service import CODE_DEPLOY, ECS, EXTERNAL, Service
+from contracts.errors import WrongUse
+from contracts.image_reference import ImageReference, ecr_image
+
+_MEDIA_TYPES = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What the checks found: `problems` stop the rollout, `skipped` could not be looked at."""
+
+    problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def service_problems(plan: RolloutPlan, service: Service) -> list[str]:
+    """What in `plan` cannot be done with this service."""
+    problems = []
+    if service.controller == EXTERNAL:
+        problems.append(
+            f"service {service.name!r} has the deployment controller EXTERNAL: Slipway does not "
+            "know who moves its traffic; deploy it with the tool that made its task sets, or make "
+            "it a service with the controller ECS or CODE_DEPLOY"
+        )
+    elif service.controller not in (ECS, CODE_DEPLOY):
+        problems.append(
+            f"service {service.name!r} has an unknown deployment controller {service.controller!r}"
+        )
+    if service.is_daemon and plan.desired_count is not None:
+        problems.append(
+            f"service {service.name!r} is a DAEMON: it takes no desired count "
+            f"(asked for: {plan.desired_count})"
+        )
+    if service.controller == CODE_DEPLOY:
+        given = {
+            "desired count": plan.desired_count,
+            "minimum percent": plan.min_percent,
+            "maximum percent": plan.max_percent,
+        }
+        for name, value in given.items():
+            if value is not None:
+                problems.append(f"a CODE_DEPLOY service takes no {name} with its deployment")
+    return problems
+
+
+def verify_images(
+    images: Iterable[str], ecr: Factory | None, api_of: Callable[[Any], Api]
+) -> Verified:
+    """Whether those of `images` that are in ECR are there; each is asked for once."""
+    problems: list[str] = []
+    skipped: list[str] = []
+    for text in sorted(set(images)):
+        image = ImageReference.parse(text)
+        place = ecr_image(image)
+        if place is None or ecr is None:
+            continue
+        client = ecr()
+        if client is None:
+            continue
+        if client.meta.region_name != place.region:
+            skipped.append(f"image {text}: it is in region {place.region}, not asked")
+            continue
+        problem, why_skipped = _look_for(api_of(client), image, place.account, place.repository)
+        problems.extend(filter(None, [problem]))
+        skipped.extend(filter(None, [why_skipped]))
+    return Verified(problems=tuple(problems), skipped=tuple(skipped))
+
+
+def raise_if_wrong(problems: Iterable[str]) -> None:
+    """WrongUse that says all of `problems`, if there are any."""
+    found = list(problems)
+    if found:
+        raise WrongUse("; ".join(found))
+
+
+def _look_for(
+    api: Api, image: ImageReference, account: str, repository: str
+) -> tuple[str | None, str | None]:
+    """(what is wrong, why it was not looked at). DescribeImages would not tell a missing tag."""
+    identifier = {"imageDigest": image.digest} if image.digest else {"imageTag": image.version}
+    try:
+        answer = api.look(
+            "batch_get_image",
+            registryId=account,
+            repositoryName=repository,
+            imageIds=[identifier],
+            acceptedMediaTypes=_MEDIA_TYPES,
+        )
+    except (Denied, Unanswered) as error:
+        return None, f"image {image}: {error}"
+    except (Refused, WrongForAws) as error:
+        if error.code == "RepositoryNotFoundException":
+            return f"image {image}: there is no ECR repository {repository!r} in {account}", None
+        return None, f"image {image}: {error}"
+    if answer.get("images"):
+        return None, None
+    return f"image {image} is not in ECR", None
