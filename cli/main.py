@@ -10,6 +10,7 @@ import click
 from contracts.errors import SlipwayError
 
 VERBS: dict[str, str] = {
+    "local": "cli.local",
     "status": "cli.status",
 }
 """Verb to the module that holds it: a click command or group named `command`."""

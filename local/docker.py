@@ -160,7 +160,7 @@ def _start_private(workplace: Workplace, ledger: Ledger, client: str, daemon: st
     )
     if not started or process.poll() is not None:
         log = workplace.log_dir / "dockerd.log"
-        raise WorldFailed(f"the private Docker daemon does not start: {_last_line(log)} ({log})")
+        raise WorldFailed(f"the private Docker daemon does not start: {last_line(log)} ({log})")
     return Docker(host, client, private=True)
 
 
@@ -304,7 +304,8 @@ def _tail(text: str) -> str:
     return lines[-1] if lines else "no output"
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """The last line of a log, for an error's text."""
     with contextlib.suppress(OSError):
         return _tail(log.read_text(encoding="utf-8", errors="replace"))
     return "no log"

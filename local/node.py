@@ -84,7 +84,7 @@ def main() -> int:
             command = cdk_command(Path.cwd())
         else:
             raise WrongUse("usage: python -m local.node npm|cdk ARGUMENT …")
-        environment = node_environment(with_virtual_environment(dict(os.environ)))
+        environment = with_virtual_environment(node_environment(dict(os.environ)))
         return subprocess.run([*command, *arguments], env=environment, check=False).returncode
     except SlipwayError as error:
         print(f"error: {error}", file=sys.stderr)

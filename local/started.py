@@ -53,6 +53,7 @@ class Started:
     private_docker: bool = False
     bridge: str | None = None
     container_label: str | None = None
+    registry: str | None = None
 
 
 class Ledger:

@@ -81,6 +81,10 @@ class Workplace:
     def assembly_dir(self) -> Path:
         return self.directory / "cdk.out"
 
+    @property
+    def cdk_home(self) -> Path:
+        return self.directory / "cdk-home"
+
     def parts(self) -> tuple[Path, ...]:
         """What a run makes in its directory and `down` takes away; the last demo's table stays."""
         return (
@@ -92,6 +96,7 @@ class Workplace:
             self.hosts_dir,
             self.docker_dir,
             self.assembly_dir,
+            self.cdk_home,
         )
 
     @contextmanager

@@ -1,0 +1,111 @@
+"""The configuration of a local run: the same kind of file as cdk.json's, for one machine."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.names import Names
+
+INSTALLATION = "slipway"
+REGION = "us-east-1"
+DEV_ACCOUNT = "111111111111"
+PROD_ACCOUNT = "222222222222"
+BRANCH = "production"
+SAMPLE_PORT = 8080
+NAMES = Names(INSTALLATION)
+
+LIMITS: dict[str, int] = {
+    # Short enough to watch, long enough for a machine that is busy with a build.
+    "idlePeriod": 3,
+    "heartbeat": 3,
+    "visibility": 20,
+    "lockTtl": 15,
+    # Longer than the stopper can live: its function's timeout.
+    "stopClaim": 60,
+    "noHeartbeat": 60,
+    "noProgress": 300,
+    "republishAfter": 60,
+    "driftEvery": 60,
+    "driftAge": 30,
+    "giveUpAfter": 600,
+}
+
+
+@dataclass(frozen=True)
+class PipelineNames:
+    """What one pipeline of the local run is called everywhere."""
+
+    name: str
+
+    @property
+    def repository(self) -> str:
+        return self.name
+
+    @property
+    def image(self) -> str:
+        return f"{INSTALLATION}/{self.name}"
+
+    @property
+    def cluster(self) -> str:
+        return f"{INSTALLATION}-sample"
+
+    @property
+    def service(self) -> str:
+        return self.name
+
+
+def pipeline_names(count: int) -> tuple[PipelineNames, ...]:
+    """`sample`, `sample-2`, `sample-3` …"""
+    return tuple(PipelineNames("sample" if n == 1 else f"sample-{n}") for n in range(1, count + 1))
+
+
+def local_configuration(
+    *,
+    endpoint_url: str,
+    registry: str,
+    initial_image: str,
+    pipelines: tuple[PipelineNames, ...],
+    hosts: int = 1,
+) -> dict[str, Any]:
+    """The configuration as JSON values, for the CDK app's `-c configuration=FILE`."""
+    return {
+        "name": INSTALLATION,
+        "region": REGION,
+        "dev": {"account": DEV_ACCOUNT},
+        "prod": {"account": PROD_ACCOUNT},
+        "pipelines": [_pipeline(names, initial_image) for names in pipelines],
+        "buildHost": {
+            "count": hosts,
+            "ami": "ami-00000000000000000",
+            **_processor(platform.machine()),
+        },
+        "network": {"availabilityZone": f"{REGION}a"},
+        "lambdas": {"reconcileEveryMinutes": 1, "logRetentionDays": 1},
+        "limits": LIMITS,
+        "local": {"registry": registry, "gitBaseUrl": f"{endpoint_url}/v1/repos"},
+    }
+
+
+def _pipeline(names: PipelineNames, initial_image: str) -> dict[str, Any]:
+    return {
+        "name": names.name,
+        "repository": {"name": names.repository, "create": True},
+        "branch": BRANCH,
+        "images": [
+            {
+                "repository": {"name": names.image, "create": True},
+                "buildArguments": {"environment": "local", "commit": "{commit}"},
+                "containers": ["app"],
+            }
+        ],
+        "service": {"sample": True, "port": SAMPLE_PORT, "initialImage": initial_image},
+        "rollout": {"healthyTimeout": 60, "drainTimeout": 30, "maxDefinitions": 10},
+    }
+
+
+def _processor(machine: str) -> dict[str, str]:
+    if machine in ("aarch64", "arm64"):
+        return {"architecture": "arm64", "instanceType": "t4g.medium"}
+    return {"architecture": "x86_64", "instanceType": "t3.medium"}

@@ -1,0 +1,29 @@
+"""`slipway local status`: what of a local run is alive, and what its services serve."""
+
+from __future__ import annotations
+
+from local.accounts import client_of
+from local.started import Ledger
+from local.state import read_state
+from local.up import served_commit
+from local.workplace import Workplace
+
+
+def describe(workplace: Workplace) -> list[str]:
+    """Lines for a person; WrongUse where nothing runs."""
+    state = read_state(workplace)
+    ledger = Ledger.load(workplace)
+    lines = [f"emulator {state.endpoint_url}   Slack {state.slack_url}/"]
+    for name, alive in ledger.alive().items() if ledger else ():
+        if not name.startswith("cdk-"):
+            lines.append(f"  {name:12} {'runs' if alive else 'has ended'}")
+    ec2 = client_of("ec2", state.endpoint_url, state.prod_account, state.region)
+    for host in state.hosts:
+        found = ec2.describe_instances(InstanceIds=[host.instance_id])
+        name = found["Reservations"][0]["Instances"][0]["State"]["Name"]
+        agent = f"agent {host.agent_pid}" if host.agent_pid else "no agent"
+        lines.append(f"host {host.instance_id}: {name}, {agent}")
+    for name, pipeline in state.pipelines.items():
+        commit = served_commit(pipeline.service_url) or "nothing"
+        lines.append(f"{name}: {pipeline.service_url}/ serves {commit}")
+    return lines

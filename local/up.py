@@ -1,0 +1,394 @@
+"""`slipway local up`: everything that a push needs, in the background, on one machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import WorldFailed, WrongUse
+from contracts.installation import Installation, load_installation
+from local import cloud, docker
+from local.accounts import client_of
+from local.configuration import (
+    BRANCH,
+    DEV_ACCOUNT,
+    INSTALLATION,
+    NAMES,
+    PROD_ACCOUNT,
+    REGION,
+    SAMPLE_PORT,
+    PipelineNames,
+    local_configuration,
+    pipeline_names,
+)
+from local.docker import Docker, last_line
+from local.down import take_down
+from local.emulator.process import command_line, is_ready
+from local.emulator.settings import EmulatorSettings
+from local.emulator.sweep import RUN_LABEL
+from local.ports import check_free, free_ports, listens
+from local.progress import Progress
+from local.sample_repository import Release, SampleRepository, write_sample
+from local.started import Ledger
+from local.state import HostState, PipelineState, State, read_state, write_state
+from local.supervisor import instances_of
+from local.waiting import wait_for, wait_until
+from local.workplace import REPOSITORY, Workplace, write_json
+
+DEVELOPER = "developer"
+FIRST_RELEASE = "first release"
+STACKS = ((f"{INSTALLATION}-dev", DEV_ACCOUNT), (f"{INSTALLATION}-prod", PROD_ACCOUNT))
+READY_SECONDS = 40.0
+FIRST_DEPLOYMENT_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a caller may choose. `port`: the emulator's; None takes a free one.
+
+    `stopping_seconds`, `pending_seconds`: how long an instance is in those states.
+    """
+
+    port: int | None = None
+    pipelines: int = 1
+    hosts: int = 1
+    pending_seconds: float = 1.0
+    stopping_seconds: float = 1.0
+    internal_endpoints: bool = False
+    wait_for_first: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Where everything will be, decided before anything starts."""
+
+    settings: EmulatorSettings
+    slack_port: int
+    service_ports: tuple[int, ...]
+    pipelines: tuple[PipelineNames, ...]
+    hosts: int
+    password: str
+
+    @property
+    def slack_url(self) -> str:
+        return f"http://127.0.0.1:{self.slack_port}"
+
+    @property
+    def initial_image(self) -> str:
+        """What a service runs until the first deployment: in the registry before the stacks."""
+        return f"{self.settings.address}/local/initial:1"
+
+    def git_url(self, names: PipelineNames) -> str:
+        """With the developer's credentials: whoever has it can clone and push."""
+        path = f"{self.settings.address}/v1/repos/{names.repository}"
+        return f"http://{DEVELOPER}:{self.password}@{path}"
+
+
+def bring_up(workplace: Workplace, options: Options, progress: Progress) -> State:
+    """Start it all; returns when a push would be deployed.
+
+    WrongUse where it runs already; on any failure, Ctrl-C included, everything is taken down.
+    """
+    with workplace.locked():
+        _refuse_if_running(workplace)
+        if take_down(workplace, progress):
+            progress.say("an earlier run had left things behind: taken down")
+        shutil.rmtree(workplace.log_dir, ignore_errors=True)
+        plan = _plan(workplace, options)
+        ledger = Ledger.begin(workplace)
+        try:
+            return _bring_up(workplace, plan, ledger, options, progress)
+        except BaseException:
+            progress.say("taking down what was started")
+            take_down(workplace, progress)
+            raise
+
+
+def _refuse_if_running(workplace: Workplace) -> None:
+    ledger = Ledger.load(workplace)
+    if ledger is None or not workplace.state_file.exists():
+        return
+    services = {n: up for n, up in ledger.alive().items() if not n.startswith("cdk-")}
+    dead = sorted(name for name, up in services.items() if not up)
+    if not dead:
+        state = read_state(workplace)
+        raise AlreadyRunning(
+            f"it is running already, at {state.endpoint_url}: `slipway local down` ends it"
+        )
+    if len(dead) < len(services):
+        raise WorldFailed(
+            f"it is running, but {', '.join(dead)} died (logs: {workplace.log_dir}):"
+            " `slipway local down`, then `up` again"
+        )
+
+
+class AlreadyRunning(WrongUse):
+    """A second `up`: not a failure for a person, but not a new run either."""
+
+
+def _plan(workplace: Workplace, options: Options) -> Plan:
+    slack, *services = free_ports(1 + options.pipelines + 1)
+    emulator = services.pop()
+    if options.port is not None:
+        emulator = check_free(options.port, "the emulator")
+    password = secrets.token_hex(12)
+    settings = EmulatorSettings(
+        port=emulator,
+        data_dir=workplace.emulator_dir,
+        docker_host="",
+        region=REGION,
+        dev_account=DEV_ACCOUNT,
+        prod_account=PROD_ACCOUNT,
+        pending_seconds=options.pending_seconds,
+        stopping_seconds=options.stopping_seconds,
+        git_users=((DEVELOPER, password),),
+        internal_endpoints=options.internal_endpoints,
+    )
+    return Plan(
+        settings=settings,
+        slack_port=slack,
+        service_ports=tuple(services),
+        pipelines=pipeline_names(options.pipelines),
+        hosts=options.hosts,
+        password=password,
+    )
+
+
+def _bring_up(
+    workplace: Workplace, plan: Plan, ledger: Ledger, options: Options, progress: Progress
+) -> State:
+    write_json(workplace.configuration_file, _configuration(plan))
+    stacks = cloud.Cloud(workplace, ledger, endpoint_url=plan.settings.endpoint_url, region=REGION)
+    synth = stacks.start_synth()
+    with progress.step("Docker answers"):
+        daemon = docker.provide(workplace, ledger)
+        busybox = docker.provide_busybox()
+    with progress.step("emulator and Slack page answer"):
+        _start_emulator(workplace, ledger, plan, daemon)
+        _start_slack_page(workplace, ledger, plan)
+    with progress.step("first image pushed"):
+        _push_initial_image(workplace, plan, daemon, busybox)
+    with progress.step("cdk synth"):
+        stacks.finish(synth, "cdk-synth", cloud.SYNTH_SECONDS)
+    installation = _keep_installation(workplace)
+    with progress.step("cdk deploy, both accounts"):
+        _deploy(stacks)
+    _store_webhook(plan, installation)
+    with progress.step("hosts, services and repositories ready"):
+        _start_proxy(workplace, ledger, plan)
+        state = _state(workplace, plan, installation)
+        write_state(workplace, state)
+        _start_supervisor(workplace, ledger, plan, daemon)
+        commits = _seed(workplace, plan, busybox)
+    if options.wait_for_first:
+        with progress.step("first commit deployed"):
+            _await_first(workplace, state, commits)
+    return read_state(workplace)
+
+
+def _configuration(plan: Plan) -> dict[str, Any]:
+    return local_configuration(
+        endpoint_url=plan.settings.endpoint_url,
+        registry=plan.settings.address,
+        initial_image=plan.initial_image,
+        pipelines=plan.pipelines,
+        hosts=plan.hosts,
+    )
+
+
+def _start_emulator(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker) -> None:
+    settings = replace(plan.settings, docker_host=daemon.host)
+    ledger.note(container_label=f"{RUN_LABEL}={settings.run_id}", registry=settings.address)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    users = settings.data_dir / "git-users.json"
+    users.touch(mode=0o600)
+    users.write_text(json.dumps(dict(settings.git_users)), encoding="utf-8")
+    process = ledger.spawn(
+        "emulator",
+        [sys.executable, "-m", "local.emulator", *command_line(settings, users)],
+        environment=dict(os.environ),
+        directory=REPOSITORY,
+    )
+    _await_start(workplace, "emulator", process, lambda: is_ready(settings))
+
+
+def _start_slack_page(workplace: Workplace, ledger: Ledger, plan: Plan) -> None:
+    process = ledger.spawn(
+        "slack-page",
+        [
+            *(sys.executable, "-m", "local.slack_page"),
+            *("--port", str(plan.slack_port), "--state", str(workplace.state_file)),
+        ],
+        environment=dict(os.environ),
+        directory=REPOSITORY,
+    )
+    address = f"{plan.slack_url}/messages.json"
+    _await_start(workplace, "slack-page", process, lambda: fetch(address) is not None)
+
+
+def _await_start(
+    workplace: Workplace,
+    name: str,
+    process: subprocess.Popen[bytes],
+    answers: Callable[[], bool],
+) -> None:
+    """Until it answers; WorldFailed with its last words if it ends or stays silent."""
+    log = workplace.log_dir / f"{name}.log"
+    wait_until(lambda: process.poll() is not None or answers(), seconds=READY_SECONDS, poll=0.05)
+    if process.poll() is not None or not answers():
+        raise WorldFailed(f"{name} does not start: {last_line(log)} (see {log})")
+
+
+def fetch(url: str, seconds: float = 2.0) -> str | None:
+    """The body of a page that answers 200, else None."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310 - our own http URL
+            return str(answer.read().decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _push_initial_image(workplace: Workplace, plan: Plan, daemon: Docker, busybox: Path) -> None:
+    """The image that services run until the first deployment: the sample, with nothing to say."""
+    context = workplace.directory / "initial"
+    write_sample(context, busybox, Release("nothing has been deployed yet", number=0))
+    ecr = client_of("ecr", plan.settings.endpoint_url, PROD_ACCOUNT, REGION)
+    ecr.create_repository(repositoryName="local/initial")
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    login = workplace.directory / "initial-login"
+    write_json(login / "config.json", {"auths": {plan.settings.address: {"auth": token}}})
+    daemon.run("build", "--quiet", "--tag", plan.initial_image, str(context))
+    daemon.run("--config", str(login), "push", "--quiet", plan.initial_image)
+    shutil.rmtree(login)
+    shutil.rmtree(context)
+
+
+def _keep_installation(workplace: Workplace) -> Installation:
+    shipped = cloud.installation_file(workplace.assembly_dir)
+    shutil.copyfile(shipped, workplace.installation_file)
+    return load_installation(workplace.installation_file)
+
+
+def _deploy(stacks: cloud.Cloud) -> None:
+    """Both at once: neither needs the other to be there first."""
+    running = [(stacks.start_deploy(stack, account), account) for stack, account in STACKS]
+    for process, account in running:
+        stacks.finish(process, f"cdk-deploy-{account}", cloud.DEPLOY_SECONDS)
+
+
+def _store_webhook(plan: Plan, installation: Installation) -> None:
+    """CloudFormation cannot make a SecureString: in AWS, `slipway webhook set` does this."""
+    ssm = client_of("ssm", plan.settings.endpoint_url, PROD_ACCOUNT, REGION)
+    parameters = {p.webhook_parameter or NAMES.webhook_parameter() for p in installation.pipelines}
+    for name in sorted(parameters | {NAMES.webhook_parameter()}):
+        ssm.put_parameter(
+            Name=name, Value=f"{plan.slack_url}/", Type="SecureString", Overwrite=True
+        )
+
+
+def _start_proxy(workplace: Workplace, ledger: Ledger, plan: Plan) -> None:
+    routes = [
+        f"{port}={names.cluster}/{names.service}:{SAMPLE_PORT}"
+        for port, names in zip(plan.service_ports, plan.pipelines, strict=True)
+    ]
+    process = ledger.spawn(
+        "proxy",
+        [
+            *(sys.executable, "-m", "local.proxy"),
+            *("--endpoint-url", plan.settings.endpoint_url),
+            *("--account", PROD_ACCOUNT, "--region", REGION),
+            *(word for route in routes for word in ("--route", route)),
+        ],
+        environment=dict(os.environ),
+        directory=REPOSITORY,
+    )
+    _await_start(workplace, "proxy", process, lambda: listens(plan.service_ports[0]))
+
+
+def _start_supervisor(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker) -> None:
+    ledger.spawn(
+        "supervisor",
+        [
+            *(sys.executable, "-m", "local.supervisor"),
+            *("--directory", str(workplace.directory)),
+            *("--endpoint-url", plan.settings.endpoint_url),
+        ],
+        environment=daemon.environment(os.environ),
+        directory=REPOSITORY,
+    )
+
+
+def _state(workplace: Workplace, plan: Plan, installation: Installation) -> State:
+    endpoint_url = plan.settings.endpoint_url
+    sqs = client_of("sqs", endpoint_url, PROD_ACCOUNT, REGION)
+    ec2 = client_of("ec2", endpoint_url, PROD_ACCOUNT, REGION)
+    return State(
+        endpoint_url=endpoint_url,
+        region=REGION,
+        dev_account=DEV_ACCOUNT,
+        prod_account=PROD_ACCOUNT,
+        pipelines={
+            names.name: PipelineState(
+                git_url=plan.git_url(names),
+                branch=BRANCH,
+                service_url=f"http://127.0.0.1:{port}",
+                cluster=names.cluster,
+                service=names.service,
+                ecr_repository=names.image,
+            )
+            for port, names in zip(plan.service_ports, plan.pipelines, strict=True)
+        },
+        slack_url=plan.slack_url,
+        queue_url=sqs.get_queue_url(QueueName=NAMES.build_queue)["QueueUrl"],
+        request_topic_arn=installation.request_topic_arn,
+        close_topic_arn=installation.close_topic_arn,
+        table=NAMES.table,
+        hosts=tuple(
+            HostState(instance_id=instance_id)
+            for instance_id, _, _ in instances_of(ec2, installation)
+        ),
+        log_dir=str(workplace.log_dir),
+    )
+
+
+def _seed(workplace: Workplace, plan: Plan, busybox: Path) -> dict[str, str]:
+    """Push each repository's first commit; the commit's id by pipeline."""
+    commits = {}
+    for names in plan.pipelines:
+        repository = SampleRepository(workplace.sample_dir / names.name)
+        release = Release(FIRST_RELEASE)
+        commits[names.name] = repository.create(plan.git_url(names), BRANCH, busybox, release)
+        repository.push(BRANCH)
+    return commits
+
+
+def _await_first(workplace: Workplace, state: State, commits: dict[str, str]) -> None:
+    """The first commits answer over HTTP: the proof that the whole chain works."""
+    for name, commit in commits.items():
+        url = state.pipelines[name].service_url
+        wait_for(
+            f"the deployment of the first commit ({name}; logs in {workplace.log_dir})",
+            lambda url=url, commit=commit: served_commit(url) == commit,  # type: ignore[misc]
+            seconds=FIRST_DEPLOYMENT_SECONDS,
+        )
+
+
+def served_commit(service_url: str) -> str | None:
+    """The commit that a sample service says it runs; None where it does not answer."""
+    text = fetch(f"{service_url}/version.json")
+    try:
+        answer = json.loads(text) if text else {}
+    except ValueError:
+        return None
+    commit = answer.get("commit")
+    return str(commit) if commit else None
