@@ -1,0 +1,27 @@
+"""The CDK app: reads the configuration, wires the stacks."""
+
+from __future__ import annotations
+
+import sys
+
+import aws_cdk as cdk
+
+from contracts.errors import InvalidConfiguration
+from infra.slipway_app import add_stacks, configuration_of
+
+
+def main() -> int:
+    """Synthesize; a wrong configuration is told by path, value and what is allowed."""
+    app = cdk.App()
+    try:
+        add_stacks(app, configuration_of(app))
+    except InvalidConfiguration as error:
+        for path, problem in error.problems:
+            print(f"configuration: {path}: {problem}", file=sys.stderr)
+        return error.exit_code
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The dev account's stack: repositories, the trigger, and the two roles that prod assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from contracts.installation import Installation
+from infra.arns import Arns
+from infra.code_repositories import CreatedRepository, ImportedRepositories, pull_from, read_tip
+from infra.configuration import Configuration
+from infra.function import Shared, SlipwayFunction
+from infra.queues import dead_letter_queue
+from infra.statements import publish, trust_roles
+
+
+class DevStack(cdk.Stack):
+    """What a push meets first. Needs nothing of the prod stack to be there."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        installation: Installation,
+        shared: Shared,
+        env: cdk.Environment,
+        synthesizer: cdk.IStackSynthesizer,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=env,
+            synthesizer=synthesizer,
+            description=f"Slipway {installation.name}: a push becomes a build request.",
+        )
+        self._configuration = configuration
+        self._arns = Arns(installation)
+        self._names = installation.names
+        self.trigger = SlipwayFunction(
+            self,
+            "Trigger",
+            name="trigger",
+            shared=shared,
+            description="Slipway: a push event becomes build requests.",
+            statements=[publish("PublishRequests", [self._arns.topic(self._names.request_topic)])],
+            timeout=cdk.Duration.seconds(30),
+        )
+        self._repositories(shared)
+        self._roles()
+        self._outputs()
+
+    def _repositories(self, shared: Shared) -> None:
+        created: dict[str, set[str]] = {}
+        imported: dict[str, set[str]] = {}
+        for pipeline in self._configuration.pipelines:
+            of = created if pipeline.repository.create else imported
+            of.setdefault(pipeline.repository.name, set()).add(pipeline.branch)
+        for name, branches in created.items():
+            CreatedRepository(
+                self,
+                f"Repository-{name}",
+                name=name,
+                branches=sorted(branches),
+                installation=self._names.installation,
+                arns=self._arns,
+                trigger=self.trigger.function,
+            )
+        if imported:
+            ImportedRepositories(
+                self,
+                "Imported",
+                names=sorted(imported),
+                branches=sorted(set().union(*imported.values())),
+                arns=self._arns,
+                trigger=self.trigger.function,
+                undelivered=dead_letter_queue(
+                    self,
+                    "UndeliveredPushes",
+                    name=self._names.subscription_dead_letters("trigger"),
+                    differences=shared.differences,
+                ),
+            )
+
+    def _roles(self) -> None:
+        repositories = sorted({p.repository.name for p in self._configuration.pipelines})
+        reconciler = self._arns.prod_role(self._names.function("reconciler"))
+        self._role(
+            "SourceRole",
+            name=self._names.source_role,
+            trusted=[self._arns.host_role],
+            description="Slipway's build hosts fetch what they build.",
+            statement=pull_from(self._arns, repositories),
+        )
+        self._role(
+            "TipRole",
+            name=self._names.tip_role,
+            trusted=[reconciler, *self._configuration.dev.operators],
+            description="Slipway's reconciler compares the tips with what runs.",
+            statement=read_tip(self._arns, repositories),
+        )
+
+    def _role(
+        self,
+        construct_id: str,
+        *,
+        name: str,
+        trusted: Sequence[str],
+        description: str,
+        statement: iam.PolicyStatement,
+    ) -> iam.Role:
+        prod = self._configuration.prod.account
+        return iam.Role(
+            self,
+            construct_id,
+            role_name=name,
+            description=description,
+            assumed_by=trust_roles(prod, self._configuration.partition, trusted),
+            # AWS: a session of a role that a role assumed lasts an hour at most.
+            max_session_duration=cdk.Duration.hours(1),
+            inline_policies={"slipway": iam.PolicyDocument(statements=[statement])},
+        )
+
+    def _outputs(self) -> None:
+        cdk.CfnOutput(self, "TriggerFunction", value=self.trigger.function.function_name)
+        cdk.CfnOutput(
+            self,
+            "NextStep",
+            value=f"Deploy {self._names.installation}-prod in account "
+            f"{self._configuration.prod.account}; then push to a production branch. "
+            "'slipway doctor' checks the whole.",
+        )

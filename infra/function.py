@@ -1,0 +1,139 @@
+"""A Lambda function as Slipway has them: its own role, log group and failure queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from contracts.names import Names
+from infra.configuration import Configuration
+from infra.local_differences import Differences
+from infra.queues import dead_letter_queue
+from infra.statements import send_to, write_logs
+
+RETRIES = 2
+"""After 1 and 2 minutes: what Lambda does with an asynchronous invocation that raised."""
+
+LONGEST_WAIT = cdk.Duration.hours(6)
+METRICS_NAMESPACE = "Slipway"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all functions of a stack have in common."""
+
+    configuration: Configuration
+    names: Names
+    code: lambda_.Code
+    differences: Differences
+
+
+class SlipwayFunction(Construct):
+    """`lambdas/<name>/handler.py`, its role, its logs, and a queue for what it fails on.
+
+    Attributes: `function`, `role`, `failures`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        shared: Shared,
+        description: str,
+        statements: Sequence[iam.PolicyStatement],
+        environment: Mapping[str, str] | None = None,
+        memory: int = 256,
+        timeout: cdk.Duration,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        physical = shared.names.function(name)
+        self.failures: sqs.Queue = dead_letter_queue(
+            self, "Failures", name=shared.names.failures(name), differences=shared.differences
+        )
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{physical}",
+            retention=_retention(shared.configuration),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=physical,
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=description,
+            inline_policies={
+                "slipway": iam.PolicyDocument(
+                    statements=[
+                        write_logs(f"{_arn(self, 'logs')}:log-group:/aws/lambda/{physical}"),
+                        send_to(f"{_arn(self, 'sqs')}:{shared.names.failures(name)}"),
+                        *statements,
+                    ]
+                )
+            },
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=physical,
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=shared.differences.architecture,
+            handler=f"lambdas.{name}.handler.handler",
+            code=shared.code,
+            layers=shared.differences.layers(self, shared.configuration),
+            # Statements are written out above: nothing is granted behind our back.
+            role=self.role.without_policy_updates(),
+            log_group=log_group,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                **(environment or {}),
+            },
+            memory_size=memory,
+            timeout=timeout,
+            retry_attempts=RETRIES,
+            max_event_age=LONGEST_WAIT,
+            on_failure=destinations.SqsDestination(self.failures),
+        )
+
+
+def _arn(scope: Construct, service: str) -> str:
+    stack = cdk.Stack.of(scope)
+    return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}"
+
+
+def _retention(configuration: Configuration) -> logs.RetentionDays:
+    return retention_of(configuration.lambdas.log_retention_days)
+
+
+def retention_of(days: int) -> logs.RetentionDays:
+    """CDK's word for a number of days that CloudWatch Logs allows."""
+    return {
+        1: logs.RetentionDays.ONE_DAY,
+        3: logs.RetentionDays.THREE_DAYS,
+        5: logs.RetentionDays.FIVE_DAYS,
+        7: logs.RetentionDays.ONE_WEEK,
+        14: logs.RetentionDays.TWO_WEEKS,
+        30: logs.RetentionDays.ONE_MONTH,
+        60: logs.RetentionDays.TWO_MONTHS,
+        90: logs.RetentionDays.THREE_MONTHS,
+        120: logs.RetentionDays.FOUR_MONTHS,
+        150: logs.RetentionDays.FIVE_MONTHS,
+        180: logs.RetentionDays.SIX_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+        400: logs.RetentionDays.THIRTEEN_MONTHS,
+        545: logs.RetentionDays.EIGHTEEN_MONTHS,
+        731: logs.RetentionDays.TWO_YEARS,
+    }[days]

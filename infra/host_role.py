@@ -1,0 +1,206 @@
+"""What a build host may do: what the agent does, action by action."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from contracts.installation import Installation
+from infra.arns import Arns
+from infra.configuration import Configuration
+from infra.resolve import cluster_of, family_of, service_of
+from infra.statements import (
+    allow,
+    assume,
+    decrypt_parameters,
+    publish,
+    read_parameters,
+    send_to,
+    use_table,
+    write_logs,
+)
+
+
+class HostRole(Construct):
+    """The hosts' role and instance profile. Attributes: `role`, `profile`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        installation: Installation,
+        agent: s3_assets.Asset,
+        passed_roles: list[str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        c, arns, names = configuration, Arns(installation), installation.names
+        statements = [
+            *_requests(arns),
+            use_table(arns.table),
+            publish("PublishNotices", [arns.topic(names.close_topic)]),
+            assume("FetchAsSource", arns.source_role),
+            *_images(c, arns),
+            *_rollouts(c, arns),
+            write_logs(arns.log_group(names.build_log_group)),
+            *_agent(arns, agent),
+            *_secrets(c, arns),
+            *_session_manager(),
+        ]
+        if passed_roles:
+            statements.append(_pass(passed_roles))
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=names.host_role,
+            description="Slipway's build hosts.",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            inline_policies={"slipway": iam.PolicyDocument(statements=statements)},
+        )
+        self.profile = iam.CfnInstanceProfile(
+            self,
+            "Profile",
+            instance_profile_name=names.host_role,
+            roles=[self.role.role_name],
+        )
+
+
+def _requests(arns: Arns) -> list[iam.PolicyStatement]:
+    names = arns.installation.names
+    return [
+        allow(
+            "WorkOnRequests",
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
+            [arns.queue(names.build_queue)],
+        ),
+        send_to(arns.queue(names.build_dead_letters), "GiveUpRequests"),
+    ]
+
+
+def _images(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+    repositories = sorted({i.repository.name for p in c.pipelines for i in p.images})
+    return [
+        # AWS: ecr:GetAuthorizationToken knows no resources; only "*" is allowed.
+        allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+        allow(
+            "PushImages",
+            [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            [arns.image_repository(name) for name in repositories],
+        ),
+    ]
+
+
+def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+    services = sorted({f"{cluster_of(c, p)}/{service_of(p)}" for p in c.pipelines})
+    clusters = sorted({arns.prod("ecs", f"cluster/{cluster_of(c, p)}") for p in c.pipelines})
+    families = sorted({family_of(c, p) for p in c.pipelines})
+    definitions = [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
+    tasks = sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in c.pipelines})
+    statements = [
+        allow(
+            "UpdateServices",
+            ["ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"],
+            [arns.prod("ecs", f"service/{name}") for name in services],
+        ),
+        allow(
+            "FollowDeployments",
+            ["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"],
+            [arns.prod("ecs", f"service-deployment/{name}/*") for name in services],
+        ),
+        allow(
+            "ProveRevisions",
+            ["ecs:DescribeServiceRevisions"],
+            [arns.prod("ecs", f"service-revision/{name}/*") for name in services],
+        ),
+        # AWS: describing, listing and deregistering task definitions know no resources.
+        allow(
+            "ReadDefinitions",
+            [
+                "ecs:DescribeTaskDefinition",
+                "ecs:ListTaskDefinitions",
+                "ecs:DeregisterTaskDefinition",
+            ],
+            ["*"],
+        ),
+        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions),
+        allow(
+            "TagDefinitions",
+            ["ecs:TagResource"],
+            definitions,
+            {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+        ),
+        # AWS: ecs:ListTasks is asked for container instances; the cluster is a condition.
+        allow("FindTasks", ["ecs:ListTasks"], ["*"], {"ArnEquals": {"ecs:cluster": clusters}}),
+        allow("ReadTasks", ["ecs:DescribeTasks"], tasks),
+    ]
+    if any(p.rollout.pre_deploy for p in c.pipelines):
+        statements.append(
+            allow(
+                "RunBeforeDeploy",
+                ["ecs:RunTask"],
+                definitions,
+                {"ArnEquals": {"ecs:cluster": clusters}},
+            )
+        )
+    return statements
+
+
+def _pass(roles: list[str]) -> iam.PolicyStatement:
+    return allow(
+        "PassTaskRoles",
+        ["iam:PassRole"],
+        roles,
+        {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    )
+
+
+def _agent(arns: Arns, agent: s3_assets.Asset) -> list[iam.PolicyStatement]:
+    partition = arns.installation.partition
+    archive = f"arn:{partition}:s3:::{agent.s3_bucket_name}/{agent.s3_object_key}"
+    return [
+        read_parameters("LearnOfAgent", [arns.parameter(arns.installation.names.agent_parameter)]),
+        allow("FetchAgent", ["s3:GetObject"], [archive]),
+    ]
+
+
+def _secrets(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+    sources = sorted({s for p in c.pipelines for i in p.images for s in i.build_secrets.values()})
+    parameters = [arns.parameter(name) for name in sources if name.startswith("/")]
+    secrets = [name for name in sources if name.startswith("arn:")]
+    statements = []
+    if parameters:
+        statements.append(read_parameters("ReadBuildParameters", parameters))
+        i = arns.installation
+        statements.append(decrypt_parameters(i.region, i.prod_account, i.partition))
+    if secrets:
+        statements.append(allow("ReadBuildSecrets", ["secretsmanager:GetSecretValue"], secrets))
+    return statements
+
+
+def _session_manager() -> list[iam.PolicyStatement]:
+    """Session Manager's part of AmazonSSMManagedInstanceCore, without its GetParameter on all."""
+    # AWS: ssmmessages:* know no resources; UpdateInstanceInformation is asked before the
+    # instance's own ARN can be known here.
+    return [
+        allow(
+            "SessionManager",
+            [
+                "ssm:UpdateInstanceInformation",
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+            ["*"],
+        )
+    ]

@@ -1,0 +1,53 @@
+"""ECR repositories that the configuration wants made."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from constructs import Construct
+
+from infra.configuration import Configuration, ImageRepository
+
+UNTAGGED_DAYS = 1
+
+
+class ImageRepositories(Construct):
+    """Tags never move, but `latest`; old images go; the repository stays when the stack goes."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, configuration: Configuration
+    ) -> None:
+        super().__init__(scope, construct_id)
+        wanted = {
+            image.repository.name: image.repository
+            for pipeline in configuration.pipelines
+            for image in pipeline.images
+            if image.repository.create
+        }
+        for name, repository in wanted.items():
+            self._repository(name, repository)
+
+    def _repository(self, name: str, wanted: ImageRepository) -> None:
+        repository = ecr.Repository(
+            self,
+            name,
+            repository_name=name,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE_WITH_EXCLUSION,
+            image_tag_mutability_exclusion_filters=[
+                ecr.ImageTagMutabilityExclusionFilter.wildcard("latest")
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        repository.add_lifecycle_rule(
+            description="What no tag names any more",
+            rule_priority=1,
+            tag_status=ecr.TagStatus.UNTAGGED,
+            max_image_age=cdk.Duration.days(UNTAGGED_DAYS),
+        )
+        repository.add_lifecycle_rule(
+            description=f"All but the newest {wanted.keep}",
+            rule_priority=2,
+            tag_status=ecr.TagStatus.ANY,
+            max_image_count=wanted.keep,
+        )

@@ -1,0 +1,366 @@
+"""The prod account's stack: requests, build hosts, the functions that wake and stop them, notices.
+
+Read `ProdStack.__init__` from top to bottom: it is the way of a request.
+"""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from contracts.installation import Installation
+from infra.arns import Arns
+from infra.assets import Staged
+from infra.configuration import Configuration
+from infra.function import Shared, SlipwayFunction, retention_of
+from infra.host_role import HostRole
+from infra.hosts import AgentRelease, BuildHosts
+from infra.image_repositories import ImageRepositories
+from infra.network import HostNetwork
+from infra.queues import dead_letter_queue, work_queue
+from infra.sample import SampleServices
+from infra.statements import (
+    assume,
+    count_messages,
+    decrypt_parameters,
+    publish,
+    read_parameters,
+    see_hosts,
+    start_hosts,
+    stop_hosts,
+    trust_roles,
+    use_table,
+    work_on_queue,
+)
+from infra.table import DeploymentsTable
+from infra.topics import Topic
+
+MAX_RECEIVES = 100
+"""The backstop for a request that kills the agent; what fails is given up long before."""
+
+NOTICE_VISIBILITY = cdk.Duration.minutes(5)
+NOTICE_RECEIVES = 500
+"""A notice that Slack does not take comes back after 5 minutes, 500 times: 41 hours."""
+
+NOTICE_BATCH = 10
+
+STOPPER_TIMEOUT = cdk.Duration.seconds(50)
+"""Of whoever may claim a stop: shorter than limits.stopClaim, which must outlive the claimer."""
+
+NOTIFIED_KINDS = ("deployment", "alert")
+
+
+class ProdStack(cdk.Stack):
+    """What turns a build request into a running service. Needs nothing of the dev stack."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        installation: Installation,
+        shared: Shared,
+        staged: Staged,
+        env: cdk.Environment,
+        synthesizer: cdk.IStackSynthesizer,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=env,
+            synthesizer=synthesizer,
+            description=f"Slipway {installation.name}: a build request becomes a running service.",
+        )
+        self._configuration = configuration
+        self._shared = shared
+        self._names = installation.names
+        self._arns = Arns(installation)
+
+        DeploymentsTable(self, "Deployments", name=self._names.table)
+        ImageRepositories(self, "Images", configuration=configuration)
+        self._build_logs()
+        self._request_queue()
+        self._topics()
+        network = HostNetwork(self, "Network", configuration=configuration)
+        sample = SampleServices(
+            self,
+            "Sample",
+            configuration=configuration,
+            names=self._names,
+            arns=self._arns,
+            network=network,
+        )
+        self._hosts(installation, network, staged, sample.passed_roles)
+        self._starter()
+        self._stopper()
+        self._reconciler(installation)
+        self._notifier(installation)
+        self._outputs()
+
+    def _build_logs(self) -> None:
+        logs.LogGroup(
+            self,
+            "BuildLogs",
+            log_group_name=self._names.build_log_group,
+            retention=retention_of(self._configuration.lambdas.log_retention_days),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+
+    def _request_queue(self) -> None:
+        differences = self._shared.differences
+        self.build_dead_letters = dead_letter_queue(
+            self,
+            "BuildDeadLetters",
+            name=self._names.build_dead_letters,
+            differences=differences,
+        )
+        self.build_queue = work_queue(
+            self,
+            "Build",
+            name=self._names.build_queue,
+            visibility=cdk.Duration.seconds(self._configuration.limits.visibility),
+            dead_letters=self.build_dead_letters,
+            max_receive_count=MAX_RECEIVES,
+            differences=differences,
+        )
+
+    def _topics(self) -> None:
+        self.request_topic = self._topic("Request", self._names.request_topic)
+        self.request_topic.let_role_publish(
+            "PushesOfDev",
+            trust_roles(
+                self._configuration.dev.account,
+                self._configuration.partition,
+                [self._arns.trigger_role],
+            ),
+        )
+        self.request_topic.to_queue("build", self.build_queue)
+        self.close_topic = self._topic("Close", self._names.close_topic)
+        self.alarm_topic = self._topic("Alarm", self._names.alarm_topic)
+        self.alarm_topic.let_service_publish(
+            "cloudwatch.amazonaws.com",
+            self._arns,
+            self._arns.prod("cloudwatch", f"alarm:{self._names.installation}-*"),
+        )
+
+    def _topic(self, construct_id: str, name: str) -> Topic:
+        return Topic(
+            self,
+            construct_id,
+            name=name,
+            names=self._names,
+            differences=self._shared.differences,
+        )
+
+    def _hosts(
+        self,
+        installation: Installation,
+        network: HostNetwork,
+        staged: Staged,
+        sample_roles: list[str],
+    ) -> None:
+        release = AgentRelease(
+            self,
+            "Agent",
+            names=self._names,
+            archive=staged.agent,
+            sha256=staged.agent_sha256,
+        )
+        configured = {role for p in self._configuration.pipelines for role in p.service.roles}
+        role = HostRole(
+            self,
+            "HostRole",
+            configuration=self._configuration,
+            installation=installation,
+            agent=release.asset,
+            passed_roles=sorted(configured | set(sample_roles)),
+        )
+        self.hosts = BuildHosts(
+            self,
+            "Hosts",
+            configuration=self._configuration,
+            names=self._names,
+            network=network,
+            profile=role.profile.ref,
+        )
+        self._host_ids = [instance.ref for instance in self.hosts.instances]
+        self._host_arns = [self._arns.prod("ec2", f"instance/{i}") for i in self._host_ids]
+
+    @property
+    def _host_environment(self) -> dict[str, str]:
+        return {
+            "SLIPWAY_HOSTS": cdk.Fn.join(",", self._host_ids),
+            "SLIPWAY_BUILD_QUEUE_URL": self.build_queue.queue_url,
+        }
+
+    def _decide(self) -> list[iam.PolicyStatement]:
+        """What whoever decides about hosts has to see."""
+        return [
+            use_table(self._arns.table),
+            count_messages(self._arns.queue(self._names.build_queue)),
+            see_hosts(),
+        ]
+
+    def _starter(self) -> None:
+        self.starter = SlipwayFunction(
+            self,
+            "Starter",
+            name="starter",
+            shared=self._shared,
+            description="Slipway: a build request wakes a host.",
+            statements=[
+                *self._decide(),
+                start_hosts(self._host_arns),
+                publish("PublishAlerts", [self._arns.topic(self._names.close_topic)]),
+            ],
+            environment=self._host_environment,
+            timeout=cdk.Duration.seconds(60),
+        )
+        self.request_topic.to_function("starter", self.starter.function)
+
+    def _stopper(self) -> None:
+        self.stopper = SlipwayFunction(
+            self,
+            "Stopper",
+            name="stopper",
+            shared=self._shared,
+            description="Slipway: a host without work is stopped.",
+            statements=[
+                *self._decide(),
+                stop_hosts(self._host_arns),
+                publish("PublishAlerts", [self._arns.topic(self._names.close_topic)]),
+            ],
+            environment=self._host_environment,
+            timeout=STOPPER_TIMEOUT,
+        )
+        self.close_topic.to_function("stopper", self.stopper.function, kinds=("idle",))
+
+    def _reconciler(self, installation: Installation) -> None:
+        self.reconciler = SlipwayFunction(
+            self,
+            "Reconciler",
+            name="reconciler",
+            shared=self._shared,
+            description="Slipway: mends what a lost event left behind.",
+            statements=[
+                *self._decide(),
+                start_hosts(self._host_arns),
+                stop_hosts(self._host_arns),
+                publish(
+                    "PublishRequestsAndAlerts",
+                    [
+                        self._arns.topic(self._names.request_topic),
+                        self._arns.topic(self._names.close_topic),
+                    ],
+                ),
+                assume("ReadTips", self._arns.tip_role),
+            ],
+            environment=self._host_environment,
+            timeout=STOPPER_TIMEOUT,
+        )
+        undelivered = dead_letter_queue(
+            self,
+            "UndeliveredReconciler",
+            name=self._names.subscription_dead_letters("reconciler"),
+            differences=self._shared.differences,
+        )
+        target = targets.LambdaFunction(self.reconciler.function, dead_letter_queue=undelivered)
+        minutes = self._configuration.lambdas.reconcile_every_minutes
+        events.Rule(
+            self,
+            "Every",
+            description="Slipway: look whether anything was lost.",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(minutes)),
+            targets=[target],
+        )
+        events.Rule(
+            self,
+            "HostStopped",
+            description="Slipway: a host has stopped; is there work by now?",
+            event_pattern=events.EventPattern(
+                source=["aws.ec2"],
+                detail_type=["EC2 Instance State-change Notification"],
+                detail={"state": ["stopped"], "instance-id": self._host_ids},
+            ),
+            targets=[target],
+        )
+
+    def _notifier(self, installation: Installation) -> None:
+        parameters = sorted(
+            {p.webhook_parameter for p in installation.pipelines if p.webhook_parameter}
+            | {self._names.webhook_parameter()}
+        )
+        queue = self._notices_queue()
+        region, account = installation.region, installation.prod_account
+        self.notifier = SlipwayFunction(
+            self,
+            "Notifier",
+            name="notifier",
+            shared=self._shared,
+            description="Slipway: notices go to Slack.",
+            statements=[
+                work_on_queue(self._arns.queue(self._names.notices_queue)),
+                use_table(self._arns.table),
+                read_parameters("ReadWebhook", [self._arns.parameter(n) for n in parameters]),
+                decrypt_parameters(region, account, installation.partition),
+            ],
+            timeout=cdk.Duration.seconds(50),
+        )
+        self.notifier.function.add_event_source(
+            event_sources.SqsEventSource(
+                queue,
+                batch_size=NOTICE_BATCH,
+                report_batch_item_failures=True,
+                # Slack takes one message a second: more at once would only meet its 429.
+                max_concurrency=2,
+            )
+        )
+
+    def _notices_queue(self) -> sqs.Queue:
+        """Close and alarm topic feed it; whoever wants e-mail hears the same."""
+        self.notices_dead_letters = dead_letter_queue(
+            self,
+            "NoticesDeadLetters",
+            name=self._names.notices_dead_letters,
+            differences=self._shared.differences,
+        )
+        queue = work_queue(
+            self,
+            "Notices",
+            name=self._names.notices_queue,
+            visibility=NOTICE_VISIBILITY,
+            dead_letters=self.notices_dead_letters,
+            max_receive_count=NOTICE_RECEIVES,
+            differences=self._shared.differences,
+        )
+        self.close_topic.to_queue("notices", queue, kinds=NOTIFIED_KINDS)
+        self.alarm_topic.to_queue("notices-alarms", queue)
+        for number, address in enumerate(self._configuration.notices.emails, start=1):
+            self.close_topic.to_email(f"email-{number}", address, kinds=NOTIFIED_KINDS)
+            self.alarm_topic.to_email(f"email-alarms-{number}", address)
+        return queue
+
+    def _outputs(self) -> None:
+        values = {
+            "Table": self._names.table,
+            "BuildQueueUrl": self.build_queue.queue_url,
+            "RequestTopicArn": self.request_topic.topic.topic_arn,
+            "CloseTopicArn": self.close_topic.topic.topic_arn,
+            "HostIds": cdk.Fn.join(",", self._host_ids),
+        }
+        for key, value in values.items():
+            cdk.CfnOutput(self, key, value=value)
+        cdk.CfnOutput(
+            self,
+            "NextStep",
+            value="'slipway webhook set' stores the Slack webhook; then deploy "
+            f"{self._names.installation}-dev in account {self._configuration.dev.account} and "
+            "push. 'slipway doctor' checks the whole.",
+        )

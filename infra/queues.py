@@ -1,0 +1,51 @@
+"""Queues as Slipway has them: encrypted by SQS, kept for 14 days, TLS only."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.local_differences import Differences
+
+RETENTION = cdk.Duration.days(14)
+"""The longest that SQS allows."""
+
+
+def dead_letter_queue(
+    scope: Construct, construct_id: str, *, name: str, differences: Differences
+) -> sqs.Queue:
+    """A queue for what was given up on: nothing reads it but a person, an alarm watches it."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        queue_name=name,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        retention_period=RETENTION,
+        enforce_ssl=differences.tls_only,
+    )
+
+
+def work_queue(
+    scope: Construct,
+    construct_id: str,
+    *,
+    name: str,
+    visibility: cdk.Duration,
+    dead_letters: sqs.Queue,
+    max_receive_count: int,
+    differences: Differences,
+) -> sqs.Queue:
+    """A queue that somebody works on."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        queue_name=name,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        retention_period=RETENTION,
+        visibility_timeout=visibility,
+        dead_letter_queue=sqs.DeadLetterQueue(
+            queue=dead_letters, max_receive_count=max_receive_count
+        ),
+        enforce_ssl=differences.tls_only,
+    )

@@ -1,0 +1,124 @@
+"""From the configuration to the installation that Lambdas, agent and command line read."""
+
+from __future__ import annotations
+
+from contracts.installation import (
+    ImageSettings,
+    Installation,
+    Limits,
+    PipelineSettings,
+    RolloutSettings,
+)
+from contracts.names import Names
+from infra.configuration import Configuration, Image, Pipeline, Rollout
+
+
+def resolve(configuration: Configuration) -> Installation:
+    """Every name and ARN written out. Pure: the same configuration gives the same installation."""
+    c = configuration
+    return Installation(
+        name=c.name,
+        region=c.prod_region,
+        dev_region=c.dev_region,
+        dev_account=c.dev.account,
+        prod_account=c.prod.account,
+        partition=c.partition,
+        host_count=c.build_host.count,
+        pipelines=tuple(_pipeline(c, pipeline) for pipeline in c.pipelines),
+        limits=Limits(**c.limits.model_dump()),
+        slack=c.notices.slack,
+        mode="aws" if c.local is None else "local",
+    )
+
+
+def sample_cluster(c: Configuration) -> str:
+    """The cluster that sample services share."""
+    return f"{c.name}-sample"
+
+
+def cluster_of(c: Configuration, pipeline: Pipeline) -> str:
+    """The cluster of a pipeline's service."""
+    return sample_cluster(c) if pipeline.service.sample else str(pipeline.service.cluster)
+
+
+def service_of(pipeline: Pipeline) -> str:
+    """The name of a pipeline's service; a sample service is named as its pipeline."""
+    return pipeline.name if pipeline.service.sample else str(pipeline.service.name)
+
+
+def family_of(c: Configuration, pipeline: Pipeline) -> str:
+    """The task definition family of a pipeline's service."""
+    if pipeline.service.sample:
+        return f"{c.name}-sample-{pipeline.name}"
+    return pipeline.service.family or service_of(pipeline)
+
+
+def _domain(c: Configuration) -> str:
+    return "amazonaws.com.cn" if c.partition == "aws-cn" else "amazonaws.com"
+
+
+def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
+    names, repository = Names(c.name), pipeline.repository.name
+    role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
+    own = pipeline.notices.own_webhook
+    return PipelineSettings(
+        name=pipeline.name,
+        repository=repository,
+        branch=pipeline.branch,
+        git_url=_git_url(c, repository),
+        source_role_arn=role + names.source_role,
+        tip_role_arn=role + names.tip_role,
+        images=tuple(_image(c, image) for image in pipeline.images),
+        cluster=cluster_of(c, pipeline),
+        service=service_of(pipeline),
+        rollout=_rollout(pipeline.rollout),
+        build_timeout=pipeline.build_timeout,
+        fetch_timeout=pipeline.fetch_timeout,
+        commit_url=_commit_url(c, pipeline),
+        webhook_parameter=names.webhook_parameter(pipeline.name if own else None),
+        mention_on_failure=pipeline.notices.mention_on_failure,
+        notify_superseded=pipeline.notices.superseded,
+        notify_superseded=pipeline.notices.superseded,
+    )
+
+
+def _git_url(c: Configuration, repository: str) -> str:
+    if c.local is not None:
+        return f"{c.local.git_base_url.rstrip('/')}/{repository}"
+    return f"https://git-codecommit.{c.dev_region}.{_domain(c)}/v1/repos/{repository}"
+
+
+def _commit_url(c: Configuration, pipeline: Pipeline) -> str | None:
+    if pipeline.notices.commit_url is not None or c.local is not None:
+        return pipeline.notices.commit_url
+    return (
+        f"https://{c.dev_region}.console.aws.amazon.com/codesuite/codecommit/repositories/"
+        f"{pipeline.repository.name}/commit/{{commit}}?region={c.dev_region}"
+    )
+
+
+def _image(c: Configuration, image: Image) -> ImageSettings:
+    ecr = f"{c.prod.account}.dkr.ecr.{c.prod_region}.{_domain(c)}"
+    registry = ecr if c.local is None else c.local.registry
+    return ImageSettings(
+        repository=image.repository.name,
+        repository_uri=f"{registry}/{image.repository.name}",
+        dockerfile=image.dockerfile,
+        context=image.context,
+        target=image.target,
+        build_arguments=dict(image.build_arguments),
+        build_secrets=dict(image.build_secrets),
+        platform=image.platform or c.platform,
+        containers=tuple(image.containers),
+    )
+
+
+def _rollout(rollout: Rollout) -> RolloutSettings:
+    task = rollout.pre_deploy
+    return RolloutSettings(
+        healthy_timeout=rollout.healthy_timeout,
+        drain_timeout=rollout.drain_timeout,
+        max_definitions=rollout.max_definitions,
+        pre_deploy_command=tuple(task.command) if task else (),
+        pre_deploy_container=task.container if task else None,
+    )

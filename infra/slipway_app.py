@@ -1,0 +1,75 @@
+"""The two stacks of an installation, made from its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+
+from contracts.names import Names
+from infra.assets import ROOT, Staged, stage
+from infra.configuration import CONTEXT_KEY, Configuration, load
+from infra.dev_stack import DevStack
+from infra.function import Shared
+from infra.local_differences import Differences
+from infra.prod_stack import ProdStack
+from infra.resolve import resolve
+
+FILE_CONTEXT_KEY = "configuration"
+"""`cdk … -c configuration=path/to/file.json` chooses another configuration than cdk.json's."""
+
+ASSETS = ROOT / ".make" / "assets"
+
+
+def configuration_of(app: cdk.App) -> Configuration:
+    """The configuration that the app was started with; InvalidConfiguration names what is wrong."""
+    path = app.node.try_get_context(FILE_CONTEXT_KEY)
+    if path is not None:
+        return load(Path(path))
+    return Configuration.parse(app.node.try_get_context(CONTEXT_KEY))
+
+
+def add_stacks(
+    app: cdk.App, configuration: Configuration, *, assets: Path = ASSETS
+) -> tuple[DevStack, ProdStack]:
+    """Both stacks of the installation, neither of which refers to the other."""
+    installation = resolve(configuration)
+    differences = Differences.of(configuration)
+    staged = stage(installation, assets, vendored=differences.vendored_agent)
+    dev = DevStack(
+        app,
+        f"{installation.name}-dev",
+        configuration=configuration,
+        installation=installation,
+        shared=_shared(configuration, staged),
+        env=cdk.Environment(account=installation.dev_account, region=installation.dev_region),
+        synthesizer=differences.synthesizer(),
+    )
+    prod = ProdStack(
+        app,
+        f"{installation.name}-prod",
+        configuration=configuration,
+        installation=installation,
+        shared=_shared(configuration, staged),
+        staged=staged,
+        env=cdk.Environment(account=installation.prod_account, region=installation.region),
+        synthesizer=differences.synthesizer(),
+    )
+    _tag(app, configuration)
+    return dev, prod
+
+
+def _shared(configuration: Configuration, staged: Staged) -> Shared:
+    """One for each stack: CDK's `Code` belongs to the first stack that uses it."""
+    return Shared(
+        configuration=configuration,
+        names=Names(configuration.name),
+        code=lambda_.Code.from_asset(str(staged.functions)),
+        differences=Differences.of(configuration),
+    )
+
+
+def _tag(app: cdk.App, configuration: Configuration) -> None:
+    for key, value in {"slipway-installation": configuration.name, **configuration.tags}.items():
+        cdk.Tags.of(app).add(key, value)

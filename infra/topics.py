@@ -1,0 +1,111 @@
+"""Topics as Slipway has them, and subscriptions that each have a dead-letter queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from contracts.names import Names
+from infra.arns import Arns
+from infra.local_differences import Differences
+from infra.queues import dead_letter_queue
+
+
+class Topic(Construct):
+    """A standard topic. Attribute: `topic`.
+
+    SNS discards what an endpoint refuses (a policy, a deleted queue): so each subscription is made
+    here, with a dead-letter queue of its own.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        names: Names,
+        differences: Differences,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names, self._differences = names, differences
+        self.topic = sns.Topic(self, "Topic", topic_name=name, enforce_ssl=differences.tls_only)
+
+    def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
+        """Deliver to a queue, the message as it is; `kinds`: only notices of these kinds."""
+        self.topic.add_subscription(
+            subscriptions.SqsSubscription(
+                queue,
+                raw_message_delivery=True,
+                dead_letter_queue=self._undelivered(name),
+                filter_policy=_kinds(kinds),
+            )
+        )
+
+    def to_function(
+        self, name: str, function: lambda_.Function, *, kinds: Sequence[str] = ()
+    ) -> None:
+        """Invoke a function asynchronously; `kinds`: only for notices of these kinds."""
+        self.topic.add_subscription(
+            subscriptions.LambdaSubscription(
+                function,
+                dead_letter_queue=self._undelivered(name),
+                filter_policy=_kinds(kinds),
+            )
+        )
+
+    def to_email(self, name: str, address: str, *, kinds: Sequence[str] = ()) -> None:
+        """Send to an address, which has to confirm it; `kinds` as above."""
+        self.topic.add_subscription(
+            subscriptions.EmailSubscription(
+                address,
+                dead_letter_queue=self._undelivered(name),
+                filter_policy=_kinds(kinds),
+            )
+        )
+
+    def let_service_publish(self, service: str, arns: Arns, source: str) -> None:
+        """Let an AWS service publish on behalf of `source`, an ARN pattern of our account."""
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=f"From{service.partition('.')[0].capitalize()}",
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                principals=[iam.ServicePrincipal(service)],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": arns.installation.prod_account},
+                    "ArnLike": {"aws:SourceArn": source},
+                },
+            )
+        )
+
+    def let_role_publish(self, sid: str, principal: iam.IPrincipal) -> None:
+        """Let a role of another account publish."""
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                principals=[principal],
+            )
+        )
+
+    def _undelivered(self, name: str) -> sqs.Queue:
+        return dead_letter_queue(
+            self,
+            f"Undelivered-{name}",
+            name=self._names.subscription_dead_letters(name),
+            differences=self._differences,
+        )
+
+
+def _kinds(kinds: Sequence[str]) -> dict[str, sns.SubscriptionFilter] | None:
+    if not kinds:
+        return None
+    return {"kind": sns.SubscriptionFilter.string_filter(allowlist=list(kinds))}
