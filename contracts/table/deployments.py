@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from contracts.codec import decode, encode
 from contracts.messages import Commit, DeploymentResult
-from contracts.table.store import Store
+from contracts.table.pipelines import PARTITION as PIPELINE
+from contracts.table.pipelines import change_expression
+from contracts.table.store import Store, Write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +79,33 @@ class Deployments:
             parameters={f":{name}": value for name, value in encoded.items()},
         )
 
-    def finish(self, result: DeploymentResult) -> bool:
-        """Record the outcome, once; False if it has one already."""
-        return self._store.update(
-            *_key_pair(result.deployment_id),
-            "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result",
-            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
-            names={"#status": "status", "#result": "result"},
-            parameters={
-                ":status": result.status,
-                ":stage": result.stage,
-                ":ended": result.ended_at,
-                ":result": encode(result),
-            },
+    def finish(
+        self,
+        result: DeploymentResult,
+        changes: Mapping[str, str | float | int | bool | None] | None = None,
+    ) -> bool:
+        """Record the outcome, once; False if it has one already.
+
+        `changes` to the pipeline's row go in the same transaction: they are made once, too.
+        """
+        if not changes:
+            return self._store.update(
+                *_key_pair(result.deployment_id), _FINISH, **_finish_expressions(result)
+            )
+        expression, parameters = change_expression(result.pipeline, changes)
+        finish = Write(
+            "update",
+            _key(result.deployment_id),
+            expression=_FINISH,
+            **_finish_expressions(result),
         )
+        change = Write(
+            "update",
+            {"pk": PIPELINE, "sk": result.pipeline},
+            expression=expression,
+            parameters=parameters,
+        )
+        return self._store.transact([finish, change])
 
     def announced(self, deployment_id: str, now: float) -> None:
         """Note that the close notice was accepted by SNS."""
@@ -111,6 +127,14 @@ class Deployments:
         rows = self._store.query(f"DEPLOYMENT#{pipeline}", limit=limit, newest=True)
         return [decode(DeploymentRow, row, strict=False) for row in rows]
 
+    def newest_first(
+        self, pipeline: str, *, since: str = "", page: int = 100
+    ) -> Iterator[DeploymentRow]:
+        """As far back as asked for, `page` rows a call; `since` as in `since()`."""
+        bound = f"{pipeline}-{since}" if since else ""
+        for row in self._store.newest_first(f"DEPLOYMENT#{pipeline}", since=bound, page=page):
+            yield decode(DeploymentRow, row, strict=False)
+
     def since(self, pipeline: str, timestamp: str) -> list[DeploymentRow]:
         """Oldest first; `timestamp` is `YYYYMMDDHHMMSS` in UTC, as in a deployment's id."""
         rows = self._store.query(f"DEPLOYMENT#{pipeline}", since=f"{pipeline}-{timestamp}")
@@ -120,6 +144,22 @@ class Deployments:
 def pipeline_of(deployment_id: str) -> str:
     """The pipeline that a deployment id names: `<pipeline>-<YYYYMMDDHHMMSS>-<6 hex digits>`."""
     return deployment_id.rsplit("-", 2)[0]
+
+
+_FINISH = "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
+
+
+def _finish_expressions(result: DeploymentResult) -> dict[str, Any]:
+    return {
+        "condition": "attribute_exists(pk) AND attribute_not_exists(ended_at)",
+        "names": {"#status": "status", "#result": "result"},
+        "parameters": {
+            ":status": result.status,
+            ":stage": result.stage,
+            ":ended": result.ended_at,
+            ":result": encode(result),
+        },
+    }
 
 
 def _key(deployment_id: str) -> dict[str, str]:

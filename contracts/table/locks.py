@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.codec import decode
+from contracts.messages import BuildRequest, request_id_of
 from contracts.table.store import Store
 
 PARTITION = "LOCK"
@@ -18,7 +19,11 @@ PARTITION = "LOCK"
 
 @dataclass(frozen=True, kw_only=True)
 class LockRow:
-    """`holder`: `host id/boot` of an agent or `cli:<who>`; empty: free. `again`: who asked."""
+    """`holder`: `host id/boot` of an agent or `cli:<who>`; empty: free.
+
+    `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
+    pushed it and when (see `again_request`).
+    """
 
     pipeline: str
     holder: str = ""
@@ -26,6 +31,8 @@ class LockRow:
     expires_at: float = 0.0
     taken_at: float = 0.0
     again: str | None = None
+    again_by: str | None = None
+    again_at: float | None = None
     takeover: str | None = None
 
     def taken(self, now: float) -> bool:
@@ -98,15 +105,31 @@ class Locks:
         row = self.get(lock.pipeline)
         return (row.fence, row.holder) == (lock.fence, lock.holder) and row.taken(now + margin)
 
-    def ask_again(self, pipeline: str, asker: str, now: float) -> bool:
-        """Note that the holder must run the tip once more; False if nobody holds the lock now."""
-        return self._store.update(
+    def ask_again(
+        self, pipeline: str, asker: str, now: float, *, by: str = "", pushed_at: float = 0.0
+    ) -> bool:
+        """Note that the holder must run the tip once more; False if nobody holds the lock now.
+
+        `asker` is the asking request's id, `by` who pushed it. A note of a later push stays.
+        """
+        noted = self._store.update(
             PARTITION,
             pipeline,
-            "SET again = :asker",
-            condition="holder <> :free AND expires_at > :now",
-            parameters={":asker": asker, ":free": "", ":now": now},
+            "SET again = :asker, again_by = :by, again_at = :at",
+            condition="holder <> :free AND expires_at > :now AND"
+            " (attribute_not_exists(again) OR attribute_not_exists(again_at) OR again_at <= :at)",
+            parameters={
+                ":asker": asker,
+                ":by": by,
+                ":at": pushed_at,
+                ":free": "",
+                ":now": now,
+            },
         )
+        if noted:
+            return True
+        row = self.get(pipeline)
+        return row.taken(now) and bool(row.again)
 
     def ask_takeover(self, pipeline: str, asker: str, now: float) -> bool:
         """Ask the holder to give way (an operator's rollback); False if nobody holds it now."""
@@ -123,7 +146,7 @@ class Locks:
         return self._store.update(
             PARTITION,
             lock.pipeline,
-            "REMOVE again",
+            "REMOVE again, again_by, again_at",
             condition="fence = :fence AND attribute_exists(again)",
             parameters={":fence": lock.fence},
         )
@@ -157,8 +180,23 @@ class Locks:
         return self._store.update(
             PARTITION,
             row.pipeline,
-            "REMOVE again",
+            "REMOVE again, again_by, again_at",
             condition="fence = :fence AND attribute_exists(again)"
             " AND (holder = :free OR expires_at <= :now)",
             parameters={":fence": row.fence, ":free": "", ":now": now},
         )
+
+
+def again_request(row: LockRow, now: float) -> BuildRequest:
+    """The tip request that the note `again` stands for.
+
+    Its id comes from the taking and the asker: whoever turns the note into a request, and however
+    often, makes the same one.
+    """
+    return BuildRequest(
+        request_id=request_id_of("again", row.pipeline, f"{row.fence} {row.again}"),
+        pipeline=row.pipeline,
+        pushed_by=row.again_by or "",
+        pushed_at=row.again_at or now,
+        reason="push",
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.codec import decode
 from contracts.table.store import Store
@@ -34,6 +36,7 @@ class PipelineRow:
     failures: int = 0
     failing_since: float | None = None
     rolled_back_to: str | None = None
+    rolled_back_at: float | None = None
     paused: bool = False
     paused_by: str | None = None
 
@@ -56,15 +59,18 @@ class Pipelines:
         for name in values:
             if name not in allowed or name == "pipeline":
                 raise TypeError(f"a pipeline row has no member {name!r} to change")
-        kept = {k: v for k, v in values.items() if v is not None}
-        gone = [k for k, v in values.items() if v is None]
-        sets = ["pipeline = :pipeline", *(f"{name} = :{name}" for name in kept)]
-        expression = "SET " + ", ".join(sets)
-        if gone:
-            expression += " REMOVE " + ", ".join(gone)
-        self._store.update(
-            PARTITION,
-            pipeline,
-            expression,
-            parameters={":pipeline": pipeline, **{f":{k}": v for k, v in kept.items()}},
-        )
+        expression, parameters = change_expression(pipeline, values)
+        self._store.update(PARTITION, pipeline, expression, parameters=parameters)
+
+
+def change_expression(
+    pipeline: str, values: Mapping[str, str | float | int | bool | None]
+) -> tuple[str, dict[str, Any]]:
+    """The update expression, and its parameters, that sets `values` (None removes)."""
+    kept = {k: v for k, v in values.items() if v is not None}
+    gone = [k for k, v in values.items() if v is None]
+    sets = ["pipeline = :pipeline", *(f"{name} = :{name}" for name in kept)]
+    expression = "SET " + ", ".join(sets)
+    if gone:
+        expression += " REMOVE " + ", ".join(gone)
+    return expression, {":pipeline": pipeline, **{f":{k}": v for k, v in kept.items()}}

@@ -67,6 +67,29 @@ class Requests:
             condition="attribute_not_exists(pk)",
         )
 
+    def point(self, request_id: str, deployment_id: str, now: float, *, kept: float) -> str:
+        """Note which deployment works on the request, before its row is written; the one noted.
+
+        The first note stands: a request that comes back finds the deployment that it began.
+        """
+        key = _pointer_key(request_id)
+        noted = self._store.put(
+            {
+                "pk": key,
+                "sk": "-",
+                "request_id": request_id,
+                "deployment_id": deployment_id,
+                "expires": int(now + kept),
+            },
+            condition="attribute_not_exists(pk)",
+        )
+        return deployment_id if noted else self.deployments_of([request_id])[request_id]
+
+    def deployments_of(self, request_ids: Iterable[str]) -> dict[str, str]:
+        """Request id to the deployment that works or worked on it, for those that have one."""
+        rows = self._store.get_many([(_pointer_key(i), "-") for i in request_ids])
+        return {str(row["request_id"]): str(row["deployment_id"]) for row in rows}
+
     def attempts(self, request_id: str) -> Attempts:
         row = self._store.get(f"ATTEMPTS#{request_id}", "-")
         return decode(Attempts, row, strict=False) if row else Attempts(request_id=request_id)
@@ -81,6 +104,10 @@ class Requests:
             parameters={":id": request_id, ":now": now, ":one": 1, ":e": int(now + kept)},
         )
         return self.attempts(request_id)
+
+
+def _pointer_key(request_id: str) -> str:
+    return f"REQUEST#{request_id}"
 
 
 def settled_key(request_id: str) -> Mapping[str, Any]:

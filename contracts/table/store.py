@@ -7,7 +7,7 @@ answer (`False`), not an error; everything else that the client raises passes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,17 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Write:
-    """One write of a transaction: `put` an item or only `check` a key, under a condition."""
+    """One write of a transaction, under a condition: `put` an item, `update` or `check` a key.
+
+    `values` is the item, or for `update` and `check` the key; `expression` is an update's.
+    """
 
     kind: str
     values: Values
     condition: str | None = None
     names: Mapping[str, str] | None = None
     parameters: Values | None = None
+    expression: str | None = None
 
 
 class Store:
@@ -116,6 +120,29 @@ class Store:
             found += [from_item(item) for item in answer.get("Items", [])]
             if (limit and len(found) >= limit) or not answer.get("LastEvaluatedKey"):
                 return found[:limit] if limit else found
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def newest_first(self, pk: str, *, since: str = "", page: int) -> Iterator[dict[str, Any]]:
+        """The items of a partition from the highest `sk` down to `since`, read consistently.
+
+        `page` items a call, and no call before its items are asked for: who stops early pays less.
+        """
+        expression, values = "pk = :pk", {":pk": pk}
+        if since:
+            expression, values[":sk"] = f"{expression} AND sk >= :sk", since
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": expression,
+            "ExpressionAttributeValues": to_item(values),
+            "ConsistentRead": True,
+            "ScanIndexForward": False,
+            "Limit": page,
+        }
+        while True:
+            answer = self.client.query(**request)
+            yield from (from_item(item) for item in answer.get("Items", []))
+            if not answer.get("LastEvaluatedKey"):
+                return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def get_many(self, keys: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -211,6 +238,15 @@ class Store:
         expressions = _expressions(write.condition, write.names, write.parameters)
         if write.kind == "put":
             return {"Put": {"TableName": self.table, "Item": to_item(write.values), **expressions}}
+        if write.kind == "update":
+            return {
+                "Update": {
+                    "TableName": self.table,
+                    "Key": to_item(write.values),
+                    "UpdateExpression": write.expression,
+                    **expressions,
+                }
+            }
         return {
             "ConditionCheck": {
                 "TableName": self.table,

@@ -65,6 +65,11 @@ class Wants:
         """Every pipeline's want, read consistently."""
         return [decode(Want, row, strict=False) for row in self._store.query(PARTITION)]
 
+    def get(self, request: BuildRequest) -> Want | None:
+        """The want that stands where `request`'s would: its own, or a newer or older tip's."""
+        row = self._store.get(PARTITION, sort_key(request))
+        return decode(Want, row, strict=False) if row else None
+
     def touch(self, want: Want, now: float) -> bool:
         """Note that the want's request was published again; False if the want changed meanwhile."""
         return self._store.update(
