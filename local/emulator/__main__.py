@@ -48,6 +48,7 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
     parser.add_argument("--pending-seconds", type=float, default=1.0)
     parser.add_argument("--stopping-seconds", type=float, default=1.0)
     parser.add_argument("--retry-seconds", type=float, default=1.0)
+    parser.add_argument("--health-interval-seconds", type=float, default=1.0)
     parser.add_argument("--instances-start-stopped", action="store_true")
     parser.add_argument("--git-users", type=Path, help='JSON file {"<name>": "<password>"}')
     parser.add_argument("--internal-endpoints", action="store_true")
@@ -64,6 +65,7 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
         pending_seconds=given.pending_seconds,
         stopping_seconds=given.stopping_seconds,
         retry_seconds=given.retry_seconds,
+        health_interval_seconds=given.health_interval_seconds,
         instances_start_stopped=given.instances_start_stopped,
         git_users=read_git_users(given.git_users),
         internal_endpoints=given.internal_endpoints,

@@ -89,6 +89,7 @@ def command_line(settings: EmulatorSettings, git_users: Path) -> list[str]:
         f"--pending-seconds={settings.pending_seconds}",
         f"--stopping-seconds={settings.stopping_seconds}",
         f"--retry-seconds={settings.retry_seconds}",
+        f"--health-interval-seconds={settings.health_interval_seconds}",
         f"--git-users={git_users}",
     ]
     switches = {

@@ -16,7 +16,9 @@ class EmulatorSettings:
     `port` is on 127.0.0.1. `data_dir` holds all it writes (git repositories, log, temporary
     files). Times are in seconds: `pending_seconds` and `stopping_seconds` are how long an
     instance is in those states, `retry_seconds` the first delay of Lambda's asynchronous retries
-    (a minute in AWS). `git_users` are IAM users of the dev account with git credentials, by name.
+    (a minute in AWS), `health_interval_seconds` the longest pause between two health checks of a
+    container (ECS: at least 5). `git_users` are IAM users of the dev account with git
+    credentials: names and passwords.
     `internal_endpoints` opens `/_slipway/` (faults, e-mails). `persist` keeps the state on disk.
     """
 
@@ -29,6 +31,7 @@ class EmulatorSettings:
     pending_seconds: float = 1.0
     stopping_seconds: float = 1.0
     retry_seconds: float = 1.0
+    health_interval_seconds: float = 1.0
     instances_start_stopped: bool = False
     git_users: tuple[tuple[str, str], ...] = ()
     internal_endpoints: bool = False

@@ -12,6 +12,8 @@ from local.emulator.extension import (
     cloudformation_types,
     codecommit_api,
     ec2_states,
+    ecs_containers,
+    ecs_deployments,
     faults,
     git_credentials,
     iam_rules,
@@ -19,6 +21,7 @@ from local.emulator.extension import (
     lambda_delivery,
     mailbox,
     private,
+    registry,
 )
 from local.emulator.extension.gateway import Gateway
 from local.emulator.extension.git_http import GitServer
@@ -43,6 +46,9 @@ def load(settings: EmulatorSettings) -> Gateway:
     codecommit_api.install(settings, repositories)
     cloudformation_types.install(settings, states, repositories)
     credentials = git_credentials.install(settings)
+    registry.install(settings)
+    ecs_containers.install(settings)
+    ecs_deployments.install()
     injected = faults.install()
     return Gateway(
         ministack=app.app,

@@ -1,0 +1,437 @@
+"""Gap closed: a service's deployments cannot be listed, followed, proved or stopped.
+
+ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions and
+StopServiceDeployment answer from what ministack's scheduler did; DescribeServices names the
+present deployment and revisions; EventBridge hears of a deployment's beginning and end.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
+from ministack.services import ecs, eventbridge
+
+from local.emulator.extension.private import entry, need, wrap
+
+Data = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+
+ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+EVENTS = {
+    "IN_PROGRESS": ("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+    "SUCCESSFUL": ("INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
+    "ROLLBACK_IN_PROGRESS": ("ERROR", "SERVICE_DEPLOYMENT_FAILED"),
+}
+
+
+@dataclass
+class Followed:
+    """One service deployment, from its first sight to its end."""
+
+    deployment_id: str
+    service_arn: str
+    cluster_arn: str
+    task_definition: str
+    created_at: float
+    source_id: str | None
+    network: Data = field(default_factory=dict)
+    launch_type: str | None = None
+    status: str = "PENDING"
+    reason: str = ""
+    updated_at: float = 0.0
+    finished_at: float | None = None
+    stop_asked: bool = False
+    rollback: Data | None = None
+    counts: Data = field(default_factory=dict)
+    failures: int = 0
+    threshold: int = 0
+    breaker: bool = False
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        """Of the service deployment; its id is not that of the service's `deployments`."""
+        return self._named("service-deployment", self.deployment_id[::-1])
+
+    @property
+    def revision_arn(self) -> str:
+        return revision_arn(self.service_arn, self.deployment_id)
+
+    def _named(self, kind: str, identifier: str) -> str:
+        return f"{self.service_arn.replace(':service/', f':{kind}/', 1)}/{identifier}"
+
+    def brief(self) -> Data:
+        """As ListServiceDeployments shows it."""
+        shown: Data = {
+            "serviceDeploymentArn": self.arn,
+            "serviceArn": self.service_arn,
+            "clusterArn": self.cluster_arn,
+            "createdAt": self.created_at,
+            "startedAt": self.created_at,
+            "targetServiceRevisionArn": self.revision_arn,
+            "status": self.status,
+        }
+        if self.reason:
+            shown["statusReason"] = self.reason
+        if self.finished_at is not None:
+            shown["finishedAt"] = self.finished_at
+        return shown
+
+    def full(self) -> Data:
+        """As DescribeServiceDeployments shows it."""
+        shown = self.brief()
+        target = shown.pop("targetServiceRevisionArn")
+        shown["updatedAt"] = self.updated_at
+        shown["targetServiceRevision"] = {"arn": target, **self.counts}
+        source = revision_arn(self.service_arn, self.source_id) if self.source_id else None
+        shown["sourceServiceRevisions"] = [{"arn": source}] if source else []
+        if self.rollback is not None:
+            shown["rollback"] = self.rollback
+        if self.status == "STOPPED" and self.finished_at is not None:
+            shown["stoppedAt"] = self.finished_at
+        shown["deploymentCircuitBreaker"] = {
+            "status": self._breaker_status(),
+            "failureCount": self.failures,
+            "threshold": self.threshold,
+        }
+        return shown
+
+    def _breaker_status(self) -> str:
+        if not self.breaker:
+            return "DISABLED"
+        if self.failures >= self.threshold:
+            return "TRIGGERED"
+        return "MONITORING_COMPLETE" if self.status in ENDED else "MONITORING"
+
+
+def revision_arn(service_arn: str, deployment_id: str) -> str:
+    """The service revision that a deployment brought."""
+    return f"{service_arn.replace(':service/', ':service-revision/', 1)}/{deployment_id}"
+
+
+class ServiceDeployments:
+    """All service deployments ever seen, newest last."""
+
+    def __init__(self) -> None:
+        self._followed: dict[str, Followed] = {}
+        self._lock = threading.RLock()
+
+    # -- following ----------------------------------------------------------------------------
+
+    def observing(self, refresh: Callable[..., Any]) -> Callable[..., Any]:
+        """ministack refreshes a service after every change; look at its deployments then."""
+
+        def refreshed(cluster: str, group: str) -> Any:
+            result = refresh(cluster, group)
+            if group and group.startswith("service:"):
+                service = ecs._services.get(f"{cluster}/{group.split(':', 1)[1]}")
+                if service:
+                    self.observe(service)
+            return result
+
+        return refreshed
+
+    def observe(self, service: Data) -> None:
+        """Bring what is known of a service's deployments up to date."""
+        with self._lock:
+            present = list(service.get("deployments") or [])
+            for deployment in reversed(present):
+                followed = self._follow(service, deployment)
+                self._update(service, followed, deployment, present)
+            self._end_the_forgotten(service, {_tail(one["id"]) for one in present})
+            self._show(service)
+
+    def _follow(self, service: Data, deployment: Data) -> Followed:
+        deployment_id = _tail(deployment["id"])
+        if deployment_id not in self._followed:
+            previous = self._last_successful(service["serviceArn"])
+            self._followed[deployment_id] = Followed(
+                deployment_id=deployment_id,
+                service_arn=service["serviceArn"],
+                cluster_arn=service["clusterArn"],
+                task_definition=deployment["taskDefinition"],
+                created_at=ecs._ts_to_epoch(deployment["createdAt"]),
+                source_id=previous.deployment_id if previous else None,
+                network=service.get("networkConfiguration") or {},
+                launch_type=service.get("launchType"),
+            )
+        return self._followed[deployment_id]
+
+    def _last_successful(self, service_arn: str) -> Followed | None:
+        for followed in reversed(self._followed.values()):
+            if followed.service_arn == service_arn and followed.status == "SUCCESSFUL":
+                return followed
+        return None
+
+    def _update(
+        self, service: Data, followed: Followed, deployment: Data, present: list[Data]
+    ) -> None:
+        followed.digests = dict(deployment.get("_image_digests") or {})
+        if followed.status in ENDED:
+            return
+        breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker")
+        followed.breaker = bool((breaker or {}).get("enable"))
+        followed.threshold = ecs._circuit_breaker_threshold(service)
+        followed.failures = int(deployment.get("failedTasks") or 0)
+        followed.counts = {
+            "requestedTaskCount": deployment.get("desiredCount", 0),
+            "runningTaskCount": deployment.get("runningCount", 0),
+            "pendingTaskCount": deployment.get("pendingCount", 0),
+        }
+        status, reason = judge(deployment, present, stop_asked=followed.stop_asked)
+        if status.startswith("ROLLBACK") and followed.rollback is None:
+            primary = next(one for one in present if one["status"] == "PRIMARY")
+            followed.rollback = {
+                "reason": reason,
+                "startedAt": time.time(),
+                "serviceRevisionArn": revision_arn(service["serviceArn"], _tail(primary["id"])),
+            }
+        self._enter(followed, status, reason)
+
+    def _end_the_forgotten(self, service: Data, present: set[str]) -> None:
+        for followed in self._followed.values():
+            if followed.service_arn != service["serviceArn"] or followed.deployment_id in present:
+                continue
+            if followed.status not in ENDED:
+                self._enter(followed, "STOPPED", "Superseded by a newer service deployment.")
+
+    def _enter(self, followed: Followed, status: str, reason: str) -> None:
+        if followed.status == status:
+            return
+        followed.status, followed.reason, followed.updated_at = status, reason, time.time()
+        if status in ENDED:
+            followed.finished_at = followed.updated_at
+        if status in EVENTS:
+            _tell(followed, *EVENTS[status])
+
+    def _show(self, service: Data) -> None:
+        mine = [one for one in self._followed.values() if one.service_arn == service["serviceArn"]]
+        underway = [one for one in mine if one.status not in ENDED]
+        service.pop("currentServiceDeployment", None)
+        if underway:
+            service["currentServiceDeployment"] = underway[-1].arn
+        service["currentServiceRevisions"] = [
+            {
+                "arn": revision_arn(service["serviceArn"], _tail(one["id"])),
+                "requestedTaskCount": one.get("desiredCount", 0),
+                "runningTaskCount": one.get("runningCount", 0),
+                "pendingTaskCount": one.get("pendingCount", 0),
+            }
+            for one in service.get("deployments") or []
+            if one.get("rolloutState") != "FAILED"
+        ]
+
+    # -- the API ------------------------------------------------------------------------------
+
+    def list(self, data: Data) -> Response:
+        """ListServiceDeployments: the newest first."""
+        service = _service(data)
+        if service is None:
+            return _error("ServiceNotFoundException", "Service not found.")
+        self.observe(service)
+        wanted, created = data.get("status") or [], data.get("createdAt") or {}
+        after, before = _seconds(created.get("after")), _seconds(created.get("before"))
+        found = [
+            one.brief()
+            for one in reversed(self._followed.values())
+            if one.service_arn == service["serviceArn"]
+            and (not wanted or one.status in wanted)
+            and (after is None or one.created_at > after)
+            and (before is None or one.created_at < before)
+        ]
+        return _answer({"serviceDeployments": found[: int(data.get("maxResults") or 100)]})
+
+    def describe(self, data: Data) -> Response:
+        """DescribeServiceDeployments."""
+        found, failures = [], []
+        for arn in data.get("serviceDeploymentArns") or []:
+            followed = self._by(lambda one, arn=arn: one.arn == arn)  # type: ignore[misc]
+            if followed is None:
+                failures.append({"arn": arn, "reason": "MISSING"})
+            else:
+                self._look_again(followed)
+                found.append(followed.full())
+        return _answer({"serviceDeployments": found, "failures": failures})
+
+    def describe_revisions(self, data: Data) -> Response:
+        """DescribeServiceRevisions, with the digests that run."""
+        found, failures = [], []
+        for arn in data.get("serviceRevisionArns") or []:
+            followed = self._by(lambda one, arn=arn: one.revision_arn == arn)  # type: ignore[misc]
+            if followed is None:
+                failures.append({"arn": arn, "reason": "MISSING"})
+            else:
+                self._look_again(followed)
+                found.append(_revision(followed))
+        return _answer({"serviceRevisions": found, "failures": failures})
+
+    def stop(self, data: Data) -> Response:
+        """StopServiceDeployment with ROLLBACK: as if the circuit breaker had triggered."""
+        arn = data.get("serviceDeploymentArn") or ""
+        followed = self._by(lambda one: one.arn == arn)
+        if followed is None:
+            return _error("ServiceDeploymentNotFoundException", f"{arn} does not exist")
+        if (data.get("stopType") or "ROLLBACK") != "ROLLBACK":
+            return _error("InvalidParameterException", "only stopType ROLLBACK is known here")
+        if followed.status not in ("PENDING", "IN_PROGRESS"):
+            return _error("ConflictException", f"{arn} is {followed.status} and cannot be stopped")
+        followed.stop_asked = True
+        self._roll_back(followed)
+        return _answer({"serviceDeploymentArn": arn})
+
+    def _roll_back(self, followed: Followed) -> None:
+        cluster, _, name = followed.service_arn.split(":service/", 1)[1].rpartition("/")
+        key = f"{cluster}/{name}"
+        service = ecs._services[key]
+        failed, previous = _failed_and_previous(service, followed.deployment_id)
+        failed.update(rolloutState="FAILED", desiredCount=0, updatedAt=ecs._iso())
+        failed["rolloutStateReason"] = "Service deployment was stopped."
+        if previous is not None:
+            failed["status"] = "ACTIVE"
+            previous.update(
+                status="PRIMARY",
+                desiredCount=service.get("desiredCount", 0),
+                rolloutState="IN_PROGRESS",
+                updatedAt=ecs._iso(),
+            )
+            service["taskDefinition"] = previous["taskDefinition"]
+        ecs._reconcile_service_tasks(cluster, key)
+        ecs._schedule_service_deployment_completion(cluster, key, get_account_id(), get_region())
+
+    def _by(self, fits: Callable[[Followed], bool]) -> Followed | None:
+        return next((one for one in list(self._followed.values()) if fits(one)), None)
+
+    def _look_again(self, followed: Followed) -> None:
+        cluster, _, name = followed.service_arn.split(":service/", 1)[1].rpartition("/")
+        service = ecs._services.get(f"{cluster}/{name}")
+        if service is not None:
+            self.observe(service)
+
+
+def judge(deployment: Data, present: list[Data], *, stop_asked: bool) -> tuple[str, str]:
+    """The service deployment's status and its reason, from the service's `deployments`."""
+    state = deployment.get("rolloutState")
+    reason = deployment.get("rolloutStateReason") or ""
+    if state == "COMPLETED":
+        return "SUCCESSFUL", ""
+    primary = next((one for one in present if one["status"] == "PRIMARY"), None)
+    if state == "FAILED":
+        if primary is None or primary is deployment:
+            return "STOPPED", reason
+        if primary.get("rolloutState") == "COMPLETED":
+            return "ROLLBACK_SUCCESSFUL", reason
+        return ("ROLLBACK_REQUESTED" if stop_asked else "ROLLBACK_IN_PROGRESS"), reason
+    if primary is not deployment:
+        return "STOPPED", "Superseded by a newer service deployment."
+    return "IN_PROGRESS", ""
+
+
+def _failed_and_previous(service: Data, deployment_id: str) -> tuple[Data, Data | None]:
+    deployments = service["deployments"]
+    failed = next(one for one in deployments if _tail(one["id"]) == deployment_id)
+    previous = next(
+        (
+            one
+            for one in deployments
+            if one is not failed and one.get("rolloutState") == "COMPLETED"
+        ),
+        None,
+    )
+    return failed, previous
+
+
+def _revision(followed: Followed) -> Data:
+    definition = ecs._task_defs.get(ecs._resolve_td_key(followed.task_definition)) or {}
+    images = []
+    for container in definition.get("containerDefinitions", []):
+        image = container["image"]
+        pinned = image.split("@", 1)[1] if "@" in image else None
+        digest = pinned or followed.digests.get(container["name"])
+        shown = {"containerName": container["name"], "image": image}
+        images.append({**shown, "imageDigest": digest} if digest else shown)
+    revision = {
+        "serviceRevisionArn": followed.revision_arn,
+        "serviceArn": followed.service_arn,
+        "clusterArn": followed.cluster_arn,
+        "taskDefinition": followed.task_definition,
+        "networkConfiguration": followed.network,
+        "containerImages": images,
+        "createdAt": followed.created_at,
+    }
+    return {**revision, "launchType": followed.launch_type} if followed.launch_type else revision
+
+
+def _tail(deployment_id: str) -> str:
+    return deployment_id.rpartition("/")[2]
+
+
+def _seconds(moment: Any) -> float | None:
+    return None if moment is None else float(ecs._ts_to_epoch(moment))
+
+
+def _service(data: Data) -> Data | None:
+    cluster = ecs._resolve_cluster_name(data.get("cluster") or "default")
+    found = ecs._resolve_service_ref(data.get("service") or "")
+    if cluster is None or found is None:
+        return None
+    name, named_cluster = found
+    service: Data | None = ecs._services.get(f"{named_cluster or cluster}/{name}")
+    return service
+
+
+def _tell(followed: Followed, event_type: str, event_name: str) -> None:
+    event = {
+        "Source": "aws.ecs",
+        "DetailType": "ECS Deployment State Change",
+        "Resources": [followed.service_arn],
+        "Detail": json.dumps(
+            {
+                "eventType": event_type,
+                "eventName": event_name,
+                "deploymentId": f"ecs-svc/{followed.deployment_id}",
+                "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(followed.updated_at)),
+                "reason": followed.reason,
+            }
+        ),
+    }
+    eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
+
+
+def _answer(data: Data) -> Response:
+    response: Response = json_response(data)
+    return response
+
+
+def _error(code: str, message: str) -> Response:
+    response: Response = error_response_json(code, message, 400)
+    return response
+
+
+def install() -> ServiceDeployments:
+    """Answer what ministack answers with empty lists."""
+    for name in (
+        "_services",
+        "_task_defs",
+        "_ts_to_epoch",
+        "_iso",
+        "_circuit_breaker_threshold",
+        "_resolve_cluster_name",
+        "_resolve_service_ref",
+        "_resolve_td_key",
+        "_reconcile_service_tasks",
+        "_schedule_service_deployment_completion",
+    ):
+        need(ecs, name)
+    deployments = ServiceDeployments()
+    wrap(ecs, "_refresh_service_state", deployments.observing)
+    entry(ecs, "_ACTION_MAP", "ListServiceDeployments", deployments.list)
+    entry(ecs, "_ACTION_MAP", "DescribeServiceDeployments", deployments.describe)
+    entry(ecs, "_ACTION_MAP", "DescribeServiceRevisions", deployments.describe_revisions)
+    need(ecs, "_ACTION_MAP")["StopServiceDeployment"] = deployments.stop
+    return deployments
