@@ -275,10 +275,6 @@ class PipelineNotices(Part):
         description="Whom Slack calls on a failure, e.g. `<!here>` or `<@U0123456789>`.",
     )
     superseded: bool = Field(
-        default=False,
-        description="true: superseded deployments are told as well, not only kept in the history.",
-    )
-    superseded: bool = Field(
         default=False, description="true: also a notice for a push that a newer one overtook."
     )
     commit_url: CommitUrl | None = Field(
