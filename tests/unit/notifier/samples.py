@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -60,8 +61,9 @@ RESULT = DeploymentResult(
 
 
 def deployment(**changes: Any) -> CloseNotice:
-    """A notice of `RESULT` with members changed."""
-    result = replace(RESULT, **changes)
+    """A notice of `RESULT` with members changed; another change is another deployment."""
+    number = hashlib.sha256(repr(changes).encode("utf-8", "replace")).hexdigest()[:6]
+    result = replace(RESULT, **{"deployment_id": f"shop-20261121094000-{number}", **changes})
     return CloseNotice(
         kind="deployment", notice_id=f"deployment/{result.deployment_id}", result=result
     )
