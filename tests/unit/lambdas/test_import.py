@@ -1,0 +1,27 @@
+"""What a cold start costs: at import a handler reads nothing of ours and needs no heavy wheel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HANDLERS = ["trigger", "starter", "stopper", "reconciler"]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_importing_a_handler_reads_no_variable_and_no_heavy_module(name):
+    # GIVEN an environment without any variable of ours, and no settings file
+    code = (
+        f"import sys; from lambdas.{name}.handler import handler; assert callable(handler);"
+        "heavy = {'pydantic', 'requests', 'aws_xray_sdk', 'click', 'rich'} & set(sys.modules);"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLIPWAY", "AWS_"))}
+    # WHEN it is imported, THEN it succeeds and brings in none of them
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,188 @@
+"""What got lost is found again; what stands is said once, and its end too."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.errors import InvalidMessage, WorldFailed
+from lambdas.reconciler.handler import reconcile
+from tests.unit.lambdas.world import HOST, START, World, error, event, request
+
+TICK, STOPPED = event("schedule"), event("ec2_stopped")
+
+
+def tick(world: World, *, after: float = 0) -> None:
+    world.now += after
+    reconcile(TICK, world.services)
+
+
+def test_work_that_came_while_the_host_stopped_starts_it_again(world):
+    # GIVEN a want, and an EC2 whose answers lag behind its own event
+    world.note(request())
+    world.ec2.instances[HOST] = ("stopping", START - 600)
+    # WHEN the schedule fires, THEN nothing; WHEN the event comes, THEN the host starts
+    tick(world)
+    assert world.ec2.started == []
+    reconcile(STOPPED, world.services)
+    assert world.ec2.started == [HOST]
+
+
+def test_an_event_of_a_foreign_host_is_skipped(world):
+    world.note(request())
+    foreign = {**STOPPED, "detail": {"instance-id": "i-0ffffffffffffffff", "state": "stopped"}}
+    reconcile(foreign, world.services)
+    assert world.ec2.started == []
+
+
+def test_an_event_without_a_host_is_refused(world):
+    with pytest.raises(InvalidMessage, match="instance-id"):
+        reconcile({**STOPPED, "detail": "?"}, world.services)
+
+
+def test_a_want_without_its_request_is_published_again_every_fifteen_minutes(world):
+    world.note(request())
+    tick(world, after=900)
+    assert world.sns.requests == []
+    tick(world, after=1)
+    tick(world, after=900)
+    assert world.sns.requests == [request()]
+    tick(world, after=1)
+    assert world.sns.requests == [request(), request()]
+
+
+def test_a_silent_host_is_stopped_alerted_and_after_three_boots_left_for_an_hour(world):
+    world.note(request())
+    for _ in range(3):
+        # GIVEN a host that boots and is never heard
+        world.ec2.instances[HOST] = ("stopped", START)
+        tick(world)
+        world.ec2.instances[HOST] = ("running", world.now)
+        tick(world, after=601)
+    # THEN it was started and stopped three times, and it was said once
+    assert (len(world.ec2.started), len(world.ec2.stopped)) == (3, 3)
+    assert [n.alert.kind for n in world.sns.notices] == ["no_heartbeat"]
+    # AND it is started again only an hour after the third start
+    world.ec2.instances[HOST] = ("stopped", START)
+    tick(world, after=2000)
+    assert len(world.ec2.started) == 3
+    tick(world, after=1600)
+    assert len(world.ec2.started) == 4
+
+
+def test_a_silent_host_that_is_heard_again_meanwhile_is_not_stopped(world):
+    # GIVEN a host that was silent when the row was read, and is heard before the claim
+    world.boot(busy=True)
+    world.now += 601
+    rows = world.table.hosts.all
+
+    def look_then_beat():
+        found = rows()
+        world.table.hosts.heartbeat(HOST, "boot-1", world.now)
+        return found
+
+    world.table.hosts.all = look_then_beat
+    tick(world)
+    assert world.ec2.stopped == []
+
+
+def test_an_alert_is_said_although_the_first_publish_fails(world):
+    # GIVEN a silent host and a topic that fails once
+    world.ec2.instances[HOST] = ("running", START - 900)
+    world.sns.failures = [error("InternalError", 500)]
+    with pytest.raises(Exception, match="InternalError"):
+        tick(world)
+    # WHEN the invocation is repeated, THEN it is said, once
+    tick(world)
+    tick(world)
+    assert [n.alert.kind for n in world.sns.notices] == ["no_heartbeat"]
+
+
+def test_an_alert_published_but_not_marked_is_published_under_the_same_id(world):
+    # GIVEN a crash between publishing and marking
+    world.ec2.instances[HOST] = ("running", START - 900)
+    mark = world.table.alerts.said
+    world.table.alerts.said = lambda row, now: False
+    tick(world)
+    world.table.alerts.said = mark
+    tick(world)
+    # THEN both have one id, which the notifier posts once
+    first, second = world.sns.notices
+    assert first.notice_id == second.notice_id
+
+
+def test_the_end_of_an_alert_is_said_too(world):
+    world.ec2.instances[HOST] = ("running", START - 900)
+    tick(world)
+    world.boot()
+    tick(world)
+    tick(world)
+    assert [n.alert.recovered for n in world.sns.notices] == [False, True]
+    assert world.table.alerts.all() == []
+
+
+def test_an_orphaned_again_becomes_a_want_and_a_request(world):
+    # GIVEN a holder that died with a note `again` on its lock
+    locks = world.table.locks
+    locks.take("shop", "i-dead/boot", START, ttl=120)
+    locks.ask_again("shop", "grace", START)
+    tick(world, after=119)
+    assert world.sns.requests == []
+    # WHEN the lock has expired
+    tick(world, after=1)
+    # THEN the tip is asked for, once, and a host wakes for it
+    tick(world, after=1)
+    (asked,) = world.sns.requests
+    assert (asked.pushed_by, asked.is_tip) == ("grace", True)
+    assert [w.request for w in world.table.wants.all()] == [asked]
+    assert locks.get("shop").again is None
+    assert HOST in world.ec2.started
+
+
+def test_an_again_whose_publish_fails_is_not_forgotten(world):
+    locks = world.table.locks
+    locks.take("shop", "i-dead/boot", START, ttl=120)
+    locks.ask_again("shop", "grace", START)
+    world.sns.failures = [error("InternalError", 500)]
+    with pytest.raises(WorldFailed):
+        tick(world, after=121)
+    assert locks.get("shop").again == "grace"
+    assert world.table.wants.all()
+
+
+def test_a_push_whose_trigger_never_fired_is_found(world):
+    # GIVEN a branch seen at A, and a push of B that nobody heard of
+    tick(world)
+    world.codecommit.tips["main"] = "b" * 40
+    # WHEN the drift check comes round twice, five minutes apart
+    tick(world, after=900)
+    assert world.sns.requests == []
+    tick(world, after=300)
+    # THEN it is asked for, once
+    tick(world, after=300)
+    (asked,) = world.sns.requests
+    assert (asked.reason, asked.commit_id) == ("drift", "b" * 40)
+
+
+def test_a_paused_pipeline_is_not_checked(world):
+    world.table.pipelines.change("shop", paused=True)
+    tick(world)
+    assert world.table.pipelines.get("shop").checked_at is None
+
+
+def test_a_dev_side_that_does_not_answer_is_said_once_and_its_return_too(world):
+    world.codecommit.problem = error("AccessDenied", 403)
+    tick(world)
+    tick(world, after=900)
+    world.codecommit.problem = None
+    tick(world, after=900)
+    said = [(n.alert.kind, n.alert.subject, n.alert.recovered) for n in world.sns.notices]
+    assert said == [("drift_skipped", "shop", False), ("drift_skipped", "shop", True)]
+
+
+def test_one_action_that_fails_keeps_none_of_the_others(world):
+    # GIVEN a want whose host cannot be started, and a tip to note
+    world.note(request())
+    world.ec2.start_failures[HOST] = error("UnauthorizedOperation", 403)
+    with pytest.raises(WorldFailed, match="UnauthorizedOperation"):
+        tick(world)
+    assert world.table.pipelines.get("shop").baseline_tip == "a" * 40

@@ -1,0 +1,203 @@
+"""A small world for handlers: the table in memory, EC2, SNS and SQS as scripted fakes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contracts.installation import ImageSettings, Installation, PipelineSettings
+from contracts.messages import BuildRequest, CloseNotice, request_id_of
+from contracts.table import Table
+from lambdas.clients import Services
+from tests.simulation.dynamodb import FakeDynamoDB
+
+EVENTS = Path(__file__).parents[2] / "events"
+HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"
+START = 1_800_000_000.0
+
+
+def event(name: str) -> dict[str, Any]:
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def sns_event(*messages: str) -> dict[str, Any]:
+    envelope = event("sns_lambda")
+    (record,) = envelope["Records"]
+    records = [{**record, "Sns": {**record["Sns"], "Message": message}} for message in messages]
+    return {"Records": records}
+
+
+def error(code: str, status: int = 400) -> ClientError:
+    metadata = {"HTTPStatusCode": status}
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": metadata}, "Operation")  # type: ignore[typeddict-item]
+
+
+def pipeline(
+    name: str = "shop", branch: str = "main", repository: str = "shop"
+) -> PipelineSettings:
+    return PipelineSettings(
+        name=name,
+        repository=repository,
+        branch=branch,
+        git_url=f"codecommit::us-east-1://{repository}",
+        source_role_arn="arn:aws:iam::111111111111:role/slipway-source",
+        tip_role_arn="arn:aws:iam::111111111111:role/slipway-tip",
+        images=(ImageSettings(repository=name, repository_uri=f"registry.example/{name}"),),
+        cluster="shops",
+        service=name,
+    )
+
+
+def installation(*pipelines: PipelineSettings) -> Installation:
+    return Installation(
+        name="slipway",
+        region="us-east-1",
+        dev_region="eu-west-1",
+        dev_account="111111111111",
+        prod_account="222222222222",
+        pipelines=pipelines or (pipeline(),),
+    )
+
+
+def request(pushed_at: float = START, *, name: str = "shop", seed: str = "1") -> BuildRequest:
+    return BuildRequest(
+        request_id=request_id_of(seed, name, str(pushed_at)),
+        pipeline=name,
+        commit_id="a" * 40,
+        pushed_by="ada",
+        pushed_at=pushed_at,
+        reason="push",
+    )
+
+
+def idle_notice(boot: str, number: int, host: str = HOST) -> CloseNotice:
+    return CloseNotice(
+        kind="idle", notice_id=f"idle/{host}", host_id=host, boot=boot, idle_number=number
+    )
+
+
+@dataclass
+class FakeSNS:
+    """Keeps what was published; `failures` are raised first, one a call (None: succeed)."""
+
+    published: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Exception | None] = field(default_factory=list)
+
+    def publish(self, **arguments: Any) -> dict[str, Any]:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        self.published.append(arguments)
+        return {"MessageId": str(len(self.published))}
+
+    @property
+    def requests(self) -> list[BuildRequest]:
+        found = [p for p in self.published if p["TopicArn"].endswith("-request")]
+        return [BuildRequest.from_json(p["Message"]) for p in found]
+
+    @property
+    def notices(self) -> list[CloseNotice]:
+        found = [p for p in self.published if p["TopicArn"].endswith("-close")]
+        return [CloseNotice.from_json(p["Message"]) for p in found]
+
+
+@dataclass
+class FakeEC2:
+    """Instances as `host id: (state, launched at)`; calls are kept, failures scripted by host."""
+
+    instances: dict[str, tuple[str, float]] = field(default_factory=dict)
+    start_failures: dict[str, Exception] = field(default_factory=dict)
+    stop_failure: Exception | None = None
+    started: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    def describe_instances(self, *, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        (wanted,) = Filters
+        assert wanted["Name"] == "instance-id"
+        found = [
+            {
+                "InstanceId": host,
+                "State": {"Name": state},
+                "LaunchTime": datetime.fromtimestamp(launched, UTC),
+            }
+            for host, (state, launched) in self.instances.items()
+            if host in wanted["Values"]
+        ]
+        return {"Reservations": [{"Instances": found}]}
+
+    def start_instances(self, *, InstanceIds: list[str]) -> None:
+        (host,) = InstanceIds
+        if host in self.start_failures:
+            raise self.start_failures[host]
+        self.started.append(host)
+
+    def stop_instances(self, *, InstanceIds: list[str]) -> None:
+        if self.stop_failure is not None:
+            raise self.stop_failure
+        self.stopped += InstanceIds
+
+
+@dataclass
+class FakeSQS:
+    visible: int = 0
+    in_flight: int = 0
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": str(self.visible),
+                "ApproximateNumberOfMessagesNotVisible": str(self.in_flight),
+            }
+        }
+
+
+@dataclass
+class FakeCodeCommit:
+    """Tips by branch; a problem is raised in place of an answer."""
+
+    tips: dict[str, str] = field(default_factory=dict)
+    problem: Exception | None = None
+
+    def get_branch(self, *, repositoryName: str, branchName: str) -> dict[str, Any]:
+        if self.problem is not None:
+            raise self.problem
+        return {"branch": {"branchName": branchName, "commitId": self.tips[branchName]}}
+
+
+class World:
+    """Everything that a handler touches, and the clock."""
+
+    def __init__(self, *pipelines: PipelineSettings, hosts: tuple[str, ...] = (HOST,)) -> None:
+        self.now = START
+        self.sns, self.ec2, self.sqs = FakeSNS(), FakeEC2(), FakeSQS()
+        self.codecommit = FakeCodeCommit(tips={"main": "a" * 40})
+        self.table = Table(FakeDynamoDB(), "slipway-deployments")
+        self.services = Services(
+            installation=installation(*pipelines),
+            now=lambda: self.now,
+            sns=self.sns,
+            table=self.table,
+            ec2=self.ec2,
+            sqs=self.sqs,
+            codecommit_as=lambda pipeline: self.codecommit,
+            hosts=hosts,
+            queue_url="https://queue.example/slipway-build",
+        )
+        for host in hosts:
+            self.ec2.instances[host] = ("stopped", START - 7200)
+
+    def boot(self, host: str = HOST, *, boot: str = "boot-1", busy: bool = False) -> None:
+        """The host runs since a minute and has arrived, idle(0) or busy."""
+        self.ec2.instances[host] = ("running", self.now - 60)
+        assert self.table.hosts.arrive(host, boot, self.now - 30)
+        if busy:
+            assert self.table.hosts.begin_work(host, boot, self.now)
+
+    def note(self, *requests: BuildRequest) -> None:
+        for each in requests:
+            assert self.table.wants.note(each, self.now)
