@@ -27,6 +27,7 @@ class ImageSettings:
     """One image that a pipeline builds, and the containers that run it.
 
     `repository_uri` is what docker pushes to and what the task definition names, without a tag.
+    `{commit}` in a build argument's value stands for the commit's id.
     `build_secrets` maps a BuildKit secret id to an SSM parameter name or Secrets Manager ARN.
     An empty `containers` means: those whose image has this repository.
     """

@@ -188,7 +188,8 @@ class Image(Part):
     target: BuildName | None = Field(default=None, description="A stage of the Dockerfile.")
     build_arguments: dict[BuildName, str] = Field(
         default={},
-        description="docker's `--build-arg`s. They are kept in the image: no secrets here.",
+        description="docker's `--build-arg`s; `{commit}` in a value becomes the commit's id. "
+        "They are kept in the image: no secrets here.",
     )
     build_secrets: dict[SecretId, SecretSource] = Field(
         default={},
@@ -226,6 +227,11 @@ class Service(Part):
     port: Port = Field(default=8080, description="Sample only: the port that its container opens.")
     allow_from: list[Cidr] = Field(
         default=[], description="Sample only: who may connect to the port. Default: nobody."
+    )
+    health_command: list[str] = Field(
+        default=[],
+        description="Sample only: the container's health check, run inside it every 5 s, in ECS's "
+        'form such as `["CMD-SHELL", "wget -q -O- localhost:8080"]`. Default: none.',
     )
     initial_image: str = Field(
         default="public.ecr.aws/nginx/nginx:stable-alpine",

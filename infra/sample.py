@@ -148,12 +148,20 @@ class SampleServices(Construct):
     def _architecture(self) -> str:
         return "ARM64" if self._configuration.build_host.architecture == "arm64" else "X86_64"
 
+    def _health_check(self, command: list[str]) -> ecs.CfnTaskDefinition.HealthCheckProperty | None:
+        if not command:
+            return None
+        return ecs.CfnTaskDefinition.HealthCheckProperty(
+            command=command, interval=5, timeout=3, retries=3
+        )
+
     def _container(self, pipeline: Pipeline) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
         containers = pipeline.images[0].containers
         return ecs.CfnTaskDefinition.ContainerDefinitionProperty(
             name=containers[0] if containers else "app",
             image=pipeline.service.initial_image,
             essential=True,
+            health_check=self._health_check(pipeline.service.health_command),
             port_mappings=[
                 ecs.CfnTaskDefinition.PortMappingProperty(
                     container_port=pipeline.service.port, protocol="tcp"

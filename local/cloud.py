@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from contracts.errors import WorldFailed
-from local.accounts import account_environment
+from local.accounts import account_environment, client_of
+from local.configuration import DEV_ACCOUNT, PROD_ACCOUNT
 from local.node import cdk_command, node_environment, with_virtual_environment
 from local.started import Ledger
 from local.workplace import REPOSITORY, Workplace
@@ -80,9 +81,16 @@ def installation_file(assembly: Path) -> Path:
     raise WorldFailed(f"the synth left no installation.json in {assembly}")
 
 
+def make_asset_buckets(endpoint_url: str, region: str) -> None:
+    """The buckets that `cdk bootstrap` would make; the rest of it is not needed here."""
+    for account in (DEV_ACCOUNT, PROD_ACCOUNT):
+        s3 = client_of("s3", endpoint_url, account, region)
+        s3.create_bucket(Bucket=f"cdk-hnb659fds-assets-{account}-{region}")
+
+
 def _last_words(log: Path) -> str:
-    """The line that says what went wrong: the last one with an error's name, or the last."""
+    """The first line that says what went wrong, or the last line of all."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
-    telling = [line for line in lines if re.search(r"error|failed|invalid", line, re.IGNORECASE)]
-    return (telling or lines or ["it said nothing"])[-1]
+    telling = [line for line in lines if re.search(r"\bfail:|\berror\b|failed|❌", line, re.I)]
+    return telling[0] if telling else (lines or ["it said nothing"])[-1]

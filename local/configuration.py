@@ -16,6 +16,12 @@ BRANCH = "production"
 SAMPLE_PORT = 8080
 NAMES = Names(INSTALLATION)
 
+HEALTH_COMMAND = [
+    "CMD",
+    "/bin/busybox",
+    *("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{SAMPLE_PORT}/health"),
+]
+
 LIMITS: dict[str, int] = {
     # Short enough to watch, long enough for a machine that is busy with a build.
     "idlePeriod": 3,
@@ -100,7 +106,12 @@ def _pipeline(names: PipelineNames, initial_image: str) -> dict[str, Any]:
                 "containers": ["app"],
             }
         ],
-        "service": {"sample": True, "port": SAMPLE_PORT, "initialImage": initial_image},
+        "service": {
+            "sample": True,
+            "port": SAMPLE_PORT,
+            "initialImage": initial_image,
+            "healthCommand": HEALTH_COMMAND,
+        },
         "rollout": {"healthyTimeout": 60, "drainTimeout": 30, "maxDefinitions": 10},
     }
 

@@ -176,6 +176,7 @@ def _bring_up(
     with progress.step("emulator and Slack page answer"):
         _start_emulator(workplace, ledger, plan, daemon)
         _start_slack_page(workplace, ledger, plan)
+    cloud.make_asset_buckets(plan.settings.endpoint_url, REGION)
     with progress.step("first image pushed"):
         _push_initial_image(workplace, plan, daemon, busybox)
     with progress.step("cdk synth"):
