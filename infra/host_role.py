@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from contracts.installation import Installation
 from infra.arns import Arns
-from infra.configuration import Configuration
+from infra.configuration import Configuration, Pipeline
 from infra.resolve import cluster_of, family_of, service_of
 from infra.statements import (
     allow,
@@ -39,7 +41,18 @@ class HostRole(Construct):
         c, arns, names = configuration, Arns(installation), installation.names
         statements = [
             *_requests(arns),
-            use_table(arns.table),
+            use_table(
+                arns.table,
+                (
+                    "BatchGetItem",
+                    "BatchWriteItem",
+                    "DeleteItem",
+                    "GetItem",
+                    "PutItem",
+                    "Query",
+                    "UpdateItem",
+                ),
+            ),
             publish("PublishNotices", [arns.topic(names.close_topic)]),
             assume("FetchAsSource", arns.source_role),
             *_images(c, arns),
@@ -102,11 +115,9 @@ def _images(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
 
 def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
     services = sorted({f"{cluster_of(c, p)}/{service_of(p)}" for p in c.pipelines})
-    clusters = sorted({arns.prod("ecs", f"cluster/{cluster_of(c, p)}") for p in c.pipelines})
-    families = sorted({family_of(c, p) for p in c.pipelines})
-    definitions = [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
-    tasks = sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in c.pipelines})
-    statements = [
+    definitions = _definitions(c, arns, c.pipelines)
+    clusters = _clusters(c, arns, c.pipelines)
+    return [
         allow(
             "UpdateServices",
             ["ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"],
@@ -122,16 +133,8 @@ def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
             ["ecs:DescribeServiceRevisions"],
             [arns.prod("ecs", f"service-revision/{name}/*") for name in services],
         ),
-        # AWS: describing, listing and deregistering task definitions know no resources.
-        allow(
-            "ReadDefinitions",
-            [
-                "ecs:DescribeTaskDefinition",
-                "ecs:ListTaskDefinitions",
-                "ecs:DeregisterTaskDefinition",
-            ],
-            ["*"],
-        ),
+        # AWS: ecs:DescribeTaskDefinition knows no resources; only "*" is allowed.
+        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
         allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions),
         allow(
             "TagDefinitions",
@@ -141,18 +144,66 @@ def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
         ),
         # AWS: ecs:ListTasks is asked for container instances; the cluster is a condition.
         allow("FindTasks", ["ecs:ListTasks"], ["*"], {"ArnEquals": {"ecs:cluster": clusters}}),
-        allow("ReadTasks", ["ecs:DescribeTasks"], tasks),
+        allow("ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines)),
+        *_one_off_tasks(c, arns),
+        *_pruning(c, arns),
     ]
-    if any(p.rollout.pre_deploy for p in c.pipelines):
-        statements.append(
-            allow(
-                "RunBeforeDeploy",
-                ["ecs:RunTask"],
-                definitions,
-                {"ArnEquals": {"ecs:cluster": clusters}},
-            )
-        )
-    return statements
+
+
+def _one_off_tasks(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+    """Only where a pipeline has a task before its deployment."""
+    pipelines = [p for p in c.pipelines if p.rollout.pre_deploy]
+    if not pipelines:
+        return []
+    clusters = _clusters(c, arns, pipelines)
+    return [
+        allow(
+            "RunBeforeDeploy",
+            ["ecs:RunTask"],
+            _definitions(c, arns, pipelines),
+            {"ArnEquals": {"ecs:cluster": clusters}},
+        ),
+        allow("StopBeforeDeploy", ["ecs:StopTask"], _tasks(c, arns, pipelines)),
+    ]
+
+
+def _pruning(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+    """Only where a pipeline limits its revisions: what other services of the cluster name stays."""
+    pipelines = [p for p in c.pipelines if p.rollout.max_definitions is not None]
+    if not pipelines:
+        return []
+    clusters = _clusters(c, arns, pipelines)
+    names = sorted({cluster_of(c, p) for p in pipelines})
+    return [
+        # AWS: listing and deregistering task definitions know no resources; only "*" is allowed.
+        allow(
+            "PruneDefinitions",
+            ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"],
+            ["*"],
+        ),
+        # AWS: ecs:ListServices knows no resources; the cluster is a condition.
+        allow(
+            "FindServices", ["ecs:ListServices"], ["*"], {"ArnEquals": {"ecs:cluster": clusters}}
+        ),
+        allow(
+            "ReadNeighbours",
+            ["ecs:DescribeServices"],
+            [arns.prod("ecs", f"service/{name}/*") for name in names],
+        ),
+    ]
+
+
+def _definitions(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    families = sorted({family_of(c, p) for p in pipelines})
+    return [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
+
+
+def _clusters(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    return sorted({arns.prod("ecs", f"cluster/{cluster_of(c, p)}") for p in pipelines})
+
+
+def _tasks(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    return sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in pipelines})
 
 
 def _pass(roles: list[str]) -> iam.PolicyStatement:

@@ -45,8 +45,14 @@ MAX_RECEIVES = 100
 """The backstop for a request that kills the agent; what fails is given up long before."""
 
 NOTICE_VISIBILITY = cdk.Duration.minutes(5)
-NOTICE_RECEIVES = 500
-"""A notice that Slack does not take comes back after 5 minutes, 500 times: 41 hours."""
+"""Six times the notifier's timeout: what AWS advises for a queue that feeds a function."""
+
+NOTICE_RECEIVES = 200
+"""The notifier lets a notice that Slack does not take come back after 10 s, 20 s … 15 minutes.
+
+200 receives are two days: an outage of a day delays notices and loses none. What nobody can read
+uses them up at once and lies among the dead letters within minutes.
+"""
 
 NOTICE_BATCH = 10
 
@@ -200,10 +206,10 @@ class ProdStack(cdk.Stack):
             "SLIPWAY_BUILD_QUEUE_URL": self.build_queue.queue_url,
         }
 
-    def _decide(self) -> list[iam.PolicyStatement]:
-        """What whoever decides about hosts has to see."""
+    def _decide(self, *table_actions: str) -> list[iam.PolicyStatement]:
+        """What whoever decides about hosts has to see, and which rows it moves."""
         return [
-            use_table(self._arns.table),
+            use_table(self._arns.table, ("Query", *table_actions)),
             count_messages(self._arns.queue(self._names.build_queue)),
             see_hosts(),
         ]
@@ -216,9 +222,8 @@ class ProdStack(cdk.Stack):
             shared=self._shared,
             description="Slipway: a build request wakes a host.",
             statements=[
-                *self._decide(),
+                *self._decide("ConditionCheckItem", "PutItem", "UpdateItem"),
                 start_hosts(self._host_arns),
-                publish("PublishAlerts", [self._arns.topic(self._names.close_topic)]),
             ],
             environment=self._host_environment,
             timeout=cdk.Duration.seconds(60),
@@ -233,9 +238,8 @@ class ProdStack(cdk.Stack):
             shared=self._shared,
             description="Slipway: a host without work is stopped.",
             statements=[
-                *self._decide(),
+                *self._decide("UpdateItem"),
                 stop_hosts(self._host_arns),
-                publish("PublishAlerts", [self._arns.topic(self._names.close_topic)]),
             ],
             environment=self._host_environment,
             timeout=STOPPER_TIMEOUT,
@@ -250,7 +254,7 @@ class ProdStack(cdk.Stack):
             shared=self._shared,
             description="Slipway: mends what a lost event left behind.",
             statements=[
-                *self._decide(),
+                *self._decide("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
                 start_hosts(self._host_arns),
                 stop_hosts(self._host_arns),
                 publish(
@@ -307,7 +311,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: notices go to Slack.",
             statements=[
                 work_on_queue(self._arns.queue(self._names.notices_queue)),
-                use_table(self._arns.table),
+                use_table(self._arns.table, ("DeleteItem", "GetItem", "PutItem", "UpdateItem")),
                 read_parameters("ReadWebhook", [self._arns.parameter(n) for n in parameters]),
                 decrypt_parameters(region, account, installation.partition),
             ],

@@ -56,22 +56,9 @@ def publish(sid: str, topics: Sequence[str]) -> iam.PolicyStatement:
     return allow(sid, ["sns:Publish"], topics)
 
 
-def use_table(table: str) -> iam.PolicyStatement:
-    """Items of the deployments table. No Scan: no access pattern needs one."""
-    return allow(
-        "UseTable",
-        [
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-        ],
-        [table],
-    )
+def use_table(table: str, actions: Sequence[str]) -> iam.PolicyStatement:
+    """Items of the deployments table; `actions` without their service's name. Never Scan."""
+    return allow("UseTable", [f"dynamodb:{action}" for action in actions], [table])
 
 
 def see_hosts() -> iam.PolicyStatement:
