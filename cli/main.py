@@ -10,8 +10,17 @@ import click
 from contracts.errors import SlipwayError
 
 VERBS: dict[str, str] = {
+    "deploy": "cli.deploy",
     "local": "cli.local",
     "status": "cli.status",
+    "watch": "cli.watch",
+    "history": "cli.history",
+    "redeploy": "cli.redeploy",
+    "rollback": "cli.rollback",
+    "pause": "cli.pause",
+    "resume": "cli.resume",
+    "hold": "cli.hold",
+    "release": "cli.release",
 }
 """Verb to the module that holds it: a click command or group named `command`."""
 
@@ -36,6 +45,9 @@ class Verbs(click.Group):
         except SlipwayError as error:
             click.echo(f"slipway: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("slipway: interrupted", err=True)
+            ctx.exit(130)
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

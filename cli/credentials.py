@@ -1,0 +1,158 @@
+"""A botocore session from ecs-deploy's options: keys, profile, region, instance role, assumed role.
+
+botocore's session is used directly: importing boto3 on top of it costs as much as a call. Keys are
+given to botocore and to nobody else; nothing here prints.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cli.aws_errors import plainly
+from contracts.errors import WrongUse
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30
+ROLE_SESSION = "slipway-deploy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Who calls, and where. What is None is found as botocore finds it."""
+
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    region: str | None = None
+    profile: str | None = None
+    instance_profile: bool = False
+    role: str | None = None
+
+    def check(self) -> None:
+        """WrongUse for options that do not go together."""
+        if (self.access_key is None) != (self.secret_key is None):
+            raise WrongUse("-k/--aws-access-key and -s/--aws-secret-key are given together")
+        if self.instance_profile and (self.access_key or self.profile):
+            raise WrongUse("--aws-instance-profile takes neither keys nor a profile")
+
+
+class Clients:
+    """Makes clients, each when it is first asked for.
+
+    Calls are tried once: the rollout waits out throttling and the network, by its own limits.
+    """
+
+    def __init__(self, credentials: Credentials, *, on_call: Any = None) -> None:
+        credentials.check()
+        self._credentials = credentials
+        self._on_call = on_call
+        self._made: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """The client of `service`; WrongUse where region or credentials are missing."""
+        if service not in self._made:
+            from botocore.config import Config
+
+            config = Config(
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"total_max_attempts": 1},
+                user_agent_extra="slipway",
+            )
+            with plainly():
+                self._made[service] = self._session.create_client(
+                    service, region_name=self._region, config=config
+                )
+            if self._on_call is not None:
+                self._made[service].meta.events.register("before-call", self._on_call)
+        return self._made[service]
+
+    @cached_property
+    def _region(self) -> str:
+        region = (
+            self._credentials.region
+            or self._session.get_config_variable("region")
+            or os.environ.get("AWS_REGION")
+        )
+        if not region:
+            raise WrongUse("no region: give -r/--region, or set AWS_DEFAULT_REGION")
+        return str(region)
+
+    @cached_property
+    def _session(self) -> Any:
+        from botocore.session import Session
+
+        wanted = self._credentials
+        with plainly():
+            session = Session(profile=wanted.profile)  # type: ignore[no-untyped-call]
+            if wanted.access_key:
+                session.set_credentials(  # type: ignore[no-untyped-call]
+                    wanted.access_key, wanted.secret_key, _token_of(wanted.access_key)
+                )
+            if wanted.instance_profile:
+                _only(session, session.get_component("credential_provider"))
+            if wanted.role:
+                return _assumed(session, wanted.role, self._region_of(session))
+            if session.get_credentials() is None:  # type: ignore[no-untyped-call]
+                raise WrongUse(
+                    "no credentials: give -p/--profile or -k and -s, or set AWS_ACCESS_KEY_ID"
+                )
+        return session
+
+    def _region_of(self, session: Any) -> str | None:
+        return self._credentials.region or session.get_config_variable("region")
+
+
+def _token_of(access_key: str) -> str | None:
+    """AWS_SESSION_TOKEN, unless the environment's keys are others than those given."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") not in (None, "", access_key):
+        return None
+    return os.environ.get("AWS_SESSION_TOKEN") or None
+
+
+def _only(session: Any, resolver: Any) -> None:
+    """Let `session` use the role of the instance it runs on, and nothing else."""
+    from botocore.credentials import CredentialResolver
+
+    provider = resolver.get_provider("iam-role")
+    session.register_component("credential_provider", CredentialResolver([provider]))
+
+
+def _assumed(session: Any, role: str, region: str | None) -> Any:
+    """A session that is `role`, renewed when its hour is over."""
+    from botocore.credentials import (
+        AssumeRoleCredentialFetcher,
+        CredentialResolver,
+        DeferredRefreshableCredentials,
+    )
+    from botocore.session import Session
+
+    source = session.get_credentials()
+    if source is None:
+        raise WrongUse(f"no credentials to assume {role} with")
+    fetcher = AssumeRoleCredentialFetcher(
+        lambda service, **options: session.create_client(
+            service, **{"region_name": region, **options}
+        ),
+        source,
+        role,
+        extra_args={"RoleSessionName": ROLE_SESSION},
+    )
+    held = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    held.get_frozen_credentials()  # type: ignore[no-untyped-call]
+    assumed = Session(profile=session.get_config_variable("profile"))  # type: ignore[no-untyped-call]
+    assumed.register_component("credential_provider", CredentialResolver([_Held(held)]))
+    return assumed
+
+
+class _Held:
+    """A credential provider, as botocore's resolver takes them, of credentials that are there."""
+
+    METHOD = CANONICAL_NAME = "slipway-assumed-role"
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def load(self) -> Any:
+        return self._held

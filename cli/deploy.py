@@ -1,0 +1,223 @@
+"""`slipway deploy`: the rollout alone, with every option of ecs-deploy under its own name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from build_agent.rollout import Progress, RolloutPlan, RolloutResult, roll_out
+from cli.credentials import Clients, Credentials
+from cli.deploy_lock import Guard, held, lock_place
+from cli.deploy_plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
+from cli.deploy_report import Progresses, call_line, json_of, lines_of
+
+
+class MonotonicClock:
+    """The rollout's time."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a deployment needs of the outside; a test puts its own in as the context's object."""
+
+    clients: Callable[[Credentials, Any], Any] = lambda c, on_call: Clients(c, on_call=on_call)
+    clock: Any = field(default_factory=MonotonicClock)
+
+
+_CREDENTIALS = [
+    click.option("-k", "--aws-access-key", metavar="ID", help="Access key id."),
+    click.option("-s", "--aws-secret-key", metavar="KEY", help="Secret access key."),
+    click.option("-r", "--region", help="Region. Default: as for the AWS CLI."),
+    click.option("-p", "--profile", help="Profile of the AWS configuration."),
+    click.option("--aws-instance-profile", is_flag=True, help="Use this EC2 instance's own role."),
+    click.option("-a", "--aws-assume-role", metavar="ARN", help="Assume this role for all calls."),
+]
+_WHAT = [
+    click.option("-c", "--cluster", help="ECS cluster: name or ARN."),
+    click.option("-n", "--service-name", help="Service to deploy: name or ARN."),
+    click.option("-d", "--task-definition", metavar="NAME", help="Only register this family."),
+    click.option("-i", "--image", help="Image: [domain[:port]/][path/]name[:tag][@digest]."),
+    click.option(
+        "--container", multiple=True, metavar="NAME=IMAGE", help="Image of one container."
+    ),
+    click.option("-e", "--tag-env-var", metavar="VAR", help="Take the image's tag from $VAR."),
+    click.option("-to", "--tag-only", metavar="TAG", help="Only change the tag of all images."),
+    click.option(
+        "-toc",
+        "--tag-only-container-names",
+        "--tag_only_container_names",
+        metavar="A,B",
+        help="Containers that --tag-only changes. Default: all.",
+    ),
+    click.option(
+        "--task-definition-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Base the new revision on this JSON.",
+    ),
+    click.option("--use-latest-task-def", is_flag=True, help="Base it on the family's newest."),
+    click.option(
+        "--copy-task-definition-tags/--no-copy-task-definition-tags",
+        default=True,
+        help="Tags go to the new revision (default).",
+    ),
+    click.option("--force-new-deployment", is_flag=True, help="Start what runs once more."),
+]
+_HOW = [
+    click.option("-D", "--desired-count", type=int, help="Tasks that the service keeps running."),
+    click.option("-m", "--min", type=int, help="minimumHealthyPercent."),
+    click.option("-M", "--max", type=int, help="maximumPercent."),
+    click.option(
+        "-t",
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        show_default=True,
+        help="Seconds for the new tasks to become healthy.",
+    ),
+    click.option(
+        "--drain-timeout",
+        type=float,
+        default=900.0,
+        show_default=True,
+        help="Seconds for the old tasks to go after that; never rolls back.",
+    ),
+    click.option(
+        "--rollback-timeout", type=float, help="Seconds for a rollback. Default: -t, at least 300."
+    ),
+    click.option("--max-definitions", type=int, default=0, metavar="N", help="Revisions to keep."),
+    click.option(
+        "--enable-rollback/--no-rollback",
+        "rollback",
+        default=True,
+        help="On failure run the previous revision again (default).",
+    ),
+    click.option("--skip-deployments-check", is_flag=True, help="Do not wait for draining."),
+]
+_TASK = [
+    click.option("--run-task", is_flag=True, help="Run the new revision once as a task."),
+    click.option("--wait-for-success", is_flag=True, help="Wait for the task to exit with 0."),
+    click.option("--launch-type", help="The task's launch type."),
+    click.option("--platform-version", help="The task's Fargate platform version."),
+    click.option("--network-configuration", help="The task's network: JSON or shorthand."),
+    click.option("--pre-deploy-command", metavar="COMMAND", help="Run it before the update."),
+    click.option("--pre-deploy-container", metavar="NAME", help="Where to run it."),
+]
+_ELSE = [
+    click.option("--dry-run", is_flag=True, help="Print what would change; change nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option("--pipeline", help="Pipeline whose lock to hold."),
+    click.option("--table", help="Slipway's table (or $SLIPWAY_TABLE)."),
+    click.option("-v", "--verbose", is_flag=True, help="Print each call to AWS."),
+    click.version_option(None, "--version", package_name="slipway", prog_name="slipway"),
+]
+
+
+def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed([*_CREDENTIALS, *_WHAT, *_HOW, *_TASK, *_ELSE]):
+        function = option(function)
+    return function
+
+
+@click.command("deploy", no_args_is_help=True)
+@_with_options
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> None:
+    """Deploy an image to an ECS service, and say how it really ended.
+
+    Exit codes: 0 the new revision is the one that runs; 1 it is not (rolled_back, failed,
+    crash_loop, superseded, timed_out); 2 wrong use; 3 AWS or the network failed.
+    """
+    credentials = Credentials(
+        access_key=given.pop("aws_access_key"),
+        secret_key=given.pop("aws_secret_key"),
+        region=given.pop("region"),
+        profile=given.pop("profile"),
+        instance_profile=given.pop("aws_instance_profile"),
+        role=given.pop("aws_assume_role"),
+    )
+    as_json, verbose = given.pop("as_json"), given.pop("verbose")
+    place = {"pipeline": given.pop("pipeline"), "table": given.pop("table")}
+    options = DeployOptions(**given)
+    plan = plan_of(options, os.environ)
+    for remark in remarks(options):
+        click.echo(f"note: {remark}", err=True)
+    world = context.find_object(World) or World()
+    begun = world.clock.now()
+    clients = world.clients(credentials, _print_call if verbose else None)
+    result = _deploy(plan, clients, world, _lock(plan, place, clients))
+    seconds = world.clock.now() - begun
+    click.echo(
+        json_of(result, seconds=seconds)
+        if as_json
+        else "\n".join(lines_of(result, seconds=seconds))
+    )
+    context.exit(0 if result.done else 1)
+
+
+def _deploy(
+    plan: RolloutPlan, clients: Any, world: World, lock: AbstractContextManager[Guard | None]
+) -> RolloutResult:
+    tell = Progresses(sys.stderr)
+    with lock as guard:
+
+        def on_progress(progress: Progress) -> None:
+            if guard is not None:
+                guard()
+            tell(progress)
+
+        try:
+            return roll_out(
+                plan,
+                ecs=clients.client("ecs"),
+                ecr=partial(clients.client, "ecr"),
+                codedeploy_client=partial(clients.client, "codedeploy"),
+                clock=world.clock,
+                on_progress=on_progress,
+                guard=guard,
+            )
+        finally:
+            tell.close()
+
+
+def _lock(
+    plan: RolloutPlan, place: dict[str, Any], clients: Any
+) -> AbstractContextManager[Guard | None]:
+    """The pipeline lock where one is configured; nothing to hold where none is, or in a dry run."""
+    found = lock_place(
+        **place,
+        cluster=plan.cluster,
+        service=plan.service,
+        environment=os.environ,
+        folder=Path.cwd(),
+    )
+    if found is None or plan.dry_run:
+        return nullcontext()
+    return held(found, clients.client)
+
+
+def _print_call(params: dict[str, Any], model: Any, **_ignored: Any) -> None:
+    """`-v`: each call's name, and what of its parameters cannot be a secret."""
+    import json
+
+    body = params.get("body") or b"{}"
+    try:
+        members = json.loads(body)
+    except ValueError:
+        members = {}
+    name = f"{model.service_model.service_name}:{model.name}"
+    click.echo(call_line(name, members if isinstance(members, dict) else {}), err=True)
