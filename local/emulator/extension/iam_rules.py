@@ -182,6 +182,8 @@ def _resource_as_aws(extract: Callable[..., str]) -> Callable[..., str]:
             return ecs_resource(operation, _json(body), f"arn:aws:ecs:{region}:{account}:")
         if service == "ec2" and _operation(service, *arguments).startswith("Describe"):
             return "*"
+        if service == "sqs" and "MessageMoveTask" in _operation(service, *arguments):
+            return str(_json(body).get("SourceArn") or "*")
         return extract(service, *arguments, region, account)
 
     return extract_arn

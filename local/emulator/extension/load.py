@@ -20,8 +20,10 @@ from local.emulator.extension import (
     imds,
     lambda_delivery,
     mailbox,
+    metrics,
     private,
     registry,
+    sqs_redrive,
 )
 from local.emulator.extension.gateway import Gateway
 from local.emulator.extension.git_http import GitServer
@@ -49,6 +51,8 @@ def load(settings: EmulatorSettings) -> Gateway:
     registry.install(settings)
     ecs_containers.install(settings)
     ecs_deployments.install()
+    sqs_redrive.install()
+    metrics.install()
     injected = faults.install()
     return Gateway(
         ministack=app.app,

@@ -1,0 +1,189 @@
+"""Gap closed: metrics that AWS makes by itself are missing, and alarms mix up their dimensions.
+
+* Log lines in the embedded metric format become metrics.
+* Queues publish their counts and the age of their oldest message (`AWS/SQS`), every few seconds
+  instead of every minute.
+* Every run of a Lambda counts (`AWS/Lambda`), asynchronous ones and their retries too.
+* An alarm looks at the metric with exactly its dimensions, and treats missing data as it says.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs
+
+from local.emulator.extension.private import need, replace, wrap
+
+log = logging.getLogger("slipway.metrics")
+
+Data = dict[str, Any]
+# (namespace, name, value, unit, dimensions)
+Metric = tuple[str, str, float, str, dict[str, str]]
+
+QUEUE_SECONDS = 5.0
+
+
+def embedded_metrics(line: str) -> list[Metric]:
+    """The metrics in a log line of the embedded metric format; none in any other line."""
+    if '"CloudWatchMetrics"' not in line:
+        return []
+    try:
+        document = json.loads(line)
+        directives = document["_aws"]["CloudWatchMetrics"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    found: list[Metric] = []
+    for directive in directives:
+        for names in directive.get("Dimensions") or [[]]:
+            dimensions = {name: str(document.get(name, "")) for name in names}
+            for metric in directive.get("Metrics") or []:
+                values = document.get(metric["Name"], [])
+                found += [
+                    (
+                        directive["Namespace"],
+                        metric["Name"],
+                        float(value),
+                        metric.get("Unit") or "None",
+                        dimensions,
+                    )
+                    for value in (values if isinstance(values, list) else [values])
+                ]
+    return found
+
+
+def queue_metrics(queue: Data, now: float) -> dict[str, float]:
+    """What CloudWatch knows of a queue, by metric name."""
+    messages = list(queue.get("messages") or [])
+    visible = [message for message in messages if message.get("visible_at", 0) <= now]
+    sent = [message.get("sent_at", now) for message in messages]
+    return {
+        "ApproximateNumberOfMessagesVisible": len(visible),
+        "ApproximateNumberOfMessagesNotVisible": len(messages) - len(visible),
+        "ApproximateAgeOfOldestMessage": int(now - min(sent)) if sent else 0,
+    }
+
+
+def verdict(alarm: Data, points: list[Data]) -> str | None:
+    """An alarm's new state for the points of its window; None to stay as it is."""
+    if not points:
+        missing = alarm.get("TreatMissingData") or "missing"
+        states = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFICIENT_DATA"}
+        return states.get(missing)
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+    value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+    threshold = alarm.get("Threshold", 0)
+    comparisons = {
+        "GreaterThanOrEqualToThreshold": value >= threshold,
+        "GreaterThanThreshold": value > threshold,
+        "LessThanThreshold": value < threshold,
+        "LessThanOrEqualToThreshold": value <= threshold,
+    }
+    breaching = comparisons.get(alarm.get("ComparisonOperator", ""), False)
+    return "ALARM" if breaching else "OK"
+
+
+def _evaluate(alarm: Data) -> None:
+    namespace, name = alarm.get("Namespace"), alarm.get("MetricName")
+    if not namespace or not name:
+        return
+    dimensions = {given["Name"]: given["Value"] for given in alarm.get("Dimensions") or []}
+    window = alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
+    key = (namespace, name, cloudwatch._dims_key(dimensions))
+    known = cloudwatch._metrics.get(key) or []
+    recent = [point for point in known if point["Timestamp"] >= time.time() - window]
+    before, after = alarm["StateValue"], verdict(alarm, recent)
+    if after is None or after == before:
+        return
+    reason = f"Threshold Crossed: {len(recent)} datapoints, threshold {alarm.get('Threshold')}"
+    alarm["StateValue"], alarm["StateReason"] = after, reason
+    alarm["StateUpdatedTimestamp"] = int(time.time())
+    cloudwatch._record_history(alarm["AlarmName"], before, after, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)
+
+
+def _reading_lines(append: Callable[..., Any]) -> Callable[..., Any]:
+    def appended(stream: Data, events: list[Data]) -> Any:
+        result = append(stream, events)
+        found = [metric for event in events for metric in embedded_metrics(event["message"])]
+        for metric in found:
+            cloudwatch.record_metric(*metric)
+        if found:
+            cloudwatch._evaluate_all_alarms()
+        return result
+
+    return appended
+
+
+def _counting(run: Callable[..., Data]) -> Callable[..., Data]:
+    def counted(function: Data, config: Data, *rest: Any) -> Data:
+        started = time.monotonic()
+        result = run(function, config, *rest)
+        dimensions = {"FunctionName": config.get("FunctionName", "")}
+        milliseconds = (time.monotonic() - started) * 1000
+        errors = 1 if result.get("error") else 0
+        cloudwatch.record_metric("AWS/Lambda", "Invocations", 1, "Count", dimensions)
+        cloudwatch.record_metric("AWS/Lambda", "Errors", errors, "Count", dimensions)
+        cloudwatch.record_metric("AWS/Lambda", "Duration", milliseconds, "Milliseconds", dimensions)
+        cloudwatch._evaluate_all_alarms()
+        return result
+
+    return counted
+
+
+def _throttles_only(emit: Callable[..., None]) -> Callable[..., None]:
+    def emitted(function_name: str, duration_ms: float, error: bool, throttle: bool) -> None:
+        if throttle:
+            emit(function_name, duration_ms, error, throttle)
+
+    return emitted
+
+
+def publish_queues() -> None:
+    """Publish the metrics of every queue once, and look at the alarms."""
+    now = time.time()
+    scopes = set()
+    for (account, region, _url), queue in sqs._queues.all_items():
+        name = queue["attributes"].get("QueueArn", "").rpartition(":")[2]
+        scopes.add((account, region))
+        with request_scope(account, region):
+            for metric, value in queue_metrics(queue, now).items():
+                cloudwatch.record_metric("AWS/SQS", metric, value, "Count", {"QueueName": name})
+    for account, region in scopes:
+        with request_scope(account, region):
+            cloudwatch._evaluate_all_alarms()
+
+
+def _keep_publishing(stop: threading.Event) -> None:
+    while not stop.wait(QUEUE_SECONDS):
+        publish_queues()
+
+
+def install() -> None:
+    """Make the metrics; the queues' from a thread that ends with the process."""
+    for name in (
+        "record_metric",
+        "_evaluate_all_alarms",
+        "_metrics",
+        "_dims_key",
+        "_calc_stats",
+        "_stat_value",
+        "_record_history",
+        "_dispatch_alarm_actions",
+    ):
+        need(cloudwatch, name)
+    need(sqs, "_queues")
+    replace(cloudwatch, "_evaluate_alarm", _evaluate)
+    wrap(cloudwatch_logs, "_append_log_events", _reading_lines)
+    wrap(lambda_svc, "_execute_function_dispatch", _counting)
+    wrap(lambda_svc, "_emit_lambda_metrics", _throttles_only)
+    stop = threading.Event()
+    threading.Thread(
+        target=_keep_publishing, args=(stop,), daemon=True, name="slipway-queue-metrics"
+    ).start()
