@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cli.session import Session
+from contracts.errors import WrongUse
 from contracts.installation import Installation, Limits
 from contracts.table.hosts import HostRow
 from contracts.wording import duration
@@ -49,6 +51,22 @@ def hosts_of(answer: Mapping[str, Any], rows: list[HostRow]) -> list[Host]:
         if instance["State"]["Name"] not in GONE
     ]
     return sorted(found, key=lambda host: host.name)
+
+
+def chosen(session: Session, named: str | None) -> Host:
+    """The host that an instance id, a name or a number means; WrongUse if none or several do."""
+    answer = describe(session.client("ec2"), session.installation)
+    hosts = hosts_of(answer, session.table.hosts.all())
+    known = ", ".join(f"{host.name} ({host.host_id})" for host in hosts) or "none"
+    if named is None:
+        if len(hosts) == 1:
+            return hosts[0]
+        raise WrongUse(f"name a build host; there are: {known}")
+    wanted = session.installation.names.host(int(named)) if named.isdecimal() else named
+    found = [host for host in hosts if wanted in (host.host_id, host.name)]
+    if len(found) != 1:
+        raise WrongUse(f"{named!r} is {'no' if not found else 'more than one'} build host: {known}")
+    return found[0]
 
 
 def why(host: Host, waiting: list[str], limits: Limits, now: float) -> str:

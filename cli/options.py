@@ -78,6 +78,16 @@ def complete_pipeline(
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def waiting(function: F) -> F:
+    """`--no-wait` and `--timeout` of the verbs that ask for a deployment."""
+    timeout = click.option(
+        "--timeout", type=click.FloatRange(min=0), help="Seconds to wait. Default: 6 hours."
+    )
+    no_wait = click.option("--no-wait", is_flag=True, help="Ask, and do not wait for the end.")
+    decorated: F = no_wait(timeout(function))
+    return decorated
+
+
 pipeline_argument = click.argument(
     "pipeline", required=False, default=None, shell_complete=complete_pipeline
 )

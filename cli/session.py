@@ -10,6 +10,7 @@ import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from getpass import getuser
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -136,8 +137,9 @@ class Session:
 
     @cached_property
     def caller(self) -> str:
-        """Who calls, as IAM says: the ARN of the user or session."""
-        return str(self.client("sts").get_caller_identity()["Arn"])
+        """Who calls: the ARN of the user or session; for an account's root, who is logged in."""
+        arn = str(self.client("sts").get_caller_identity()["Arn"])
+        return getuser() if arn.endswith(":root") else arn
 
     def queue_url(self, name: str) -> str:
         """The URL of a queue of this installation, known without asking for it."""

@@ -1,0 +1,183 @@
+"""Following a deployment to its end: what to look at, how it is shown, which exit code it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from cli.output import BUSY, GOOD, Output, outcome
+from cli.progress import LEARNT_FROM, Usual, progress, remaining, usual
+from cli.session import Session
+from contracts.codec import encode
+from contracts.errors import WorldFailed
+from contracts.table.deployments import DeploymentRow
+from contracts.wording import (
+    commit_line,
+    duration,
+    how_long,
+    log_lines,
+    person,
+    runs_now,
+    tidy,
+    what_happened,
+)
+
+if TYPE_CHECKING:
+    from contracts.table import Table
+    from contracts.table.requests import Settled
+
+INTERVAL = 1.0
+"""Seconds between two looks at the table."""
+RECENT = 10
+"""Newest deployments among which a request's deployment is looked for."""
+
+WENT_WELL = {"succeeded", "unchanged"}
+Find = Callable[[], DeploymentRow | None]
+
+
+def follow(session: Session, out: Output, pipeline: str, find: Find, *, timeout: float) -> NoReturn:
+    """Show the deployment that `find` finds until it is over, and exit with its code.
+
+    `find` is asked again each second; None means: not begun yet. WorldFailed after `timeout`
+    seconds without an end.
+    """
+    past = session.table.deployments.newest(pipeline, LEARNT_FROM)
+    deadline = session.clock.now() + timeout
+    with ExitStack() as stack:
+        view = stack.enter_context(_view(out, pipeline, usual(past), session.clock.now()))
+        while True:
+            row, now = find(), session.clock.now()
+            view.show(row, now)
+            if row is not None and row.status is not None:
+                break
+            if now >= deadline:
+                raise WorldFailed(
+                    f"{pipeline}: not over after {duration(timeout)};"
+                    f" `slipway watch {pipeline}` follows it further"
+                )
+            session.clock.wait(INTERVAL)
+    tell_end(out, row)
+    click.get_current_context().exit(0 if row.status in WENT_WELL else 1)
+
+
+def deployment_of(table: Table, pipeline: str, request_id: str) -> DeploymentRow | None:
+    """The deployment that deals with a request, or None while there is none.
+
+    A request that was settled into another run (`joined`) is dealt with by the pipeline's next one.
+    """
+    settled = table.requests.settled([request_id]).get(request_id)
+    if settled is not None and settled.outcome != "joined":
+        row = table.deployments.get(settled.deployment_id) if settled.deployment_id else None
+        return row or _without_deployment(settled)
+    newest = table.deployments.newest(pipeline, RECENT)
+    if settled is not None:
+        later = [row for row in newest if row.started_at >= settled.settled_at]
+        return later[-1] if later else None
+    return next((row for row in newest if row.request_id == request_id), None)
+
+
+def _without_deployment(settled: Settled) -> DeploymentRow:
+    """A request that ended before it became a deployment: superseded, or given up on."""
+    return DeploymentRow(
+        deployment_id="",
+        pipeline=settled.pipeline,
+        request_id=settled.request_id,
+        reason="push",
+        started_at=settled.settled_at,
+        ended_at=settled.settled_at,
+        status=settled.outcome,
+    )
+
+
+def tell_end(out: Output, row: DeploymentRow) -> None:
+    """The outcome: a sentence, why, what runs now, how long; under `--json` the whole result."""
+    result = row.result
+    if result is None:
+        out.event({"deployment": row.deployment_id, "status": row.status})
+        out.say(f"{row.pipeline}: {outcome(row.status)}")
+        return
+    out.event({"result": encode(result)})
+    out.say(f"{row.pipeline}: {outcome(row.status)}: {what_happened(result)}")
+    if result.cause:
+        out.say(f"  {tidy(result.cause, 1000)}")
+    out.say(f"  {runs_now(result)}")
+    out.say(f"  {how_long(result)}")
+    if row.status not in WENT_WELL:
+        for line in log_lines(result, 10):
+            out.say(click.style(f"  | {line}", dim=True))
+        out.say(f"  `slipway logs {row.deployment_id}` shows the whole log")
+
+
+# --- views
+
+
+def _view(out: Output, pipeline: str, known: Usual, now: float) -> Any:
+    if out.is_terminal:
+        from cli.live import LiveView
+
+        return LiveView(pipeline, known, now)
+    return LineView(out, pipeline, known)
+
+
+class LineView:
+    """One line for each change: where the output is no terminal, and under `--json`."""
+
+    def __init__(self, out: Output, pipeline: str, known: Usual) -> None:
+        self._out, self._pipeline, self._known = out, pipeline, known
+        self._last: tuple[str, str] | None = None
+
+    def __enter__(self) -> LineView:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def show(self, row: DeploymentRow | None, now: float) -> None:
+        """Print what is new since the last look, if anything is."""
+        state = (row.deployment_id, row.stage) if row else ("", "")
+        if state == self._last or (row is not None and row.status is not None):
+            return
+        begun = row is not None and (self._last is None or self._last[0] != row.deployment_id)
+        self._last = state
+        if row is None:
+            self._out.event({"pipeline": self._pipeline, "waiting": True})
+            self._out.say(f"{self._pipeline}: waiting for a host to take it")
+            return
+        left = remaining(row, self._known, now)
+        self._out.event(
+            {
+                "deployment": row.deployment_id,
+                "stage": row.stage,
+                "elapsed": now - row.started_at,
+                "remaining": left,
+            }
+        )
+        if begun:
+            self._out.say(heading(row))
+        self._out.say(f"  {row.stage}{f', usually {duration(left)} to go' if left else ''}")
+
+
+def heading(row: DeploymentRow) -> str:
+    """`shop-20261121102907-0123ab: 0123abcd Fix the basket (Ada), push by ada`."""
+    commit = f"{commit_line(row.commit, 60)}, " if row.commit else ""
+    who = f" by {person(row.pushed_by)}" if person(row.pushed_by) else ""
+    return f"{row.deployment_id}: {commit}{row.reason}{who}"
+
+
+def stage_lines(row: DeploymentRow, known: Usual, now: float) -> list[tuple[str, str, str]]:
+    """Mark, stage and time of each stage, for a live view."""
+    lines = []
+    for stage in progress(row, known, now):
+        usually = f"usually {duration(stage.usual)}" if stage.usual is not None else ""
+        if stage.seconds is None:
+            lines.append((" ", stage.stage, usually))
+        elif stage.under_way:
+            of = f" ({usually})" if usually else ""
+            mark = click.style("▶", fg=BUSY)
+            lines.append((mark, stage.stage, f"{duration(stage.seconds)}{of}"))
+        else:
+            lines.append((click.style("✓", fg=GOOD), stage.stage, duration(stage.seconds)))
+    return lines

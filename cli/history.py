@@ -1,0 +1,189 @@
+"""`slipway history`: past deployments, how they ended and how long they took."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.moments import short_moment, since, stamp
+from cli.options import named_pipelines, pipeline_argument, verb
+from cli.output import Output, outcome
+from cli.session import Session
+from contracts.errors import WrongUse
+from contracts.table.deployments import DeploymentRow
+from contracts.wording import duration, person, short, tidy
+
+FAILED = {"failed", "rolled_back", "gave_up"}
+DEFAULT_LIMIT = 20
+PLOT_LIMIT = 200
+FAILED_BACK = "30d"
+"""How far `--failed` looks without `--since`: it reads the successes between the failures too."""
+
+
+@click.command()
+@pipeline_argument
+@click.option("--since", "back", metavar="WHEN", help="90m, 24h, 7d, 2w, or a date (UTC).")
+@click.option(
+    "--failed", is_flag=True, help="Only those that failed (without --since: of 30 days)."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"How many at most. Default: {DEFAULT_LIMIT}; with --since all, with --plot {PLOT_LIMIT}.",
+)
+@click.option("--plot", is_flag=True, help="Draw lead times and outcomes.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where --plot writes a PNG. Default: it draws in the terminal.",
+)
+@verb
+def command(
+    session: Session,
+    out: Output,
+    *,
+    pipeline: str | None,
+    back: str | None,
+    failed: bool,
+    limit: int | None,
+    plot: bool,
+    output: Path | None,
+) -> None:
+    """Past deployments, newest first: how they ended, how long they took, and why they failed.
+
+    \b
+    Examples:
+      slipway history shop --limit 5
+      slipway history --since 7d --failed
+      slipway history shop --since 30d --plot --output lead-times.png
+    """
+    if output is not None and not plot:
+        raise WrongUse("--output is where --plot writes its picture: give --plot too")
+    names = named_pipelines(session, pipeline)
+    wanted = back or (FAILED_BACK if failed else None)
+    start = since(wanted, session.clock.now()) if wanted else None
+    most = limit or (PLOT_LIMIT if plot else None if back else DEFAULT_LIMIT)
+    rows = list(islice(select(session, names, start, failed=failed, most=most), most))
+    if plot:
+        _plot(rows, output, out)
+        return
+    out.data([entry(row) for row in rows])
+    _show(rows, out, alone=len(names) == 1)
+
+
+def select(
+    session: Session, names: list[str], start: float | None, *, failed: bool, most: int | None
+) -> Iterator[DeploymentRow]:
+    """Deployments of the pipelines, newest first, reading no further than is asked for.
+
+    `start`: not older than this (seconds since the epoch). `most` fits the pages to the need.
+    """
+    page = 100 if failed or most is None else min(100, most)
+    bound = stamp(start) if start is not None else ""
+    streams = [
+        session.table.deployments.newest_first(name, since=bound, page=page) for name in names
+    ]
+    merged = heapq.merge(*streams, key=lambda row: row.started_at, reverse=True)
+    return (row for row in merged if not failed or row.status in FAILED)
+
+
+def entry(row: DeploymentRow) -> dict[str, Any]:
+    """One deployment for programs; durations in seconds, None where they do not apply."""
+    return {
+        "deployment": row.deployment_id,
+        "pipeline": row.pipeline,
+        "status": row.status,
+        "reason": row.reason,
+        "stage": row.stage,
+        "commit": row.commit.id if row.commit else None,
+        "subject": row.commit.subject if row.commit else None,
+        "author": row.commit.author if row.commit else None,
+        "pushed_by": row.pushed_by,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "seconds": took(row),
+        "push_to_steady": push_to_steady(row),
+        "lead_time": lead_time(row),
+        "stages": row.result.timings if row.result else {},
+        "cause": row.result.cause if row.result else None,
+    }
+
+
+def took(row: DeploymentRow) -> float | None:
+    return row.ended_at - row.started_at if row.ended_at is not None else None
+
+
+def push_to_steady(row: DeploymentRow) -> float | None:
+    """Seconds from the push until its commit ran; only a push's own success has one."""
+    if not _counts(row) or row.ended_at is None or row.pushed_at is None:
+        return None
+    return row.ended_at - row.pushed_at
+
+
+def lead_time(row: DeploymentRow) -> float | None:
+    """Seconds from the commit until it ran; only a push's own success has one."""
+    committed = row.commit.committed_at if row.commit else None
+    if not _counts(row) or row.ended_at is None or committed is None:
+        return None
+    return row.ended_at - committed
+
+
+def _counts(row: DeploymentRow) -> bool:
+    return row.status == "succeeded" and row.reason in ("push", "drift")
+
+
+def _show(rows: list[DeploymentRow], out: Output, *, alone: bool) -> None:
+    if not rows:
+        out.say("no deployments")
+        return
+    headings = [
+        "STARTED (UTC)",
+        "PIPELINE",
+        "OUTCOME",
+        "TOOK",
+        "PUSH TO STEADY",
+        "COMMIT",
+        "BY",
+        "DEPLOYMENT",
+    ]
+    cells = [_cells(row) for row in rows]
+    if alone:
+        headings.remove("PIPELINE")
+        cells = [[line[0], *line[2:]] for line in cells]
+    out.table(headings, cells)
+
+
+def _cells(row: DeploymentRow) -> list[str]:
+    seconds, steady = took(row), push_to_steady(row)
+    commit = f"{short(row.commit.id)} {tidy(row.commit.subject, 40)}" if row.commit else ""
+    reason = "" if row.reason == "push" else f" ({row.reason})"
+    where = f" in {row.stage}" if row.status == "failed" else ""
+    return [
+        short_moment(row.started_at),
+        row.pipeline,
+        outcome(row.status) + where + reason,
+        duration(seconds) if seconds is not None else row.stage,
+        duration(steady) if steady is not None else "",
+        commit,
+        person(row.pushed_by),
+        row.deployment_id,
+    ]
+
+
+def _plot(rows: list[DeploymentRow], output: Path | None, out: Output) -> None:
+    if output is None:
+        from cli.terminal_plot import bars
+
+        for line in bars(rows):
+            out.say(line)
+        return
+    from cli.plots import history_png
+
+    output.write_bytes(history_png(rows))
+    out.data({"output": str(output), "deployments": len(rows)})
+    out.say(f"{output}: {len(rows)} deployments")

@@ -1,0 +1,51 @@
+"""`slipway redeploy`: deploy the branch's tip, or a named commit, once more."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from cli.ask import new_request, publish, refuse_paused, wait_for
+from cli.options import only_pipeline, pipeline_argument, verb, waiting
+from cli.output import Output
+from cli.session import Session
+from contracts.errors import WrongUse
+from contracts.messages import COMMIT_ID, TIP, Target
+
+
+@click.command()
+@pipeline_argument
+@click.option("--commit", help="A whole commit id (40 hex digits). Default: the branch's tip.")
+@click.option("--rebuild", is_flag=True, help="Build anew even if the image is in ECR.")
+@waiting
+@verb
+def command(
+    session: Session,
+    out: Output,
+    *,
+    pipeline: str | None,
+    commit: str | None,
+    rebuild: bool,
+    no_wait: bool,
+    timeout: float | None,
+) -> None:
+    """Deploy the branch's tip, or a commit, once more, and wait for the end.
+
+    Exits with 0 if the commit runs, with 1 if it does not.
+
+    \b
+    Examples:
+      slipway redeploy shop
+      slipway redeploy shop --commit "$(git rev-parse HEAD~1)"
+    """
+    name = only_pipeline(session, pipeline)
+    if commit is not None and not re.fullmatch(COMMIT_ID, commit):
+        raise WrongUse(f"--commit {commit!r}: must be a whole commit id of 40 hexadecimal digits")
+    refuse_paused(session, name, no_wait=no_wait)
+    target = Target(kind="commit", commit_id=commit) if commit else TIP
+    request = new_request(
+        session, name, target, "redeploy", commit_id=commit, force_rebuild=rebuild
+    )
+    publish(session, request)
+    wait_for(session, out, request, no_wait=no_wait, timeout=timeout)

@@ -1,0 +1,34 @@
+"""`slipway release`: give a held host back."""
+
+from __future__ import annotations
+
+import click
+
+from cli.ask import publish
+from cli.hosts import chosen
+from cli.options import verb
+from cli.output import Output
+from cli.session import Session
+
+
+@click.command()
+@click.argument("host", required=False)
+@verb
+def command(session: Session, out: Output, host: str | None) -> None:
+    """Give a held build host back: it is woken for work that waits, and sleeps when idle.
+
+    HOST is its instance id, name or number; it may be left out where there is only one.
+
+    \b
+    Example:
+      slipway release i-0123456789abcdef0
+    """
+    found = chosen(session, host)
+    session.table.hosts.release(found.host_id)
+    waiting = [want.request for want in session.table.wants.all()]
+    if found.state == "stopped":
+        for request in waiting:
+            # said again under its own id, so that the host is woken now and not at the next look
+            publish(session, request)
+    out.data({"host": found.host_id, "name": found.name, "held": False, "waiting": len(waiting)})
+    out.say(f"{found.name} ({found.host_id}), {found.state}: released")
