@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from local.accounts import client_of
+from local.http import served_commit
 from local.started import Ledger
 from local.state import read_state
-from local.up import served_commit
 from local.workplace import Workplace
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +34,7 @@ from local.down import take_down
 from local.emulator.process import command_line, is_ready
 from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
+from local.http import fetch, served_commit
 from local.ports import check_free, free_ports, listens
 from local.progress import Progress
 from local.sample_repository import Release, SampleRepository, write_sample
@@ -250,15 +249,6 @@ def _await_start(
         raise WorldFailed(f"{name} does not start: {last_line(log)} (see {log})")
 
 
-def fetch(url: str, seconds: float = 2.0) -> str | None:
-    """The body of a page that answers 200, else None."""
-    try:
-        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310 - our own http URL
-            return str(answer.read().decode("utf-8", "replace"))
-    except (OSError, http.client.HTTPException):
-        return None
-
-
 def _push_initial_image(workplace: Workplace, plan: Plan, daemon: Docker, busybox: Path) -> None:
     """The image that services run until the first deployment: the sample, with nothing to say."""
     context = workplace.directory / "initial"
@@ -382,14 +372,3 @@ def _await_first(workplace: Workplace, state: State, commits: dict[str, str]) ->
             lambda url=url, commit=commit: served_commit(url) == commit,  # type: ignore[misc]
             seconds=FIRST_DEPLOYMENT_SECONDS,
         )
-
-
-def served_commit(service_url: str) -> str | None:
-    """The commit that a sample service says it runs; None where it does not answer."""
-    text = fetch(f"{service_url}/version.json")
-    try:
-        answer = json.loads(text) if text else {}
-    except ValueError:
-        return None
-    commit = answer.get("commit")
-    return str(commit) if commit else None
