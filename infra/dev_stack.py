@@ -14,6 +14,7 @@ from infra.code_repositories import CreatedRepository, ImportedRepositories, pul
 from infra.configuration import Configuration
 from infra.function import Shared, SlipwayFunction
 from infra.queues import dead_letter_queue
+from infra.roles import slipway_role
 from infra.statements import publish, trust_roles
 
 
@@ -114,15 +115,15 @@ class DevStack(cdk.Stack):
         statement: iam.PolicyStatement,
     ) -> iam.Role:
         prod = self._configuration.prod.account
-        return iam.Role(
+        return slipway_role(
             self,
             construct_id,
-            role_name=name,
+            name=name,
             description=description,
-            assumed_by=trust_roles(prod, self._configuration.partition, trusted),
+            trusted=trust_roles(prod, self._configuration.partition, trusted),
+            statements=[statement],
             # AWS: a session of a role that a role assumed lasts an hour at most.
-            max_session_duration=cdk.Duration.hours(1),
-            inline_policies={"slipway": iam.PolicyDocument(statements=[statement])},
+            max_session=cdk.Duration.hours(1),
         )
 
     def _outputs(self) -> None:

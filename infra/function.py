@@ -17,6 +17,7 @@ from contracts.names import Names
 from infra.configuration import Configuration
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
+from infra.roles import slipway_role
 from infra.statements import send_to, write_logs
 
 RETRIES = 2
@@ -67,21 +68,17 @@ class SlipwayFunction(Construct):
             retention=_retention(shared.configuration),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self.role = iam.Role(
+        self.role = slipway_role(
             self,
             "Role",
-            role_name=physical,
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            name=physical,
             description=description,
-            inline_policies={
-                "slipway": iam.PolicyDocument(
-                    statements=[
-                        write_logs(f"{_arn(self, 'logs')}:log-group:/aws/lambda/{physical}"),
-                        send_to(f"{_arn(self, 'sqs')}:{shared.names.failures(name)}"),
-                        *statements,
-                    ]
-                )
-            },
+            trusted=iam.ServicePrincipal("lambda.amazonaws.com"),
+            statements=[
+                write_logs(f"{_arn(self, 'logs')}:log-group:/aws/lambda/{physical}"),
+                send_to(f"{_arn(self, 'sqs')}:{shared.names.failures(name)}"),
+                *statements,
+            ],
         )
         self.function = lambda_.Function(
             self,

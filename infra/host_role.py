@@ -12,6 +12,7 @@ from contracts.installation import Installation
 from infra.arns import Arns
 from infra.configuration import Configuration, Pipeline
 from infra.resolve import cluster_of, family_of, service_of
+from infra.roles import slipway_role
 from infra.statements import (
     allow,
     assume,
@@ -64,13 +65,13 @@ class HostRole(Construct):
         ]
         if passed_roles:
             statements.append(_pass(passed_roles))
-        self.role = iam.Role(
+        self.role = slipway_role(
             self,
             "Role",
-            role_name=names.host_role,
+            name=names.host_role,
             description="Slipway's build hosts.",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            inline_policies={"slipway": iam.PolicyDocument(statements=statements)},
+            trusted=iam.ServicePrincipal("ec2.amazonaws.com"),
+            statements=statements,
         )
         self.profile = iam.CfnInstanceProfile(
             self,
@@ -123,15 +124,15 @@ def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
             ["ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"],
             [arns.prod("ecs", f"service/{name}") for name in services],
         ),
+        # `service-*` are the service's own deployments and revisions.
         allow(
             "FollowDeployments",
-            ["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"],
-            [arns.prod("ecs", f"service-deployment/{name}/*") for name in services],
-        ),
-        allow(
-            "ProveRevisions",
-            ["ecs:DescribeServiceRevisions"],
-            [arns.prod("ecs", f"service-revision/{name}/*") for name in services],
+            [
+                "ecs:DescribeServiceDeployments",
+                "ecs:DescribeServiceRevisions",
+                "ecs:StopServiceDeployment",
+            ],
+            [arns.prod("ecs", f"service-*/{name}/*") for name in services],
         ),
         # AWS: ecs:DescribeTaskDefinition knows no resources; only "*" is allowed.
         allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),

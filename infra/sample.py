@@ -18,6 +18,7 @@ from infra.configuration import Configuration, Pipeline
 from infra.function import retention_of
 from infra.network import HostNetwork
 from infra.resolve import family_of, sample_cluster, service_of
+from infra.roles import slipway_role
 from infra.statements import allow, write_logs
 
 
@@ -57,36 +58,32 @@ class SampleServices(Construct):
         )
         role_name = f"{names.installation}-sample-execution"
         repositories = sorted({p.images[0].repository.name for p in pipelines})
-        self._role = iam.Role(
+        self._role = slipway_role(
             self,
             "ExecutionRole",
-            role_name=role_name,
+            name=role_name,
             description="Starts the tasks of Slipway's sample services.",
-            assumed_by=iam.ServicePrincipal(
+            trusted=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": configuration.prod.account},
                     "ArnLike": {"aws:SourceArn": arns.prod("ecs", "*")},
                 },
             ),
-            inline_policies={
-                "slipway": iam.PolicyDocument(
-                    statements=[
-                        # AWS: ecr:GetAuthorizationToken knows no resources.
-                        allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
-                        allow(
-                            "PullImages",
-                            [
-                                "ecr:BatchCheckLayerAvailability",
-                                "ecr:BatchGetImage",
-                                "ecr:GetDownloadUrlForLayer",
-                            ],
-                            [arns.image_repository(name) for name in repositories],
-                        ),
-                        write_logs(arns.log_group(f"/{names.installation}/sample")),
-                    ]
-                )
-            },
+            statements=[
+                # AWS: ecr:GetAuthorizationToken knows no resources; only "*" is allowed.
+                allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+                allow(
+                    "PullImages",
+                    [
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:BatchGetImage",
+                        "ecr:GetDownloadUrlForLayer",
+                    ],
+                    [arns.image_repository(name) for name in repositories],
+                ),
+                write_logs(arns.log_group(f"/{names.installation}/sample")),
+            ],
         )
         self.passed_roles = [arns.prod_role(role_name)]
         for pipeline in pipelines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from contracts.names import Names
@@ -57,6 +58,7 @@ def add_stacks(
         synthesizer=differences.synthesizer(),
     )
     _tag(app, configuration)
+    _bound(configuration, dev, prod)
     return dev, prod
 
 
@@ -73,3 +75,14 @@ def _shared(configuration: Configuration, staged: Staged) -> Shared:
 def _tag(app: cdk.App, configuration: Configuration) -> None:
     for key, value in {"slipway-installation": configuration.name, **configuration.tags}.items():
         cdk.Tags.of(app).add(key, value)
+
+
+def _bound(configuration: Configuration, *stacks: cdk.Stack) -> None:
+    """Set the configured permissions boundary on every role of the stacks."""
+    if configuration.permissions_boundary is None:
+        return
+    for stack in stacks:
+        policy = iam.ManagedPolicy.from_managed_policy_arn(
+            stack, "Boundary", configuration.permissions_boundary
+        )
+        iam.PermissionsBoundary.of(stack).apply(policy)
