@@ -57,7 +57,7 @@ class Commands:
         }  # fmt: skip
 
 
-def section(peers: Path, *, rounds: int = 7) -> Section:
+def section(peers: Path, *, rounds: int = 9) -> Section:
     calls: dict[str, int] = {}
     contenders: dict[str, Callable[[], Cost]] = {
         name: _command(name, command, calls) for name, command in Commands(peers).table.items()

@@ -6,10 +6,14 @@ import os
 import resource
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,17 @@ def run_once(
     command: Sequence[str], *, environment: Mapping[str, str], cwd: Path | None = None
 ) -> Cost:
     """Run `command` to its end and say what it cost; its output is thrown away."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        list(command),
-        env=dict(environment),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
+    with tempfile.TemporaryFile() as answer:
+        subprocess.run(
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(answer.fileno()), *command],
+            env=dict(environment),
+            cwd=cwd,
+            pass_fds=(answer.fileno(),),
+            check=True,
+        )
+        answer.seek(0)
+        wall, cpu, peak_mb, code = answer.read().split()
+    return Cost(float(wall), float(cpu), float(peak_mb), int(code))
 
 
 def call_once(function: Callable[[], object]) -> Cost:
