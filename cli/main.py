@@ -11,16 +11,21 @@ from contracts.errors import SlipwayError
 
 VERBS: dict[str, str] = {
     "deploy": "cli.deploy",
+    "config": "cli.config",
     "local": "cli.local",
     "status": "cli.status",
     "watch": "cli.watch",
+    "push-to-live": "cli.push_to_live",
     "history": "cli.history",
+    "logs": "cli.logs",
     "redeploy": "cli.redeploy",
     "rollback": "cli.rollback",
     "pause": "cli.pause",
     "resume": "cli.resume",
     "hold": "cli.hold",
     "release": "cli.release",
+    "redrive": "cli.redrive",
+    "webhook": "cli.webhook",
 }
 """Verb to the module that holds it: a click command or group named `command`."""
 

@@ -1,0 +1,57 @@
+"""`slipway config check`: is the configuration right? Told before anything is deployed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts.errors import InvalidConfiguration
+
+DEFAULT = Path("cdk.json")
+
+
+@click.group()
+def command() -> None:
+    """The configuration of an installation."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path), default=DEFAULT)
+@click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
+def check(file: Path, as_json: bool) -> None:
+    """Check FILE (default: cdk.json's context key `slipway`) and say all that is wrong.
+
+    Each fault is a path, the value, and what is allowed. Needs neither AWS nor the CDK.
+    """
+    from infra.configuration import load
+    from infra.resolve import resolve
+
+    try:
+        installation = resolve(load(file))
+    except InvalidConfiguration as error:
+        if not as_json:
+            for path, problem in error.problems:
+                click.echo(f"{path}: {problem}")
+            raise InvalidConfiguration([(str(file), _count(len(error.problems)))]) from None
+        problems = [{"path": path, "problem": problem} for path, problem in error.problems]
+        _say({"valid": False, "problems": problems})
+        raise SystemExit(error.exit_code) from None
+    if as_json:
+        _say({"valid": True, "problems": []})
+        return
+    pipelines = ", ".join(p.name for p in installation.pipelines)
+    click.echo(
+        f"{file} is right: installation {installation.name}, pipelines {pipelines}, "
+        f"dev {installation.dev_account}, prod {installation.prod_account}"
+    )
+
+
+def _count(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
+
+
+def _say(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
