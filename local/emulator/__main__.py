@@ -52,7 +52,6 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
     parser.add_argument("--instances-start-stopped", action="store_true")
     parser.add_argument("--git-users", type=Path, help='JSON file {"<name>": "<password>"}')
     parser.add_argument("--internal-endpoints", action="store_true")
-    parser.add_argument("--persist", action="store_true")
     given = parser.parse_args(arguments)
     return EmulatorSettings(
         port=given.port,
@@ -69,7 +68,6 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
         instances_start_stopped=given.instances_start_stopped,
         git_users=read_git_users(given.git_users),
         internal_endpoints=given.internal_endpoints,
-        persist=given.persist,
     )
 
 
@@ -132,13 +130,17 @@ def serve(settings: EmulatorSettings) -> None:
             loop.add_signal_handler(number, stop.set)
         await hypercorn_serve(gateway, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
 
+    exit_code = 0
     try:
         asyncio.run(run())
-    finally:
-        end_children()
-        logging.shutdown()
-        # Deliveries and Lambda runs still in daemon threads must not hold the process back.
-        os._exit(0)
+    except OSError as error:
+        print(f"emulator: cannot serve on {settings.address}: {error}", file=sys.stderr)
+        exit_code = 3
+    end_children()
+    logging.shutdown()
+    sys.stderr.flush()
+    # Deliveries and Lambda runs still in daemon threads must not hold the process back.
+    os._exit(exit_code)
 
 
 def end_children() -> None:

@@ -95,7 +95,6 @@ def command_line(settings: EmulatorSettings, git_users: Path) -> list[str]:
     switches = {
         "--instances-start-stopped": settings.instances_start_stopped,
         "--internal-endpoints": settings.internal_endpoints,
-        "--persist": settings.persist,
     }
     return arguments + [switch for switch, on in switches.items() if on]
 

@@ -19,7 +19,7 @@ class EmulatorSettings:
     (a minute in AWS), `health_interval_seconds` the longest pause between two health checks of a
     container (ECS: at least 5). `git_users` are IAM users of the dev account with git
     credentials: names and passwords.
-    `internal_endpoints` opens `/_slipway/` (faults, e-mails). `persist` keeps the state on disk.
+    `internal_endpoints` opens `/_slipway/` (faults, e-mails).
     """
 
     port: int
@@ -35,7 +35,6 @@ class EmulatorSettings:
     instances_start_stopped: bool = False
     git_users: tuple[tuple[str, str], ...] = ()
     internal_endpoints: bool = False
-    persist: bool = False
 
     @property
     def address(self) -> str:
@@ -79,9 +78,7 @@ class EmulatorSettings:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(self.retry_seconds),
-            "PERSIST_STATE": "1" if self.persist else "0",
-            "STATE_DIR": str(self.data_dir / "state"),
-            "S3_DATA_DIR": str(self.data_dir / "s3"),
-            "S3_PERSIST": "1" if self.persist else "0",
+            "PERSIST_STATE": "0",
+            "S3_PERSIST": "0",
             "TMPDIR": str(self.temporary_dir),
         }

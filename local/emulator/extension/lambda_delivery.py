@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ministack.core.arn import parse_arn
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sns, sqs
@@ -91,18 +92,22 @@ def _from_sns(  # noqa: PLR0917 - ministack's own signature
         _to_dead_letters(topic_arn, subscription_arn, envelope)
 
 
+# The rule and the target that are being served.
 _rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("slipway_rule_arn", default="")
+_dead_letters: contextvars.ContextVar[str] = contextvars.ContextVar("slipway_dead", default="")
 
 
 def _remember_rule(invoke_target: Callable[..., Any]) -> Callable[..., Any]:
-    """The Lambda's permission names the rule, which ministack's dispatcher is not told."""
+    """Permissions name the rule, which ministack's dispatchers are not told."""
 
     def invoke(target: Event, event: Event, rule: Event, *rest: Any) -> Any:
-        token = _rule_arn.set(rule.get("Arn") or "")
+        rule_token = _rule_arn.set(rule.get("Arn") or "")
+        dead_token = _dead_letters.set((target.get("DeadLetterConfig") or {}).get("Arn") or "")
         try:
             return invoke_target(target, event, rule, *rest)
         finally:
-            _rule_arn.reset(token)
+            _rule_arn.reset(rule_token)
+            _dead_letters.reset(dead_token)
 
     return invoke
 
@@ -112,7 +117,23 @@ def _to_lambda_target(function_arn: str, payload: str) -> None:
         event = json.loads(payload)
     except ValueError:
         event = {"body": payload}
-    deliver(function_arn, "events.amazonaws.com", _rule_arn.get(), event)
+    delivered = deliver(function_arn, "events.amazonaws.com", _rule_arn.get(), event)
+    if not delivered and _dead_letters.get():
+        eventbridge._dispatch_to_sqs(parse_arn(_dead_letters.get()), payload)
+
+
+def _asking_the_queue(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """A queue takes a rule's event only if its policy says so."""
+
+    def dispatched(queue: Any, payload: str, *rest: Any) -> Any:
+        rule_arn = _rule_arn.get()
+        events = "events.amazonaws.com"
+        if sqs.queue_policy_allows(str(queue), events, rule_arn, get_account_id()):
+            return dispatch(queue, payload, *rest)
+        log.warning("%s may not send to %s", rule_arn, queue)
+        return None
+
+    return dispatched
 
 
 def _subscription(topic_arn: str, subscription_arn: str) -> Event | None:
@@ -191,3 +212,4 @@ def install() -> None:
     wrap(sns, "_fanout", _with_dead_letters)
     wrap(eventbridge, "_invoke_target", _remember_rule)
     replace(eventbridge, "_dispatch_to_lambda", _to_lambda_target)
+    wrap(eventbridge, "_dispatch_to_sqs", _asking_the_queue)

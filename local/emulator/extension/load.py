@@ -19,6 +19,7 @@ from local.emulator.extension import (
     iam_rules,
     imds,
     lambda_delivery,
+    lambda_roles,
     mailbox,
     metrics,
     private,
@@ -44,6 +45,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     states = ec2_states.install(settings)
     iam_rules.install()
     lambda_delivery.install()
+    lambda_roles.install()
     letters = mailbox.install()
     codecommit_api.install(settings, repositories)
     cloudformation_types.install(settings, states, repositories)

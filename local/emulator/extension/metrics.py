@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import request_scope
-from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sns, sqs
 
 from local.emulator.extension.private import need, replace, wrap
 
@@ -108,6 +108,31 @@ def _evaluate(alarm: Data) -> None:
     cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)
 
 
+ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
+
+
+def _asking_the_topic(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """An alarm reaches a topic only if the topic's policy lets CloudWatch publish."""
+
+    def dispatched(alarm: Data, *rest: Any) -> Any:
+        service, source = "cloudwatch.amazonaws.com", alarm.get("AlarmArn") or ""
+
+        def takes(action: str) -> bool:
+            if ":sns:" not in action:
+                return True
+            taken = sns.topic_policy_allows(action, service, source, get_account_id())
+            if not taken:
+                log.warning("the alarm %s may not publish to %s", alarm.get("AlarmName"), action)
+            return bool(taken)
+
+        permitted = {
+            name: [one for one in alarm.get(name) or [] if takes(one)] for name in ALARM_ACTIONS
+        }
+        return dispatch({**alarm, **permitted}, *rest)
+
+    return dispatched
+
+
 def _reading_lines(append: Callable[..., Any]) -> Callable[..., Any]:
     def appended(stream: Data, events: list[Data]) -> Any:
         result = append(stream, events)
@@ -180,6 +205,8 @@ def install() -> None:
         need(cloudwatch, name)
     need(sqs, "_queues")
     replace(cloudwatch, "_evaluate_alarm", _evaluate)
+    wrap(cloudwatch, "_dispatch_alarm_actions", _asking_the_topic)
+    need(sns, "topic_policy_allows")
     wrap(cloudwatch_logs, "_append_log_events", _reading_lines)
     wrap(lambda_svc, "_execute_function_dispatch", _counting)
     wrap(lambda_svc, "_emit_lambda_metrics", _throttles_only)
