@@ -8,6 +8,8 @@ from typing import Any
 
 from contracts.codec import decode, encode
 from contracts.messages import Commit, DeploymentResult
+from contracts.table.locks import PARTITION as LOCK
+from contracts.table.locks import Lock
 from contracts.table.pipelines import PARTITION as PIPELINE
 from contracts.table.pipelines import change_expression
 from contracts.table.store import Store, Write
@@ -83,10 +85,13 @@ class Deployments:
         self,
         result: DeploymentResult,
         changes: Mapping[str, str | float | int | bool | None] | None = None,
+        *,
+        lock: Lock | None = None,
     ) -> bool:
-        """Record the outcome, once; False if it has one already.
+        """Record the outcome, once; False if it has one already, or if `lock` is not held any more.
 
-        `changes` to the pipeline's row go in the same transaction: they are made once, too.
+        `changes` to the pipeline's row go in the same transaction: they are made once, too, and
+        only under the lock (fencing). False as well if another transaction was in the way.
         """
         if not changes:
             return self._store.update(
@@ -105,7 +110,8 @@ class Deployments:
             expression=expression,
             parameters=parameters,
         )
-        return self._store.transact([finish, change])
+        fenced = [_fenced(lock, result.deployment_id)] if lock else []
+        return self._store.transact([finish, change, *fenced])
 
     def announced(self, deployment_id: str, now: float) -> None:
         """Note that the close notice was accepted by SNS."""
@@ -147,6 +153,17 @@ def pipeline_of(deployment_id: str) -> str:
 
 
 _FINISH = "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
+
+
+def _fenced(lock: Lock, deployment_id: str) -> Write:
+    """An update, not a check: it needs no permission that the other moves do not need."""
+    return Write(
+        "update",
+        {"pk": LOCK, "sk": lock.pipeline},
+        expression="SET recorded = :id",
+        condition="fence = :fence AND holder = :holder",
+        parameters={":id": deployment_id, ":fence": lock.fence, ":holder": lock.holder},
+    )
 
 
 def _finish_expressions(result: DeploymentResult) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""`python -m build_agent run`: the build agent, until SIGTERM.
+
+Exit codes: 0 stopped as asked, 2 wrong use, 3 the world failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from build_agent.assemble import Agent, assemble
+from build_agent.host import read_identity
+from build_agent.logs import Log, set_up
+from contracts.errors import SlipwayError, WorldFailed
+from contracts.installation import load_installation
+
+LEVELS = ("debug", "info", "warning", "error")
+POLL_PATIENCE = 0.5
+"""Seconds that a long poll under way is waited for on SIGTERM."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line says; the exit code."""
+    options = _parser().parse_args(arguments)
+    log = set_up(options.log_level)
+    try:
+        installation = load_installation(options.installation)
+        host = read_identity()
+        log = log.bind(host=host.host_id)
+        agent = assemble(installation, host, options.work_dir, log)
+    except SlipwayError as error:
+        log.error("cannot start", error=str(error))
+        return error.exit_code
+    except (BotoCoreError, ClientError) as error:
+        log.error("cannot start", error=str(error))
+        return WorldFailed.exit_code
+    return run_until_stopped(agent, log)
+
+
+def run_until_stopped(agent: Agent, log: Log) -> int:
+    """The worker in a thread of its own, so that signals never interrupt it half-way.
+
+    The first SIGTERM or SIGINT ends the work and gives back what is held, a second one forces.
+    On stop the work ends before the lease keeper does.
+    """
+    asked: list[float] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        asked.append(time.monotonic())
+        if len(asked) > 1:
+            os._exit(WorldFailed.exit_code)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    worker = threading.Thread(target=agent.worker.run, name="worker", daemon=True)
+    agent.shipper.start()
+    agent.keeper.start()
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.1)
+        if asked and not agent.stop.requested:
+            agent.worker.request_stop("told to stop by a signal")
+        # A poll that has nothing yet holds nothing: nobody waits for its end.
+        if asked and agent.inbox.waiting and time.monotonic() - asked[0] > POLL_PATIENCE:
+            break
+    agent.keeper.stop()
+    agent.shipper.stop()
+    if not asked:
+        log.error("the worker ended by itself")
+        return WorldFailed.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_agent", description="Slipway's build agent."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser(
+        "run",
+        help="receive build requests and deploy, until SIGTERM",
+        description="Receive build requests, build, push, roll out, record, announce; until "
+        "SIGTERM, which gives back what is held.",
+    )
+    run.add_argument(
+        "--work-dir",
+        type=Path,
+        default=Path("agent"),
+        metavar="DIR",
+        help="mirrors and scratch; kept between runs (default: ./agent)",
+    )
+    run.add_argument(
+        "--installation",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the installation's settings (default: as SLIPWAY_INSTALLATION says, or beside"
+        " the code)",
+    )
+    run.add_argument("--log-level", choices=LEVELS, default="info", help="default: info")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Puts an agent together from boto3's clients, the host's identity and a folder on its disk."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from build_agent.clock import SystemClock
+from build_agent.close import Closer
+from build_agent.deploy import Means
+from build_agent.disk import Disk
+from build_agent.docker import Docker, client_programs, find_client
+from build_agent.git_credentials import assumed_login
+from build_agent.host import HostIdentity
+from build_agent.image import Images
+from build_agent.inbox import Inbox, Threads
+from build_agent.lease import Keeper, KeeperThread
+from build_agent.logs import CloudWatchShipper, Log
+from build_agent.process import run
+from build_agent.record import Recorder
+from build_agent.service import Services
+from build_agent.source import Source
+from build_agent.stop import Stop
+from build_agent.worker import Worker, WorkerParts
+from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from contracts.installation import Installation
+from contracts.table import Table
+
+_PATIENT = Config(
+    retries={"mode": "standard", "max_attempts": 4},
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=20,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """An assembled agent; `folder_lock` is held for as long as it lives."""
+
+    worker: Worker
+    inbox: Inbox
+    keeper: KeeperThread
+    shipper: CloudWatchShipper
+    stop: Stop
+    folder_lock: IO[str]
+
+
+def assemble(installation: Installation, host: HostIdentity, folder: Path, log: Log) -> Agent:
+    """An agent of `installation` on `host`, with its mirrors and scratch in `folder`.
+
+    WrongUse where another agent uses `folder`; AWS's own errors where the queues are not there.
+    """
+    folder_lock = own(folder)
+    session = boto3.Session(region_name=host.region)
+    client = clients(session)
+    names, limits = installation.names, installation.limits
+    clock, stop = SystemClock(), Stop()
+    table = Table(client("dynamodb"), names.table)
+    inbox = Inbox(
+        client("sqs"),
+        queue_url=_queue_url(client("sqs"), names.build_queue),
+        dead_letters_url=_queue_url(client("sqs"), names.build_dead_letters),
+        visibility=limits.visibility,
+        parallel=Threads(),
+    )
+    keeper = Keeper(
+        inbox=inbox, table=table, host=host, limits=limits, clock=clock, log=log, stop=stop
+    )
+    closer = Closer(client("sns"), installation, host, clock)
+    recorder = Recorder(table, installation=installation, host=host, closer=closer, clock=clock)
+    shipper = CloudWatchShipper(client("logs"), names.build_log_group)
+    docker = Docker(_docker_program(stop, log), run, folder / "docker")
+    means = Means(
+        source=Source(
+            folder,
+            run=run,
+            login=assumed_login(
+                client("sts"),
+                session_name=f"{installation.name}-{host.host_id}"[:64],
+                region=installation.dev_region,
+                now=clock.now,
+            ),
+        ),
+        images=Images(
+            docker=docker,
+            ecr=client("ecr"),
+            secret=lambda place: build_secret(client, place),
+            clock=clock,
+            folder=folder,
+        ),
+        services=Services(
+            client("ecs"), ecr=lambda: client("ecr"), codedeploy=lambda: client("codedeploy")
+        ),
+        disk=Disk(docker, folder, prune_cache=installation.mode == "aws"),
+        recorder=recorder,
+        keeper=keeper,
+        clock=clock,
+        shipper=shipper,
+    )
+    parts = WorkerParts(
+        installation=installation, host=host, table=table, inbox=inbox, closer=closer,
+        keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,
+    )  # fmt: skip
+    return Agent(
+        worker=Worker(parts),
+        inbox=inbox,
+        keeper=KeeperThread(keeper, limits.heartbeat),
+        shipper=shipper,
+        stop=stop,
+        folder_lock=folder_lock,
+    )
+
+
+def clients(session: boto3.Session) -> Callable[[str], Any]:
+    """Makes each service's client once."""
+    made: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = session.client(service, config=_PATIENT)  # type: ignore[call-overload]
+        return made[service]
+
+    return client
+
+
+def own(folder: Path) -> IO[str]:
+    """Make `folder` this process's alone; WrongUse where another agent has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "agent.lock").open("w")
+    except OSError as error:
+        raise WrongUse(f"--work-dir {str(folder)!r} cannot be used: {error}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise WrongUse(f"--work-dir {str(folder)!r} is in use by another agent") from None
+    return lock
+
+
+def build_secret(client: Callable[[str], Any], place: str) -> str:
+    """The value of an SSM parameter, or of a Secrets Manager secret named by its ARN.
+
+    DeploymentFailed where there is none: the configuration names it.
+    """
+    try:
+        if ":secretsmanager:" in place:
+            answer = client("secretsmanager").get_secret_value(SecretId=place)
+            return str(answer["SecretString"])
+        answer = client("ssm").get_parameter(Name=place, WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+    except KeyError:
+        raise DeploymentFailed(f"build secret {place} is not a text", stage="build") from None
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ("ParameterNotFound", "ResourceNotFoundException"):
+            raise DeploymentFailed(f"there is no build secret {place}", stage="build") from None
+        raise WorldFailed(f"build secret {place} cannot be read ({code})") from None
+
+
+def _queue_url(sqs: Any, name: str) -> str:
+    return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+
+def _docker_program(stop: Stop, log: Log) -> str:
+    """The docker client; without a good one the agent lives on, and each build says so."""
+    try:
+        return find_client(run, client_programs(), stop=stop)
+    except WorldFailed as error:
+        log.error("docker cannot build here", error=str(error))
+        return "docker"

@@ -1,0 +1,24 @@
+"""How long to wait before the world is tried again, and when to give up on a request."""
+
+from __future__ import annotations
+
+from contracts.installation import Limits
+from contracts.table.requests import Attempts
+
+FIRST_DELAY = 15.0
+LONGEST_DELAY = 900.0
+LOCKED_DELAY = 60
+"""Seconds until a request that must wait for a pipeline's lock is looked at again."""
+PAUSED_DELAY = 300
+"""Seconds until a request of a paused pipeline is looked at again."""
+
+
+def delay_after(failures: int, jitter: float) -> int:
+    """Seconds to wait after so many failures in a row; `jitter` in 0..1 spreads the half of it."""
+    full = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(max(failures, 1) - 1, 20))
+    return max(1, int(full * (0.5 + jitter / 2)))
+
+
+def is_given_up(attempts: Attempts, now: float, limits: Limits) -> bool:
+    """Whether so many recorded failed attempts, or such a time of them, are enough."""
+    return attempts.count >= limits.max_attempts or now - attempts.first_at >= limits.give_up_after

@@ -1,0 +1,45 @@
+"""The time, passed in so that tests and simulations set it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from build_agent.stop import Stop
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch: what rows and messages hold."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+
+class RolloutClock:
+    """The rollout's clock: never goes back, and its pauses end at once when work is to stop."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Pause between two looks at ECS; raises Interrupted when the work is to stop."""
+        self._stop.wait(seconds)
+        self._stop.check()
+
+
+def utc_stamp(now: float) -> str:
+    """`YYYYMMDDHHMMSS` in UTC, as in deployment ids and image tags."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%d%H%M%S")
+
+
+def utc_text(now: float) -> str:
+    """RFC 3339 in UTC to the second."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

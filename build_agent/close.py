@@ -1,0 +1,79 @@
+"""What the agent says on the close topic: an outcome, 'this host is idle', or trouble."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from build_agent.clock import Clock
+from build_agent.host import HostIdentity
+from contracts.installation import Installation
+from contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
+from contracts.wording import plain_text, subject
+
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
+
+
+class Closer:
+    """Publishes close notices; whoever subscribes by e-mail reads a text instead of JSON."""
+
+    def __init__(
+        self, sns: Any, installation: Installation, host: HostIdentity, clock: Clock
+    ) -> None:
+        self._sns = sns
+        self._installation = installation
+        self._host = host
+        self._clock = clock
+
+    def deployment(self, result: DeploymentResult) -> None:
+        """Announce an outcome; the notice's id is the deployment's: said twice, posted once."""
+        self._publish(
+            CloseNotice(
+                kind="deployment",
+                notice_id=result.deployment_id,
+                host_id=self._host.host_id,
+                boot=self._host.boot,
+                result=result,
+            )
+        )
+
+    def idle(self, number: int) -> None:
+        """Say that this host has been idle for an idle period, its `number`th of this boot."""
+        notice_id = _NOT_IN_ID.sub("-", f"idle:{self._host.host_id}:{self._host.boot}:{number}")
+        self._publish(
+            CloseNotice(
+                kind="idle",
+                notice_id=notice_id,
+                host_id=self._host.host_id,
+                boot=self._host.boot,
+                idle_number=number,
+            )
+        )
+
+    def dead_letter(self, message_id: str, text: str) -> None:
+        """Say that a message was given up on."""
+        alert = Alert(
+            kind="dead_letter",
+            subject=self._installation.names.build_dead_letters,
+            text=text,
+            at=self._clock.now(),
+        )
+        notice_id = _NOT_IN_ID.sub("-", f"dead_letter:{message_id}")[:200]
+        self._publish(CloseNotice(kind="alert", notice_id=notice_id, alert=alert))
+
+    def _publish(self, notice: CloseNotice) -> None:
+        texts = {"default": notice.to_json(), "email": self._text(notice)}
+        self._sns.publish(
+            TopicArn=self._installation.close_topic_arn,
+            Message=json.dumps(texts),
+            MessageStructure="json",
+            MessageAttributes=sns_attributes(notice.attributes),
+            Subject=subject(notice),
+        )
+
+    def _text(self, notice: CloseNotice) -> str:
+        url = None
+        if notice.result is not None:
+            url = self._installation.pipeline(notice.result.pipeline).commit_url
+        return plain_text(notice, commit_url=url)

@@ -1,0 +1,289 @@
+"""Images: found by build key, built with BuildKit, pushed with the build key's tag last.
+
+An image whose build tag is in ECR is whole, so it is never built again. Labels do not count when
+two images are compared: the commit is one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build_agent.build_failure import build_failure, is_immutable_tag, push_failure
+from build_agent.clock import Clock, utc_stamp, utc_text
+from build_agent.docker import Docker, DockerSession, RegistryLogin
+from build_agent.process import Sink, TimedOut
+from build_agent.stop import Stop
+from contracts.errors import DeploymentFailed, WorldFailed
+from contracts.installation import ImageSettings, PipelineSettings
+from contracts.messages import Commit
+
+PUSH_TIMEOUT = 1800.0
+COMMIT_PLACEHOLDER = "{commit}"
+"""Stands for the commit's id in the value of a build argument."""
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_MANIFESTS = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+]
+
+FetchSecret = Callable[[str], str]
+"""From an SSM parameter's name or a Secrets Manager ARN to its value."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image that docker holds, not pushed yet. `architecture` in docker's words."""
+
+    image_id: str
+    architecture: str
+    content: Mapping[str, Any]
+
+
+class Images:
+    """Builds and pushes. `ecr` is boto3's client; `secret` fetches a build secret's value."""
+
+    def __init__(
+        self, *, docker: Docker, ecr: Any, secret: FetchSecret, clock: Clock, folder: Path
+    ) -> None:
+        self._docker = docker
+        self._ecr = ecr
+        self._secret = secret
+        self._clock = clock
+        self._folder = folder
+
+    def find(self, image: ImageSettings, tag: str) -> str | None:
+        """The digest that `tag` has in ECR, or None."""
+        answer = self._ecr.batch_get_image(
+            repositoryName=image.repository,
+            imageIds=[{"imageTag": tag}],
+            acceptedMediaTypes=_MANIFESTS,
+        )
+        found = answer.get("images") or []
+        digest = found[0].get("imageId", {}).get("imageDigest") if found else None
+        return str(digest) if digest else None
+
+    def build(
+        self,
+        pipeline: PipelineSettings,
+        image: ImageSettings,
+        commit: Commit,
+        tree: Path,
+        *,
+        tag: str,
+        fresh: bool,
+        stop: Stop,
+        sink: Sink,
+    ) -> Built:
+        """Build `image` from the files in `tree` and name it by `tag`; `fresh`: without any cache.
+
+        DeploymentFailed where the commit cannot be built; WorldFailed for docker and the disk.
+        """
+        context, dockerfile = locate(tree, image)
+        secrets = self._secrets(image)
+        with (
+            tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as scratch,
+            self._docker.session() as docker,
+        ):
+            id_file = Path(scratch, "id")
+            command = build_command(
+                pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=context,
+                id_file=id_file, secrets=list(secrets), created=utc_text(self._clock.now()),
+                fresh=fresh,
+            )  # fmt: skip
+            variables = {secret_variable(i): v for i, v in enumerate(secrets.values())}
+            hidden = _hiding(sink, list(secrets.values()))
+            try:
+                ended = docker(
+                    command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
+                )
+            except TimedOut as error:
+                cause = f"the build did not end within {pipeline.build_timeout} s"
+                tail = tuple(_hidden(line, secrets.values()) for line in error.tail)
+                raise DeploymentFailed(cause, stage="build", log_tail=tail) from None
+            if not ended.ok:
+                tail = tuple(_hidden(line, secrets.values()) for line in ended.tail)
+                raise build_failure(tail, ended.returncode)
+            return self._inspect(docker, id_file.read_text().strip(), stop)
+
+    def same_as_running(
+        self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
+    ) -> bool:
+        """Whether `built` is the image `digest`, labels aside.
+
+        Only where this host still holds that image: a comparison is worth no download.
+        """
+        with self._docker.session() as docker:
+            name = f"{image.repository_uri}@{digest}"
+            ended = docker(["image", "inspect", "--", name], stop=stop)
+        if not ended.ok:
+            return False
+        return _content(_first(ended.output)) == built.content
+
+    def push(
+        self,
+        image: ImageSettings,
+        built: Built,
+        *,
+        commit: str,
+        tag: str,
+        stop: Stop,
+        sink: Sink,
+    ) -> str:
+        """Push under all tags, the build tag last; the digest that ECR has for it."""
+        with self._docker.session() as docker:
+            docker.log_in(self._login(image), stop=stop)
+            pushed = ""
+            for name in (commit, utc_stamp(self._clock.now()), "latest", tag):
+                pushed = self._push_tag(
+                    docker, image, built, name, stop=stop, sink=sink, last=name == tag
+                )
+        digest = self.find(image, tag)
+        if digest is None:
+            raise WorldFailed(f"ECR does not have {image.repository}:{tag}, which was just pushed")
+        if pushed and digest != pushed:
+            sink(f"ECR names the image {digest}, docker named it {pushed}")
+        return digest
+
+    # --- steps
+
+    def _push_tag(
+        self,
+        docker: DockerSession,
+        image: ImageSettings,
+        built: Built,
+        tag: str,
+        *,
+        stop: Stop,
+        sink: Sink,
+        last: bool,
+    ) -> str:
+        name = f"{image.repository_uri}:{tag}"
+        tagged = docker(["image", "tag", "--", built.image_id, name], stop=stop)
+        if not tagged.ok:
+            raise push_failure(tagged.tail)
+        try:
+            ended = docker(["push", "--", name], stop=stop, timeout=PUSH_TIMEOUT, sink=sink)
+        except TimedOut as error:
+            raise WorldFailed(f"the push of {name} hung: {error}") from None
+        if not ended.ok:
+            if not last and is_immutable_tag(ended.tail):
+                sink(f"tag {tag} is taken and cannot change: left as it is")
+                return ""
+            raise push_failure(ended.tail)
+        if not last and tag != "latest":
+            # Untagged on this host only: a name for every time stamp would keep every image.
+            docker(["image", "rm", "--no-prune", "--", name], stop=stop)
+        match = _DIGEST.search("\n".join(ended.tail))
+        return match[1] if match else ""
+
+    def _login(self, image: ImageSettings) -> RegistryLogin:
+        answer = self._ecr.get_authorization_token()["authorizationData"][0]
+        registry = image.repository_uri.partition("/")[0]
+        return RegistryLogin.of_token(registry, answer["authorizationToken"])
+
+    def _secrets(self, image: ImageSettings) -> dict[str, str]:
+        return {name: self._secret(place) for name, place in image.build_secrets.items()}
+
+    def _inspect(self, docker: DockerSession, image_id: str, stop: Stop) -> Built:
+        ended = docker(["image", "inspect", "--", image_id], stop=stop)
+        if not ended.ok:
+            raise WorldFailed("docker does not have the image that it just built")
+        described = _first(ended.output)
+        return Built(image_id, str(described.get("Architecture", "")), _content(described))
+
+
+def locate(tree: Path, image: ImageSettings) -> tuple[Path, Path]:
+    """Context and Dockerfile in `tree`; DeploymentFailed where they are not there, or outside."""
+    root = tree.resolve()
+    context = (tree / image.context).resolve()
+    if not context.is_relative_to(root) or not context.is_dir():
+        raise DeploymentFailed(
+            f"the build context {image.context!r} is no folder of the repository", stage="build"
+        )
+    dockerfile = (context / image.dockerfile).resolve()
+    if not dockerfile.is_relative_to(root):
+        cause = f"{image.dockerfile!r} leads out of the repository"
+        raise DeploymentFailed(cause, stage="build")
+    if not dockerfile.is_file():
+        place = f" in {image.context!r}" if image.context != "." else ""
+        cause = f"the repository has no Dockerfile {image.dockerfile!r}{place}"
+        raise DeploymentFailed(cause, stage="build")
+    return context, dockerfile
+
+
+def build_command(
+    pipeline: PipelineSettings,
+    image: ImageSettings,
+    commit: Commit,
+    *,
+    tag: str,
+    dockerfile: Path,
+    context: Path,
+    id_file: Path,
+    secrets: Sequence[str],
+    created: str,
+    fresh: bool,
+) -> list[str]:
+    """The arguments of `docker build`; a secret is named, its value is in the environment."""
+    command = ["build", "--progress", "plain", "--platform", image.platform]
+    command += ["--file", str(dockerfile), "--iidfile", str(id_file)]
+    command += ["--tag", f"{image.repository_uri}:{tag}"]
+    labels = {"revision": commit.id, "source": pipeline.git_url, "created": created}
+    for name, value in labels.items():
+        command += ["--label", f"org.opencontainers.image.{name}={value}"]
+    for name, value in image.build_arguments.items():
+        command += ["--build-arg", f"{name}={value.replace(COMMIT_PLACEHOLDER, commit.id)}"]
+    for number, name in enumerate(secrets):
+        command += ["--secret", f"id={name},env={secret_variable(number)}"]
+    if fresh:
+        command += ["--no-cache", "--pull"]
+    if image.target:
+        command += ["--target", image.target]
+    return [*command, "--", str(context)]
+
+
+def secret_variable(number: int) -> str:
+    return f"SLIPWAY_BUILD_SECRET_{number}"
+
+
+_CONTENT = ("User", "ExposedPorts", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir",
+            "StopSignal", "Healthcheck", "Shell", "ArgsEscaped")  # fmt: skip
+
+
+def _content(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What runs, of `docker image inspect`: layers and configuration, without labels and dates."""
+    config = described.get("Config") or {}
+    return {
+        "layers": (described.get("RootFS") or {}).get("Layers"),
+        "platform": [described.get(k) or "" for k in ("Architecture", "Variant", "Os")],
+        "config": {name: config.get(name) or None for name in _CONTENT},
+    }
+
+
+def _first(output: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(output)[0]
+    except (ValueError, IndexError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _hiding(sink: Sink, values: Sequence[str]) -> Sink:
+    return (lambda line: sink(_hidden(line, values))) if values else sink
+
+
+def _hidden(line: str, values: Any) -> str:
+    """`line` without build secrets that a command of the Dockerfile printed."""
+    for value in values:
+        for part in value.splitlines():
+            if len(part) >= 4:
+                line = line.replace(part, "***")
+    return line

@@ -1,0 +1,184 @@
+"""What the agent says: JSON lines of its own, and a build's output in CloudWatch Logs.
+
+Neither ever fails a deployment: what cannot be shipped is counted and dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import quote
+
+LOGGER = "slipway"
+TAIL_LINES = 60
+TAIL_LINE_CHARACTERS = 500
+BATCH_EVENTS = 1000
+BATCH_BYTES = 200_000
+"""Below PutLogEvents' limits of 10,000 events and 1,048,576 bytes (26 more for each event)."""
+EVENT_CHARACTERS = 8192
+BACKLOG = 20_000
+"""Lines that wait to be shipped at most; more are dropped and counted."""
+FLUSH_SECONDS = 2.0
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what is passed as `extra={"fields": {...}}` is merged in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class Log:
+    """A logger whose every line carries the same fields (`correlation_id`, `pipeline` …)."""
+
+    def __init__(self, logger: logging.Logger | None = None, **fields: Any) -> None:
+        self._logger = logger or logging.getLogger(LOGGER)
+        self._fields = fields
+
+    def bind(self, **fields: Any) -> Log:
+        return Log(self._logger, **{**self._fields, **fields})
+
+    def info(self, message: str, **fields: Any) -> None:
+        self._logger.info(message, extra={"fields": {**self._fields, **fields}})
+
+    def warning(self, message: str, **fields: Any) -> None:
+        self._logger.warning(message, extra={"fields": {**self._fields, **fields}})
+
+    def error(self, message: str, *, trace: bool = False, **fields: Any) -> None:
+        """`trace`: with the exception under way, for what nobody foresaw."""
+        self._logger.error(message, exc_info=trace, extra={"fields": {**self._fields, **fields}})
+
+
+def set_up(level: str) -> Log:
+    """Log JSON lines to standard output from `level` up."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger(LOGGER)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    return Log(logger)
+
+
+class Shipper(Protocol):
+    """Takes a stream's lines and ships them in the background."""
+
+    def ship(self, stream: str, line: str) -> None: ...
+
+
+class BuildLog:
+    """One deployment's output: shipped, and its last lines kept for the failure notice."""
+
+    def __init__(self, shipper: Shipper | None, stream: str) -> None:
+        self._shipper = shipper
+        self._stream = stream
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def __call__(self, line: str) -> None:
+        self._tail.append(line[:TAIL_LINE_CHARACTERS])
+        if self._shipper is not None:
+            self._shipper.ship(self._stream, line)
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        return tuple(self._tail)
+
+
+class CloudWatchShipper:
+    """Ships lines to one log group, a stream for each deployment, from a thread of its own."""
+
+    def __init__(self, client: Any, group: str, *, now: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._group = group
+        self._now = now
+        self._waiting: deque[tuple[str, int, str]] = deque()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._ending = False
+        self._made: set[str] = set()
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._work, name="log-shipper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ship(self, stream: str, line: str) -> None:
+        event = (stream, int(self._now() * 1000), line[:EVENT_CHARACTERS] or " ")
+        with self._lock:
+            if len(self._waiting) >= BACKLOG:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(event)
+
+    def stop(self, patience: float = 5.0) -> None:
+        """Ship what waits, for at most `patience` seconds."""
+        self._ending = True
+        self._wake.set()
+        self._thread.join(patience)
+
+    def flush(self) -> None:
+        """Ship what waits now; called by the thread, and by tests."""
+        while batch := self._take():
+            stream = batch[0][0]
+            try:
+                self._put(stream, [{"timestamp": t, "message": m} for _, t, m in batch])
+            except Exception as error:  # noqa: BLE001 - logging never fails what it logs
+                self.dropped += len(batch)
+                Log().warning("build output was not shipped", lines=len(batch), error=str(error))
+                return
+
+    def _work(self) -> None:
+        while not self._ending:
+            self._wake.wait(FLUSH_SECONDS)
+            self.flush()
+        self.flush()
+
+    def _take(self) -> list[tuple[str, int, str]]:
+        """The next batch: events of one stream, within PutLogEvents' limits, in order."""
+        batch: list[tuple[str, int, str]] = []
+        size = 0
+        with self._lock:
+            while self._waiting and len(batch) < BATCH_EVENTS and size < BATCH_BYTES:
+                if batch and self._waiting[0][0] != batch[0][0]:
+                    break
+                event = self._waiting.popleft()
+                size += 4 * len(event[2]) + 26
+                batch.append(event)
+        return batch
+
+    def _put(self, stream: str, events: list[dict[str, Any]]) -> None:
+        if stream not in self._made:
+            with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+                self._client.create_log_stream(logGroupName=self._group, logStreamName=stream)
+            self._made = {stream}
+        self._client.put_log_events(
+            logGroupName=self._group, logStreamName=stream, logEvents=events
+        )
+
+
+def console_link(partition: str, region: str, group: str, stream: str) -> str:
+    """Where a person reads a stream: the console quotes twice, with `$25` for `%`."""
+    domain = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+    host = domain.get(partition, f"{region}.console.aws.amazon.com")
+
+    def twice(text: str) -> str:
+        return quote(quote(text, safe=""), safe="").replace("%", "$")
+
+    place = f"log-group/{twice(group)}/log-events/{twice(stream)}"
+    return f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/{place}"

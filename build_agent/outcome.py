@@ -1,0 +1,129 @@
+"""How an ended rollout or a failure is called, and what it changes in the pipeline's row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from build_agent.rollout import RolloutResult, short
+from contracts.errors import DeploymentFailed
+from contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
+from contracts.table.pipelines import PipelineRow
+
+RowValue = str | float | int | bool | None
+_STAGES: tuple[Stage, ...] = (
+    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record",
+    "close",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How the work on a request ended. Task definitions are `family:revision`."""
+
+    status: Status
+    stage: Stage
+    commit: Commit | None = None
+    cause: str | None = None
+    log_tail: tuple[str, ...] = ()
+    image_digest: str | None = None
+    before: str | None = None
+    after: str | None = None
+    now_running: str | None = None
+    commits_since: tuple[Commit, ...] = ()
+    commits_since_count: int | None = None
+    tip_seen: str | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+def of_rollout(result: RolloutResult, *, stage: Stage, resumed: bool) -> Ended:
+    """`resumed`: this deployment had begun the rollout before: what runs now is its work."""
+    status: Status
+    if result.outcome in ("succeeded", "registered", "planned"):
+        status = "succeeded"
+    elif result.outcome == "unchanged":
+        status = "succeeded" if resumed else "unchanged"
+    elif result.outcome == "superseded":
+        status = "superseded"
+    elif result.outcome == "rolled_back" or result.restored:
+        status = "rolled_back"
+    else:
+        status = "failed"
+    good = status in ("succeeded", "unchanged")
+    return Ended(
+        status=status,
+        stage="close" if good else stage,
+        cause=None if good else result.cause,
+        before=_short(result.before),
+        after=_short(result.after),
+        now_running=_short(result.running),
+    )
+
+
+def of_failure(error: DeploymentFailed, *, stage: str, now_running: str | None) -> Ended:
+    named = error.stage or stage
+    known: Stage = next((s for s in _STAGES if s == named), "received")
+    return Ended(
+        status="failed",
+        stage=known,
+        cause=error.cause,
+        log_tail=error.log_tail,
+        now_running=_short(now_running),
+    )
+
+
+def pipeline_changes(
+    request: BuildRequest, result: DeploymentResult, row: PipelineRow, tip_seen: str | None
+) -> dict[str, RowValue]:
+    """What the outcome changes in the pipeline's row; None removes a member.
+
+    `tip_seen`: the branch's tip at this request's fetch: whatever came of it, it was handled.
+    """
+    changes: dict[str, RowValue] = {}
+    if result.status in ("succeeded", "unchanged"):
+        changes |= _running(result, row)
+        if request.reason == "rollback":
+            changes |= {
+                "rolled_back_to": request.target.deployment_id or request.target.commit_id,
+                "rolled_back_at": request.pushed_at,
+            }
+    elif result.status != "superseded":
+        changes |= {
+            "failures": result.failures_before + 1,
+            "failing_since": row.failing_since or result.ended_at,
+        }
+    if tip_seen is not None:
+        changes["handled_tip"] = tip_seen
+        changes |= {"ahead_tip": None, "ahead_since": None}
+    if request.is_tip and request.reason != "drift" and tip_seen is not None:
+        changes |= {"rolled_back_to": None, "rolled_back_at": None}
+    return changes
+
+
+def undoes_rollback(request: BuildRequest, row: PipelineRow) -> bool:
+    """Whether a tip request is older than the operator's rollback that stands (or is a guess)."""
+    if not request.is_tip or row.rolled_back_to is None:
+        return False
+    return request.reason == "drift" or request.pushed_at <= (row.rolled_back_at or 0.0)
+
+
+def _running(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
+    changes: dict[str, RowValue] = {
+        "running_deployment": result.deployment_id,
+        "running_digest": result.image_digest,
+        "running_task_definition": result.now_running or result.task_definition_after,
+        "failures": 0,
+        "failing_since": None,
+    }
+    commit = result.commit.id if result.commit else None
+    if commit != row.running_commit or result.status == "succeeded":
+        changes |= {
+            "running_commit": commit,
+            "running_since": result.ended_at,
+            "running_by": result.pushed_by or None,
+        }
+    return changes
+
+
+def _short(task_definition: str | None) -> str | None:
+    return short(task_definition) if task_definition else None

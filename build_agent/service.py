@@ -1,0 +1,221 @@
+"""The ECS service as the worker sees it: what it runs, and making it run something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from build_agent.clock import RolloutClock
+from build_agent.rollout import (
+    Live,
+    OneOffTask,
+    Progress,
+    RolloutPlan,
+    RolloutResult,
+    Timeouts,
+    live,
+    roll_out,
+)
+from build_agent.rollout.api import Api
+from build_agent.rollout.plan import Step
+from build_agent.rollout.taskdef import describe
+from build_agent.stop import Stop
+from contracts.errors import DeploymentFailed, WrongUse
+from contracts.image_reference import ImageReference
+from contracts.installation import ImageSettings, PipelineSettings
+from contracts.messages import Stage
+
+_STAGES: Mapping[Step, Stage] = {
+    "read": "rollout",
+    "verify": "rollout",
+    "pre_deploy": "rollout",
+    "register": "register",
+    "update": "update",
+    "wait": "wait",
+    "drain": "wait",
+    "rollback": "rollout",
+    "prune": "wait",
+}
+_ARCHITECTURES = {"amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What a service runs: its task definition's ARN, container to image as named there.
+
+    `architecture` as ECS names it (X86_64, ARM64); None: the definition does not say.
+    """
+
+    task_definition: str
+    steady: bool
+    images: Mapping[str, str]
+    architecture: str | None = None
+
+
+def stage_of(step: Step) -> Stage:
+    """The deployment's stage that a rollout's step belongs to."""
+    return _STAGES[step]
+
+
+def containers_of(image: ImageSettings, running: Running) -> tuple[str, ...]:
+    """The containers that run `image`: those named, or those whose image has its repository.
+
+    DeploymentFailed, with the containers there are, where there is none.
+    """
+    if image.containers:
+        missing = sorted(set(image.containers) - set(running.images))
+        if missing:
+            raise _no_container(f"no container {', '.join(map(repr, missing))}", running)
+        return image.containers
+    names = tuple(
+        name for name, ref in running.images.items() if _repository(ref) == image.repository_uri
+    )
+    if not names:
+        raise _no_container(f"no container has an image of {image.repository_uri}", running)
+    return names
+
+
+def wanted_images(images: Sequence[tuple[ImageSettings, str]], running: Running) -> dict[str, str]:
+    """Container to image by digest, for each image and its digest."""
+    return {
+        name: f"{image.repository_uri}@{digest}"
+        for image, digest in images
+        for name in containers_of(image, running)
+    }
+
+
+def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
+    """Whether the service is steady on these very digests."""
+    return running.steady and all(running.images.get(n) == ref for n, ref in wanted.items())
+
+
+def running_digest(image: ImageSettings, running: Running) -> str | None:
+    """The digest that all containers of `image` name, or None."""
+    digests = {_digest(running.images[name]) for name in containers_of(image, running)}
+    return digests.pop() if len(digests) == 1 else None
+
+
+def check_architecture(architecture: str, running: Running) -> None:
+    """Refuse an image that the task definition's runtime platform cannot run.
+
+    `architecture` in docker's words, or a platform such as `linux/arm64/v8`.
+    """
+    name = architecture.split("/")[1] if "/" in architecture else architecture
+    built = _ARCHITECTURES.get(name, name.upper())
+    if running.architecture is not None and built != running.architecture:
+        raise DeploymentFailed(
+            f"the image is built for {built}, but the task definition's runtime platform is"
+            f" {running.architecture}: nothing was rolled out",
+            stage="build",
+        )
+
+
+def runtime_architecture(definition: Mapping[str, Any]) -> str | None:
+    """The CPU architecture that a task definition runs on; None where any may.
+
+    Without `runtimePlatform`, Fargate means X86_64 (ECS API reference, RuntimePlatform).
+    """
+    named = (definition.get("runtimePlatform") or {}).get("cpuArchitecture")
+    if named:
+        return str(named)
+    modes = set(definition.get("requiresCompatibilities") or ())
+    return "X86_64" if "FARGATE" in modes else None
+
+
+class Services:
+    """ECS services, by pipeline. `ecs` is boto3's client, the others make one when needed."""
+
+    def __init__(
+        self,
+        ecs: Any,
+        *,
+        ecr: Callable[[], Any],
+        codedeploy: Callable[[], Any],
+    ) -> None:
+        self._ecs = ecs
+        self._ecr = ecr
+        self._codedeploy = codedeploy
+
+    def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running:
+        """What the pipeline's service runs; DeploymentFailed where there is no such service."""
+        clock = RolloutClock(stop)
+        try:
+            seen: Live = live(
+                self._ecs, cluster=pipeline.cluster, service=pipeline.service, clock=clock
+            )
+            described = describe(Api(self._ecs, clock), seen.task_definition)
+        except WrongUse as error:
+            raise DeploymentFailed(str(error), stage="rollout") from None
+        images = {str(c["name"]): str(c["image"]) for c in described.containers if c.get("image")}
+        return Running(
+            task_definition=described.arn or seen.task_definition,
+            steady=seen.steady,
+            images=images,
+            architecture=runtime_architecture(described.definition),
+        )
+
+    def roll_out(
+        self,
+        plan: RolloutPlan,
+        *,
+        stop: Stop,
+        guard: Callable[[], None],
+        on_progress: Callable[[Progress], None],
+    ) -> RolloutResult:
+        """Run `plan`; DeploymentFailed where it cannot be right, WorldFailed where AWS fails."""
+        try:
+            return roll_out(
+                plan,
+                ecs=self._ecs,
+                clock=RolloutClock(stop),
+                ecr=self._ecr,
+                codedeploy_client=self._codedeploy,
+                on_progress=on_progress,
+                guard=guard,
+            )
+        except WrongUse as error:
+            raise DeploymentFailed(str(error), stage="rollout") from None
+
+
+def plan_of(
+    pipeline: PipelineSettings, *, images: Mapping[str, str] | None = None,
+    target: str | None = None, previous: str | None = None,
+) -> RolloutPlan:  # fmt: skip
+    """The rollout of new `images`, or to the `target` task definition."""
+    settings = pipeline.rollout
+    task = None
+    if settings.pre_deploy_command and images:
+        task = OneOffTask(
+            command=settings.pre_deploy_command, container=settings.pre_deploy_container
+        )
+    plan = RolloutPlan(
+        cluster=pipeline.cluster,
+        service=pipeline.service,
+        max_definitions=settings.max_definitions,
+        task=task,
+        timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),
+    )
+    if target is not None:
+        return replace(plan, target=target, previous=previous)
+    return replace(plan, images=dict(images or {}))
+
+
+def _repository(image: str) -> str | None:
+    try:
+        return ImageReference.parse(image).repository
+    except WrongUse:
+        return None
+
+
+def _digest(image: str) -> str | None:
+    try:
+        return ImageReference.parse(image).digest
+    except WrongUse:
+        return None
+
+
+def _no_container(what: str, running: Running) -> DeploymentFailed:
+    there = ", ".join(f"{name} ({image})" for name, image in running.images.items()) or "none"
+    cause = f"{what} in {running.task_definition.rpartition('/')[2]}; there are: {there}"
+    return DeploymentFailed(cause, stage="rollout")

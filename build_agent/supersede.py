@@ -1,0 +1,61 @@
+"""Which requests a worker keeps of those it received: one tip a pipeline, all named ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from build_agent.inbox import Delivery
+from contracts.messages import BuildRequest
+
+
+def is_newer(one: BuildRequest, other: BuildRequest) -> bool:
+    """By the time of the push; the id decides between equal times, so that all decide alike."""
+    return (one.pushed_at, one.request_id) > (other.pushed_at, other.request_id)
+
+
+@dataclass
+class Kept:
+    """What is held of one pipeline. `superseded` counts the tip requests dropped for `tip`."""
+
+    tip: Delivery | None = None
+    named: dict[str, Delivery] = field(default_factory=dict)
+    begun: dict[str, Delivery] = field(default_factory=dict)
+    """Older tip requests whose deployment had begun: they are ended under the pipeline's lock."""
+    superseded: int = 0
+
+    def take(self, delivery: Delivery) -> Delivery | None:
+        """Keep `delivery`; the older tip request that is superseded by that, if any."""
+        request = delivery.request
+        if not request.is_tip:
+            _join(self.named, delivery)
+            return None
+        if self.tip is None:
+            self.tip = delivery
+            return None
+        if self.tip.request_id == delivery.request_id:
+            self.tip.messages += delivery.messages
+            return None
+        older = delivery
+        if is_newer(request, self.tip.request):
+            older, self.tip = self.tip, delivery
+        return older
+
+    def in_order(self) -> list[Delivery]:
+        """Oldest push first, so that a rollback and a push take effect as they were asked."""
+        kept = [*self.named.values(), *([self.tip] if self.tip else [])]
+        return sorted(kept, key=lambda d: (d.request.pushed_at, d.request_id))
+
+    @property
+    def all(self) -> list[Delivery]:
+        return [*self.begun.values(), *self.in_order()]
+
+
+def _join(held: dict[str, Delivery], delivery: Delivery) -> None:
+    """Another delivery of the same request is held beside the first."""
+    first = held.setdefault(delivery.request_id, delivery)
+    if first is not delivery:
+        first.messages += delivery.messages
+
+
+def keep_begun(kept: Kept, delivery: Delivery) -> None:
+    _join(kept.begun, delivery)

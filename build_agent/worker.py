@@ -1,0 +1,504 @@
+"""The worker: receive → supersede → lock → lease → deploy → record → announce → settle.
+
+A request is deleted, and its want cleared, only after its outcome is recorded and announced.
+Whatever ends a step before that gives back what is held: it comes again, and what was done is
+found again. `step` does one round and never waits longer than one receive; it may raise whatever
+AWS's clients raise, and holds nothing when it does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from build_agent.backoff import LOCKED_DELAY, PAUSED_DELAY, delay_after, is_given_up
+from build_agent.clock import Clock
+from build_agent.close import Closer
+from build_agent.deploy import Deployment, Means
+from build_agent.host import HostIdentity
+from build_agent.inbox import Delivery, Inbox, Message, parse_request
+from build_agent.lease import Keeper, Work
+from build_agent.logs import Log
+from build_agent.outcome import Ended, undoes_rollback
+from build_agent.record import Recorder
+from build_agent.stop import Interrupted, Stop
+from build_agent.supersede import Kept, keep_begun
+from contracts.errors import InvalidMessage
+from contracts.installation import Installation
+from contracts.messages import BuildRequest, DeploymentResult
+from contracts.table import Table
+from contracts.table.deployments import DeploymentRow
+from contracts.table.locks import Lock, again_request
+from contracts.table.pipelines import PipelineRow
+from contracts.table.requests import Settled
+
+LONG_POLL = 20.0
+FREED_DELAY = 1
+"""Seconds until a request is looked at again whose pipeline's lock was freed just now."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks at a stop claim that stands."""
+
+Step = Literal["waiting", "idle", "worked"]
+"""`waiting`: a stop is claimed; `idle`: there was nothing to do; `worked`: there was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerParts:
+    """What a worker is made of."""
+
+    installation: Installation
+    host: HostIdentity
+    table: Table
+    inbox: Inbox
+    closer: Closer
+    keeper: Keeper
+    recorder: Recorder
+    means: Means
+    clock: Clock
+    log: Log
+    stop: Stop
+    jitter: Callable[[], float] = random.random
+
+
+class Worker:
+    def __init__(self, parts: WorkerParts) -> None:
+        self._installation = parts.installation
+        self._limits = parts.installation.limits
+        self._host = parts.host
+        self._table = parts.table
+        self._inbox = parts.inbox
+        self._closer = parts.closer
+        self._keeper = parts.keeper
+        self._recorder = parts.recorder
+        self._means = parts.means
+        self._clock = parts.clock
+        self._log = parts.log
+        self._stop = parts.stop
+        self._jitter = parts.jitter
+        self._arrived = False
+        self._idle_from = 0.0
+
+    def run(self) -> None:
+        """Work until told to stop, then give back what is held. Never raises for AWS's failures."""
+        failures = 0
+        while not self._stop.requested:
+            try:
+                done = self.step()
+            except Exception as error:  # noqa: BLE001 - the loop must outlive whatever a step met
+                failures += 1
+                delay = min(60, delay_after(failures, self._jitter()))
+                self._log.error("a step failed", trace=True, error=str(error), again_in=delay)
+                self._stop.wait(delay)
+                continue
+            failures = 0
+            if done == "waiting":
+                self._stop.wait(LOOK_EVERY)
+        self._log.info("stopped", reason=self._stop.reason)
+
+    def step(self) -> Step:
+        """One round: arrive if need be, receive what there is, work on it, or say that we idle."""
+        if not self._arrive():
+            return "waiting"
+        try:
+            kept = self._collect()
+            if kept is None:
+                return "waiting"
+            if not kept:
+                return self._perhaps_say_idle()
+            for pipeline in self._shared(kept):
+                if self._stop.requested:
+                    break
+                self._handle_pipeline(pipeline, kept[pipeline])
+            return "worked"
+        finally:
+            self._give_back(self._keeper.held)
+
+    def request_stop(self, reason: str) -> None:
+        """Stop as soon as possible; may be called from another thread."""
+        self._stop.request(reason)
+        self._keeper.stop_work(reason)
+
+    # --- awake, idle
+
+    def _arrive(self) -> bool:
+        if not self._arrived:
+            now = self._clock.now()
+            self._arrived = self._table.hosts.arrive(self._host.host_id, self._host.boot, now)
+            self._idle_from = now
+            self._log.info("arrived" if self._arrived else "a stop is claimed: waiting for it")
+        return self._arrived
+
+    def _perhaps_say_idle(self) -> Step:
+        """After an idle period without work: say so, and again after each further one."""
+        now = self._clock.now()
+        if now - self._idle_from < self._limits.idle_period:
+            return "idle"
+        number = self._table.hosts.say_idle(self._host.host_id, self._host.boot, now)
+        if number is None:
+            self._arrived = False
+            return "waiting"
+        self._idle_from = now
+        self._closer.idle(number)
+        self._log.info("idle", idle_number=number)
+        return "idle"
+
+    # --- receive, supersede
+
+    def _collect(self) -> dict[str, Kept] | None:
+        """Everything in the queue, by pipeline; None if a stop is claimed (all is given back)."""
+        due = self._idle_from + self._limits.idle_period - self._clock.now()
+        messages = self._inbox.receive(min(LONG_POLL, max(0.0, due)))
+        if not messages:
+            return {}
+        rows = self._table.pipelines.all()
+        kept: dict[str, Kept] = {}
+        begun = False
+        while messages and not self._stop.requested:
+            self._keeper.hold(messages)
+            deliveries, poison = self._sort_out(messages, rows)
+            if (deliveries or poison) and not begun:
+                begun = self._table.hosts.begin_work(
+                    self._host.host_id, self._host.boot, self._clock.now()
+                )
+                if not begun:
+                    self._arrived = False
+                    return None
+            for message, why in poison:
+                self._dead_letter(message, why)
+            self._fold(kept, deliveries)
+            messages = self._inbox.receive_more(len(messages))
+        return kept
+
+    def _sort_out(
+        self, messages: Iterable[Message], rows: dict[str, PipelineRow]
+    ) -> tuple[list[Delivery], list[tuple[Message, str]]]:
+        """Requests, and what is none with the reason; a paused pipeline's wait."""
+        known = {p.name for p in self._installation.pipelines}
+        deliveries: list[Delivery] = []
+        poison: list[tuple[Message, str]] = []
+        paused: list[Message] = []
+        for message in messages:
+            try:
+                request = parse_request(message.body)
+            except InvalidMessage as error:
+                poison.append((message, str(error)))
+                continue
+            if request.pipeline not in known:
+                poison.append((message, f"pipeline {request.pipeline!r} is not configured"))
+            elif rows.get(request.pipeline, PipelineRow(pipeline=request.pipeline)).paused:
+                paused.append(message)
+            else:
+                deliveries.append(Delivery(request, [message]))
+        self._give_back(paused, PAUSED_DELAY)
+        return deliveries, poison
+
+    def _fold(self, kept: dict[str, Kept], deliveries: list[Delivery]) -> None:
+        """Take these in; settle and delete the superseded and the long settled at once."""
+        if not deliveries:
+            return
+        ids = [delivery.request_id for delivery in deliveries]
+        settled = self._table.requests.settled(ids)
+        begun = self._table.requests.deployments_of(ids)
+        superseded: list[Delivery] = []
+        for delivery in deliveries:
+            if delivery.request_id in settled:
+                self._forget(delivery)
+                continue
+            delivery.deployment_id = begun.get(delivery.request_id)
+            mine = kept.setdefault(delivery.pipeline, Kept())
+            older = mine.take(delivery)
+            if older is not None and older.deployment_id is not None:
+                keep_begun(mine, older)
+            elif older is not None:
+                superseded.append(older)
+                mine.superseded += 1
+        self._settle_superseded(superseded)
+
+    def _settle_superseded(self, superseded: list[Delivery]) -> None:
+        now = self._clock.now()
+        outcomes = {
+            d.request_id: Settled(
+                request_id=d.request_id, outcome="superseded", pipeline=d.pipeline, settled_at=now
+            )
+            for d in superseded
+        }
+        self._table.requests.settle(outcomes.values(), kept=self._limits.settled_kept)
+        self._delete(message for d in superseded for message in d.messages)
+
+    def _dead_letter(self, message: Message, why: str) -> None:
+        """A message that is no request: kept for a person, said, and only then deleted."""
+        self._log.warning("dead letter", message_id=message.message_id, why=why)
+        self._inbox.dead_letter(message.body, why)
+        text = f"a message on the build queue was given up on: {why}"
+        self._closer.dead_letter(message.message_id, text)
+        self._delete([message])
+
+    def _shared(self, kept: dict[str, Kept]) -> list[str]:
+        """The pipelines to work on, longest waiting first; with several hosts: one, others wait."""
+        names = sorted(
+            (name for name, mine in kept.items() if mine.all),
+            key=lambda name: min(d.request.pushed_at for d in kept[name].all),
+        )
+        if self._installation.host_count > 1:
+            for name in names[1:]:
+                self._give_back(m for d in kept[name].all for m in d.messages)
+            return names[:1]
+        return names
+
+    # --- lock, deploy
+
+    def _handle_pipeline(self, pipeline: str, kept: Kept) -> None:
+        """All that is held of one pipeline, under its lock."""
+        now = self._clock.now()
+        ttl = self._limits.lock_ttl
+        lock = self._table.locks.take(pipeline, self._host.holder, now, ttl=ttl)
+        if lock is None:
+            for delivery in kept.all:
+                self._leave_to_holder(delivery)
+            return
+        work = Work(pipeline=pipeline, lock=lock, renewed_at=now)
+        self._keeper.begin(work)
+        try:
+            self._work_under_lock(kept, work)
+        except Interrupted as stopped:
+            self._log.warning("interrupted", pipeline=pipeline, reason=str(stopped))
+            delay = 0 if self._stop.requested else LOCKED_DELAY
+            self._give_back((m for d in kept.all for m in d.messages), delay)
+            self._table.locks.abandon(lock)
+        except BaseException:
+            self._abandon_quietly(lock)
+            raise
+        finally:
+            self._keeper.end()
+            self._idle_from = self._clock.now()
+
+    def _work_under_lock(self, kept: Kept, work: Work) -> None:
+        for delivery in kept.begun.values():
+            self._end_begun(delivery, work)
+        for delivery in kept.in_order():
+            superseded = kept.superseded if delivery is kept.tip else 0
+            if not self._attempt(delivery, work, settles=1 + superseded):
+                rest = (m for d in kept.all for m in d.messages)
+                self._give_back(rest, LOCKED_DELAY)
+                self._table.locks.abandon(work.lock)
+                return
+        while not self._table.locks.release(work.lock):
+            again = self._asked_again(work.lock)
+            if again is not None and not self._attempt(Delivery(again, []), work, settles=1):
+                self._table.locks.abandon(work.lock)
+                return
+
+    def _asked_again(self, lock: Lock) -> BuildRequest | None:
+        """The run that somebody asked for; None if a newer request's want covers it.
+
+        The want comes first: were this host lost now, the reconciler would publish it.
+        """
+        row = self._table.locks.get(lock.pipeline)
+        if row.fence != lock.fence:
+            raise Interrupted("the pipeline lock was lost")
+        request = again_request(row, self._clock.now())
+        noted = self._table.wants.note(request, self._clock.now())
+        self._table.locks.take_again(lock)
+        return request if noted else None
+
+    def _attempt(self, delivery: Delivery, work: Work, *, settles: int) -> bool:
+        """Work on one request; False if the world failed and it is to be tried again."""
+        request = delivery.request
+        log = self._log.bind(correlation_id=request.request_id, pipeline=request.pipeline)
+        work.messages = tuple(delivery.messages)
+        try:
+            self._deploy(delivery, work, settles=settles, log=log)
+        except Interrupted:
+            raise
+        except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
+            log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
+            return self._world_failed(delivery, work, error, log)
+        finally:
+            work.deployment_id, work.messages = None, ()
+        return True
+
+    def _deploy(self, delivery: Delivery, work: Work, *, settles: int, log: Log) -> None:
+        """fetch → build → push → rollout → record → announce → settle."""
+        request = delivery.request
+        if self._table.requests.settled([request.request_id]):
+            self._forget(delivery)
+            return
+        before = self._table.pipelines.get(request.pipeline)
+        if undoes_rollback(request, before):
+            self._supersede(delivery, work, "an operator's rollback is newer than this push")
+            return
+        row = self._recorder.begin(request, work.lock)
+        work.deployment_id = row.deployment_id
+        result = row.result
+        if result is None:
+            if request.is_tip:
+                self._table.locks.take_again(work.lock)
+            log.info("deployment begins", deployment_id=row.deployment_id)
+            ended = self._deployment(request, row, work, before).run()
+            self._check_lock(work)
+            self._recorder.enter(row.deployment_id, "record")
+            result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
+        self._close(delivery, result, announced=row.announced_at is not None)
+        log.info(
+            "deployment ended",
+            deployment_id=row.deployment_id,
+            status=result.status,
+            cause=result.cause,
+            seconds=round(result.ended_at - result.started_at, 1),
+        )
+
+    def _deployment(
+        self, request: BuildRequest, row: DeploymentRow, work: Work, before: PipelineRow
+    ) -> Deployment:
+        return Deployment(
+            means=self._means,
+            pipeline=self._installation.pipeline(request.pipeline),
+            request=request,
+            row=row,
+            work=work,
+            before=before,
+        )
+
+    def _check_lock(self, work: Work) -> None:
+        """An outcome is only recorded by who holds the lock; the recording itself is fenced too."""
+        self._keeper.check(work)
+
+    # --- other ends
+
+    def _leave_to_holder(self, delivery: Delivery) -> None:
+        """The pipeline is deployed elsewhere: its holder runs the tip once more, others wait.
+
+        A request whose own deployment had begun is not joined: it may be the very one that runs.
+        """
+        request = delivery.request
+        if not request.is_tip or delivery.deployment_id is not None:
+            self._give_back(delivery.messages, LOCKED_DELAY)
+            return
+        asked = self._table.locks.ask_again(
+            request.pipeline,
+            request.request_id,
+            self._clock.now(),
+            by=request.pushed_by,
+            pushed_at=request.pushed_at,
+        )
+        if asked:
+            self._settle(delivery, "joined", None)
+        else:
+            self._give_back(delivery.messages, FREED_DELAY)
+
+    def _end_begun(self, delivery: Delivery, work: Work) -> None:
+        """An interrupted deployment whose request is superseded: ended, announced, settled."""
+        if self._table.requests.settled([delivery.request_id]):
+            self._forget(delivery)
+            return
+        self._supersede(delivery, work, "a newer push took its place")
+
+    def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:
+        """Settle without deploying; a deployment that had begun for it ends, too."""
+        request = delivery.request
+        noted = self._table.requests.deployments_of([request.request_id])
+        row = self._recorder.find(noted[request.request_id]) if noted else None
+        if row is None:
+            self._settle(delivery, "superseded", None)
+            return
+        ended = Ended(status="superseded", stage="received", commit=row.commit, cause=cause)
+        result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
+        self._close(delivery, result, announced=row.announced_at is not None)
+
+    def _world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
+        """Count the attempt and try again later, or give up; True if it was given up."""
+        request = delivery.request
+        now = self._clock.now()
+        attempts = self._table.requests.count_attempt(
+            request.request_id, now, kept=self._limits.settled_kept
+        )
+        delay = delay_after(attempts.count, self._jitter())
+        if not is_given_up(attempts, now, self._limits) or self._is_recorded(request):
+            log.info("to be tried again", attempts=attempts.count, again_in=delay)
+            self._give_back(delivery.messages, delay)
+            return False
+        cause = f"given up after {attempts.count} failed attempts: {error}"
+        self._give_up(delivery, work, cause)
+        return True
+
+    def _is_recorded(self, request: BuildRequest) -> bool:
+        """What has its outcome is only to be announced and settled: that is never given up."""
+        noted = self._table.requests.deployments_of([request.request_id])
+        row = self._recorder.find(noted[request.request_id]) if noted else None
+        return row is not None and row.result is not None
+
+    def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
+        request = delivery.request
+        row = self._recorder.begin(request, work.lock)
+        stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
+                      if s == row.stage), "received")  # fmt: skip
+        ended = Ended(
+            status="gave_up",
+            stage=stage,  # type: ignore[arg-type]
+            commit=row.commit,
+            cause=cause,
+            tip_seen=row.commit.id if row.commit and request.is_tip else None,
+        )
+        self._inbox.dead_letter(request.to_json(), cause)
+        result = self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
+        self._close(delivery, result, announced=False)
+
+    # --- announce, settle
+
+    def _close(self, delivery: Delivery, result: DeploymentResult, *, announced: bool) -> None:
+        if not announced:
+            self._recorder.announce(result)
+        self._settle(delivery, result.status, result.deployment_id)
+
+    def _settle(self, delivery: Delivery, outcome: str, deployment_id: str | None) -> None:
+        """The request's one outcome (the first stands); then its want goes, then its messages."""
+        self._table.requests.settle_once(
+            Settled(
+                request_id=delivery.request_id,
+                outcome=outcome,
+                pipeline=delivery.pipeline,
+                settled_at=self._clock.now(),
+                deployment_id=deployment_id,
+            ),
+            kept=self._limits.settled_kept,
+        )
+        self._forget(delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
+        """A settled request: clear the want that it or a settled neighbour left, delete it."""
+        want = self._table.wants.get(delivery.request)
+        if want is not None and (
+            want.request_id == delivery.request_id
+            or self._table.requests.settled([want.request_id])
+        ):
+            self._table.wants.clear([want.request])
+        self._delete(delivery.messages)
+
+    def _delete(self, messages: Iterable[Message]) -> None:
+        gone = list(messages)
+        if gone:
+            self._inbox.delete(gone)
+        self._keeper.let_go(gone)
+
+    def _give_back(self, messages: Iterable[Message], delay: int = 0) -> None:
+        """Only what is still held: what was deleted or given back is none of ours any more."""
+        held = {message.receipt for message in self._keeper.held}
+        back = [message for message in messages if message.receipt in held]
+        self._keeper.let_go(back)
+        if back:
+            self._inbox.give_back(back, delay)
+
+    def _abandon_quietly(self, lock: Lock) -> None:
+        """The lock expires by itself where even this fails."""
+        try:
+            self._table.locks.abandon(lock)
+        except Exception as error:  # noqa: BLE001 - the first failure is the one to tell
+            self._log.warning("the pipeline lock could not be given back", error=str(error))
+
+
+def _is_unforeseen(error: Exception) -> bool:
+    """Whether a trace helps: neither ours nor AWS's."""
+    module = type(error).__module__
+    return not module.startswith(("contracts", "build_agent", "botocore"))
