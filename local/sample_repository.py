@@ -8,20 +8,21 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from contracts.errors import WorldFailed
 
 SAMPLE = Path(__file__).resolve().parent / "sample"
 AUTHOR = "Slipway Developer"
 AUTHOR_EMAIL = "developer@example.com"
-Behaviour = Literal["works", "build", "crash", "health"]
-BREAKS: tuple[str, ...] = tuple(b for b in get_args(Behaviour) if b != "works")
 
 
 @dataclass(frozen=True)
 class Release:
-    """What a push changes: the message that is served and whether this release is broken."""
+    """What a push changes: the message that is served and whether this release is broken.
+
+    `behaviour`: `works`, `slow` (its build takes some seconds), or how it is broken: `build`,
+    `crash` (its process ends) or `health` (its health check fails).
+    """
 
     message: str
     behaviour: str = "works"

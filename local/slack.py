@@ -33,10 +33,10 @@ def slack_messages(slack_url: str) -> list[SlackMessage]:
 
 
 def _message(item: dict[str, Any]) -> SlackMessage:
-    payload = item.get("payload", item)
+    payload = item["payload"]
     blocks = payload.get("blocks")
     lines = [*_texts(blocks)] if blocks else [str(payload.get("text", ""))]
-    return SlackMessage(at=float(item.get("at", 0.0)), lines=tuple(lines))
+    return SlackMessage(at=float(item["received_at"]), lines=tuple(lines))
 
 
 def _texts(value: Any) -> Iterator[str]:

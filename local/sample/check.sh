@@ -5,6 +5,10 @@ bb=/bin/busybox
 behaviour="$($bb sed -n 's/^behaviour=//p' /app/release.txt)"
 case "$behaviour" in
   works | crash | health) echo "check: the release can be built" ;;
+  slow)
+    echo "check: a long test"
+    $bb sleep 6
+    ;;
   build)
     echo "check: running 1 test" >&2
     echo "check: FAILED: release.txt says behaviour=build" >&2

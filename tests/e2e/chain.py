@@ -1,0 +1,179 @@
+"""One local run as the tests use it: push, ask, look, wait for a condition with a deadline."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.request import Request, urlopen
+
+from contracts.installation import Installation, load_installation
+from contracts.messages import TIP, BuildRequest
+from contracts.names import Names
+from contracts.table import Table
+from contracts.table.deployments import DeploymentRow
+from local.accounts import client_of
+from local.demo import await_sleep
+from local.http import fetch, served_commit
+from local.push import Pushed, push_release
+from local.sample_repository import SampleRepository
+from local.slack import SlackMessage, slack_messages
+from local.state import PipelineState, State, read_state
+from local.waiting import wait_for
+from local.workplace import Workplace
+
+T = TypeVar("T")
+
+DEPLOY_SECONDS = 60.0
+NEWEST = 50
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A running local run in `directory`."""
+
+    directory: Path
+
+    @property
+    def workplace(self) -> Workplace:
+        return Workplace(self.directory)
+
+    @property
+    def state(self) -> State:
+        """As it is now: the agents' processes change."""
+        return read_state(self.workplace)
+
+    @cached_property
+    def installation(self) -> Installation:
+        return load_installation(self.workplace.installation_file)
+
+    @cached_property
+    def names(self) -> Names:
+        return self.installation.names
+
+    @cached_property
+    def table(self) -> Table:
+        return Table(self.prod("dynamodb"), self.state.table)
+
+    def prod(self, service: str) -> Any:
+        return client_of(service, self.state.endpoint_url, self.state.prod_account, "us-east-1")
+
+    def dev(self, service: str) -> Any:
+        return client_of(service, self.state.endpoint_url, self.state.dev_account, "us-east-1")
+
+    def pipeline(self, name: str) -> PipelineState:
+        return self.state.pipelines[name]
+
+    def repository(self, pipeline: str) -> SampleRepository:
+        return SampleRepository(self.workplace.sample_dir / pipeline)
+
+    # --- doing
+
+    def push(
+        self, message: str | None = None, behaviour: str = "works", pipeline: str = "sample"
+    ) -> Pushed:
+        return push_release(self.workplace, pipeline, message, behaviour)
+
+    def request(self, pipeline: str, reason: str = "redeploy") -> BuildRequest:
+        """Ask for the pipeline's tip, as an operator would."""
+        request = BuildRequest(
+            request_id=uuid.uuid4().hex,
+            pipeline=pipeline,
+            target=TIP,
+            pushed_by="a test",
+            pushed_at=time.time(),
+            reason=reason,  # type: ignore[arg-type]
+        )
+        self.prod("sns").publish(TopicArn=self.state.request_topic_arn, Message=request.to_json())
+        return request
+
+    def slack_fault(self, status: int, count: int, retry_after: int | None = None) -> None:
+        """The Slack page's next `count` answers are `status`."""
+        fault = {"status": status, "count": count, "retry_after": retry_after}
+        body = json.dumps({k: v for k, v in fault.items() if v is not None}).encode()
+        url = f"{self.state.slack_url}/_fault"
+        request = Request(url, data=body, method="POST")  # noqa: S310 - our own http URL
+        with urlopen(request, timeout=5) as answer:  # noqa: S310
+            assert answer.status == 200
+
+    # --- looking
+
+    def serves(self, pipeline: str = "sample") -> str | None:
+        return served_commit(self.pipeline(pipeline).service_url)
+
+    def version(self, pipeline: str = "sample") -> dict[str, str]:
+        text = fetch(f"{self.pipeline(pipeline).service_url}/version.json")
+        found: dict[str, str] = json.loads(text) if text else {}
+        return found
+
+    def deployments(self, pipeline: str = "sample") -> list[DeploymentRow]:
+        """Newest first."""
+        return self.table.deployments.newest(pipeline, NEWEST)
+
+    def deployment_of(self, commit_id: str, pipeline: str = "sample") -> DeploymentRow | None:
+        for row in self.deployments(pipeline):
+            if row.commit is not None and row.commit.id == commit_id:
+                return row
+        return None
+
+    def notices(self, *words: str, since: float = 0.0) -> list[SlackMessage]:
+        """The Slack messages since a time that hold all of these words."""
+        return [
+            message
+            for message in slack_messages(self.state.slack_url)
+            if message.at >= since and all(word in message.text for word in words)
+        ]
+
+    def host_states(self) -> list[str]:
+        ids = [host.instance_id for host in self.state.hosts]
+        answer = self.prod("ec2").describe_instances(InstanceIds=ids)
+        return [i["State"]["Name"] for r in answer["Reservations"] for i in r["Instances"]]
+
+    def depth(self, queue: str) -> int:
+        """Messages of a queue, those in flight included."""
+        sqs = self.prod("sqs")
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        counts = (
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        )
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(counts))["Attributes"]
+        return sum(int(found.get(name, 0)) for name in counts)
+
+    def dead_letters(self) -> list[str]:
+        """The bodies in the build queue's dead-letter queue, taken out of it."""
+        sqs = self.prod("sqs")
+        url = sqs.get_queue_url(QueueName=self.names.build_dead_letters)["QueueUrl"]
+        bodies: list[str] = []
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    # --- waiting
+
+    def until(
+        self, what: str, condition: Callable[[], T | None], seconds: float = DEPLOY_SECONDS
+    ) -> T:
+        """The condition's first true answer; a failure says what did not happen."""
+        return wait_for(what, condition, seconds=seconds, poll=0.2)
+
+    def until_ended(self, pushed: Pushed, seconds: float = DEPLOY_SECONDS) -> DeploymentRow:
+        """The deployment of that push, once it is announced."""
+
+        def ended() -> DeploymentRow | None:
+            row = self.deployment_of(pushed.commit_id, pushed.pipeline)
+            return row if row is not None and row.announced_at is not None else None
+
+        return self.until(f"the end of the deployment of {pushed.message!r}", ended, seconds)
+
+    def until_asleep(self) -> None:
+        """Every build host is stopped."""
+        await_sleep(self.state)

@@ -1,0 +1,24 @@
+"""One local run for all tests of this folder, in a directory and on ports of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.down import take_down
+from local.progress import Progress
+from local.up import Options, bring_up
+from local.workplace import Workplace
+from tests.e2e.chain import Chain
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """The whole chain with two pipelines on one host, each with its first commit deployed."""
+    directory: Path = tmp_path_factory.mktemp("run")
+    workplace, progress = Workplace(directory), Progress()
+    bring_up(workplace, Options(pipelines=2, internal_endpoints=True), progress)
+    yield Chain(directory)
+    take_down(workplace, progress)
