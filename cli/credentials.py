@@ -57,7 +57,7 @@ class Clients:
             config = Config(
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
-                retries={"total_max_attempts": 1},
+                retries={"mode": "standard", "total_max_attempts": 1},
                 user_agent_extra="slipway",
             )
             with plainly():
@@ -86,10 +86,8 @@ class Clients:
         wanted = self._credentials
         with plainly():
             session = Session(profile=wanted.profile)  # type: ignore[no-untyped-call]
-            if wanted.access_key:
-                session.set_credentials(  # type: ignore[no-untyped-call]
-                    wanted.access_key, wanted.secret_key, _token_of(wanted.access_key)
-                )
+            if keys := _keys(wanted):
+                session.set_credentials(*keys)  # type: ignore[no-untyped-call]
             if wanted.instance_profile:
                 _only(session, session.get_component("credential_provider"))
             if wanted.role:
@@ -104,11 +102,22 @@ class Clients:
         return self._credentials.region or session.get_config_variable("region")
 
 
-def _token_of(access_key: str) -> str | None:
-    """AWS_SESSION_TOKEN, unless the environment's keys are others than those given."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") not in (None, "", access_key):
+def _keys(wanted: Credentials) -> tuple[str, str, str | None] | None:
+    """Keys from the options or the environment, with their token; None: botocore is to find them.
+
+    The environment's come first with botocore too (unless a profile is named); to hand them over
+    saves building its chain of providers, a tenth of the command's time.
+    """
+    environment = os.environ
+    access, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    token = environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN") or None
+    if wanted.access_key and wanted.secret_key:
+        is_of_these = access in (None, "", wanted.access_key)
+        return wanted.access_key, wanted.secret_key, token if is_of_these else None
+    elsewhere = wanted.profile or wanted.instance_profile
+    if elsewhere or not access or not secret or "AWS_CREDENTIAL_EXPIRATION" in environment:
         return None
-    return os.environ.get("AWS_SESSION_TOKEN") or None
+    return access, secret, token
 
 
 def _only(session: Any, resolver: Any) -> None:

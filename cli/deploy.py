@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -15,10 +16,15 @@ from typing import Any
 import click
 
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, roll_out
+from cli.credential_options import credential_options, credentials_from, with_options
 from cli.credentials import Clients, Credentials
 from cli.deploy_lock import Guard, held, lock_place
 from cli.deploy_plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
 from cli.deploy_report import Progresses, call_line, json_of, lines_of
+
+gc.set_threshold(100_000, 50, 50)
+"""botocore's models are many small objects that all stay: looking through them for garbage takes a
+tenth of this command's time."""
 
 
 class MonotonicClock:
@@ -39,15 +45,7 @@ class World:
     clock: Any = field(default_factory=MonotonicClock)
 
 
-_CREDENTIALS = [
-    click.option("-k", "--aws-access-key", metavar="ID", help="Access key id."),
-    click.option("-s", "--aws-secret-key", metavar="KEY", help="Secret access key."),
-    click.option("-r", "--region", help="Region. Default: as for the AWS CLI."),
-    click.option("-p", "--profile", help="Profile of the AWS configuration."),
-    click.option("--aws-instance-profile", is_flag=True, help="Use this EC2 instance's own role."),
-    click.option("-a", "--aws-assume-role", metavar="ARN", help="Assume this role for all calls."),
-]
-_WHAT = [
+_WHAT = (
     click.option("-c", "--cluster", help="ECS cluster: name or ARN."),
     click.option("-n", "--service-name", help="Service to deploy: name or ARN."),
     click.option("-d", "--task-definition", metavar="NAME", help="Only register this family."),
@@ -76,8 +74,8 @@ _WHAT = [
         help="Tags go to the new revision (default).",
     ),
     click.option("--force-new-deployment", is_flag=True, help="Start what runs once more."),
-]
-_HOW = [
+)
+_HOW = (
     click.option("-D", "--desired-count", type=int, help="Tasks that the service keeps running."),
     click.option("-m", "--min", type=int, help="minimumHealthyPercent."),
     click.option("-M", "--max", type=int, help="maximumPercent."),
@@ -107,8 +105,8 @@ _HOW = [
         help="On failure run the previous revision again (default).",
     ),
     click.option("--skip-deployments-check", is_flag=True, help="Do not wait for draining."),
-]
-_TASK = [
+)
+_TASK = (
     click.option("--run-task", is_flag=True, help="Run the new revision once as a task."),
     click.option("--wait-for-success", is_flag=True, help="Wait for the task to exit with 0."),
     click.option("--launch-type", help="The task's launch type."),
@@ -116,25 +114,20 @@ _TASK = [
     click.option("--network-configuration", help="The task's network: JSON or shorthand."),
     click.option("--pre-deploy-command", metavar="COMMAND", help="Run it before the update."),
     click.option("--pre-deploy-container", metavar="NAME", help="Where to run it."),
-]
-_ELSE = [
+)
+_ELSE = (
     click.option("--dry-run", is_flag=True, help="Print what would change; change nothing."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     click.option("--pipeline", help="Pipeline whose lock to hold."),
     click.option("--table", help="Slipway's table (or $SLIPWAY_TABLE)."),
     click.option("-v", "--verbose", is_flag=True, help="Print each call to AWS."),
     click.version_option(None, "--version", package_name="slipway", prog_name="slipway"),
-]
-
-
-def _with_options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed([*_CREDENTIALS, *_WHAT, *_HOW, *_TASK, *_ELSE]):
-        function = option(function)
-    return function
+)
 
 
 @click.command("deploy", no_args_is_help=True)
-@_with_options
+@credential_options
+@with_options((*_WHAT, *_HOW, *_TASK, *_ELSE))
 @click.pass_context
 def command(context: click.Context, /, **given: Any) -> None:
     """Deploy an image to an ECS service, and say how it really ended.
@@ -142,14 +135,7 @@ def command(context: click.Context, /, **given: Any) -> None:
     Exit codes: 0 the new revision is the one that runs; 1 it is not (rolled_back, failed,
     crash_loop, superseded, timed_out); 2 wrong use; 3 AWS or the network failed.
     """
-    credentials = Credentials(
-        access_key=given.pop("aws_access_key"),
-        secret_key=given.pop("aws_secret_key"),
-        region=given.pop("region"),
-        profile=given.pop("profile"),
-        instance_profile=given.pop("aws_instance_profile"),
-        role=given.pop("aws_assume_role"),
-    )
+    credentials = credentials_from(given)
     as_json, verbose = given.pop("as_json"), given.pop("verbose")
     place = {"pipeline": given.pop("pipeline"), "table": given.pop("table")}
     options = DeployOptions(**given)

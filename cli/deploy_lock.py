@@ -7,10 +7,8 @@ this cluster's service.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,8 @@ from typing import Any
 from contracts.errors import WorldFailed, WrongUse
 
 TABLE_VARIABLE = "SLIPWAY_TABLE"
+INSTALLATION_VARIABLE = "SLIPWAY_INSTALLATION"
+"""As in `contracts.installation`, which is not imported before a file names the service."""
 DEFAULT_TTL = 120.0
 
 Guard = Callable[[], None]
@@ -67,6 +67,9 @@ def held(
 
     It renews the lock in time, and raises WorldFailed once the lock is lost.
     """
+    import getpass
+    import socket
+
     from contracts.table import Table
 
     locks = Table(client("dynamodb"), place.table).locks
@@ -111,16 +114,14 @@ def _in_installation(
 
     A folder's files are only read in full if they name the service at all: most do not.
     """
-    from contracts.installation import PATH_VARIABLE
-
-    if not environment.get(PATH_VARIABLE) and not _names_service(folder, service):
+    if not environment.get(INSTALLATION_VARIABLE) and not _names_service(folder, service):
         return None
     from cli.locate import locate
 
     try:
         installation = locate(None, folder=folder, environment=environment).installation
     except WrongUse:
-        if environment.get(PATH_VARIABLE):
+        if environment.get(INSTALLATION_VARIABLE):
             raise
         return None
     wanted = (cluster.rpartition("/")[2], service.rpartition("/")[2])

@@ -10,7 +10,6 @@ import click
 from contracts.errors import SlipwayError
 
 VERBS: dict[str, str] = {
-    "deploy": "cli.deploy",
     "config": "cli.config",
     "local": "cli.local",
     "status": "cli.status",
@@ -26,8 +25,31 @@ VERBS: dict[str, str] = {
     "release": "cli.release",
     "redrive": "cli.redrive",
     "webhook": "cli.webhook",
+    "deploy": "cli.deploy",
+    "taskdef": "cli.taskdef",
 }
 """Verb to the module that holds it: a click command or group named `command`."""
+
+SUMMARIES: dict[str, str] = {
+    "config": "Check the configuration of an installation.",
+    "local": "The same pipeline on this machine, with nothing of AWS.",
+    "status": "What runs, what is under way, what waits, who is awake.",
+    "watch": "Follow a deployment's stages as they happen.",
+    "push-to-live": "Wait until the commit that was just pushed runs.",
+    "history": "Past deployments: how they ended, how long they took.",
+    "logs": "The output of a deployment.",
+    "redeploy": "Deploy the tip, or a commit, once more.",
+    "rollback": "Go back to what an earlier deployment ran.",
+    "pause": "Keep a pipeline from deploying.",
+    "resume": "Let a paused pipeline deploy again.",
+    "hold": "Keep a build host as it is, to look at it.",
+    "release": "Give a held build host back.",
+    "redrive": "Give dead letters another try.",
+    "webhook": "Where Slack notices go.",
+    "deploy": "Deploy an image to an ECS service, on its own.",
+    "taskdef": "Write taskdef.json and appspec.yaml for CodePipeline.",
+}
+"""What `slipway --help` says of each verb, so that it need not import them all to ask."""
 
 
 class Verbs(click.Group):
@@ -42,6 +64,11 @@ class Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; every error that Slipway raises on purpose is one sentence and a code."""

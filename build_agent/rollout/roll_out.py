@@ -1,4 +1,8 @@
-"""The rollout, from top to bottom: read, verify, register, update, wait, put right, prune."""
+"""The rollout, from top to bottom: read, verify, register, update, wait, put right, prune.
+
+What only some rollouts need (CodeDeploy, one-off tasks, pruning, reasons of a failure) is imported
+where it is needed: the command line pays for every module.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from build_agent.rollout import codedeploy
 from build_agent.rollout.api import Api, Unanswered
 from build_agent.rollout.follow import Followed, History, Limits, follow, known_deployments
 from build_agent.rollout.judge import Look, Ours
-from build_agent.rollout.oneoff import container_of, run_once
 from build_agent.rollout.plan import (
     Clock,
     Factory,
@@ -23,8 +25,6 @@ from build_agent.rollout.plan import (
     Step,
     short,
 )
-from build_agent.rollout.prune import prune
-from build_agent.rollout.reasons import stopped_reasons, with_reasons
 from build_agent.rollout.restore import Previous, Restored, restore, still_unanswered
 from build_agent.rollout.service import (
     CODE_DEPLOY,
@@ -246,6 +246,8 @@ def _request(run: _Run, base: Described) -> Definition:
     for container, image in plan.images.items():
         images[container] = str(ImageReference.parse(image).with_default_tag())
     if plan.task is not None and plan.task.command:
+        from build_agent.rollout.oneoff import container_of
+
         container_of(plan.task, request)
     return with_images(request, images)
 
@@ -305,6 +307,8 @@ def _run_task(
     task = run.plan.task
     if task is None:
         return None
+    from build_agent.rollout.oneoff import run_once
+
     run.step("pre_deploy", note="running a task of the new revision", task_definition=arn)
     definition = request if request is not None else describe(run.api, arn).definition
     ended = run_once(
@@ -488,6 +492,8 @@ def _done(
         run.warnings.append(cause)
     deregistered: tuple[str, ...] = ()
     if plan.max_definitions is not None:
+        from build_agent.rollout.prune import prune
+
         run.step("prune", note="deregistering old revisions")
         pruned = prune(run.api, service, keep=plan.max_definitions, needed={target, before})
         deregistered = pruned.deregistered
@@ -510,6 +516,8 @@ def _failed(
     primary = followed.service.primary
     running = primary.task_definition if primary else followed.service.task_definition
     reasons: tuple[str, ...] = ()
+    from build_agent.rollout.reasons import stopped_reasons, with_reasons
+
     if followed.outcome != "superseded":
         reasons = stopped_reasons(run.api, followed.service, ours.task_definition)
     cause = with_reasons(followed.cause, reasons)
@@ -561,6 +569,8 @@ def _by_codedeploy(run: _Run, service: Service, target: str) -> RolloutResult:
     """The same for a service whose deployments CodeDeploy makes."""
     if run.codedeploy is None:
         raise WrongUse("a CODE_DEPLOY service needs access to CodeDeploy")
+    from build_agent.rollout import codedeploy
+
     plan, before = run.plan, service.proven
 
     def tell(seen: codedeploy.Watched) -> None:
