@@ -19,6 +19,7 @@ from contracts.errors import InvalidConfiguration
 from contracts.messages import PIPELINE_NAME
 
 CONTEXT_KEY = "slipway"
+MOST_SAMPLES = 50
 
 
 def _pattern(pattern: str, allowed: str) -> AfterValidator:
@@ -319,6 +320,12 @@ class BuildHost(Part):
         description="An Amazon Linux 2023 image of that architecture and region, pinned: "
         "another one replaces the hosts. `docs/operating.md` says how to find it."
     )
+    price_per_hour: float | None = Field(
+        default=None,
+        gt=0,
+        lt=100,
+        description="Dollars for an hour of one host, for the dashboard; default: no cost shown.",
+    )
     volume_size: int = Field(
         default=50, ge=20, le=16384, description="GiB of the disk; layers are kept on it."
     )
@@ -382,7 +389,7 @@ class Alarms(Part):
     """When somebody is woken."""
 
     oldest_request_minutes: int = Field(
-        default=60, ge=5, description="A request that waits longer raises an alarm."
+        default=90, ge=5, description="A request that waits longer raises an alarm."
     )
     awake_hours: int = Field(
         default=4, ge=1, le=24, description="A host that is awake longer raises an alarm."
@@ -596,6 +603,14 @@ def _same_everywhere(c: Configuration) -> list[Fault]:
     return faults
 
 
+def _few_samples(c: Configuration) -> list[Fault]:
+    """A sample is four resources; CloudFormation allows 500 in a stack."""
+    samples = sum(p.service.sample for p in c.pipelines)
+    if samples <= MOST_SAMPLES:
+        return []
+    return [("pipelines", f"{samples} sample services: at most {MOST_SAMPLES} are made")]
+
+
 def _host_builds_it(c: Configuration) -> list[Fault]:
     return [
         (
@@ -673,6 +688,7 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _unique_names,
     _one_pipeline_per_service,
     _whole_service,
+    _few_samples,
     _same_everywhere,
     _host_builds_it,
     _image_repositories_apart,

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from contracts.installation import Installation
+from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.code_repositories import CreatedRepository, ImportedRepositories, pull_from, read_tip
 from infra.configuration import Configuration
@@ -53,6 +55,7 @@ class DevStack(cdk.Stack):
         )
         self._repositories(shared)
         self._roles()
+        self._watch()
         self._outputs()
 
     def _repositories(self, shared: Shared) -> None:
@@ -71,7 +74,15 @@ class DevStack(cdk.Stack):
                 arns=self._arns,
                 trigger=self.trigger.function,
             )
+        self._failures = [self.trigger.failures]
         if imported:
+            undelivered = dead_letter_queue(
+                self,
+                "UndeliveredPushes",
+                name=self._names.subscription_dead_letters("trigger"),
+                differences=shared.differences,
+            )
+            self._failures.append(undelivered)
             ImportedRepositories(
                 self,
                 "Imported",
@@ -79,13 +90,27 @@ class DevStack(cdk.Stack):
                 branches=sorted(set().union(*imported.values())),
                 arns=self._arns,
                 trigger=self.trigger.function,
-                undelivered=dead_letter_queue(
-                    self,
-                    "UndeliveredPushes",
-                    name=self._names.subscription_dead_letters("trigger"),
-                    differences=shared.differences,
-                ),
+                undelivered=undelivered,
             )
+
+    def _watch(self) -> None:
+        """A push that could not be handed on: said where all else is said, in prod.
+
+        CloudWatch publishes only to topics of its own region.
+        """
+        if self._configuration.dev_region != self._configuration.prod_region:
+            return
+        topic = sns.Topic.from_topic_arn(
+            self, "AlarmTopic", self._arns.topic(self._names.alarm_topic)
+        )
+        alarms = Alarms(self, "Alarms", installation=self._names.installation, topic=topic)
+        alarms.not_empty(
+            "trigger-failures",
+            self._failures,
+            "A push could not be handed on: the trigger function's log says why. "
+            "The reconciler deploys it within the half hour.",
+        )
+        alarms.tell(["trigger-failures"])
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})

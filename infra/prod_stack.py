@@ -15,9 +15,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts.installation import Installation
+from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.assets import Staged
 from infra.configuration import Configuration
+from infra.dashboard import Dashboard
 from infra.function import Shared, SlipwayFunction, retention_of
 from infra.host_role import HostRole
 from infra.hosts import AgentRelease, BuildHosts
@@ -108,6 +110,7 @@ class ProdStack(cdk.Stack):
         self._stopper()
         self._reconciler(installation)
         self._notifier(installation)
+        self._watch()
         self._outputs()
 
     def _build_logs(self) -> None:
@@ -150,11 +153,15 @@ class ProdStack(cdk.Stack):
         self.request_topic.to_queue("build", self.build_queue)
         self.close_topic = self._topic("Close", self._names.close_topic)
         self.alarm_topic = self._topic("Alarm", self._names.alarm_topic)
-        self.alarm_topic.let_service_publish(
-            "cloudwatch.amazonaws.com",
-            self._arns,
+        self.alarm_topic.let_alarms_publish(
+            "AlarmsOfProd",
+            self.account,
             self._arns.prod("cloudwatch", f"alarm:{self._names.installation}-*"),
         )
+        if self._configuration.dev.account != self._configuration.prod.account:
+            dev = self._configuration.dev.account
+            pattern = self._arns.dev("cloudwatch", f"alarm:{self._names.installation}-*")
+            self.alarm_topic.let_alarms_publish("AlarmsOfDev", dev, pattern)
 
     def _topic(self, construct_id: str, name: str) -> Topic:
         return Topic(
@@ -269,13 +276,15 @@ class ProdStack(cdk.Stack):
             environment=self._host_environment,
             timeout=STOPPER_TIMEOUT,
         )
-        undelivered = dead_letter_queue(
+        self.undelivered_events = dead_letter_queue(
             self,
             "UndeliveredReconciler",
             name=self._names.subscription_dead_letters("reconciler"),
             differences=self._shared.differences,
         )
-        target = targets.LambdaFunction(self.reconciler.function, dead_letter_queue=undelivered)
+        target = targets.LambdaFunction(
+            self.reconciler.function, dead_letter_queue=self.undelivered_events
+        )
         minutes = self._configuration.lambdas.reconcile_every_minutes
         events.Rule(
             self,
@@ -311,7 +320,10 @@ class ProdStack(cdk.Stack):
             description="Slipway: notices go to Slack.",
             statements=[
                 work_on_queue(self._arns.queue(self._names.notices_queue)),
-                use_table(self._arns.table, ("DeleteItem", "GetItem", "PutItem", "UpdateItem")),
+                use_table(
+                    self._arns.table,
+                    ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+                ),
                 read_parameters("ReadWebhook", [self._arns.parameter(n) for n in parameters]),
                 decrypt_parameters(region, account, installation.partition),
             ],
@@ -350,6 +362,67 @@ class ProdStack(cdk.Stack):
             self.close_topic.to_email(f"email-{number}", address, kinds=NOTIFIED_KINDS)
             self.alarm_topic.to_email(f"email-alarms-{number}", address)
         return queue
+
+    def _watch(self) -> None:
+        """Alarms and the dashboard."""
+        functions = (self.starter, self.stopper, self.reconciler, self.notifier)
+        topics = (self.request_topic, self.close_topic, self.alarm_topic)
+        hosts = {
+            f"host-{number}": instance_id for number, instance_id in enumerate(self._host_ids, 1)
+        }
+        settings = self._configuration.alarms
+        alarms = Alarms(
+            self,
+            "Alarms",
+            installation=self._names.installation,
+            topic=self.alarm_topic.topic,
+        )
+        alarms.not_empty(
+            "dead-letters",
+            [self.build_dead_letters, self.notices_dead_letters],
+            "A build request or a notice was given up. 'slipway redrive' lists and sends it again.",
+        )
+        alarms.not_empty(
+            "undelivered",
+            [self.undelivered_events, *(q for topic in topics for q in topic.undelivered)],
+            "SNS or EventBridge could not deliver. 'slipway redrive' lists and sends it again.",
+        )
+        alarms.not_empty(
+            "function-failures",
+            [function.failures for function in functions],
+            "A function gave up on an event after three tries; its log says why.",
+        )
+        alarms.oldest_request(self.build_queue, minutes=settings.oldest_request_minutes)
+        alarms.awake(hosts, hours=settings.awake_hours)
+        alarms.reconciler_silent(
+            self.reconciler.function,
+            minutes=max(15, 3 * self._configuration.lambdas.reconcile_every_minutes),
+        )
+        alarms.behind()
+        self._tell(alarms)
+        Dashboard(
+            self,
+            "Dashboard",
+            name=self._names.installation,
+            build_queue=self.build_queue,
+            hosts=hosts,
+            alarms=list(alarms.all.values()),
+            price=self._configuration.build_host.price_per_hour,
+        )
+
+    def _tell(self, alarms: Alarms) -> None:
+        waiting = ("oldest-request", "tip-ahead")
+        if self._shared.differences.composite_alarms:
+            alarms.composite(
+                "not-deploying",
+                waiting,
+                quiet="function-failures",
+                description="What is pushed is not deployed. 'slipway status', then "
+                "'slipway doctor'. (Silent while the alarm on failed functions says why.)",
+            )
+            alarms.tell([name for name in alarms.all if name not in waiting])
+        else:
+            alarms.tell(list(alarms.all))
 
     def _outputs(self) -> None:
         values = {

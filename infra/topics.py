@@ -12,13 +12,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts.names import Names
-from infra.arns import Arns
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
 
 
 class Topic(Construct):
-    """A standard topic. Attribute: `topic`.
+    """A standard topic. Attributes: `topic`, `undelivered` (its subscriptions' dead letters).
 
     SNS discards what an endpoint refuses (a policy, a deleted queue): so each subscription is made
     here, with a dead-letter queue of its own.
@@ -35,6 +34,7 @@ class Topic(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._names, self._differences = names, differences
+        self.undelivered: list[sqs.Queue] = []
         self.topic = sns.Topic(self, "Topic", topic_name=name, enforce_ssl=differences.tls_only)
 
     def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
@@ -70,17 +70,17 @@ class Topic(Construct):
             )
         )
 
-    def let_service_publish(self, service: str, arns: Arns, source: str) -> None:
-        """Let an AWS service publish on behalf of `source`, an ARN pattern of our account."""
+    def let_alarms_publish(self, sid: str, account: str, alarms: str) -> None:
+        """Let CloudWatch publish for `alarms`, an ARN pattern, of `account`."""
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
-                sid=f"From{service.partition('.')[0].capitalize()}",
+                sid=sid,
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
-                principals=[iam.ServicePrincipal(service)],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": arns.installation.prod_account},
-                    "ArnLike": {"aws:SourceArn": source},
+                    "StringEquals": {"aws:SourceAccount": account},
+                    "ArnLike": {"aws:SourceArn": alarms},
                 },
             )
         )
@@ -97,12 +97,14 @@ class Topic(Construct):
         )
 
     def _undelivered(self, name: str) -> sqs.Queue:
-        return dead_letter_queue(
+        queue = dead_letter_queue(
             self,
             f"Undelivered-{name}",
             name=self._names.subscription_dead_letters(name),
             differences=self._differences,
         )
+        self.undelivered.append(queue)
+        return queue
 
 
 def _kinds(kinds: Sequence[str]) -> dict[str, sns.SubscriptionFilter] | None:

@@ -25,6 +25,11 @@ def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
+def took(name: str, seconds: float) -> None:
+    """Add a duration to the metric `name` (same namespace), in seconds."""
+    metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=max(seconds, 0.0))
+
+
 def about(request_id: str | None) -> None:
     """From here on log lines are about this request (or about none)."""
     logger.set_correlation_id(request_id)

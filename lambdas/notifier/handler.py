@@ -22,9 +22,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contracts.errors import InvalidMessage, SlipwayError
 from contracts.messages import CloseNotice
 from contracts.table import Table
+from contracts.table.deployments import Deployments
 from lambdas.clients import installation
 from lambdas.notifier.alarms import alarm_notice, is_alarm
 from lambdas.notifier.delivery import Delivery, Verdict
+from lambdas.notifier.measures import measure
 from lambdas.notifier.slack import SlackClient
 from lambdas.notifier.webhooks import Webhooks
 from lambdas.observability import about, count, logger, observed
@@ -42,10 +44,14 @@ Remaining = Callable[[], float]
 
 @dataclass(frozen=True)
 class World:
-    """What the function acts on, for as long as its process lives; `sqs` is boto3's client."""
+    """What the function acts on, for as long as its process lives; `sqs` is boto3's client.
+
+    `deployments` is read for the time to restore; None: it is not measured.
+    """
 
     delivery: Delivery
     sqs: Any
+    deployments: Deployments | None = None
 
 
 @observed
@@ -63,12 +69,12 @@ def notify(event: dict[str, Any], world: World, remaining: Remaining) -> dict[st
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         about(None)
-        verdict = _verdict(record["body"], world.delivery, remaining)
+        verdict = _verdict(record, world, remaining)
         if verdict.done:
             logger.info("notice done", extra={"outcome": verdict.why})
             count("NoticesPosted", float(verdict.posted))
             continue
-        pause = pause_of(verdict, int(record["attributes"]["ApproximateReceiveCount"]))
+        pause = pause_of(verdict, _receives(record))
         logger.warning("notice comes back", extra={"reason": verdict.why, "pause_seconds": pause})
         count("NoticesDelayed")
         _come_back_after(world.sqs, record, pause)
@@ -76,14 +82,16 @@ def notify(event: dict[str, Any], world: World, remaining: Remaining) -> dict[st
     return {"batchItemFailures": failed}
 
 
-def _verdict(body: str, delivery: Delivery, remaining: Remaining) -> Verdict:
-    """What becomes of one body; whatever goes wrong with it must not hold up the others."""
+def _verdict(record: Mapping[str, Any], world: World, remaining: Remaining) -> Verdict:
+    """What becomes of one record; whatever goes wrong with it must not hold up the others."""
     try:
-        notice = read_notice(body)
+        notice = read_notice(record["body"])
         if notice is None:
             return Verdict(done=True, why="the alarm ended no trouble")
         about(notice.result.request_id if notice.result else None)
-        return delivery.deliver(notice, remaining)
+        if notice.result and _receives(record) == 1:
+            measure(notice.result, world.deployments)
+        return world.delivery.deliver(notice, remaining)
     except InvalidMessage as error:
         count("NoticesUnreadable")
         return Verdict(done=False, why=f"nobody can read it: {error}", unreadable=True)
@@ -94,6 +102,11 @@ def _verdict(body: str, delivery: Delivery, remaining: Remaining) -> Verdict:
     except Exception:  # noqa: BLE001 - logged; one bad notice must not hold up its batch
         logger.exception("a notice met an error in the notifier itself")
         return Verdict(done=False, why="an error in the notifier itself")
+
+
+def _receives(record: Mapping[str, Any]) -> int:
+    """How often the record was received, this time included."""
+    return int(record["attributes"]["ApproximateReceiveCount"])
 
 
 def read_notice(body: str) -> CloseNotice | None:
@@ -150,7 +163,7 @@ def world() -> World:
         clock=time.time,
         sleep=time.sleep,
     )
-    return World(delivery, _client("sqs"))
+    return World(delivery, _client("sqs"), table.deployments)
 
 
 def _client(service: str) -> Any:

@@ -1,0 +1,175 @@
+"""When somebody is told that Slipway itself is in trouble; every alarm says when it is over, too.
+
+All go to the alarm topic, and from there to the Slack channel and the e-mail addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.function import METRICS_NAMESPACE, METRICS_SERVICE
+
+METRICS_AN_ALARM = 10
+"""CloudWatch: metrics in an alarm's formula."""
+
+NOTHING = cloudwatch.TreatMissingData.NOT_BREACHING
+AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+
+
+class Alarms(Construct):
+    """Alarms of one stack, named `<installation>-<what>`. Attribute: `all`, by what."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, installation: str, topic: sns.ITopic
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._installation = installation
+        self._action = actions.SnsAction(topic)
+        self.all: dict[str, cloudwatch.Alarm] = {}
+
+    def not_empty(self, what: str, queues: Sequence[sqs.Queue], description: str) -> None:
+        """Something lies in one of the queues, which are meant to be empty."""
+        groups = [queues[i : i + METRICS_AN_ALARM] for i in range(0, len(queues), METRICS_AN_ALARM)]
+        for number, group in enumerate(groups, start=1):
+            metrics = {f"m{i}": _visible(queue) for i, queue in enumerate(group)}
+            total = cloudwatch.MathExpression(
+                expression="+".join(metrics),
+                using_metrics=metrics,
+                label="messages",
+                period=cdk.Duration.minutes(1),
+            )
+            name = what if len(groups) == 1 else f"{what}-{number}"
+            self._alarm(name, total, threshold=1, periods=1, description=description)
+
+    def oldest_request(self, queue: sqs.Queue, *, minutes: int) -> None:
+        """A request waits long: no host wakes, or all are busy."""
+        metric = queue.metric_approximate_age_of_oldest_message(
+            statistic="Maximum", period=cdk.Duration.minutes(5)
+        )
+        self._alarm(
+            "oldest-request",
+            metric,
+            threshold=minutes * 60,
+            periods=1,
+            description=f"A build request has waited for {minutes} minutes or more. "
+            "'slipway status' says for which pipeline, 'slipway doctor' why.",
+        )
+
+    def awake(self, hosts: Mapping[str, str], *, hours: int) -> None:
+        """A host (name to instance id) is awake long. A stopped one has no CPU metric at all."""
+        for name, instance_id in hosts.items():
+            metric = cloudwatch.Metric(
+                namespace="AWS/EC2",
+                metric_name="CPUUtilization",
+                dimensions_map={"InstanceId": instance_id},
+                statistic="SampleCount",
+                period=cdk.Duration.hours(1),
+            )
+            self._alarm(
+                f"{name}-awake",
+                metric,
+                threshold=1,
+                periods=hours,
+                description=f"The build host has been awake for {hours} hours. "
+                "'slipway status' says what it does; 'slipway hold' keeps it for a look.",
+            )
+
+    def reconciler_silent(self, reconciler: lambda_.Function, *, minutes: int) -> None:
+        """The safety net itself does not run."""
+        metric = reconciler.metric_invocations(
+            statistic="Sum", period=cdk.Duration.minutes(minutes)
+        )
+        self._alarm(
+            "reconciler-silent",
+            metric,
+            threshold=1,
+            periods=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+            description=f"The reconciler has not run for {minutes} minutes: "
+            "look at its schedule rule and at its log.",
+        )
+
+    def behind(self) -> None:
+        """The reconciler asks again and again for what nobody deploys."""
+        made = own_metric("RequestsMade", "Sum", cdk.Duration.minutes(30))
+        self._alarm(
+            "tip-ahead",
+            made,
+            threshold=1,
+            periods=3,
+            description="For an hour and a half a branch has been ahead of what runs, though the "
+            "reconciler asked for its deployment. 'slipway history' says why.",
+        )
+
+    def composite(self, what: str, of: Sequence[str], *, quiet: str, description: str) -> None:
+        """One word for several alarms, withheld while `quiet` says the cause already."""
+        cloudwatch.CompositeAlarm(
+            self,
+            what,
+            composite_alarm_name=f"{self._installation}-{what}",
+            alarm_description=description,
+            alarm_rule=cloudwatch.AlarmRule.any_of(
+                *(
+                    cloudwatch.AlarmRule.from_alarm(self.all[name], cloudwatch.AlarmState.ALARM)
+                    for name in of
+                )
+            ),
+            actions_suppressor=self.all[quiet],
+            actions_suppressor_wait_period=cdk.Duration.minutes(2),
+            actions_suppressor_extension_period=cdk.Duration.minutes(5),
+        ).add_alarm_action(self._action)
+
+    def tell(self, names: Sequence[str]) -> None:
+        """Each of these alarms speaks for itself, at its start and at its end."""
+        for name in names:
+            self.all[name].add_alarm_action(self._action)
+            self.all[name].add_ok_action(self._action)
+
+    def _alarm(
+        self,
+        what: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float,
+        periods: int,
+        description: str,
+        comparison: cloudwatch.ComparisonOperator = AT_LEAST,
+        missing: cloudwatch.TreatMissingData = NOTHING,
+    ) -> None:
+        self.all[what] = cloudwatch.Alarm(
+            self,
+            what,
+            alarm_name=f"{self._installation}-{what}",
+            alarm_description=description,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=comparison,
+            treat_missing_data=missing,
+        )
+
+
+def own_metric(name: str, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:
+    """A metric that Slipway's functions send."""
+    return cloudwatch.Metric(
+        namespace=METRICS_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": METRICS_SERVICE},
+        statistic=statistic,
+        period=period,
+    )
+
+
+def _visible(queue: sqs.Queue) -> cloudwatch.Metric:
+    return queue.metric_approximate_number_of_messages_visible(
+        statistic="Maximum", period=cdk.Duration.minutes(1)
+    )
