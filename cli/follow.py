@@ -39,7 +39,20 @@ Find = Callable[[], DeploymentRow | None]
 
 
 def follow(session: Session, out: Output, pipeline: str, find: Find, *, timeout: float) -> NoReturn:
-    """Show the deployment that `find` finds until it is over, and exit with its code.
+    """Show the deployment that `find` finds until it is over, and exit with its code."""
+    row = follow_to_end(session, out, pipeline, find, timeout=timeout)
+    click.get_current_context().exit(exit_code(row))
+
+
+def exit_code(row: DeploymentRow) -> int:
+    """0 if the commit runs, 1 if it does not."""
+    return 0 if row.status in WENT_WELL else 1
+
+
+def follow_to_end(
+    session: Session, out: Output, pipeline: str, find: Find, *, timeout: float
+) -> DeploymentRow:
+    """Show the deployment that `find` finds until it is over, tell its outcome, and return it.
 
     `find` is asked again each second; None means: not begun yet. WorldFailed after `timeout`
     seconds without an end.
@@ -60,7 +73,7 @@ def follow(session: Session, out: Output, pipeline: str, find: Find, *, timeout:
                 )
             session.clock.wait(INTERVAL)
     tell_end(out, row)
-    click.get_current_context().exit(0 if row.status in WENT_WELL else 1)
+    return row
 
 
 def deployment_of(table: Table, pipeline: str, request_id: str) -> DeploymentRow | None:

@@ -5,7 +5,8 @@ Looked for in this order; the first that is there is taken:
 1. `--installation FILE`, or the file named by `SLIPWAY_INSTALLATION`: an `installation.json`, or a
    `cdk.json` with the context key `slipway`;
 2. the local run of this folder or a parent of it: `.local/installation.json` beside
-   `.local/state.json`, while the latter is there (`slipway local up` writes both);
+   `.local/state.json`, while the latter is there (`slipway local up` writes both); where
+   `SLIPWAY_LOCAL` names another directory than `.local`, that one;
 3. the `cdk.json` of this folder or a parent of it, if it has the context key `slipway`.
 """
 
@@ -22,6 +23,7 @@ from contracts.errors import WrongUse
 from contracts.installation import FILE_NAME, PATH_VARIABLE, Installation, load_installation
 
 LOCAL_FOLDER = ".local"
+LOCAL_VARIABLE = "SLIPWAY_LOCAL"
 STATE_NAME = "state.json"
 CDK_NAME = "cdk.json"
 CONTEXT_KEY = "slipway"
@@ -47,7 +49,7 @@ def locate(
     folder = folder or Path.cwd()
     if named is None and environment.get(PATH_VARIABLE):
         named = Path(environment[PATH_VARIABLE])
-    path = named or _nearest(folder)
+    path = named or _nearest(folder, environment.get(LOCAL_VARIABLE) or LOCAL_FOLDER)
     if path is None:
         raise WrongUse(
             f"no installation found: give --installation {FILE_NAME} (or set {PATH_VARIABLE}), or"
@@ -57,9 +59,9 @@ def locate(
     return Located(_read(path), path, _local_endpoint(path))
 
 
-def _nearest(folder: Path) -> Path | None:
+def _nearest(folder: Path, local_folder: str) -> Path | None:
     for place in (folder, *folder.parents):
-        local = place / LOCAL_FOLDER
+        local = place / local_folder  # an absolute one stays itself
         if (local / STATE_NAME).is_file() and (local / FILE_NAME).is_file():
             return local / FILE_NAME
         if _context(place / CDK_NAME) is not None:

@@ -1,0 +1,95 @@
+"""`slipway logs`: a deployment's output, from CloudWatch Logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from botocore.exceptions import ClientError
+
+from cli.follow import INTERVAL
+from cli.options import verb
+from cli.output import Output
+from cli.session import Session
+from contracts.errors import WrongUse
+from contracts.table.deployments import pipeline_of
+from contracts.wording import tidy_log_line
+
+LINE_LIMIT = 10_000
+
+
+@click.command()
+@click.argument("deployment")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the deployment ends.")
+@verb
+def command(session: Session, out: Output, *, deployment: str, follow: bool) -> None:
+    """The output of a deployment: git, docker and the rollout.
+
+    DEPLOYMENT is an id as `slipway history` shows it, or a pipeline's name for its newest one.
+
+    \b
+    Examples:
+      slipway logs shop-20261121102907-0123ab
+      slipway logs shop --follow
+    """
+    stream = _stream(session, deployment)
+    token: str | None = None
+    printed = False
+    while True:
+        # looked at before the lines are: what was printed before the end is then read after it
+        row = session.table.deployments.get(stream)
+        over = row is None or row.status is not None
+        events, token = _read(session, stream, token)
+        for event in events:
+            _print(out, event)
+        printed = printed or bool(events)
+        if over or not follow:
+            break
+        session.clock.wait(INTERVAL)
+    if not printed:
+        out.aside(f"slipway: {stream} has printed nothing{'' if over else ' yet'}")
+
+
+def _stream(session: Session, deployment: str) -> str:
+    """The deployment's id; WrongUse if there is no such deployment."""
+    names = [p.name for p in session.installation.pipelines]
+    if deployment in names:
+        newest = session.table.deployments.newest(deployment, 1)
+        if not newest:
+            raise WrongUse(f"pipeline {deployment!r} has no deployments yet")
+        return newest[0].deployment_id
+    session.installation.pipeline(pipeline_of(deployment))
+    if session.table.deployments.get(deployment) is None:
+        raise WrongUse(f"no deployment {deployment!r}: `slipway history` lists those there are")
+    return deployment
+
+
+def _read(
+    session: Session, stream: str, token: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The events after `token`, and the token after them. A stream that is not there is empty."""
+    client = session.client("logs")
+    found: list[dict[str, Any]] = []
+    while True:
+        request = {"nextToken": token} if token else {}
+        try:
+            answer = client.get_log_events(
+                logGroupName=session.installation.names.build_log_group,
+                logStreamName=stream,
+                startFromHead=True,
+                **request,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return found, token
+            raise
+        found += answer["events"]
+        # CloudWatch Logs gives the same token again when there is no more (GetLogEvents)
+        if answer["nextForwardToken"] == token or not answer["events"]:
+            return found, answer["nextForwardToken"]
+        token = answer["nextForwardToken"]
+
+
+def _print(out: Output, event: dict[str, Any]) -> None:
+    out.event({"at": event["timestamp"] / 1000, "line": event["message"]})
+    out.say(tidy_log_line(event["message"], LINE_LIMIT))

@@ -1,0 +1,258 @@
+"""`slipway redrive`: give dead letters another try.
+
+What is given up on is never dropped, it lies in a dead-letter queue. Where it belongs depends on
+the queue: a build request is published again, so that the starter hears it too; a notice goes back
+to the notices queue; an event that a Lambda failed on, or that could not be delivered to it, is
+what that Lambda is invoked with again. SQS's own StartMessageMoveTask knows only the first kind of
+queue, and would bring back a request that is settled already.
+
+A message is deleted after it was sent on: a crash between the two sends it twice, never loses it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+from botocore.exceptions import ClientError
+
+from cli.ask import publish
+from cli.options import verb
+from cli.output import BAD, Output
+from cli.session import Session
+from contracts.errors import InvalidMessage, WrongUse
+from contracts.messages import BuildRequest, request_id_of
+from contracts.wording import tidy
+
+if TYPE_CHECKING:
+    from contracts.names import Names
+
+VISIBILITY = 120
+"""Seconds in which a received dead letter is dealt with."""
+MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """Publish the build request again."""
+
+    request: BuildRequest
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Put the notice back into the notices queue."""
+
+    body: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Invoke the Lambda `function` with the event again."""
+
+    function: str
+    payload: Any
+
+
+Way = Request | Notice | Event
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter, and its way back; None with `problem` if it has none."""
+
+    queue: str
+    message: dict[str, Any]
+    way: Way | None
+    problem: str = ""
+
+
+@click.command()
+@click.option("--queue", help="Only this dead-letter queue. Default: all of the installation's.")
+@click.option("--dry-run", is_flag=True, help="List them, and leave them where they are.")
+@verb
+def command(session: Session, out: Output, *, queue: str | None, dry_run: bool) -> None:
+    """Give dead letters another try: requests, notices, and events that a Lambda failed on.
+
+    A request that was given up on is asked for anew. What cannot be read stays where it is; then
+    the exit code is 1.
+
+    \b
+    Examples:
+      slipway redrive --dry-run
+      slipway redrive --queue slipway-build-dead-letters
+    """
+    ways = ways_back(session.installation.names)
+    if queue is not None and queue not in ways:
+        raise WrongUse(f"--queue {queue!r}: must be one of {', '.join(ways)}")
+    told: list[dict[str, Any]] = []
+    stays: list[Letter] = []
+    for name in [queue] if queue else list(ways):
+        for letter in _letters(session, name, ways[name]):
+            told.append(_tell(letter, out))
+            if dry_run or letter.way is None:
+                stays.append(letter)
+                continue
+            _send(session, letter.way)
+            _delete(session, letter)
+    _give_back(session, stays)
+    out.data({"dead_letters": told, "dry_run": dry_run})
+    unreadable = sum(1 for letter in told if letter["problem"])
+    if not dry_run:
+        out.say(f"{len(told) - unreadable} sent on, {unreadable} left")
+    elif not told:
+        out.say("no dead letters")
+    click.get_current_context().exit(1 if unreadable else 0)
+
+
+def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
+    """How the body of a dead letter of each queue is read; InvalidMessage if it cannot be."""
+
+    def invoke(function: str, read: Callable[[str], Any]) -> Callable[[str], Way]:
+        return lambda body: Event(names.function(function), read(body))
+
+    undelivered = names.subscription_dead_letters
+    return {
+        names.build_dead_letters: _request,
+        undelivered("build"): _request,
+        undelivered("starter"): _request,
+        undelivered("stopper"): invoke("stopper", _sns_event),
+        undelivered("reconciler"): invoke("reconciler", _object),
+        undelivered("notices"): Notice,
+        undelivered("notices-alarms"): Notice,
+        names.notices_dead_letters: Notice,
+        **{
+            names.failures(function): invoke(function, _failed_event)
+            for function in ("starter", "stopper", "reconciler")
+        },
+    }
+
+
+def _request(body: str) -> Request:
+    """A build request, bare or as SNS wraps it for a queue that could not be reached."""
+    data = _object(body)
+    inner = data.get("Message") if data.get("Type") == "Notification" else None
+    return Request(BuildRequest.from_json(inner if isinstance(inner, str) else body))
+
+
+def _sns_event(body: str) -> dict[str, Any]:
+    """What SNS would have invoked the Lambda with."""
+    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": _object(body)}]}
+
+
+def _failed_event(body: str) -> Any:
+    """The event that a Lambda failed on, from the record of its on-failure destination."""
+    payload = _object(body).get("requestPayload")
+    if payload is None:
+        raise InvalidMessage("requestPayload", "is missing")
+    return payload
+
+
+def _object(body: str) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError as error:
+        raise InvalidMessage("$", f"is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidMessage("$", "must be an object")
+    return data
+
+
+def _letters(session: Session, queue: str, read: Callable[[str], Way]) -> Iterator[Letter]:
+    """Each message of the queue once, until it is empty; none where there is no such queue."""
+    sqs, seen = session.client("sqs"), set()
+    while True:
+        try:
+            answer = sqs.receive_message(
+                QueueUrl=session.queue_url(queue),
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=VISIBILITY,
+                MessageAttributeNames=["All"],
+                WaitTimeSeconds=1,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in MISSING:
+                return
+            raise
+        fresh = [m for m in answer.get("Messages", []) if m["MessageId"] not in seen]
+        if not fresh:
+            return
+        seen |= {message["MessageId"] for message in fresh}
+        for message in fresh:
+            yield _letter(session, queue, message, read)
+
+
+def _letter(
+    session: Session, queue: str, message: dict[str, Any], read: Callable[[str], Way]
+) -> Letter:
+    try:
+        way = read(message["Body"])
+    except InvalidMessage as error:
+        return Letter(queue, message, None, str(error))
+    if isinstance(way, Request):
+        way = Request(_anew(session, way.request, message["MessageId"]))
+    return Letter(queue, message, way)
+
+
+def _anew(session: Session, request: BuildRequest, message_id: str) -> BuildRequest:
+    """The request to publish: under a new id if its own is settled, or nobody would look at it.
+
+    The new id comes from the dead letter, so that redriving it twice asks once.
+    """
+    if not session.table.requests.settled([request.request_id]):
+        return request
+    new_id = request_id_of(f"redrive {message_id}", request.pipeline, request.request_id)
+    return replace(request, request_id=new_id)
+
+
+def _tell(letter: Letter, out: Output) -> dict[str, Any]:
+    why = letter.message.get("MessageAttributes", {}).get("why", {}).get("StringValue", "")
+    match letter.way:
+        case Request(request):
+            what = f"request of {request.pipeline} ({request.reason}), to be published"
+        case Event(function):
+            what = f"event, to invoke {function} with"
+        case Notice():
+            what = "notice, to be sent"
+        case None:
+            what = click.style(f"stays: {letter.problem}", fg=BAD)
+    out.say(f"{letter.queue}: {what}{f'; given up: {tidy(why, 200)}' if why else ''}")
+    return {
+        "queue": letter.queue,
+        "message_id": letter.message["MessageId"],
+        "what": type(letter.way).__name__.lower() if letter.way else None,
+        "given_up": why or None,
+        "problem": letter.problem or None,
+    }
+
+
+def _send(session: Session, way: Way) -> None:
+    match way:
+        case Request(request):
+            publish(session, request)
+        case Notice(body):
+            url = session.queue_url(session.installation.names.notices_queue)
+            session.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+        case Event(function, payload):
+            session.client("lambda").invoke(
+                FunctionName=function, InvocationType="Event", Payload=json.dumps(payload).encode()
+            )
+
+
+def _delete(session: Session, letter: Letter) -> None:
+    session.client("sqs").delete_message(
+        QueueUrl=session.queue_url(letter.queue), ReceiptHandle=letter.message["ReceiptHandle"]
+    )
+
+
+def _give_back(session: Session, letters: list[Letter]) -> None:
+    """Let the alarm and the next command see them at once."""
+    for letter in letters:
+        session.client("sqs").change_message_visibility(
+            QueueUrl=session.queue_url(letter.queue),
+            ReceiptHandle=letter.message["ReceiptHandle"],
+            VisibilityTimeout=0,
+        )
