@@ -160,7 +160,7 @@ class CodeCommitApi:
         for trigger in _given(data):
             branch = trigger.branches[0] if trigger.branches else "main"
             tip = known.get(push_events.BRANCH + branch)
-            event = push_events.test_payload(repository, trigger, tip)
+            event = push_events.trial_payload(repository, trigger, tip)
             if push_events.run_trigger(repository, trigger, event):
                 succeeded.append(trigger.name)
             else:

@@ -124,7 +124,7 @@ def run_trigger(repository: Repository, trigger: Trigger, event: dict[str, Any])
     )
 
 
-def test_payload(repository: Repository, trigger: Trigger, tip: str | None) -> dict[str, Any]:
+def trial_payload(repository: Repository, trigger: Trigger, tip: str | None) -> dict[str, Any]:
     """TestRepositoryTriggers: the tip of the first branch, all zero in an empty repository."""
     branch = trigger.branches[0] if trigger.branches else "main"
     reference = {"commit": tip or NO_COMMIT, "ref": BRANCH + branch}
