@@ -17,9 +17,6 @@ from constructs import Construct
 
 from infra.function import METRICS_NAMESPACE, METRICS_SERVICE
 
-METRICS_AN_ALARM = 10
-"""CloudWatch: metrics in an alarm's formula."""
-
 NOTHING = cloudwatch.TreatMissingData.NOT_BREACHING
 AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
@@ -35,19 +32,12 @@ class Alarms(Construct):
         self._action = actions.SnsAction(topic)
         self.all: dict[str, cloudwatch.Alarm] = {}
 
-    def not_empty(self, what: str, queues: Sequence[sqs.Queue], description: str) -> None:
-        """Something lies in one of the queues, which are meant to be empty."""
-        groups = [queues[i : i + METRICS_AN_ALARM] for i in range(0, len(queues), METRICS_AN_ALARM)]
-        for number, group in enumerate(groups, start=1):
-            metrics = {f"m{i}": _visible(queue) for i, queue in enumerate(group)}
-            total = cloudwatch.MathExpression(
-                expression="+".join(metrics),
-                using_metrics=metrics,
-                label="messages",
-                period=cdk.Duration.minutes(1),
-            )
-            name = what if len(groups) == 1 else f"{what}-{number}"
-            self._alarm(name, total, threshold=1, periods=1, description=description)
+    def not_empty(self, what: str, queue: sqs.Queue, description: str) -> None:
+        """Something lies in a queue that is meant to be empty. (A sum would cost as much.)"""
+        metric = queue.metric_approximate_number_of_messages_visible(
+            statistic="Maximum", period=cdk.Duration.minutes(1)
+        )
+        self._alarm(what, metric, threshold=1, periods=1, description=description)
 
     def oldest_request(self, queue: sqs.Queue, *, minutes: int) -> None:
         """A request waits long: no host wakes, or all are busy."""
@@ -166,10 +156,4 @@ def own_metric(name: str, statistic: str, period: cdk.Duration) -> cloudwatch.Me
         dimensions_map={"service": METRICS_SERVICE},
         statistic=statistic,
         period=period,
-    )
-
-
-def _visible(queue: sqs.Queue) -> cloudwatch.Metric:
-    return queue.metric_approximate_number_of_messages_visible(
-        statistic="Maximum", period=cdk.Duration.minutes(1)
     )

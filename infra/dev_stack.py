@@ -74,7 +74,7 @@ class DevStack(cdk.Stack):
                 arns=self._arns,
                 trigger=self.trigger.function,
             )
-        self._failures = [self.trigger.failures]
+        self._failures = {"trigger-failures": self.trigger.failures}
         if imported:
             undelivered = dead_letter_queue(
                 self,
@@ -82,7 +82,7 @@ class DevStack(cdk.Stack):
                 name=self._names.subscription_dead_letters("trigger"),
                 differences=shared.differences,
             )
-            self._failures.append(undelivered)
+            self._failures["undelivered-trigger"] = undelivered
             ImportedRepositories(
                 self,
                 "Imported",
@@ -104,13 +104,14 @@ class DevStack(cdk.Stack):
             self, "AlarmTopic", self._arns.topic(self._names.alarm_topic)
         )
         alarms = Alarms(self, "Alarms", installation=self._names.installation, topic=topic)
-        alarms.not_empty(
-            "trigger-failures",
-            self._failures,
-            "A push could not be handed on: the trigger function's log says why. "
-            "The reconciler deploys it within the half hour.",
-        )
-        alarms.tell(["trigger-failures"])
+        for what, queue in self._failures.items():
+            alarms.not_empty(
+                what,
+                queue,
+                "A push could not be handed on: the trigger function's log says why. "
+                "The reconciler deploys it within the half hour.",
+            )
+        alarms.tell(list(self._failures))
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})

@@ -42,7 +42,7 @@ class Shared:
 class SlipwayFunction(Construct):
     """`lambdas/<name>/handler.py`, its role, its logs, and a queue for what it fails on.
 
-    Attributes: `function`, `role`, `failures`.
+    Attributes: `name`, `function`, `role`, `failures`.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class SlipwayFunction(Construct):
         timeout: cdk.Duration,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.name = name
         physical = shared.names.function(name)
         self.failures: sqs.Queue = dead_letter_queue(
             self, "Failures", name=shared.names.failures(name), differences=shared.differences

@@ -365,8 +365,6 @@ class ProdStack(cdk.Stack):
 
     def _watch(self) -> None:
         """Alarms and the dashboard."""
-        functions = (self.starter, self.stopper, self.reconciler, self.notifier)
-        topics = (self.request_topic, self.close_topic, self.alarm_topic)
         hosts = {
             f"host-{number}": instance_id for number, instance_id in enumerate(self._host_ids, 1)
         }
@@ -377,21 +375,32 @@ class ProdStack(cdk.Stack):
             installation=self._names.installation,
             topic=self.alarm_topic.topic,
         )
-        alarms.not_empty(
-            "dead-letters",
-            [self.build_dead_letters, self.notices_dead_letters],
-            "A build request or a notice was given up. 'slipway redrive' lists and sends it again.",
-        )
-        alarms.not_empty(
-            "undelivered",
-            [self.undelivered_events, *(q for topic in topics for q in topic.undelivered)],
-            "SNS or EventBridge could not deliver. 'slipway redrive' lists and sends it again.",
-        )
-        alarms.not_empty(
-            "function-failures",
-            [function.failures for function in functions],
-            "A function gave up on an event after three tries; its log says why.",
-        )
+        for what, queue in (
+            ("build-dead-letters", self.build_dead_letters),
+            ("notices-dead-letters", self.notices_dead_letters),
+        ):
+            alarms.not_empty(
+                what,
+                queue,
+                "A build request or a notice was given up. "
+                "'slipway redrive' lists it and sends it again.",
+            )
+        undelivered = {"reconciler": self.undelivered_events}
+        for topic in (self.request_topic, self.close_topic, self.alarm_topic):
+            undelivered |= topic.undelivered
+        for name, queue in undelivered.items():
+            alarms.not_empty(
+                f"undelivered-{name}",
+                queue,
+                "SNS or EventBridge could not deliver. "
+                "'slipway redrive' lists it and sends it again.",
+            )
+        for function in (self.starter, self.stopper, self.reconciler, self.notifier):
+            alarms.not_empty(
+                f"{function.name}-failures",
+                function.failures,
+                "The function gave up on an event after three tries; its log says why.",
+            )
         alarms.oldest_request(self.build_queue, minutes=settings.oldest_request_minutes)
         alarms.awake(hosts, hours=settings.awake_hours)
         alarms.reconciler_silent(
@@ -416,9 +425,9 @@ class ProdStack(cdk.Stack):
             alarms.composite(
                 "not-deploying",
                 waiting,
-                quiet="function-failures",
+                quiet="starter-failures",
                 description="What is pushed is not deployed. 'slipway status', then "
-                "'slipway doctor'. (Silent while the alarm on failed functions says why.)",
+                "'slipway doctor'. (Silent while the starter's own alarm says why.)",
             )
             alarms.tell([name for name in alarms.all if name not in waiting])
         else:

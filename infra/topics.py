@@ -17,7 +17,7 @@ from infra.queues import dead_letter_queue
 
 
 class Topic(Construct):
-    """A standard topic. Attributes: `topic`, `undelivered` (its subscriptions' dead letters).
+    """A standard topic. Attributes: `topic`, `undelivered` (dead letters by subscription).
 
     SNS discards what an endpoint refuses (a policy, a deleted queue): so each subscription is made
     here, with a dead-letter queue of its own.
@@ -34,7 +34,7 @@ class Topic(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._names, self._differences = names, differences
-        self.undelivered: list[sqs.Queue] = []
+        self.undelivered: dict[str, sqs.Queue] = {}
         self.topic = sns.Topic(self, "Topic", topic_name=name, enforce_ssl=differences.tls_only)
 
     def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
@@ -103,7 +103,7 @@ class Topic(Construct):
             name=self._names.subscription_dead_letters(name),
             differences=self._differences,
         )
-        self.undelivered.append(queue)
+        self.undelivered[name] = queue
         return queue
 
 
