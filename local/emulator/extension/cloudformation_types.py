@@ -251,6 +251,47 @@ def _table_handlers(original: dict[str, Any]) -> dict[str, Any]:
     return {**original, "create": created, "update": updated}
 
 
+def _single_metric_alarms(properties: Properties) -> list[tuple[str, Properties]]:
+    """Name suffix and properties of the alarms that stand for one over a sum of metrics.
+
+    ministack knows no metric math. Slipway's only formula is a sum that must stay 0, which is the
+    same as one alarm for each term. Any other alarm stays as it is.
+    """
+    terms = [m["MetricStat"] for m in properties.get("Metrics") or [] if m.get("MetricStat")]
+    if not terms:
+        return [("", properties)]
+    common = {name: value for name, value in properties.items() if name != "Metrics"}
+    return [
+        (
+            "" if number == 0 else f"-{number + 1}",
+            {**common, **term["Metric"], "Period": term["Period"], "Statistic": term["Stat"]},
+        )
+        for number, term in enumerate(terms)
+    ]
+
+
+def _alarm_handlers(original: dict[str, Any]) -> dict[str, Any]:
+    create: Callable[..., Made] = original["create"]
+    delete: Callable[..., None] = original["delete"]
+
+    def created(logical_id: str, properties: Properties, stack: str) -> Made:
+        made = [
+            create(logical_id, {**single, "AlarmName": properties["AlarmName"] + suffix}, stack)
+            for suffix, single in _single_metric_alarms(properties)
+        ]
+        return made[0]
+
+    def updated(physical_id: str, old: Properties, new: Properties, stack: str) -> Made:
+        deleted(physical_id, old)
+        return created("", new, stack)
+
+    def deleted(physical_id: str, properties: Properties) -> None:
+        for suffix, single in _single_metric_alarms(properties):
+            delete(physical_id + suffix, single)
+
+    return {"create": created, "update": updated, "delete": deleted}
+
+
 def install(settings: EmulatorSettings, states: InstanceStates, repositories: Repositories) -> None:
     """Teach ministack's CloudFormation these types."""
     table: dict[str, Any] = need(provisioners, "_RESOURCE_HANDLERS")
@@ -270,3 +311,5 @@ def install(settings: EmulatorSettings, states: InstanceStates, repositories: Re
         table.setdefault(resource_type, _recorded_only())
     dynamo = table["AWS::DynamoDB::Table"]
     entry(provisioners, "_RESOURCE_HANDLERS", "AWS::DynamoDB::Table", _table_handlers(dynamo))
+    alarms = table["AWS::CloudWatch::Alarm"]
+    entry(provisioners, "_RESOURCE_HANDLERS", "AWS::CloudWatch::Alarm", _alarm_handlers(alarms))
