@@ -47,6 +47,7 @@ class HostRole(Construct):
                 (
                     "BatchGetItem",
                     "BatchWriteItem",
+                    "ConditionCheckItem",
                     "DeleteItem",
                     "GetItem",
                     "PutItem",
@@ -88,6 +89,11 @@ def _requests(arns: Arns) -> list[iam.PolicyStatement]:
             "WorkOnRequests",
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
             [arns.queue(names.build_queue)],
+        ),
+        allow(
+            "FindQueues",
+            ["sqs:GetQueueUrl"],
+            [arns.queue(names.build_queue), arns.queue(names.build_dead_letters)],
         ),
         send_to(arns.queue(names.build_dead_letters), "GiveUpRequests"),
     ]
