@@ -173,7 +173,8 @@ def what_happened(result: DeploymentResult) -> str:
         case "rolled_back":
             return f"{thing} failed {where} and was rolled back"
         case "superseded":
-            return f"{thing} was superseded by a newer push"
+            by = "a newer push" if result.stage in BEFORE_ROLLOUT else "another deployment"
+            return f"{thing} was superseded by {by}"
         case "unchanged":
             prefix = _recovery(result)
             return f"{prefix}{thing} changes nothing: what it builds runs already"
@@ -202,9 +203,11 @@ def runs_now(result: DeploymentResult) -> str:
     if result.status in ("succeeded", "unchanged"):
         return _new_version_runs(result, now)
     if now is None:
-        if result.stage in BEFORE_ROLLOUT or result.status == "superseded":
+        if result.stage in BEFORE_ROLLOUT:
             return "The service was not touched: the previous version still runs."
         return "Which version runs now could not be read."
+    if result.status == "superseded":
+        return f"{now} runs now."
     if new and task_definition_name(new) == now:
         return f"The service is left on the new version, {now}."
     again = "runs again" if result.status == "rolled_back" else "still runs"

@@ -1,0 +1,265 @@
+"""What the emulator's table, EC2 and queue say right now, for the panel beside the messages.
+
+`Reader` asks, `assemble` puts together (pure). Whatever cannot be read is said in `problem`, and
+the page goes on: it also runs alone, without an emulator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contracts.codec import decode
+from contracts.errors import SlipwayError
+from contracts.table import Table
+from contracts.table.deployments import DeploymentRow
+from contracts.table.hosts import HostRow
+from contracts.table.pipelines import PipelineRow
+from contracts.table.wants import Want
+from local.accounts import client_of
+from local.state import State
+
+LATEST = 6
+"""Deployments read per pipeline: the newest is shown, the others tell the usual time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStatus:
+    """A stage that began; `ended_at` is missing while it is under way. Seconds since the epoch."""
+
+    name: str
+    started_at: float
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentStatus:
+    """The newest deployment. `status` is missing while it runs; `usual`: seconds, if known."""
+
+    deployment_id: str
+    reason: str
+    started_at: float
+    ended_at: float | None = None
+    status: str | None = None
+    detail: str | None = None
+    commit: str | None = None
+    subject: str | None = None
+    stages: tuple[StageStatus, ...] = ()
+    usual: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStatus:
+    """What a pipeline runs, and its newest deployment."""
+
+    name: str
+    branch: str
+    service_url: str
+    running_commit: str | None = None
+    running_since: float | None = None
+    running_by: str | None = None
+    failures: int = 0
+    paused: bool = False
+    wanted: bool = False
+    deployment: DeploymentStatus | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStatus:
+    """A build host: EC2's word for it (`running`, `stopped` …) and its own."""
+
+    instance_id: str
+    ec2: str
+    state: str | None = None
+    pipeline: str | None = None
+    stage: str | None = None
+    heartbeat_at: float | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Everything on the panel; `problem` says in a sentence what could not be read."""
+
+    pipelines: tuple[PipelineStatus, ...] = ()
+    hosts: tuple[HostStatus, ...] = ()
+    requests_waiting: int | None = None
+    requests_held: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What `Reader` has read; `deployments` newest first, `ec2` by instance id."""
+
+    pipelines: Mapping[str, PipelineRow]
+    wants: tuple[Want, ...] = ()
+    hosts: tuple[HostRow, ...] = ()
+    deployments: Mapping[str, list[DeploymentRow]] = field(default_factory=dict)
+    ec2: Mapping[str, str] = field(default_factory=dict)
+    waiting: int | None = None
+    held: int | None = None
+
+
+def assemble(state: State, rows: Rows) -> Status:
+    """The panel's content from what the local run is and what was read."""
+    wanted = {want.pipeline for want in rows.wants}
+    named = {host.host_id: host for host in rows.hosts}
+    return Status(
+        pipelines=tuple(
+            _pipeline(
+                name,
+                pipeline.branch,
+                pipeline.service_url,
+                rows.pipelines.get(name, PipelineRow(pipeline=name)),
+                rows.deployments.get(name, []),
+                wanted=name in wanted,
+            )
+            for name, pipeline in sorted(state.pipelines.items())
+        ),
+        hosts=tuple(
+            _host(host.instance_id, rows.ec2.get(host.instance_id), named.get(host.instance_id))
+            for host in state.hosts
+        ),
+        requests_waiting=rows.waiting,
+        requests_held=rows.held,
+    )
+
+
+def _pipeline(
+    name: str,
+    branch: str,
+    service_url: str,
+    row: PipelineRow,
+    deployments: list[DeploymentRow],
+    *,
+    wanted: bool,
+) -> PipelineStatus:
+    return PipelineStatus(
+        name=name,
+        branch=branch,
+        service_url=service_url,
+        running_commit=row.running_commit,
+        running_since=row.running_since,
+        running_by=row.running_by,
+        failures=row.failures,
+        paused=row.paused,
+        wanted=wanted,
+        deployment=_deployment(deployments[0], deployments[1:]) if deployments else None,
+    )
+
+
+def _deployment(row: DeploymentRow, earlier: list[DeploymentRow]) -> DeploymentStatus:
+    return DeploymentStatus(
+        deployment_id=row.deployment_id,
+        reason=row.reason,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        status=row.status,
+        detail=row.detail,
+        commit=row.commit.id if row.commit else None,
+        subject=row.commit.subject if row.commit else None,
+        stages=stages_of(row),
+        usual=usual_time(earlier),
+    )
+
+
+def stages_of(row: DeploymentRow) -> tuple[StageStatus, ...]:
+    """The stages in the order in which they began; each ends where the next begins."""
+    begun = sorted(row.stages.items(), key=lambda item: item[1])
+    ends = [*(at for _, at in begun[1:]), row.ended_at]
+    return tuple(
+        StageStatus(name=name, started_at=at, ended_at=end)
+        for (name, at), end in zip(begun, ends, strict=True)
+    )
+
+
+def usual_time(earlier: list[DeploymentRow]) -> float | None:
+    """Seconds: the middle one of the earlier successes; None without any."""
+    times = sorted(
+        row.ended_at - row.started_at
+        for row in earlier
+        if row.status == "succeeded" and row.ended_at is not None
+    )
+    return times[len(times) // 2] if times else None
+
+
+def _host(instance_id: str, ec2: str | None, row: HostRow | None) -> HostStatus:
+    awake = row if ec2 == "running" else None
+    return HostStatus(
+        instance_id=instance_id,
+        ec2=ec2 or "unknown",
+        state=awake.state if awake else None,
+        pipeline=awake.pipeline if awake else None,
+        stage=awake.stage if awake else None,
+        heartbeat_at=awake.heartbeat_at if awake else None,
+        held=bool(row and row.held),
+    )
+
+
+class Reader:
+    """Reads with boto3 what `state_file` names; its clients are made once per local run."""
+
+    def __init__(
+        self,
+        state_file: Path | None,
+        clients: Callable[[str, str, str, str], Any] = client_of,
+    ) -> None:
+        self._state_file = state_file
+        self._clients = clients
+        self._made: dict[tuple[str, str, str, str], Any] = {}
+
+    def read(self) -> Status:
+        """The status now; never raises for what a file or the emulator can be like."""
+        if self._state_file is None:
+            return Status(problem="Started without --state: only messages are shown.")
+        try:
+            state = decode(State, json.loads(self._state_file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Status(problem="The local run is still starting.")
+        except (OSError, ValueError, SlipwayError) as error:
+            return Status(problem=f"The local run's state cannot be read: {error}")
+        try:
+            return assemble(state, self._rows(state))
+        except (ClientError, BotoCoreError, SlipwayError) as error:
+            return Status(problem=f"The emulator cannot be read: {error}")
+
+    def _rows(self, state: State) -> Rows:
+        table = Table(self._client("dynamodb", state), state.table)
+        waiting, held = self._queue(state)
+        return Rows(
+            pipelines=table.pipelines.all(),
+            wants=tuple(table.wants.all()),
+            hosts=tuple(table.hosts.all()),
+            deployments={name: table.deployments.newest(name, LATEST) for name in state.pipelines},
+            ec2=self._instances(state),
+            waiting=waiting,
+            held=held,
+        )
+
+    def _instances(self, state: State) -> dict[str, str]:
+        ids = [host.instance_id for host in state.hosts]
+        if not ids:
+            return {}
+        answer = self._client("ec2", state).describe_instances(InstanceIds=ids)
+        found = [i for r in answer["Reservations"] for i in r["Instances"]]
+        return {instance["InstanceId"]: instance["State"]["Name"] for instance in found}
+
+    def _queue(self, state: State) -> tuple[int, int]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._client("sqs", state).get_queue_attributes(
+            QueueUrl=state.queue_url, AttributeNames=names
+        )
+        waiting, held = (int(answer["Attributes"].get(name, 0)) for name in names)
+        return waiting, held
+
+    def _client(self, service: str, state: State) -> Any:
+        key = (service, state.endpoint_url, state.prod_account, state.region)
+        if key not in self._made:
+            self._made[key] = self._clients(*key)
+        return self._made[key]
