@@ -240,7 +240,7 @@ def build_command(
     for name, value in labels.items():
         command += ["--label", f"org.opencontainers.image.{name}={value}"]
     for name, value in image.build_arguments.items():
-        filled = value.replace("{commit}", commit.id)
+        filled = value.replace(COMMIT_PLACEHOLDER, commit.id)
         command += ["--build-arg", f"{name}={filled}"]
     for number, name in enumerate(secrets):
         command += ["--secret", f"id={name},env={secret_variable(number)}"]
