@@ -66,7 +66,7 @@ class ScriptedEcs:
     """One cluster, one service, and what happens to it.
 
     `behaviour` is what the first registered (or forced) revision's deployment does; deployments of
-    older revisions become healthy after two seconds. `faults`: operation → error, always.
+    older revisions do `older_behaviour` (become healthy after two seconds). `faults`: operation → error, always.
     `throttled(n)`: whether the n-th call is throttled. `stale`: for how many seconds after an
     update reads still show the state before it. `history`: whether service deployments exist.
     """
@@ -76,6 +76,7 @@ class ScriptedEcs:
     faults: dict[str, Fault] = field(default_factory=dict)
     throttled: Callable[[int], bool] = lambda _number: False
     stale: float = 0.0
+    older_behaviour: Behaviour | None = None
     history: bool = True
     number_matches: bool = True
     calls: list[tuple[str, Json]] = field(default_factory=list)
@@ -215,6 +216,10 @@ class ScriptedEcs:
             self._events.remove(due[0])
             due[0][2]()
 
+    def forget_events(self) -> None:
+        """What was still to come does not happen."""
+        self._events.clear()
+
     def deployment(self, identifier: str) -> Json | None:
         return next((d for d in self.service["deployments"] if d["id"] == identifier), None)
 
@@ -330,7 +335,8 @@ class ScriptedEcs:
         self.service["taskDefinition"] = arn
         if self.history:
             self.make_service_deployment(new)
-        behaviour = self.behaviour if is_first and self.behaviour else becomes_healthy(2.0)
+        older = self.older_behaviour or becomes_healthy(2.0)
+        behaviour = self.behaviour if is_first and self.behaviour else older
         self.behaviour = None if is_first else self.behaviour
         behaviour(self, new)
         return new
@@ -369,7 +375,7 @@ class ScriptedEcs:
         number = mine["serviceDeploymentArn"].rpartition("-")[2]
         deployment = self.deployment(f"ecs-svc/{number}")
         assert deployment is not None
-        self._events.clear()
+        self.forget_events()
         rolls_back(self, deployment, begins=0.5, ends=4.0, reason="Stopped by the user.")
         return {"serviceDeploymentArn": mine["serviceDeploymentArn"]}
 
@@ -417,18 +423,7 @@ class ScriptedEcs:
 
     def client(self, name: str = "ecs") -> Any:
         """A real botocore client whose requests end here."""
-        client = _client(name)
-        client.meta.events.unregister(f"before-send.{name}", unique_id="scripted")
-        client.meta.events.register(f"before-send.{name}", self._send, unique_id="scripted")
-        return client
-
-    def _send(self, request: Any, **_ignored: Any) -> AWSResponse:
-        operation = request.headers["X-Amz-Target"]
-        operation = (operation.decode() if isinstance(operation, bytes) else operation).rpartition(
-            "."
-        )[2]
-        status, body = self.answer(operation, request.body)
-        return AWSResponse(request.url, status, {}, _Body(body))
+        return client_of(name, self.answer)
 
     def answer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
         """HTTP status and body of one call."""
@@ -437,6 +432,21 @@ class ScriptedEcs:
         except Fault as fault:
             error = {"__type": fault.code, "message": fault.message}
             return fault.status, json.dumps(error).encode()
+
+
+def client_of(name: str, answer: Callable[[str, bytes | str], tuple[int, bytes]]) -> Any:
+    """A real botocore client whose requests `answer` (operation, body) → (status, body) gets."""
+
+    def send(request: Any, **_ignored: Any) -> AWSResponse:
+        target = request.headers["X-Amz-Target"]
+        operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
+        status, body = answer(operation, request.body)
+        return AWSResponse(request.url, status, {}, _Body(body))
+
+    client = _client(name)
+    client.meta.events.unregister(f"before-send.{name}", unique_id="scripted")
+    client.meta.events.register(f"before-send.{name}", send, unique_id="scripted")
+    return client
 
 
 class _Body:

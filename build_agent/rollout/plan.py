@@ -152,7 +152,6 @@ class RolloutResult:
     service ran; `after`: what was to run; `running`: what runs *now* (None: not known).
     `restored`: whether the previous revision runs again, healthy; None: there was nothing to
     restore, or it was not to be. `drained`: whether the old tasks are gone; None: not applicable.
-    `digests`: container to image digest of what runs now, where ECS tells.
     `changes`: what differs from the base, one line each. `skipped`: checks that AWS denied or did
     not answer. `timings`: seconds by step.
     """
@@ -165,7 +164,6 @@ class RolloutResult:
     restored: bool | None = None
     drained: bool | None = None
     deployment: str | None = None
-    digests: Mapping[str, str] = field(default_factory=dict)
     deregistered: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -147,6 +147,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
     breaker = configuration.get("deploymentCircuitBreaker") or {}
     alarms = configuration.get("alarms") or {}
     entries = raw.get("deployments") or raw.get("taskSets") or []
+    first = next((e for e in entries if e.get("status") == "PRIMARY"), {})
     return Service(
         arn=raw.get("serviceArn") or raw.get("serviceName", ""),
         name=raw.get("serviceName", ""),
@@ -156,7 +157,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         strategy=configuration.get("strategy") or "ROLLING",
         scheduling=raw.get("schedulingStrategy") or "REPLICA",
         desired=raw.get("desiredCount") or 0,
-        task_definition=raw.get("taskDefinition") or "",
+        task_definition=raw.get("taskDefinition") or first.get("taskDefinition") or "",
         deployments=tuple(_deployment(entry) for entry in entries),
         service_deployment=raw.get("currentServiceDeployment"),
         revisions=tuple(r["arn"] for r in raw.get("currentServiceRevisions") or [] if "arn" in r),

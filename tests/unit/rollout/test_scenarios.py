@@ -1,4 +1,4 @@
-"""What a service may do after the update, and what must come of it: outcome, live revision, calls."""
+"""What a service may do after the update, and what must come of it: word, live revision, calls."""
 
 from __future__ import annotations
 

@@ -1,0 +1,121 @@
+"""A CodeDeploy whose deployments go through their lifecycle by script, beside `scripted_ecs`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.scripted_ecs import CLUSTER, SERVICE, Fault, Json, ScriptedEcs, client_of
+
+EVENTS = ("BeforeInstall", "Install", "AfterInstall", "AllowTraffic", "AfterAllowTraffic")
+
+
+def by_codedeploy(ecs: ScriptedEcs) -> ScriptedEcs:
+    """Make the service of `ecs` one that CodeDeploy deploys: task sets, no deployments."""
+    live = ecs.service["taskDefinition"]
+    ecs.service |= {
+        "deploymentController": {"type": "CODE_DEPLOY"},
+        "loadBalancers": [{"containerName": "web", "containerPort": 8080, "targetGroupArn": "tg"}],
+        "platformVersion": "1.4.0",
+        "deployments": [],
+        "taskSets": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": live}],
+    }
+    return ecs
+
+
+@dataclass
+class ScriptedCodeDeploy:
+    """One application and group that deploy the service of `ecs`.
+
+    `plays`: what happens to the n-th deployment: (seconds, status, lifecycle events that are done,
+    whether traffic is at the new task set), in the order of time.
+    """
+
+    ecs: ScriptedEcs
+    plays: list[list[tuple[float, str, int, bool]]] = field(default_factory=list)
+    application: str = f"AppECS-{CLUSTER}-{SERVICE}"
+    group: str = f"DgpECS-{CLUSTER}-{SERVICE}"
+    error: str = ""
+    rolls_back: bool = True
+    calls: list[tuple[str, Json]] = field(default_factory=list)
+    deployments: dict[str, Json] = field(default_factory=dict)
+
+    def client(self) -> Any:
+        return client_of("codedeploy", self.answer)
+
+    def made(self, operation: str) -> list[Json]:
+        return [parameters for name, parameters in self.calls if name == operation]
+
+    def answer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
+        parameters = json.loads(body or "{}")
+        self.ecs.advance()
+        self.calls.append((operation, parameters))
+        try:
+            return 200, json.dumps(getattr(self, f"_on_{operation}")(parameters)).encode()
+        except Fault as fault:
+            return fault.status, json.dumps(
+                {"__type": fault.code, "message": fault.message}
+            ).encode()
+
+    def _on_GetDeploymentGroup(self, parameters: Json) -> Json:
+        wanted = (parameters["applicationName"], parameters["deploymentGroupName"])
+        if wanted != (self.application, self.group):
+            raise Fault("DeploymentGroupDoesNotExistException", "No such group")
+        pair = {"clusterName": CLUSTER, "serviceName": SERVICE}
+        return {"deploymentGroupInfo": {"ecsServices": [pair]}}
+
+    def _on_ListApplications(self, _parameters: Json) -> Json:
+        return {"applications": [self.application]}
+
+    def _on_ListDeploymentGroups(self, _parameters: Json) -> Json:
+        return {"deploymentGroups": [self.group]}
+
+    def _on_CreateDeployment(self, parameters: Json) -> Json:
+        spec = json.loads(parameters["revision"]["appSpecContent"]["content"])
+        target = spec["Resources"][0]["TargetService"]["Properties"]["TaskDefinition"]
+        return {"deploymentId": self._start(target)}
+
+    def _start(self, target: str) -> str:
+        identifier = f"d-{len(self.deployments) + 1:09d}"
+        made = {"id": identifier, "status": "Created", "done": 0, "target": target}
+        made["before"] = self.ecs.service["taskSets"][0]["taskDefinition"]
+        self.deployments[identifier] = made
+        for seconds, status, done, shifted in self.plays.pop(0):
+            self.ecs.at(seconds, lambda s=status, d=done, t=shifted: self._play(made, s, d, t))
+        return identifier
+
+    def _play(self, made: Json, status: str, done: int, shifted: bool) -> None:
+        made |= {"status": status, "done": done}
+        live = made["target"] if shifted else made["before"]
+        self.ecs.service["taskSets"][0]["taskDefinition"] = live
+        if status == "Failed" and self.rolls_back:
+            made["rollback"] = self._start(made["before"])
+
+    def _on_StopDeployment(self, parameters: Json) -> Json:
+        made = self.deployments[parameters["deploymentId"]]
+        self.ecs.forget_events()
+        self._play(made, "Stopped", made["done"], shifted=False)
+        return {"status": "Pending"}
+
+    def _on_GetDeployment(self, parameters: Json) -> Json:
+        made = self.deployments[parameters["deploymentId"]]
+        info: Json = {"deploymentId": made["id"], "status": made["status"]}
+        if made["status"] == "Failed":
+            info["errorInformation"] = {"code": "HEALTH_CONSTRAINTS", "message": self.error}
+        if "rollback" in made:
+            info["rollbackInfo"] = {"rollbackDeploymentId": made["rollback"]}
+        return {"deploymentInfo": info}
+
+    def _on_GetDeploymentTarget(self, parameters: Json) -> Json:
+        assert parameters["targetId"] == f"{CLUSTER}:{SERVICE}"
+        made = self.deployments[parameters["deploymentId"]]
+        done = made["done"]
+        events = [
+            {
+                "lifecycleEventName": name,
+                "status": "Succeeded" if i < done else "InProgress" if i == done else "Pending",
+            }
+            for i, name in enumerate(EVENTS)
+        ]
+        return {"deploymentTarget": {"ecsTarget": {"lifecycleEvents": events}}}

@@ -1,0 +1,187 @@
+"""Services whose deployments CodeDeploy makes, and those whose controller is nobody's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
+from contracts.errors import WorldFailed, WrongUse
+from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
+from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs
+
+WELL = [(1.0, "InProgress", 1, False), (6.0, "InProgress", 3, True), (8.0, "Succeeded", 5, True)]
+NEVER_INSTALLED = [(1.0, "InProgress", 1, False)]
+FAILS = [(1.0, "InProgress", 2, False), (5.0, "InProgress", 4, True), (7.0, "Failed", 4, False)]
+BACK = [(4.0, "Succeeded", 5, True)]
+KEEPS_OLD = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 4, True)]
+NEVER_SHIFTS = [(1.0, "Ready", 3, False)]
+
+
+def run(
+    deploy: ScriptedCodeDeploy, seen: list[Progress] | None = None, **members: Any
+) -> RolloutResult:
+    given = {"cluster": "prod", "service": "web", "image": f"{IMAGE}:v8"} | members
+    return roll_out(
+        RolloutPlan(**{"timeouts": Timeouts(healthy=90, drain=300, rollback=60), **given}),
+        ecs=deploy.ecs.client(),
+        codedeploy_client=deploy.client,
+        clock=deploy.ecs.clock,
+        on_progress=(seen if seen is not None else []).append,
+    )
+
+
+def codedeploy(*plays: Any, **members: Any) -> ScriptedCodeDeploy:
+    return ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=list(plays), **members)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What becomes of the deployment, and what must come of it."""
+
+    plays: list[Any]
+    outcome: str
+    live: str
+    says: str
+    restored: bool | None = None
+    drained: bool | None = None
+    stops: int = 0
+
+
+ROWS = {
+    "well": Row(plays=[WELL], outcome="succeeded", live="web:8", says="succeeded", drained=True),
+    "fails": Row(
+        plays=[FAILS, BACK],
+        outcome="rolled_back",
+        live="web:7",
+        says="Failed: too many unhealthy",
+        restored=True,
+    ),
+    "never installed": Row(
+        plays=[NEVER_INSTALLED],
+        outcome="timed_out",
+        live="web:7",
+        says="not installed after 90 s",
+        restored=True,
+        stops=1,
+    ),
+    "old task set stays": Row(
+        plays=[KEEPS_OLD],
+        outcome="succeeded",
+        live="web:8",
+        says="old task set was not gone",
+        drained=False,
+    ),
+    "traffic never moves": Row(
+        plays=[NEVER_SHIFTS], outcome="timed_out", live="web:7", says="traffic had not moved"
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+def test_follows_codedeploy_to_the_end(row: Row) -> None:
+    # GIVEN a service that CodeDeploy deploys, and what becomes of the deployment
+    deploy = codedeploy(*row.plays, error="too many unhealthy")
+
+    # WHEN it is deployed to
+    result = run(deploy)
+
+    # THEN the word, what runs, and what was stopped are right; ECS itself was never updated
+    assert (result.outcome, result.restored, result.drained) == (
+        row.outcome,
+        row.restored,
+        row.drained,
+    )
+    assert row.says in result.cause
+    assert result.running == f"{PREFIX}:task-definition/{row.live}"
+    assert len(deploy.made("StopDeployment")) == row.stops
+    assert deploy.ecs.made("UpdateService") == []
+    assert deploy.ecs.made("DeregisterTaskDefinition") == []
+
+
+def test_the_appspec_names_revision_container_and_platform() -> None:
+    # GIVEN / WHEN
+    seen: list[Progress] = []
+    deploy = codedeploy(WELL)
+    run(deploy, seen)
+
+    # THEN
+    created = deploy.made("CreateDeployment")[0]
+    assert json.loads(created["revision"]["appSpecContent"]["content"])["Resources"] == [
+        {
+            "TargetService": {
+                "Type": "AWS::ECS::Service",
+                "Properties": {
+                    "TaskDefinition": f"{PREFIX}:task-definition/web:8",
+                    "LoadBalancerInfo": {"ContainerName": "web", "ContainerPort": 8080},
+                    "PlatformVersion": "1.4.0",
+                },
+            }
+        }
+    ]
+    assert created["autoRollbackConfiguration"]["enabled"] is True
+    # AND the lifecycle events were told while waiting
+    assert {"Install InProgress", "AllowTraffic InProgress"} <= {p.stage for p in seen}
+
+
+def test_without_rollback_a_deployment_is_left_as_it_is() -> None:
+    deploy = codedeploy(NEVER_INSTALLED)
+
+    result = run(deploy, rollback=False)
+
+    assert (result.outcome, result.restored) == ("timed_out", None)
+    assert "autoRollbackConfiguration" not in deploy.made("CreateDeployment")[0]
+    assert deploy.made("StopDeployment") == []
+
+
+def test_the_group_is_found_whatever_it_is_called() -> None:
+    deploy = codedeploy(WELL, application="shop", group="shop-prod")
+
+    assert run(deploy).outcome == "succeeded"
+    assert deploy.made("CreateDeployment")[0]["applicationName"] == "shop"
+
+
+def test_what_codedeploy_does_not_take_is_refused_before_anything_is_registered() -> None:
+    deploy = codedeploy(WELL)
+
+    with pytest.raises(WrongUse, match=r"no desired count.*; .*no minimum percent"):
+        run(deploy, desired_count=2, min_percent=50)
+    assert deploy.ecs.made("RegisterTaskDefinition") == []
+
+
+def test_a_guard_stops_codedeploy_too() -> None:
+    # GIVEN a lock that is lost once the revision is registered
+    deploy = codedeploy(WELL)
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise WorldFailed("the lock was lost")
+
+    # WHEN / THEN nothing is deployed
+    with pytest.raises(WorldFailed, match="lock was lost"):
+        roll_out(
+            RolloutPlan(cluster="prod", service="web", image=f"{IMAGE}:v8"),
+            ecs=deploy.ecs.client(),
+            codedeploy_client=deploy.client,
+            clock=deploy.ecs.clock,
+            guard=guard,
+        )
+    assert deploy.made("CreateDeployment") == []
+
+
+def test_an_external_controller_is_refused_with_what_to_do() -> None:
+    scripted = ScriptedEcs()
+    scripted.service["deploymentController"] = {"type": "EXTERNAL"}
+
+    with pytest.raises(WrongUse, match=r"EXTERNAL.*deploy it with the tool that made"):
+        roll_out(
+            RolloutPlan(cluster="prod", service="web", image=f"{IMAGE}:v8"),
+            ecs=scripted.client(),
+            clock=scripted.clock,
+        )
+    assert [name for name, _ in scripted.calls] == ["DescribeServices"]
