@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
 
 from contracts.errors import InvalidConfiguration
 from infra.slipway_app import add_stacks, configuration_of
@@ -19,6 +20,7 @@ def main() -> int:
         for path, problem in error.problems:
             print(f"configuration: {path}: {problem}", file=sys.stderr)
         return error.exit_code
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     return 0
 

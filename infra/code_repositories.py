@@ -8,12 +8,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arns import Arns
+from infra.statements import Allow, allow
 
 BRANCHES_A_TRIGGER = 10
 """AWS: a trigger names up to 10 branches, a repository has up to 10 triggers."""
@@ -100,19 +100,12 @@ def _groups(branches: Sequence[str]) -> list[Sequence[str]]:
     return [branches[start : start + size] for start in range(0, len(branches), size)]
 
 
-def pull_from(arns: Arns, names: Sequence[str]) -> iam.PolicyStatement:
+def pull_from(arns: Arns, names: Sequence[str]) -> Allow:
     """GitPull, and nothing else, on the repositories."""
-    return iam.PolicyStatement(
-        sid="Fetch",
-        actions=["codecommit:GitPull"],
-        resources=[arns.code_repository(name) for name in names],
-    )
+    return allow("Fetch", ["codecommit:GitPull"], [arns.code_repository(name) for name in names])
 
 
-def read_tip(arns: Arns, names: Sequence[str]) -> iam.PolicyStatement:
+def read_tip(arns: Arns, names: Sequence[str]) -> Allow:
     """GetBranch, and nothing else, on the repositories."""
-    return iam.PolicyStatement(
-        sid="ReadTips",
-        actions=["codecommit:GetBranch"],
-        resources=[arns.code_repository(name) for name in names],
-    )
+    repositories = [arns.code_repository(name) for name in names]
+    return allow("ReadTips", ["codecommit:GetBranch"], repositories)

@@ -17,7 +17,7 @@ from infra.configuration import Configuration
 from infra.function import Shared, SlipwayFunction
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
-from infra.statements import publish, trust_roles
+from infra.statements import Allow, publish, trust_roles
 
 
 class DevStack(cdk.Stack):
@@ -138,7 +138,7 @@ class DevStack(cdk.Stack):
         name: str,
         trusted: Sequence[str],
         description: str,
-        statement: iam.PolicyStatement,
+        statement: Allow,
     ) -> iam.Role:
         prod = self._configuration.prod.account
         return slipway_role(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -15,10 +15,11 @@ from constructs import Construct
 
 from contracts.names import Names
 from infra.configuration import Configuration
+from infra.findings import accept
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
-from infra.statements import send_to, write_logs
+from infra.statements import Allow, send_to, write_logs
 
 RETRIES = 2
 """After 1 and 2 minutes: what Lambda does with an asynchronous invocation that raised."""
@@ -37,6 +38,8 @@ class Shared:
     names: Names
     code: lambda_.Code
     differences: Differences
+    arn: Callable[[str, str], str]
+    """The ARN of a service's resource on this stack's side."""
 
 
 class SlipwayFunction(Construct):
@@ -53,7 +56,7 @@ class SlipwayFunction(Construct):
         name: str,
         shared: Shared,
         description: str,
-        statements: Sequence[iam.PolicyStatement],
+        statements: Sequence[Allow],
         environment: Mapping[str, str] | None = None,
         memory: int = 256,
         timeout: cdk.Duration,
@@ -78,8 +81,8 @@ class SlipwayFunction(Construct):
             description=description,
             trusted=iam.ServicePrincipal("lambda.amazonaws.com"),
             statements=[
-                write_logs(f"{_arn(self, 'logs')}:log-group:/aws/lambda/{physical}"),
-                send_to(f"{_arn(self, 'sqs')}:{shared.names.failures(name)}"),
+                write_logs(shared.arn("logs", f"log-group:/aws/lambda/{physical}")),
+                send_to(shared.arn("sqs", shared.names.failures(name))),
                 *statements,
             ],
         )
@@ -107,11 +110,11 @@ class SlipwayFunction(Construct):
             max_event_age=LONGEST_WAIT,
             on_failure=destinations.SqsDestination(self.failures),
         )
-
-
-def _arn(scope: Construct, service: str) -> str:
-    stack = cdk.Stack.of(scope)
-    return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}"
+        accept(
+            self.function,
+            "L1",
+            "Python 3.13 is what the tests and the pinned Powertools layer are for.",
+        )
 
 
 def _retention(configuration: Configuration) -> logs.RetentionDays:

@@ -14,6 +14,8 @@ from infra.configuration import Configuration, Pipeline
 from infra.resolve import cluster_of, family_of, service_of
 from infra.roles import slipway_role
 from infra.statements import (
+    NO_RESOURCES,
+    Allow,
     allow,
     assume,
     decrypt_parameters,
@@ -23,6 +25,9 @@ from infra.statements import (
     use_table,
     write_logs,
 )
+
+ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
+TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."
 
 
 class HostRole(Construct):
@@ -82,7 +87,7 @@ class HostRole(Construct):
         )
 
 
-def _requests(arns: Arns) -> list[iam.PolicyStatement]:
+def _requests(arns: Arns) -> list[Allow]:
     names = arns.installation.names
     return [
         allow(
@@ -99,11 +104,10 @@ def _requests(arns: Arns) -> list[iam.PolicyStatement]:
     ]
 
 
-def _images(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+def _images(c: Configuration, arns: Arns) -> list[Allow]:
     repositories = sorted({i.repository.name for p in c.pipelines for i in p.images})
     return [
-        # AWS: ecr:GetAuthorizationToken knows no resources; only "*" is allowed.
-        allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+        allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"], why=NO_RESOURCES),
         allow(
             "PushImages",
             [
@@ -120,7 +124,7 @@ def _images(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
     ]
 
 
-def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
     services = sorted({f"{cluster_of(c, p)}/{service_of(p)}" for p in c.pipelines})
     definitions = _definitions(c, arns, c.pipelines)
     clusters = _clusters(c, arns, c.pipelines)
@@ -130,7 +134,6 @@ def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
             ["ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"],
             [arns.prod("ecs", f"service/{name}") for name in services],
         ),
-        # `service-*` are the service's own deployments and revisions.
         allow(
             "FollowDeployments",
             [
@@ -139,25 +142,33 @@ def _rollouts(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
                 "ecs:StopServiceDeployment",
             ],
             [arns.prod("ecs", f"service-*/{name}/*") for name in services],
+            why="The service's own deployments and revisions: their ids are made by ECS.",
         ),
-        # AWS: ecs:DescribeTaskDefinition knows no resources; only "*" is allowed.
-        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
-        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions),
+        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions, why=ANY_REVISION),
         allow(
             "TagDefinitions",
             ["ecs:TagResource"],
             definitions,
             {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+            why=ANY_REVISION,
         ),
-        # AWS: ecs:ListTasks is asked for container instances; the cluster is a condition.
-        allow("FindTasks", ["ecs:ListTasks"], ["*"], {"ArnEquals": {"ecs:cluster": clusters}}),
-        allow("ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines)),
+        allow(
+            "FindTasks",
+            ["ecs:ListTasks"],
+            ["*"],
+            {"ArnEquals": {"ecs:cluster": clusters}},
+            why="AWS: asked for container instances; the cluster is a condition.",
+        ),
+        allow(
+            "ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines), why=TASKS_OF_CLUSTER
+        ),
         *_one_off_tasks(c, arns),
         *_pruning(c, arns),
     ]
 
 
-def _one_off_tasks(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
     """Only where a pipeline has a task before its deployment."""
     pipelines = [p for p in c.pipelines if p.rollout.pre_deploy]
     if not pipelines:
@@ -169,12 +180,18 @@ def _one_off_tasks(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
             ["ecs:RunTask"],
             _definitions(c, arns, pipelines),
             {"ArnEquals": {"ecs:cluster": clusters}},
+            why=ANY_REVISION,
         ),
-        allow("StopBeforeDeploy", ["ecs:StopTask"], _tasks(c, arns, pipelines)),
+        allow(
+            "StopBeforeDeploy",
+            ["ecs:StopTask"],
+            _tasks(c, arns, pipelines),
+            why=TASKS_OF_CLUSTER,
+        ),
     ]
 
 
-def _pruning(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
     """Only where a pipeline limits its revisions: what other services of the cluster name stays."""
     pipelines = [p for p in c.pipelines if p.rollout.max_definitions is not None]
     if not pipelines:
@@ -182,20 +199,24 @@ def _pruning(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
     clusters = _clusters(c, arns, pipelines)
     names = sorted({cluster_of(c, p) for p in pipelines})
     return [
-        # AWS: listing and deregistering task definitions know no resources; only "*" is allowed.
         allow(
             "PruneDefinitions",
             ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"],
             ["*"],
+            why=NO_RESOURCES,
         ),
-        # AWS: ecs:ListServices knows no resources; the cluster is a condition.
         allow(
-            "FindServices", ["ecs:ListServices"], ["*"], {"ArnEquals": {"ecs:cluster": clusters}}
+            "FindServices",
+            ["ecs:ListServices"],
+            ["*"],
+            {"ArnEquals": {"ecs:cluster": clusters}},
+            why="AWS: knows no resources; the cluster is a condition.",
         ),
         allow(
             "ReadNeighbours",
             ["ecs:DescribeServices"],
             [arns.prod("ecs", f"service/{name}/*") for name in names],
+            why="A revision that any service of the cluster names is not pruned.",
         ),
     ]
 
@@ -213,7 +234,7 @@ def _tasks(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[
     return sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in pipelines})
 
 
-def _pass(roles: list[str]) -> iam.PolicyStatement:
+def _pass(roles: list[str]) -> Allow:
     return allow(
         "PassTaskRoles",
         ["iam:PassRole"],
@@ -222,7 +243,7 @@ def _pass(roles: list[str]) -> iam.PolicyStatement:
     )
 
 
-def _agent(arns: Arns, agent: s3_assets.Asset) -> list[iam.PolicyStatement]:
+def _agent(arns: Arns, agent: s3_assets.Asset) -> list[Allow]:
     partition = arns.installation.partition
     archive = f"arn:{partition}:s3:::{agent.s3_bucket_name}/{agent.s3_object_key}"
     return [
@@ -231,7 +252,7 @@ def _agent(arns: Arns, agent: s3_assets.Asset) -> list[iam.PolicyStatement]:
     ]
 
 
-def _secrets(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
+def _secrets(c: Configuration, arns: Arns) -> list[Allow]:
     sources = sorted({s for p in c.pipelines for i in p.images for s in i.build_secrets.values()})
     parameters = [arns.parameter(name) for name in sources if name.startswith("/")]
     secrets = [name for name in sources if name.startswith("arn:")]
@@ -245,10 +266,8 @@ def _secrets(c: Configuration, arns: Arns) -> list[iam.PolicyStatement]:
     return statements
 
 
-def _session_manager() -> list[iam.PolicyStatement]:
+def _session_manager() -> list[Allow]:
     """Session Manager's part of AmazonSSMManagedInstanceCore, without its GetParameter on all."""
-    # AWS: ssmmessages:* know no resources; UpdateInstanceInformation is asked before the
-    # instance's own ARN can be known here.
     return [
         allow(
             "SessionManager",
@@ -260,5 +279,6 @@ def _session_manager() -> list[iam.PolicyStatement]:
                 "ssmmessages:OpenDataChannel",
             ],
             ["*"],
+            why="AWS: ssmmessages know no resources; and the host registers before it has an ARN.",
         )
     ]

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from contracts.names import Names
 from infra.configuration import Configuration
+from infra.findings import accept, accept_validation
 from infra.network import HostNetwork
 
 BOOTSTRAP = Path(__file__).resolve().parents[1] / "build_agent" / "bootstrap"
@@ -110,6 +111,19 @@ class BuildHosts(Construct):
         )
         cdk.Tags.of(instance).add("Name", self._names.host(number))
         cdk.Tags.of(instance).add("slipway", self._names.installation)
+        accept(
+            instance,
+            "EC28",
+            "Hosts work for minutes: five-minute samples tell whether they are awake.",
+        )
+        accept(
+            instance,
+            "EC29",
+            "It holds only caches; protection would block an update that replaces it.",
+        )
+        accept_validation(
+            instance, "W9010", "The AMI is pinned: one that means 'latest' replaces the hosts."
+        )
         return instance
 
 

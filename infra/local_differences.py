@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from infra.configuration import Configuration
+from infra.findings import accept
 
 POWERTOOLS_ACCOUNTS = {"aws": "017000801446", "aws-cn": "498634801083"}
 POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python313-arm64:27"
@@ -79,6 +80,12 @@ class Differences:
     def tls_only(self) -> bool:
         """Whether queues and topics refuse plain HTTP."""
         return not self.local
+
+    def accept_plain_http(self, construct: IConstruct) -> None:
+        """Where TLS is not asked for, tell cdk-nag why."""
+        if self.local:
+            for rule in ("SQS4", "SNS3"):
+                accept(construct, rule, "The emulator speaks plain HTTP on 127.0.0.1.")
 
     @property
     def vendored_agent(self) -> bool:

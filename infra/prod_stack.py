@@ -8,7 +8,6 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
@@ -28,6 +27,7 @@ from infra.network import HostNetwork
 from infra.queues import dead_letter_queue, work_queue
 from infra.sample import SampleServices
 from infra.statements import (
+    Allow,
     assume,
     count_messages,
     decrypt_parameters,
@@ -213,7 +213,7 @@ class ProdStack(cdk.Stack):
             "SLIPWAY_BUILD_QUEUE_URL": self.build_queue.queue_url,
         }
 
-    def _decide(self, *table_actions: str) -> list[iam.PolicyStatement]:
+    def _decide(self, *table_actions: str) -> list[Allow]:
         """What whoever decides about hosts has to see, and which rows it moves."""
         return [
             use_table(self._arns.table, ("Query", *table_actions)),

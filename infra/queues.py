@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.findings import accept
 from infra.local_differences import Differences
 
 RETENTION = cdk.Duration.days(14)
@@ -16,7 +17,7 @@ def dead_letter_queue(
     scope: Construct, construct_id: str, *, name: str, differences: Differences
 ) -> sqs.Queue:
     """A queue for what was given up on: nothing reads it but a person, an alarm watches it."""
-    return sqs.Queue(
+    queue = sqs.Queue(
         scope,
         construct_id,
         queue_name=name,
@@ -24,6 +25,9 @@ def dead_letter_queue(
         retention_period=RETENTION,
         enforce_ssl=differences.tls_only,
     )
+    accept(queue, "SQS3", "It is itself where events end that were given up on.")
+    differences.accept_plain_http(queue)
+    return queue
 
 
 def work_queue(
@@ -37,7 +41,7 @@ def work_queue(
     differences: Differences,
 ) -> sqs.Queue:
     """A queue that somebody works on."""
-    return sqs.Queue(
+    queue = sqs.Queue(
         scope,
         construct_id,
         queue_name=name,
@@ -49,3 +53,5 @@ def work_queue(
         ),
         enforce_ssl=differences.tls_only,
     )
+    differences.accept_plain_http(queue)
+    return queue

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from contracts.errors import InvalidConfiguration
+from infra.findings import accept
+from infra.statements import Allow
 
 INLINE_LIMIT = 10_240
 """IAM: characters of all inline policies of a role together, without white space."""
@@ -31,7 +34,7 @@ def slipway_role(
     name: str,
     description: str,
     trusted: iam.IPrincipal,
-    statements: Sequence[iam.PolicyStatement],
+    statements: Sequence[Allow],
     max_session: cdk.Duration | None = None,
 ) -> iam.Role:
     """A role that may do `statements` and nothing else, whatever is granted to it later.
@@ -40,21 +43,33 @@ def slipway_role(
     managed policies; InvalidConfiguration where even those do not hold them.
     """
     inline = size_of(statements) <= INLINE_LIMIT
-    document = iam.PolicyDocument(statements=list(statements), minimize=False)
-    return iam.Role(
+    role = iam.Role(
         scope,
         construct_id,
         role_name=name,
         description=description,
         assumed_by=trusted,
         max_session_duration=max_session,
-        inline_policies={"slipway": document} if inline else {},
+        inline_policies={"slipway": _document(statements)} if inline else {},
         managed_policies=[] if inline else _managed(scope, construct_id, name, statements),
     )
+    if inline:
+        _accept_wildcards(role, statements)
+    return role
+
+
+def _document(statements: Sequence[Allow]) -> iam.PolicyDocument:
+    return iam.PolicyDocument(statements=[s.statement() for s in statements], minimize=False)
+
+
+def _accept_wildcards(construct: IConstruct, statements: Sequence[Allow]) -> None:
+    for statement in statements:
+        for resource in statement.wildcards:
+            accept(construct, f"IAM5[Resource::{resource}]", statement.why or "")
 
 
 def _managed(
-    scope: Construct, construct_id: str, name: str, statements: Sequence[iam.PolicyStatement]
+    scope: Construct, construct_id: str, name: str, statements: Sequence[Allow]
 ) -> list[iam.IManagedPolicy]:
     parcels = list(parcels_of(statements))
     if len(parcels) > MANAGED_POLICIES:
@@ -63,23 +78,25 @@ def _managed(
             "spread the pipelines over several installations"
         )
         raise InvalidConfiguration([("pipelines", problem)])
-    return [
-        iam.ManagedPolicy(
+    policies: list[iam.IManagedPolicy] = []
+    for number, parcel in enumerate(parcels, start=1):
+        policy = iam.ManagedPolicy(
             scope,
             f"{construct_id}Policy{number}",
             managed_policy_name=f"{name}-{number}",
-            statements=parcel,
+            document=_document(parcel),
         )
-        for number, parcel in enumerate(parcels, start=1)
-    ]
+        _accept_wildcards(policy, parcel)
+        policies.append(policy)
+    return policies
 
 
-def parcels_of(statements: Sequence[iam.PolicyStatement]) -> Iterator[list[iam.PolicyStatement]]:
+def parcels_of(statements: Sequence[Allow]) -> Iterator[list[Allow]]:
     """`statements` in order, in parcels that a managed policy holds; long ones are divided."""
-    parcel: list[iam.PolicyStatement] = []
+    parcel: list[Allow] = []
     room = MANAGED_LIMIT - FRAME
     for statement in statements:
-        rest: iam.PolicyStatement | None = statement
+        rest: Allow | None = statement
         while rest is not None:
             fitting, rest = _divide(rest, room)
             if fitting is not None:
@@ -92,34 +109,35 @@ def parcels_of(statements: Sequence[iam.PolicyStatement]) -> Iterator[list[iam.P
         yield parcel
 
 
-def _divide(
-    statement: iam.PolicyStatement, room: int
-) -> tuple[iam.PolicyStatement | None, iam.PolicyStatement | None]:
+def _divide(statement: Allow, room: int) -> tuple[Allow | None, Allow | None]:
     """What of the statement fits into `room` characters, and the rest: its resources divided."""
     if _length(statement) <= room:
         return statement, None
-    raw = statement.to_statement_json()
-    resources = raw["Resource"] if isinstance(raw["Resource"], list) else [raw["Resource"]]
-    size = _length(_of(raw, [])) + 16
+    size = _length(replace(statement, resources=()))
     count = 0
-    for resource in resources:
+    for resource in statement.resources:
         size += len(json.dumps(resource)) + 1
         if size > room:
             break
         count += 1
     if count == 0:
         return None, statement
-    return _of(raw, resources[:count]), _of(raw, resources[count:])
+    fitting = replace(statement, resources=statement.resources[:count])
+    return fitting, replace(statement, resources=statement.resources[count:])
 
 
-def _of(raw: dict[str, Any], resources: list[Any]) -> iam.PolicyStatement:
-    return iam.PolicyStatement.from_json({**raw, "Resource": resources})
-
-
-def size_of(statements: Sequence[iam.PolicyStatement]) -> int:
+def size_of(statements: Sequence[Allow]) -> int:
     """Characters of a policy of `statements`, as IAM counts them."""
     return FRAME + sum(_length(statement) for statement in statements)
 
 
-def _length(statement: iam.PolicyStatement) -> int:
-    return len(json.dumps(statement.to_statement_json(), separators=(",", ":"))) + 1
+def _length(statement: Allow) -> int:
+    raw: dict[str, Any] = {
+        "Sid": statement.sid,
+        "Effect": "Allow",
+        "Action": statement.actions,
+        "Resource": statement.resources,
+    }
+    if statement.conditions:
+        raw["Condition"] = statement.conditions
+    return len(json.dumps(raw, separators=(",", ":"))) + 1

@@ -19,7 +19,7 @@ from infra.function import retention_of
 from infra.network import HostNetwork
 from infra.resolve import family_of, sample_cluster, service_of
 from infra.roles import slipway_role
-from infra.statements import allow, write_logs
+from infra.statements import NO_RESOURCES, allow, write_logs
 
 
 class SampleServices(Construct):
@@ -71,8 +71,7 @@ class SampleServices(Construct):
                 },
             ),
             statements=[
-                # AWS: ecr:GetAuthorizationToken knows no resources; only "*" is allowed.
-                allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+                allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"], why=NO_RESOURCES),
                 allow(
                     "PullImages",
                     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -9,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from contracts.names import Names
+from infra.arns import Arns
 from infra.assets import ROOT, Staged, stage
 from infra.configuration import CONTEXT_KEY, Configuration, load
 from infra.dev_stack import DevStack
@@ -38,12 +40,13 @@ def add_stacks(
     installation = resolve(configuration)
     differences = Differences.of(configuration)
     staged = stage(installation, assets, vendored=differences.vendored_agent)
+    arns = Arns(installation)
     dev = DevStack(
         app,
         f"{installation.name}-dev",
         configuration=configuration,
         installation=installation,
-        shared=_shared(configuration, staged),
+        shared=_shared(configuration, staged, arns.dev),
         env=cdk.Environment(account=installation.dev_account, region=installation.dev_region),
         synthesizer=differences.synthesizer(),
     )
@@ -52,7 +55,7 @@ def add_stacks(
         f"{installation.name}-prod",
         configuration=configuration,
         installation=installation,
-        shared=_shared(configuration, staged),
+        shared=_shared(configuration, staged, arns.prod),
         staged=staged,
         env=cdk.Environment(account=installation.prod_account, region=installation.region),
         synthesizer=differences.synthesizer(),
@@ -62,13 +65,14 @@ def add_stacks(
     return dev, prod
 
 
-def _shared(configuration: Configuration, staged: Staged) -> Shared:
+def _shared(configuration: Configuration, staged: Staged, arn: Callable[[str, str], str]) -> Shared:
     """One for each stack: CDK's `Code` belongs to the first stack that uses it."""
     return Shared(
         configuration=configuration,
         names=Names(configuration.name),
         code=lambda_.Code.from_asset(str(staged.functions)),
         differences=Differences.of(configuration),
+        arn=arn,
     )
 
 

@@ -6,35 +6,74 @@ so. `docs/security.md` tells who holds what, `tests/infra/iam.md` is the table o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import aws_iam as iam
+
+NO_RESOURCES = "AWS: these actions know no resources; only '*' is allowed."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allow:
+    """An identity statement. `sid` says what it is for, `why` why a resource has a wildcard."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Any] | None = None
+    why: str | None = None
+
+    @property
+    def wildcards(self) -> tuple[str, ...]:
+        """The resources that have a wildcard."""
+        return tuple(resource for resource in self.resources if "*" in resource)
+
+    def statement(self) -> iam.PolicyStatement:
+        """As the CDK has it. A wildcard without a reason is a mistake of ours."""
+        if self.wildcards and not self.why:
+            raise ValueError(f"statement {self.sid}: a wildcard needs a reason")
+        return iam.PolicyStatement(
+            sid=self.sid,
+            actions=list(self.actions),
+            resources=list(self.resources),
+            conditions=self.conditions,
+        )
 
 
 def allow(
     sid: str,
     actions: Sequence[str],
     resources: Sequence[str],
-    conditions: dict[str, Any] | None = None,
-) -> iam.PolicyStatement:
-    """An identity statement; `sid` says what it is for."""
-    return iam.PolicyStatement(
-        sid=sid, actions=list(actions), resources=list(resources), conditions=conditions
+    conditions: Mapping[str, Any] | None = None,
+    *,
+    why: str | None = None,
+) -> Allow:
+    """An identity statement, see `Allow`."""
+    return Allow(
+        sid=sid,
+        actions=tuple(actions),
+        resources=tuple(resources),
+        conditions=conditions,
+        why=why,
     )
 
 
-def write_logs(log_group: str) -> iam.PolicyStatement:
+def write_logs(log_group: str) -> Allow:
     return allow(
-        "WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group}:log-stream:*"]
+        "WriteLogs",
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        [f"{log_group}:log-stream:*"],
+        why="Streams of this one group: their names are not known beforehand.",
     )
 
 
-def send_to(queue: str, sid: str = "KeepFailedEvents") -> iam.PolicyStatement:
+def send_to(queue: str, sid: str = "KeepFailedEvents") -> Allow:
     return allow(sid, ["sqs:SendMessage"], [queue])
 
 
-def work_on_queue(queue: str) -> iam.PolicyStatement:
+def work_on_queue(queue: str) -> Allow:
     """What Lambda's poller needs of a queue, and what the notifier needs to let a notice wait."""
     return allow(
         "ReadNotices",
@@ -48,41 +87,40 @@ def work_on_queue(queue: str) -> iam.PolicyStatement:
     )
 
 
-def count_messages(queue: str) -> iam.PolicyStatement:
+def count_messages(queue: str) -> Allow:
     return allow("CountRequests", ["sqs:GetQueueAttributes"], [queue])
 
 
-def publish(sid: str, topics: Sequence[str]) -> iam.PolicyStatement:
+def publish(sid: str, topics: Sequence[str]) -> Allow:
     return allow(sid, ["sns:Publish"], topics)
 
 
-def use_table(table: str, actions: Sequence[str]) -> iam.PolicyStatement:
+def use_table(table: str, actions: Sequence[str]) -> Allow:
     """Items of the deployments table; `actions` without their service's name. Never Scan."""
     return allow("UseTable", [f"dynamodb:{action}" for action in actions], [table])
 
 
-def see_hosts() -> iam.PolicyStatement:
-    # AWS: ec2:Describe* know no resources; only "*" is allowed.
-    return allow("SeeHosts", ["ec2:DescribeInstances"], ["*"])
+def see_hosts() -> Allow:
+    return allow("SeeHosts", ["ec2:DescribeInstances"], ["*"], why=NO_RESOURCES)
 
 
-def start_hosts(instances: Sequence[str]) -> iam.PolicyStatement:
+def start_hosts(instances: Sequence[str]) -> Allow:
     return allow("StartHosts", ["ec2:StartInstances"], instances)
 
 
-def stop_hosts(instances: Sequence[str]) -> iam.PolicyStatement:
+def stop_hosts(instances: Sequence[str]) -> Allow:
     return allow("StopHosts", ["ec2:StopInstances"], instances)
 
 
-def assume(sid: str, role: str) -> iam.PolicyStatement:
+def assume(sid: str, role: str) -> Allow:
     return allow(sid, ["sts:AssumeRole"], [role])
 
 
-def read_parameters(sid: str, parameters: Sequence[str]) -> iam.PolicyStatement:
+def read_parameters(sid: str, parameters: Sequence[str]) -> Allow:
     return allow(sid, ["ssm:GetParameter"], parameters)
 
 
-def decrypt_parameters(key_alias_region: str, account: str, partition: str) -> iam.PolicyStatement:
+def decrypt_parameters(key_alias_region: str, account: str, partition: str) -> Allow:
     """SecureStrings under the account's own `aws/ssm` key, and through SSM alone.
 
     The key's id is not known at synth, so the resource is the account's keys in the region and the
@@ -96,6 +134,7 @@ def decrypt_parameters(key_alias_region: str, account: str, partition: str) -> i
             "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"},
             "StringEquals": {"kms:ViaService": f"ssm.{key_alias_region}.amazonaws.com"},
         },
+        why="The key's id is not known at synth: its alias and the service are conditions.",
     )
 
 

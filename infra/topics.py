@@ -36,6 +36,7 @@ class Topic(Construct):
         self._names, self._differences = names, differences
         self.undelivered: dict[str, sqs.Queue] = {}
         self.topic = sns.Topic(self, "Topic", topic_name=name, enforce_ssl=differences.tls_only)
+        differences.accept_plain_http(self.topic)
 
     def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
         """Deliver to a queue, the message as it is; `kinds`: only notices of these kinds."""
