@@ -58,6 +58,8 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
 
     WrongUse where another agent uses `folder`; AWS's own errors where the queues are not there.
     """
+    # git runs in the folder and is told paths inside it: a relative one would be another folder.
+    folder = folder.resolve()
     folder_lock = own(folder)
     session = boto3.Session(region_name=host.region)
     client = clients(session)

@@ -55,9 +55,9 @@ def _said(body: Mapping[str, Any], state: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    """CloudWatch writes `2026-11-21T09:40:00.123+0000`."""
+    """CloudWatch writes `2026-11-21T09:40:00.123+0000`; other writers of ISO 8601 are read, too."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError:
         raise InvalidMessage("StateChangeTime", f"{text!r} is not a time") from None
 

@@ -6,6 +6,7 @@
   Describe calls.
 * `iam:PassRole` and `ecs:TagResource` are asked for by RegisterTaskDefinition and RunTask.
 * A call on several instances is asked for each of them; `ec2:ResourceTag/…` is there.
+* Calls on a log stream are about the stream, not about its group.
 * A batch of SQS or SNS is allowed by the single action (`sqs:DeleteMessage`).
 * `cloudwatch:namespace` is there for PutMetricData.
 """
@@ -35,6 +36,8 @@ BATCHES = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sns:PublishBatch": "sns:Publish",
 }
+# Asked for a stream of the group: policies in use say `log-group:NAME:*` for both.
+LOG_STREAM_CALLS = ("CreateLogStream", "PutLogEvents", "GetLogEvents")
 # What a denial of an extra check was about, for the error's text.
 _refused: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
     "slipway_refused", default=None
@@ -184,7 +187,10 @@ def _resource_as_aws(extract: Callable[..., str]) -> Callable[..., str]:
             return "*"
         if service == "sqs" and "MessageMoveTask" in _operation(service, *arguments):
             return str(_json(body).get("SourceArn") or "*")
-        return extract(service, *arguments, region, account)
+        resource = extract(service, *arguments, region, account)
+        if service == "logs" and _operation(service, *arguments) in LOG_STREAM_CALLS:
+            return f"{resource}:log-stream:{_json(body).get('logStreamName', '')}"
+        return resource
 
     return extract_arn
 
