@@ -13,7 +13,7 @@ from build_agent.close import Closer
 from build_agent.deploy import Means
 from build_agent.host import HostIdentity
 from build_agent.image import Built
-from build_agent.inbox import Inbox
+from build_agent.inbox import Inbox, Parallel, one_by_one
 from build_agent.lease import Keeper
 from build_agent.logs import Log
 from build_agent.record import Recorder
@@ -100,6 +100,30 @@ class Topic:
     @property
     def results(self) -> list[DeploymentResult]:
         return [n.result for n in self.notices if n.result is not None]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after it happens, cleaning up included."""
+
+
+class Mortal:
+    """A client of a worker that can be killed."""
+
+    def __init__(self, inner: Any, is_dead: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._is_dead = is_dead
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in ("exceptions", "meta") or not callable(found):
+            return found
+
+        def call(*arguments: Any, **members: Any) -> Any:
+            if self._is_dead():
+                raise Killed
+            return found(*arguments, **members)
+
+        return call
 
 
 @dataclass
@@ -243,40 +267,65 @@ class World:
         names = installation.names
         self.queue = self.sqs.create_queue(QueueName=names.build_queue)["QueueUrl"]
         self.dead = self.sqs.create_queue(QueueName=names.build_dead_letters)["QueueUrl"]
-        dynamodb = client("dynamodb", region_name="us-east-1")
-        create_table(dynamodb, names.table)
-        self.table = Table(dynamodb, names.table)
+        self.dynamodb = client("dynamodb", region_name="us-east-1")
+        create_table(self.dynamodb, names.table)
+        self.table = Table(self.dynamodb, names.table)
+        self.lives = 0
+        self.dead_lives: set[int] = set()
         self.topic = Topic()
         self.source = FakeSource()
         self.images = FakeImages()
         self.services = FakeServices()
 
-    def worker(self, host_id: str = "i-1", boot: str = "2027-01-15T08:00:00Z") -> Worker:
+    def worker(
+        self,
+        host_id: str = "i-1",
+        boot: str = "2027-01-15T08:00:00Z",
+        *,
+        parallel: Parallel = one_by_one,
+    ) -> Worker:
         host = HostIdentity(host_id, boot, "us-east-1")
         stop, log = Stop(), Log()
+        life = self.lives = self.lives + 1
+
+        def is_dead() -> bool:
+            return life in self.dead_lives
+
+        sqs, topic = Mortal(self.sqs, is_dead), Mortal(self.topic, is_dead)
+        table = Table(Mortal(self.dynamodb, is_dead), self.installation.names.table)
         inbox = Inbox(
-            self.sqs, queue_url=self.queue, dead_letters_url=self.dead,
-            visibility=self.installation.limits.visibility,
+            sqs, queue_url=self.queue, dead_letters_url=self.dead,
+            visibility=self.installation.limits.visibility, parallel=parallel,
         )  # fmt: skip
         keeper = Keeper(
-            inbox=inbox, table=self.table, host=host, limits=self.installation.limits,
+            inbox=inbox, table=table, host=host, limits=self.installation.limits,
             clock=self.clock, log=log, stop=stop,
         )  # fmt: skip
-        closer = Closer(self.topic, self.installation, host, self.clock)
+        closer = Closer(topic, self.installation, host, self.clock)
         recorder = Recorder(
-            self.table, installation=self.installation, host=host, closer=closer, clock=self.clock
+            table, installation=self.installation, host=host, closer=closer, clock=self.clock
         )
         means = Means(
             source=self.source, images=self.images, services=self.services, disk=FakeDisk(),
             recorder=recorder, keeper=keeper, clock=self.clock,
         )  # fmt: skip
         parts = WorkerParts(
-            installation=self.installation, host=host, table=self.table, inbox=inbox,
+            installation=self.installation, host=host, table=table, inbox=inbox,
             closer=closer, keeper=keeper, recorder=recorder, means=means, clock=self.clock,
             log=log, stop=stop, jitter=lambda: 1.0,
         )  # fmt: skip
         self.keeper = keeper
         return NoWait(parts)
+
+    def kill(self) -> None:
+        """End the newest worker as `kill -9` does, from wherever it is."""
+        self.dead_lives.add(self.lives)
+        raise Killed
+
+    def redeliver(self, request: BuildRequest) -> None:
+        """The lease of a dead worker ran out: its request comes again, its lock has expired."""
+        self.clock.pass_by(self.installation.limits.visibility)
+        self.send_body(request.to_json())
 
     def send(self, *requests: BuildRequest) -> None:
         """As starter and topic do: the want first, then the message."""

@@ -1,0 +1,84 @@
+"""Drains a build queue, as the agent does or one message at a time, and prints what it took.
+
+Arguments: ENDPOINT QUEUE_URL_OR_NAME MODE PIPELINES, MODE being `agent` or `one-by-one`. Prints
+JSON: seconds, AWS calls, builds, peak resident memory in MB. The agent is the real one but for
+source, images and service, which answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from build_agent.inbox import Threads
+from tests.unit.agent.world import World, make_installation, make_pipeline
+
+
+class Calls:
+    """Clients that count what they send."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self.count = 0
+
+    def client(self, service: str, **_ignored: Any) -> Any:
+        config = Config(max_pool_connections=20)
+        made = boto3.client(
+            service, region_name="us-east-1", endpoint_url=self._endpoint, config=config
+        )
+        made.meta.events.register(f"before-send.{service}", self._counted)
+        return made
+
+    def _counted(self, **_ignored: Any) -> None:
+        self.count += 1
+
+
+class WallClock:
+    def now(self) -> float:
+        return time.time()
+
+
+def by_agent(calls: Calls, pipelines: int) -> int:
+    """Work until nothing is left; the number of builds."""
+    names = [f"p{number}" for number in range(pipelines)]
+    installation = make_installation(pipelines=tuple(make_pipeline(name) for name in names))
+    world = World(calls.client, installation)
+    world.clock = WallClock()  # type: ignore[assignment]
+    worker = world.worker(parallel=Threads())
+    calls.count = 0
+    while worker.step() == "worked":
+        pass
+    return len(world.images.built)
+
+
+def one_by_one(calls: Calls, queue: str) -> int:
+    """Receive one, delete one, as the original does; it builds once for all of them."""
+    sqs = calls.client("sqs")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    calls.count = 0
+    while messages := sqs.receive_message(QueueUrl=url).get("Messages"):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=messages[0]["ReceiptHandle"])
+    return 1
+
+
+def main(endpoint: str, queue: str, mode: str, pipelines: int) -> None:
+    calls = Calls(endpoint)
+    started = time.perf_counter()
+    builds = by_agent(calls, pipelines) if mode == "agent" else one_by_one(calls, queue)
+    answer = {
+        "seconds": time.perf_counter() - started,
+        "calls": calls.count,
+        "builds": builds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
