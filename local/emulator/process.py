@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import psutil
 from contracts.errors import WorldFailed
 from local.emulator.settings import HOST, EmulatorSettings
 from local.emulator.sweep import sweep
+from local.waiting import wait_until
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
-LOOK_SECONDS = 0.05
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -65,15 +64,12 @@ def start_emulator(settings: EmulatorSettings) -> Emulator:
             stderr=error_file,
             start_new_session=True,
         )
-    deadline = time.monotonic() + READY_SECONDS
-    while not is_ready(settings):
-        if process.poll() is not None:
-            raise WorldFailed(f"the emulator ended at its start: {errors.read_text().strip()}")
-        if time.monotonic() > deadline:
-            process.kill()
-            raise WorldFailed(f"the emulator did not answer for {READY_SECONDS:.0f} s: {errors}")
-        # A look at its health, not a wait for a fixed time: there is no event to wait for.
-        time.sleep(LOOK_SECONDS)
+    wait_until(lambda: is_ready(settings) or process.poll() is not None, seconds=READY_SECONDS)
+    if process.poll() is not None:
+        raise WorldFailed(f"the emulator ended at its start: {errors.read_text().strip()}")
+    if not is_ready(settings):
+        process.kill()
+        raise WorldFailed(f"the emulator did not answer for {READY_SECONDS:.0f} s: see {errors}")
     return Emulator(settings, process.pid, process)
 
 

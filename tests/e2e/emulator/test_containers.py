@@ -1,0 +1,358 @@
+"""Images and containers: the registry's door, what a task runs, and how a rollout ends."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import docker as local_docker
+from local.docker import Docker
+from local.emulator.process import start_emulator
+from local.emulator.settings import EmulatorSettings
+from local.emulator.sweep import RUN_LABEL
+from local.ports import free_ports
+from local.started import Ledger
+from local.waiting import wait_for
+from local.workplace import Workplace
+from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
+
+PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PUSH = (
+    "ecr:GetAuthorizationToken",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+)
+SERVE = """\
+trap 'exit 0' TERM
+/bin/busybox mkdir -p /www
+echo "$VERSION $GREETING $1" > /www/index.html
+/bin/busybox httpd -f -p 8080 -h /www & wait
+"""
+DOCKERFILE = """\
+FROM scratch
+COPY busybox /bin/busybox
+COPY serve.sh /serve.sh
+ARG version
+ENV VERSION=$version
+CMD ["/bin/busybox", "sh", "/serve.sh"]
+"""
+HEALTHY = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]
+ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+
+
+@dataclass(frozen=True)
+class Yard:
+    """An emulator with Docker, two images there, and a configuration without logins."""
+
+    world: World
+    docker: Docker
+    directory: Path
+
+    @property
+    def registry(self) -> str:
+        return self.world.emulator.settings.address
+
+    def run(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        config = {"DOCKER_CONFIG": str(self.directory / "docker-config")}
+        return subprocess.run(
+            [self.docker.client, *arguments],
+            env=self.docker.environment(config),
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def log_in(self, role: Role) -> None:
+        """As the agent does it: the token of the role, at the address that comes with it."""
+        answer = role.client("ecr").get_authorization_token()["authorizationData"][0]
+        password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")[2]
+        address = answer["proxyEndpoint"].removeprefix("http://")
+        done = self.run("login", "--username=AWS", "--password-stdin", address, given=password)
+        assert done.returncode == 0, done.stderr
+
+    def push(self, image: str, tag: str) -> subprocess.CompletedProcess[str]:
+        self.run("tag", image, f"{self.registry}/sample:{tag}")
+        return self.run("push", f"{self.registry}/sample:{tag}")
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    directory = tmp_path_factory.mktemp("yard")
+    workplace = Workplace(directory / "run")
+    workplace.directory.mkdir()
+    ledger = Ledger.begin(workplace)
+    docker = local_docker.provide(workplace, ledger)
+    settings = EmulatorSettings(
+        port=free_ports(1)[0], data_dir=directory / "emulator", docker_host=docker.host
+    )
+    emulator = start_emulator(settings)
+    made = Yard(World(emulator), docker, directory)
+    _build(made)
+    _deploy(made.world)
+    yield made
+    emulator.stop()
+    label = f"{RUN_LABEL}={emulator.run_id}"
+    assert docker.run("ps", "--all", "--quiet", "--filter", f"label={label}") == ""
+    local_docker.remove_images(docker, settings.address)
+    if docker.private:
+        local_docker.stop_private(ledger)
+
+
+def _build(yard: Yard) -> None:
+    context = yard.directory / "image"
+    context.mkdir()
+    (context / "busybox").write_bytes(local_docker.provide_busybox().read_bytes())
+    (context / "busybox").chmod(0o755)
+    (context / "serve.sh").write_text(SERVE)
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    for version in ("one", "two"):
+        tag = f"{yard.registry}/built:{version}"
+        done = yard.run("build", f"--build-arg=version={version}", f"--tag={tag}", str(context))
+        assert done.returncode == 0, done.stderr
+
+
+def _deploy(world: World) -> None:
+    execution = role_resource("execution", "ecs-tasks.amazonaws.com", allow(*PULL))
+    world.deploy(
+        "yard",
+        {
+            "Execution": execution,
+            "Images": {
+                "Type": "AWS::ECR::Repository",
+                "Properties": {
+                    "RepositoryName": "sample",
+                    "ImageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+                    "ImageTagMutabilityExclusionFilters": [
+                        {
+                            "ImageTagMutabilityExclusionFilterType": "WILDCARD",
+                            "ImageTagMutabilityExclusionFilterValue": "latest",
+                        }
+                    ],
+                },
+            },
+            "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "yard"}},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def digests(yard: Yard) -> dict[str, str]:
+    """Both images in the registry, pushed by a role that may just push; their digests."""
+    pusher = yard.world.role("pusher")
+    pusher.allow(*PUSH)
+    yard.log_in(pusher)
+    found = {}
+    for version in ("one", "two"):
+        done = yard.push(f"{yard.registry}/built:{version}", version)
+        assert done.returncode == 0, done.stderr
+        found[version] = done.stdout.rpartition("digest: ")[2].split()[0]
+    return found
+
+
+def register(yard: Yard, image: str, **container: Any) -> str:
+    definition = {"name": "app", "image": image, "essential": True, **container}
+    registered = yard.world.root("ecs").register_task_definition(
+        family="sample",
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu="256",
+        memory="128",
+        executionRoleArn=f"arn:aws:iam::{PROD}:role/execution",
+        containerDefinitions=[{"portMappings": [{"containerPort": 8080}], **definition}],
+    )
+    return str(registered["taskDefinition"]["taskDefinitionArn"])
+
+
+def image(yard: Yard, digest: str) -> str:
+    return f"{yard.registry}/sample@{digest}"
+
+
+@pytest.fixture(scope="module")
+def service(yard: Yard, digests: dict[str, str]) -> str:
+    """A service that runs the first image, named as in AWS; its definition."""
+    aws_name = f"{PROD}.dkr.ecr.us-east-1.amazonaws.com/sample@{digests['one']}"
+    definition = register(yard, aws_name)
+    yard.world.root("ecs").create_service(
+        cluster="yard",
+        serviceName="sample",
+        taskDefinition=definition,
+        desiredCount=1,
+        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+    )
+    wait_for("the first answer", lambda: answers(yard) == ["one  \n"] or None, seconds=30)
+    return definition
+
+
+def tasks(yard: Yard, status: str = "RUNNING") -> list[dict[str, Any]]:
+    ecs = yard.world.root("ecs")
+    arns = ecs.list_tasks(cluster="yard", serviceName="sample", desiredStatus=status)["taskArns"]
+    return list(ecs.describe_tasks(cluster="yard", tasks=arns)["tasks"]) if arns else []
+
+
+def answers(yard: Yard) -> list[str]:
+    """What the running tasks answer over HTTP, at their own addresses."""
+    found = []
+    for task in tasks(yard):
+        details = [one for attached in task["attachments"] for one in attached["details"]]
+        address = [one["value"] for one in details if one["name"] == "privateIPv4Address"]
+        try:
+            with urllib.request.urlopen(f"http://{address[0]}:8080/", timeout=2) as answer:
+                found.append(answer.read().decode())
+        except (OSError, IndexError):
+            found.append("")
+    return found
+
+
+def roll_out(yard: Yard, definition: str) -> dict[str, Any]:
+    """Update the service and follow its deployment, as the rollout does, to its end."""
+    ecs = yard.world.root("ecs")
+    updated = ecs.update_service(cluster="yard", service="sample", taskDefinition=definition)
+    arn = updated["service"]["currentServiceDeployment"]
+    return follow(yard, arn)
+
+
+def follow(yard: Yard, arn: str) -> dict[str, Any]:
+    ecs = yard.world.root("ecs")
+
+    def ended() -> dict[str, Any] | None:
+        found = ecs.describe_service_deployments(serviceDeploymentArns=[arn])
+        deployment = found["serviceDeployments"][0]
+        return deployment if deployment["status"] in ENDED else None
+
+    return wait_for("the end of the deployment", ended, seconds=60)
+
+
+def test_nobody_pushes_without_a_login(yard):
+    done = yard.push(f"{yard.registry}/built:one", "anonymous")
+    assert "no basic auth credentials" in done.stderr
+
+
+def test_who_may_only_log_in_may_not_push(yard):
+    # GIVEN a login of a role that may do no more
+    role = yard.world.role("visitor")
+    role.allow("ecr:GetAuthorizationToken")
+    yard.log_in(role)
+    # WHEN / THEN
+    done = yard.push(f"{yard.registry}/built:one", "visitor")
+    assert "is not authorized to perform: ecr:" in done.stderr
+    yard.run("logout", yard.registry)
+
+
+def test_a_tag_stays_where_it_is_unless_it_is_excluded(yard, digests):
+    # GIVEN a tag of the first image / WHEN it is pushed with the second
+    moved = yard.push(f"{yard.registry}/built:two", "one")
+    # THEN it stays, while `latest` moves
+    assert "immutable" in moved.stderr
+    assert yard.push(f"{yard.registry}/built:one", "latest").returncode == 0
+    assert yard.push(f"{yard.registry}/built:two", "latest").returncode == 0
+
+
+def test_a_new_revision_takes_over_when_it_is_healthy(yard, digests, service):
+    # GIVEN a revision with environment, arguments and a health check
+    definition = register(
+        yard,
+        image(yard, digests["two"]),
+        entryPoint=["/bin/busybox", "sh", "/serve.sh"],
+        command=["argument"],
+        environment=[{"name": "GREETING", "value": "hello"}],
+        healthCheck={"command": HEALTHY, "interval": 5},
+    )
+    # WHEN it is rolled out
+    ended = roll_out(yard, definition)
+    # THEN it is a success, its digest is proved, and only it runs
+    assert ended["status"] == "SUCCESSFUL"
+    revision = yard.world.root("ecs").describe_service_revisions(
+        serviceRevisionArns=[ended["targetServiceRevision"]["arn"]]
+    )["serviceRevisions"][0]
+    assert revision["taskDefinition"] == definition
+    assert revision["containerImages"][0]["imageDigest"] == digests["two"]
+    alone = wait_for("one task", lambda: tasks(yard) if len(tasks(yard)) == 1 else None, seconds=20)
+    assert alone[0]["healthStatus"] == "HEALTHY"
+    assert answers(yard) == ["two hello argument\n"]
+
+
+@pytest.mark.parametrize(
+    ("container", "reason"),
+    [
+        ({"entryPoint": ["/bin/busybox", "false"]}, "Essential container exited"),
+        (
+            {"healthCheck": {"command": ["CMD", "/bin/busybox", "false"], "retries": 1}},
+            "Task failed container health checks",
+        ),
+    ],
+    ids=["crashes", "unhealthy"],
+)
+def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason):
+    # GIVEN a service that answers
+    before = answers(yard)
+    # WHEN a revision that cannot run is rolled out
+    ended = roll_out(yard, register(yard, image(yard, digests["one"]), **container))
+    # THEN the breaker rolls back, the tasks say why, and the old one answers
+    assert ended["status"] == "ROLLBACK_SUCCESSFUL"
+    assert "circuit breaker" in ended["statusReason"]
+    assert reason in {task["stoppedReason"] for task in tasks(yard, "STOPPED")}
+    assert answers(yard) == before
+
+
+def test_a_deployment_can_be_stopped(yard, digests, service):
+    # GIVEN a deployment that will not end: its health check never does
+    before = answers(yard)
+    ecs = yard.world.root("ecs")
+    endless = {"command": ["CMD", "/bin/busybox", "sleep", "60"], "timeout": 60}
+    definition = register(yard, image(yard, digests["one"]), healthCheck=endless)
+    updated = ecs.update_service(cluster="yard", service="sample", taskDefinition=definition)
+    arn = updated["service"]["currentServiceDeployment"]
+    # WHEN it is stopped with a rollback
+    ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
+    # THEN the old revision runs on
+    assert follow(yard, arn)["status"] == "ROLLBACK_SUCCESSFUL"
+    assert answers(yard) == before
+
+
+def test_an_execution_role_that_may_not_pull_starts_nothing(yard, digests):
+    # GIVEN a task whose execution role may not read images
+    role = yard.world.role("no-pull")
+    ecs = yard.world.root("ecs")
+    definition = ecs.register_task_definition(
+        family="no-pull",
+        executionRoleArn=role.arn,
+        containerDefinitions=[{"name": "app", "image": image(yard, digests["one"])}],
+    )["taskDefinition"]["taskDefinitionArn"]
+    # WHEN it is run
+    task = ecs.run_task(cluster="yard", taskDefinition=definition)["tasks"][0]["taskArn"]
+
+    # THEN it stops and says why
+    def stopped() -> dict[str, Any] | None:
+        found = ecs.describe_tasks(cluster="yard", tasks=[task])["tasks"][0]
+        return found if found["lastStatus"] == "STOPPED" else None
+
+    ended = wait_for("the end of the task", stopped, seconds=20)
+    assert ended["stopCode"] == "TaskFailedToStart"
+    assert "CannotPullContainerError" in ended["stoppedReason"]
+
+
+def test_a_single_task_tells_its_exit_code(yard, digests):
+    # GIVEN a task that leaves with 3
+    ecs = yard.world.root("ecs")
+    leaving = {"entryPoint": ["/bin/busybox", "sh", "-c", "exit 3"]}
+    definition = register(yard, image(yard, digests["one"]), **leaving)
+    # WHEN it is run
+    task = ecs.run_task(cluster="yard", taskDefinition=definition)["tasks"][0]["taskArn"]
+
+    # THEN
+    def exit_code() -> int | None:
+        found = ecs.describe_tasks(cluster="yard", tasks=[task])["tasks"][0]
+        return found["containers"][0].get("exitCode")
+
+    assert wait_for("the exit code", exit_code, seconds=20) == 3
