@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.moments import short_moment, since, stamp
+from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output, outcome
 from cli.session import Session
@@ -18,8 +18,10 @@ from contracts.errors import WrongUse
 from contracts.table.deployments import DeploymentRow
 from contracts.wording import duration, person, short, tidy
 
-FAILED = {"failed", "rolled_back", "gave_up"}
+FAILED = ("failed", "rolled_back", "gave_up")
 DEFAULT_LIMIT = 20
+PAGE = 500
+"""Rows that one call reads at most: about as many as its limit of 1 MB allows."""
 PLOT_LIMIT = 200
 FAILED_BACK = "30d"
 """How far `--failed` looks without `--since`: it reads the successes between the failures too."""
@@ -83,13 +85,17 @@ def select(
 
     `start`: not older than this (seconds since the epoch). `most` fits the pages to the need.
     """
-    page = 100 if failed or most is None else min(100, most)
-    bound = stamp(start) if start is not None else ""
+    page = PAGE if failed or most is None else min(PAGE, most)
+    statuses = FAILED if failed else ()
     streams = [
-        session.table.deployments.newest_first(name, since=bound, page=page) for name in names
+        _back_to(start, session.table.deployments.newest_first(name, page=page, statuses=statuses))
+        for name in names
     ]
-    merged = heapq.merge(*streams, key=lambda row: row.started_at, reverse=True)
-    return (row for row in merged if not failed or row.status in FAILED)
+    return heapq.merge(*streams, key=lambda row: row.started_at, reverse=True)
+
+
+def _back_to(start: float | None, rows: Iterator[DeploymentRow]) -> Iterator[DeploymentRow]:
+    return rows if start is None else takewhile(lambda row: row.started_at >= start, rows)
 
 
 def entry(row: DeploymentRow) -> dict[str, Any]:

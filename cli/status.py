@@ -120,18 +120,21 @@ def command(session: Session, out: Output, pipeline: str | None) -> None:
 
 
 def gather(session: Session, names: list[str]) -> Status:
-    """Ask for everything at once and put it together."""
+    """Ask for everything at once and put it together.
+
+    The table is asked first: while it answers, the other clients are made.
+    """
     settings, table, now = session.installation, session.table, session.clock.now()
-    tips = ask(session, [p for p in settings.pipelines if p.name in names])
-    ec2, sqs = session.client("ec2"), session.client("sqs")
-    instances = session.start(describe, ec2, settings)
-    queue = session.start(_counts, sqs, session.queue_url(settings.names.build_queue))
-    dead = session.start(_counts, sqs, session.queue_url(settings.names.build_dead_letters))
     pipelines = session.start(table.pipelines.all)
     hosts = session.start(table.hosts.all)
     wants = session.start(table.wants.all)
     locks = {lock.pipeline: lock for lock in table.locks.all() if lock.taken(now)}
     past = {n: session.start(table.deployments.newest, n, LEARNT_FROM) for n in names if n in locks}
+    tips = ask(session, [p for p in settings.pipelines if p.name in names])
+    sqs = session.client("sqs")
+    queue = session.start(_counts, sqs, session.queue_url(settings.names.build_queue))
+    dead = session.start(_counts, sqs, session.queue_url(settings.names.build_dead_letters))
+    instances = session.start(describe, session.client("ec2"), settings)
     rows = {n: pipelines.result().get(n) for n in names}
     running = table.deployments.get_many(
         row.running_deployment for row in rows.values() if row and row.running_deployment

@@ -10,7 +10,7 @@ No scans; each access pattern is a key or one partition:
 | lock | `LOCK` | pipeline | one; all at once |
 | pipeline | `PIPELINE` | pipeline | one; all at once |
 | alert | `ALERT` | kind + `#` + subject | all at once |
-| deployment | `DEPLOYMENT#` + pipeline | deployment id | one; by ids; newest first, page by page; since a time |
+| deployment | `DEPLOYMENT#` + pipeline | deployment id | one; by ids; newest first; since a time |
 | settled | `SETTLED#` + request id | `-` | by ids |
 | pointer | `REQUEST#` + request id | `-` | by ids: which deployment works on a request |
 | attempts | `ATTEMPTS#` + request id | `-` | one |

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,11 +134,11 @@ class Deployments:
         return [decode(DeploymentRow, row, strict=False) for row in rows]
 
     def newest_first(
-        self, pipeline: str, *, since: str = "", page: int = 100
+        self, pipeline: str, *, page: int = 100, statuses: Collection[str] = ()
     ) -> Iterator[DeploymentRow]:
-        """As far back as asked for, `page` rows a call; `since` as in `since()`."""
-        bound = f"{pipeline}-{since}" if since else ""
-        for row in self._store.newest_first(f"DEPLOYMENT#{pipeline}", since=bound, page=page):
+        """As far back as asked for, `page` rows a call; only those of `statuses`, if any."""
+        having = {"status": statuses} if statuses else None
+        for row in self._store.newest_first(f"DEPLOYMENT#{pipeline}", page=page, having=having):
             yield decode(DeploymentRow, row, strict=False)
 
     def since(self, pipeline: str, timestamp: str) -> list[DeploymentRow]:

@@ -7,7 +7,7 @@ answer (`False`), not an error; everything else that the client raises passes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,21 +122,23 @@ class Store:
                 return found[:limit] if limit else found
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def newest_first(self, pk: str, *, since: str = "", page: int) -> Iterator[dict[str, Any]]:
-        """The items of a partition from the highest `sk` down to `since`, read consistently.
+    def newest_first(
+        self, pk: str, *, page: int, having: Mapping[str, Collection[str]] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The items of a partition from the highest `sk` down, read consistently.
 
-        `page` items a call, and no call before its items are asked for: who stops early pays less.
+        `page` items are read a call, and no call is made before its items are asked for: who stops
+        early pays less. `having` (member to the values it may have) leaves out the others, which
+        are read but not sent.
         """
-        expression, values = "pk = :pk", {":pk": pk}
-        if since:
-            expression, values[":sk"] = f"{expression} AND sk >= :sk", since
         request: dict[str, Any] = {
             "TableName": self.table,
-            "KeyConditionExpression": expression,
-            "ExpressionAttributeValues": to_item(values),
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": to_item({":pk": pk}),
             "ConsistentRead": True,
             "ScanIndexForward": False,
             "Limit": page,
+            **_filter(having or {}, {":pk": pk}),
         }
         while True:
             answer = self.client.query(**request)
@@ -274,3 +276,19 @@ def _expressions(
     if parameters:
         request["ExpressionAttributeValues"] = {k: to_attribute(v) for k, v in parameters.items()}
     return request
+
+
+def _filter(having: Mapping[str, Collection[str]], values: Values) -> dict[str, Any]:
+    """A FilterExpression of members that have one of some values; nothing for an empty one."""
+    if not having:
+        return {}
+    clauses, named = [], dict(values)
+    for name, allowed in having.items():
+        keys = [f":{name}{number}" for number, _ in enumerate(allowed)]
+        named |= dict(zip(keys, allowed, strict=True))
+        clauses.append(f"#{name} IN ({', '.join(keys)})")
+    return {
+        "FilterExpression": " AND ".join(clauses),
+        "ExpressionAttributeNames": {f"#{name}": name for name in having},
+        "ExpressionAttributeValues": to_item(named),
+    }
