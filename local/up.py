@@ -62,7 +62,7 @@ class Options:
     pipelines: int = 1
     hosts: int = 1
     pending_seconds: float = 1.0
-    stopping_seconds: float = 1.0
+    stopping_seconds: float = 2.0
     internal_endpoints: bool = False
     wait_for_first: bool = True
 

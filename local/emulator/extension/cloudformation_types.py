@@ -1,8 +1,9 @@
 """Gap closed: types that our stacks have and ministack's CloudFormation refuses or cuts short.
 
 `AWS::EC2::Instance` and `AWS::CodeCommit::Repository` are made for real; security group rules are
-added to their group; TTL, recovery and encryption of a DynamoDB table are kept; a few types that
-change nothing here are accepted and forgotten, each listed in `RECORDED_ONLY`.
+added to their group; a task definition's platform and health check are kept; TTL, recovery and
+encryption of a DynamoDB table are kept; an alarm over a sum of metrics becomes one alarm for each;
+a few types that change nothing here are accepted and forgotten, each listed in `RECORDED_ONLY`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, ec2
+from ministack.services import dynamodb, ec2, ecs
 from ministack.services.cloudformation import provisioners
 
 from local.emulator.extension.ec2_states import DEFAULT_METADATA_OPTIONS, InstanceStates
@@ -251,6 +252,36 @@ def _table_handlers(original: dict[str, Any]) -> dict[str, Any]:
     return {**original, "create": created, "update": updated}
 
 
+def _complete_definition(arn: str, properties: Properties) -> None:
+    """Give a task definition what ministack's handler leaves out or leaves in capitals."""
+    definition = ecs._task_defs[arn.rpartition("/")[2]]
+    for member in ("pidMode", "ipcMode", "taskRoleArn", "executionRoleArn"):
+        if not definition.get(member):
+            definition.pop(member, None)
+    if properties.get("RuntimePlatform"):
+        definition["runtimePlatform"] = provisioners._pascal_to_camel(properties["RuntimePlatform"])
+    for container in definition["containerDefinitions"]:
+        if container.get("healthCheck"):
+            container["healthCheck"] = provisioners._pascal_to_camel(container["healthCheck"])
+
+
+def _definition_handlers(original: dict[str, Any]) -> dict[str, Any]:
+    create: Callable[..., Made] = original["create"]
+    update: Callable[..., Made] = original["update"]
+
+    def created(logical_id: str, properties: Properties, stack: str) -> Made:
+        arn, attributes = create(logical_id, properties, stack)
+        _complete_definition(arn, properties)
+        return arn, attributes
+
+    def updated(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Made:
+        arn, attributes = update(physical_id, old, new, *rest)
+        _complete_definition(arn, new)
+        return arn, attributes
+
+    return {**original, "create": created, "update": updated}
+
+
 def _single_metric_alarms(properties: Properties) -> list[tuple[str, Properties]]:
     """Name suffix and properties of the alarms that stand for one over a sum of metrics.
 
@@ -313,3 +344,9 @@ def install(settings: EmulatorSettings, states: InstanceStates, repositories: Re
     entry(provisioners, "_RESOURCE_HANDLERS", "AWS::DynamoDB::Table", _table_handlers(dynamo))
     alarms = table["AWS::CloudWatch::Alarm"]
     entry(provisioners, "_RESOURCE_HANDLERS", "AWS::CloudWatch::Alarm", _alarm_handlers(alarms))
+    need(ecs, "_task_defs")
+    need(provisioners, "_pascal_to_camel")
+    tasks = table["AWS::ECS::TaskDefinition"]
+    entry(
+        provisioners, "_RESOURCE_HANDLERS", "AWS::ECS::TaskDefinition", _definition_handlers(tasks)
+    )
