@@ -31,7 +31,7 @@ from lambdas.notifier.slack import SlackClient
 from lambdas.notifier.webhooks import Webhooks
 from lambdas.observability import about, count, logger, observed
 
-FIRST_PAUSE = 10.0
+FIRST_PAUSE = 3.0
 LONGEST_PAUSE = 900.0
 """Seconds between tries: a day of outage is about a hundred receives, each message by itself."""
 LONGEST_VISIBILITY = 42_000.0

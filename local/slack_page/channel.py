@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from contracts.errors import InvalidMessage
 from local.slack_page.limits import faults
 
 KEPT = 500
@@ -26,8 +27,12 @@ class Fault:
     """The next `count` posts are answered with `status` (and Retry-After seconds, if any)."""
 
     status: int
-    count: int
+    count: int = 1
     retry_after: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:
+            raise InvalidMessage("status", f"must be 400 to 599, not {self.status}")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Channel:
         fault = self._fault
         if fault is None or fault.count < 1:
             return None
-        self._fault = Fault(fault.status, fault.count - 1, fault.retry_after)
+        self._fault = replace(fault, count=fault.count - 1)
         word = "rate_limited" if fault.status == 429 else "a fault that was ordered"
         return Answer(fault.status, word, fault.retry_after)
 

@@ -172,7 +172,7 @@ def _deployment(row: DeploymentRow, earlier: list[DeploymentRow]) -> DeploymentS
 def stages_of(row: DeploymentRow) -> tuple[StageStatus, ...]:
     """The stages in the order in which they began; each ends where the next begins."""
     begun = sorted(row.stages.items(), key=lambda item: item[1])
-    ends = [*(at for _, at in begun[1:]), row.ended_at]
+    ends = [*(at for _, at in begun), row.ended_at][1:]
     return tuple(
         StageStatus(name=name, started_at=at, ended_at=end)
         for (name, at), end in zip(begun, ends, strict=True)

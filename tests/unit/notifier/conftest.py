@@ -1,11 +1,10 @@
-"""A notifier whose table and parameters are moto's, and whose Slack and clock are scripted."""
+"""A notifier whose table and parameters are in memory, and whose Slack and clock are scripted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -16,6 +15,7 @@ from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World
 from lambdas.notifier.slack import Answer
 from lambdas.notifier.webhooks import Webhooks
+from tests.simulation.dynamodb import FakeDynamoDB
 from tests.unit.notifier.samples import AT
 from tests.unit.notifier.test_blocks import PIPELINE
 
@@ -67,17 +67,49 @@ class Slack:
 SILENCE = WorldFailed("Slack did not answer (ReadTimeoutError)")
 
 
+class ParameterNotFound(Exception):
+    """As SSM's client raises it."""
+
+
+class Parameters:
+    """SSM as far as the notifier knows it; `values` by name."""
+
+    exceptions = type("Exceptions", (), {"ParameterNotFound": ParameterNotFound})
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:
+        assert WithDecryption
+        if Name not in self.values:
+            raise ParameterNotFound
+        return {"Parameter": {"Value": self.values[Name]}}
+
+
+class Queue:
+    """SQS that remembers which message (the end of its handle) was given which pause."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.pauses: dict[str, int] = {}
+        self.error = error
+        self.meta = type("Meta", (), {"endpoint_url": "https://sqs.us-east-1.amazonaws.com"})
+
+    def change_message_visibility(
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
+    ) -> None:
+        assert QueueUrl == "https://sqs.us-east-1.amazonaws.com/222222222222/slipway-notices"
+        if self.error:
+            raise self.error
+        self.pauses[ReceiptHandle[-1]] = VisibilityTimeout
+
+
 class Notifier:
     """The parts together; `delivery()` makes a fresh process with the same table and Slack."""
 
     def __init__(self, installation: Installation = INSTALLATION) -> None:
         self.clock, self.slack, self.installation = Clock(), Slack(), installation
-        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-        self.ssm = boto3.client("ssm", region_name="us-east-1")
-        self.sqs = boto3.client("sqs", region_name="us-east-1")
-        create_table(dynamodb, installation.names.table)
-        self.table = Table(dynamodb, installation.names.table)
-        self.ssm.put_parameter(Name=PARAMETER, Value=WEBHOOK, Type="SecureString")
+        self.ssm, self.sqs = Parameters({PARAMETER: WEBHOOK}), Queue()
+        self.table = Table(FakeDynamoDB(), installation.names.table)
 
     def delivery(self) -> Delivery:
         local = self.installation.mode == "local"
@@ -121,7 +153,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def notifier(aws: None) -> Notifier:
+def notifier() -> Notifier:
     return Notifier()
 
 

@@ -135,9 +135,7 @@ def test_a_replaced_webhook_is_read_again(notifier: Notifier, status: int) -> No
     delivery = notifier.delivery()
     delivery.deliver(NOTICE, plenty)
     # WHEN the webhook was replaced and Slack refuses the old one
-    notifier.ssm.put_parameter(
-        Name=PARAMETER, Value=NEW_WEBHOOK, Type="SecureString", Overwrite=True
-    )
+    notifier.ssm.values[PARAMETER] = NEW_WEBHOOK
     notifier.slack.script = [Answer(status=status, text="no_service")]
     verdict = delivery.deliver(NOTICES["alarm"], plenty)
     # THEN the new one is used at once
@@ -158,12 +156,12 @@ def test_a_revoked_webhook_that_was_not_replaced_is_tried_once_and_said(
 def test_the_webhook_is_read_lazily_and_kept_for_a_while(notifier: Notifier) -> None:
     delivery = notifier.delivery()
     delivery.deliver(NOTICES["idle"], plenty)
-    notifier.ssm.delete_parameter(Name=PARAMETER)
+    del notifier.ssm.values[PARAMETER]
     with pytest.raises(WorldFailed, match="there is no Slack webhook in /slipway/slack-webhook"):
         delivery.deliver(NOTICE, plenty)
-    notifier.ssm.put_parameter(Name=PARAMETER, Value=f" {WEBHOOK}\n", Type="SecureString")
+    notifier.ssm.values[PARAMETER] = f" {WEBHOOK}\n"
     assert delivery.deliver(NOTICE, plenty).posted
-    notifier.ssm.delete_parameter(Name=PARAMETER)
+    del notifier.ssm.values[PARAMETER]
     assert delivery.deliver(NOTICES["alarm"], plenty).posted
     notifier.clock.now += KEPT
     with pytest.raises(WorldFailed, match="there is no Slack webhook"):
@@ -186,17 +184,17 @@ def test_the_webhook_is_read_lazily_and_kept_for_a_while(notifier: Notifier) -> 
 def test_a_webhook_that_is_none_is_refused_without_being_told(
     notifier: Notifier, value: str
 ) -> None:
-    notifier.ssm.put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
+    notifier.ssm.values[PARAMETER] = value
     with pytest.raises(WorldFailed) as caught:
         notifier.delivery().deliver(NOTICE, plenty)
     assert "secret" not in str(caught.value).replace("/slipway/", "")
     assert notifier.slack.posts == []
 
 
-def test_the_local_installation_may_post_to_the_slack_page(aws: None) -> None:
+def test_the_local_installation_may_post_to_the_slack_page() -> None:
     notifier = Notifier(replace(INSTALLATION, mode="local"))
     page = "http://127.0.0.1:8300/services/local"
-    notifier.ssm.put_parameter(Name=PARAMETER, Value=page, Type="SecureString", Overwrite=True)
+    notifier.ssm.values[PARAMETER] = page
     assert notifier.delivery().deliver(NOTICE, plenty).posted
     assert notifier.slack.posts[0][0] == page
 
@@ -208,12 +206,10 @@ def test_blocks_that_slack_refuses_are_followed_by_the_words_alone(notifier: Not
     assert "commit 3f2a9c41 is live" in notifier.slack.posts[1][1]["text"]
 
 
-def test_a_pipeline_with_a_channel_of_its_own_gets_its_notices_there(aws: None) -> None:
+def test_a_pipeline_with_a_channel_of_its_own_gets_its_notices_there() -> None:
     own = replace(PIPELINE, webhook_parameter="/slipway/slack-webhook/shop")
     notifier = Notifier(replace(INSTALLATION, pipelines=(own,)))
-    notifier.ssm.put_parameter(
-        Name="/slipway/slack-webhook/shop", Value=NEW_WEBHOOK, Type="SecureString"
-    )
+    notifier.ssm.values["/slipway/slack-webhook/shop"] = NEW_WEBHOOK
     delivery = notifier.delivery()
     delivery.deliver(NOTICE, plenty)
     delivery.deliver(NOTICES["drift skipped"], plenty)
@@ -221,7 +217,7 @@ def test_a_pipeline_with_a_channel_of_its_own_gets_its_notices_there(aws: None) 
     assert [url for url, _ in notifier.slack.posts] == [NEW_WEBHOOK, NEW_WEBHOOK, WEBHOOK]
 
 
-def test_superseded_is_told_only_if_asked_for(aws: None) -> None:
+def test_superseded_is_told_only_if_asked_for() -> None:
     asked = replace(INSTALLATION, pipelines=(replace(PIPELINE, notify_superseded=True),))
     notifier = Notifier()
     assert notifier.delivery().deliver(NOTICES["superseded"], plenty).done
@@ -230,12 +226,12 @@ def test_superseded_is_told_only_if_asked_for(aws: None) -> None:
     assert notifier.delivery().deliver(NOTICES["superseded"], plenty).posted
 
 
-def test_without_slack_a_notice_is_done_and_says_so(aws: None) -> None:
+def test_without_slack_a_notice_is_done_and_says_so() -> None:
     notifier = Notifier(replace(INSTALLATION, slack=False))
     verdict = notifier.delivery().deliver(NOTICE, plenty)
     assert verdict == Verdict(done=True, why="Slack is switched off in the configuration")
 
 
-def test_a_pipeline_that_is_not_configured_any_more_is_still_told(aws: None) -> None:
+def test_a_pipeline_that_is_not_configured_any_more_is_still_told() -> None:
     notifier = Notifier(replace(INSTALLATION, pipelines=()))
     assert notifier.delivery().deliver(NOTICE, plenty).posted

@@ -10,34 +10,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas import clients
+from lambdas.notifier import handler as deployed
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import LONGEST_PAUSE, notify, pause_of, queue_url
-from lambdas.notifier.slack import Answer
+from lambdas.notifier.slack import Answer, SlackClient
 from lambdas.observability import logger
-from tests.unit.notifier.conftest import SILENCE, WEBHOOK, Notifier, plenty
+from tests.unit.notifier.conftest import (
+    INSTALLATION,
+    PARAMETER,
+    SILENCE,
+    WEBHOOK,
+    Notifier,
+    Queue,
+    create_table,
+    plenty,
+)
 
 EVENTS = Path(__file__).parents[2] / "events"
 EVENT: dict[str, Any] = json.loads((EVENTS / "sqs_notices.json").read_text())
-
-
-class Queue:
-    """SQS that remembers which message was given which pause."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.pauses: dict[str, int] = {}
-        self.error = error
-        self.meta = type("Meta", (), {"endpoint_url": "https://sqs.us-east-1.amazonaws.com"})
-
-    def change_message_visibility(
-        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
-    ) -> None:
-        assert QueueUrl == "https://sqs.us-east-1.amazonaws.com/222222222222/slipway-notices"
-        if self.error:
-            raise self.error
-        self.pauses[ReceiptHandle[-1]] = VisibilityTimeout
 
 
 def run(notifier: Notifier, event: dict[str, Any], queue: Queue | None = None) -> list[str]:
@@ -86,7 +81,7 @@ def test_a_failing_slack_fails_only_its_records(notifier: Notifier) -> None:
     notifier.slack.script = [Answer(status=200), SILENCE, Answer(status=200)]
     queue = Queue()
     assert run(notifier, EVENT, queue) == ["2"]
-    assert queue.pauses == {"2": 10}
+    assert queue.pauses == {"2": 3}
 
 
 def test_an_error_of_the_notifier_itself_fails_only_its_record(notifier: Notifier) -> None:
@@ -122,8 +117,8 @@ def test_a_visibility_that_cannot_be_changed_still_fails_the_record(notifier: No
 @pytest.mark.parametrize(
     ("verdict", "receives", "seconds"),
     [
-        (Verdict(done=False, why=""), 1, 10),
-        (Verdict(done=False, why=""), 3, 40),
+        (Verdict(done=False, why=""), 1, 3),
+        (Verdict(done=False, why=""), 3, 12),
         (Verdict(done=False, why=""), 500, LONGEST_PAUSE),
         (Verdict(done=False, why="", wait=60), 1, 61),
         (Verdict(done=False, why="", wait=900_000), 1, 42_000),
@@ -151,6 +146,44 @@ def test_the_webhook_is_in_no_log_line(notifier: Notifier, monkeypatch: pytest.M
     assert "RuntimeError: bug" in logged
     assert "SECRET" not in logged
     assert WEBHOOK not in logged
+
+
+class Context:
+    """What Lambda hands a function, as far as the notifier asks."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 50_000
+
+
+def test_the_function_as_deployed_finds_its_settings_table_parameter_and_queue(
+    aws: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # GIVEN the installation's file, its table, webhook and queue in an account
+    settings = tmp_path / "installation.json"
+    settings.write_text(INSTALLATION.to_json())
+    monkeypatch.setenv("SLIPWAY_INSTALLATION", str(settings))
+    create_table(boto3.client("dynamodb"), INSTALLATION.names.table)
+    boto3.client("ssm").put_parameter(Name=PARAMETER, Value=WEBHOOK, Type="SecureString")
+    posted: list[tuple[str, str]] = []
+
+    def post(client: SlackClient, url: str, payload: dict[str, Any]) -> Answer:
+        posted.append((url, payload["text"]))
+        return Answer(status=200 if len(posted) < 3 else 500)
+
+    monkeypatch.setattr(SlackClient, "post", post)
+    clients.installation.cache_clear()
+    deployed.world.cache_clear()
+    # WHEN Lambda calls it twice with the same three records, Slack failing for the third
+    try:
+        answers = [deployed.handler(EVENT, Context()) for _ in range(2)]
+    finally:
+        clients.installation.cache_clear()
+        deployed.world.cache_clear()
+    # THEN two are posted once, and only the third comes back
+    third = [{"itemIdentifier": EVENT["Records"][2]["messageId"]}]
+    assert [answer["batchItemFailures"] for answer in answers] == [third, third]
+    assert [url for url, _ in posted] == [WEBHOOK] * 4
+    assert [text for _, text in posted[2:]] == ["Alarm slipway-oldest-request"] * 2
 
 
 IMPORT = """
