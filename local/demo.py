@@ -153,7 +153,7 @@ class Demo:
         self._console.print(f"[green]the answer names commit {commit_id}[/green]")
 
     def _show_slack(self, message: SlackMessage | None) -> None:
-        text = Text(message.text if message else "")
+        text = Text(message.shown if message else "")
         self._console.print(Panel(text, title="Slack", title_align="left", expand=False))
 
     def _show_broken(self, broken: Watched) -> None:

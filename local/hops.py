@@ -208,9 +208,9 @@ class Watch:
             launched = instance["LaunchTime"].timestamp()
             name = instance["InstanceId"]
             if state in ("pending", "running") and launched >= self._pushed.began_at - 1:
-                # Pending may be over before the first look; the launch time tells all the same.
-                hops.append(Hop("host starting", max(launched, self._pushed.began_at), "EC2", name))
-            if state == "running" and "host starting" in self.sight.hops:
+                # EC2's launch time has whole seconds: it says which boot this is, not when.
+                hops.append(Hop("host starting", now, "EC2", name))
+            if state == "running" and launched >= self._pushed.began_at - 1:
                 hops.append(Hop("host running", now, "EC2", name))
             if "close" in self.sight.hops and state in ("stopping", "stopped"):
                 hops.append(Hop(f"host {state}", now, "EC2", name))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from local.http import fetch
+
+
+_DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class SlackMessage:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    @property
+    def shown(self) -> str:
+        """The text as Slack would show it, as far as a terminal can."""
+        dated = _DATE.sub(r"\1", self.text)
+        return html.unescape(dated).replace(":white_check_mark:", "✅").replace(":x:", "❌")
 
     def names(self, commit_id: str) -> bool:
         """Whether it is about that commit, which a message may shorten to 7 digits or more."""
