@@ -7,22 +7,19 @@ destination need the role's permissions in AWS; here they do too.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core import iam_evaluator
-from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import cloudwatch_logs, iam, lambda_svc
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch_logs, lambda_svc
 
-from local.emulator.extension.imds import mint_session
 from local.emulator.extension.private import need, wrap
+from local.emulator.extension.roles import Roles
 
 log = logging.getLogger("slipway.lambda-roles")
 
 Data = dict[str, Any]
 
-SESSION_SECONDS = 3600
 DESTINATION_ACTIONS = {
     "sqs": "sqs:SendMessage",
     "sns": "sns:Publish",
@@ -36,33 +33,11 @@ class FunctionRoles:
     """Asks IAM what the roles of functions may do."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, Data] = {}
+        self._roles = Roles("lambda-service")
 
     def may(self, config: Data, action: str, resource: str) -> bool:
-        """Whether the function's role may; a function without a known role may nothing."""
-        role_arn = config.get("Role") or ""
-        session = self._session(role_arn)
-        if session is None:
-            return False
-        service = action.partition(":")[0]
-        with request_scope(role_arn.split(":")[4], get_region()):
-            denied = iam_evaluator.enforce(
-                session["access_key"], action, service, get_region(), resource_arn=resource
-            )
-        return denied is None
-
-    def _session(self, role_arn: str) -> Data | None:
-        known = self._sessions.get(role_arn)
-        if known is not None and known["expires"] - 60 > time.time():
-            return known
-        if ":role/" not in role_arn:
-            return None
-        account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
-        role = iam._roles.get_scoped(account, None, name)
-        if role is None:
-            return None
-        self._sessions[role_arn] = mint_session(account, role, "lambda-service", SESSION_SECONDS)
-        return self._sessions[role_arn]
+        """Whether the function's role may."""
+        return self._roles.may(config.get("Role") or "", action, resource)
 
     def polling(self, concurrency: Callable[..., int]) -> Callable[..., int]:
         """No batch for a mapping whose function may not read the queue."""

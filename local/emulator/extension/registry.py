@@ -2,7 +2,7 @@
 
 * A login needs a token of GetAuthorizationToken; what the token's owner may do, IAM decides for
   each request (`ecr:PutImage`, `ecr:BatchGetImage` …), as in ECR.
-* ECS pulls as the task definition's execution role.
+* ECS pulls, and writes the containers' logs, as the task definition's execution role.
 * `repositoryUri` and the login's `proxyEndpoint` are the emulator's own address, where the images
   are; a task definition that has the `…amazonaws.com` name is pulled from there too.
 * `IMMUTABLE_WITH_EXCLUSION` is enforced.
@@ -23,18 +23,20 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_evaluator, router
 from ministack.core.responses import (
+    get_account_id,
     get_region,
     json_response,
-    request_scope,
     set_request_account_id,
     set_request_region,
 )
 from ministack.services import ecr, ecs, iam
 from ministack.services.cloudformation import provisioners
 
+from contracts.errors import WorldFailed
 from local.emulator.extension.git_credentials import account_of, parse_basic
 from local.emulator.extension.imds import mint_session
 from local.emulator.extension.private import entry, need, replace, wrap
+from local.emulator.extension.roles import Roles
 from local.emulator.settings import EmulatorSettings
 
 Data = dict[str, Any]
@@ -125,6 +127,7 @@ class Registry:
     def __init__(self, settings: EmulatorSettings) -> None:
         self._settings = settings
         self._logins = Logins()
+        self._roles = Roles("ecs-execution")
 
     # -- ECR's API ----------------------------------------------------------------------------
 
@@ -226,11 +229,7 @@ class Registry:
         if role is None:
             raise ecs._ImagePullError(f"the execution role {execution_role} does not exist")
         session = mint_session(account, role, "ecs-pull", PULL_SECONDS)
-        with request_scope(account, get_region()):
-            refused = iam_evaluator.enforce(
-                session["access_key"], "ecr:GetAuthorizationToken", "ecr", get_region()
-            )
-        if refused is not None:
+        if not self._roles.may(execution_role, "ecr:GetAuthorizationToken", "*"):
             raise ecs._ImagePullError(
                 f"{execution_role} is not authorized to perform: ecr:GetAuthorizationToken"
             )
@@ -246,6 +245,26 @@ class Registry:
             return run(client, container, run_arguments, **options)
 
         return pulled
+
+    def logging(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """A container with the awslogs driver does not start unless its role may write there."""
+
+        def forwarded(container: Any, definition: Data, task_id: str) -> Any:
+            config = ecs._awslogs_config(definition, task_id, container.id)
+            execution_role = _pulling_role.get()
+            if config and execution_role:
+                region, account = config["region"] or get_region(), get_account_id()
+                group = f"arn:aws:logs:{region}:{account}:log-group:{config['group']}"
+                stream = f"{group}:log-stream:{config['stream']}"
+                for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+                    if not self._roles.may(execution_role, action, stream):
+                        raise WorldFailed(
+                            "failed to validate logger args: AccessDeniedException: "
+                            f"{execution_role} is not authorized to perform: {action} on {stream}"
+                        )
+            return forward(container, definition, task_id)
+
+        return forwarded
 
 
 def _frozen_tag(path: str, body: bytes) -> str | None:
@@ -311,12 +330,14 @@ def install(settings: EmulatorSettings) -> None:
     for name in ("_repositories", "_images", "_registry_error", "_content_digest"):
         need(ecr, name)
     need(ecs, "_ImagePullError")
+    need(ecs, "_awslogs_config")
     replace(ecr, "_get_authorization_token", registry.authorization_token)
     replace(ecr, "_repo_uri", registry.repository_uri)
     wrap(ecr, "handle_registry_request", registry.guarding)
     wrap(ecs, "_start_task_worker", registry.starting)
     wrap(ecs, "_resolve_repository_credentials", registry.credentials)
     wrap(ecs, "_run_docker_container", registry.pulling)
+    wrap(ecs, "_start_awslogs_forwarder", registry.logging)
     wrap(app, "_dispatch_service_request", _remembering_key)
     handlers = need(provisioners, "_RESOURCE_HANDLERS")["AWS::ECR::Repository"]
     entry(provisioners, "_RESOURCE_HANDLERS", "AWS::ECR::Repository", _keep_exclusions(handlers))

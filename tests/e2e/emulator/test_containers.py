@@ -233,6 +233,12 @@ def follow(yard: Yard, arn: str) -> dict[str, Any]:
     return wait_for("the end of the deployment", ended, seconds=60)
 
 
+def stopped(yard: Yard, task: str) -> dict[str, Any] | None:
+    """The task, once it has stopped."""
+    found = yard.world.root("ecs").describe_tasks(cluster="yard", tasks=[task])["tasks"][0]
+    return found if found["lastStatus"] == "STOPPED" else None
+
+
 def test_nobody_pushes_without_a_login(yard):
     done = yard.push(f"{yard.registry}/built:one", "anonymous")
     assert "no basic auth credentials" in done.stderr
@@ -331,15 +337,29 @@ def test_an_execution_role_that_may_not_pull_starts_nothing(yard, digests):
     )["taskDefinition"]["taskDefinitionArn"]
     # WHEN it is run
     task = ecs.run_task(cluster="yard", taskDefinition=definition)["tasks"][0]["taskArn"]
-
     # THEN it stops and says why
-    def stopped() -> dict[str, Any] | None:
-        found = ecs.describe_tasks(cluster="yard", tasks=[task])["tasks"][0]
-        return found if found["lastStatus"] == "STOPPED" else None
-
-    ended = wait_for("the end of the task", stopped, seconds=20)
+    ended = wait_for("the end of the task", lambda: stopped(yard, task), seconds=20)
     assert ended["stopCode"] == "TaskFailedToStart"
     assert "CannotPullContainerError" in ended["stoppedReason"]
+
+
+def test_an_execution_role_that_may_not_log_starts_nothing(yard, digests):
+    # GIVEN a task that writes its logs to a group, and whose execution role may only pull
+    ecs = yard.world.root("ecs")
+    options = {
+        "awslogs-group": "/yard",
+        "awslogs-region": "us-east-1",
+        "awslogs-stream-prefix": "app",
+    }
+    logging = {"logDriver": "awslogs", "options": options}
+    definition = register(yard, image(yard, digests["one"]), logConfiguration=logging)
+    # WHEN it is run
+    task = ecs.run_task(cluster="yard", taskDefinition=definition)["tasks"][0]["taskArn"]
+    # THEN it stops and says why, and no container is left
+    ended = wait_for("the end of the task", lambda: stopped(yard, task), seconds=20)
+    assert "is not authorized to perform: logs:CreateLogStream" in ended["stoppedReason"]
+    label = f"com.amazonaws.ecs.task-arn={task}"
+    assert yard.run("ps", "--quiet", "--filter", f"label={label}").stdout == ""
 
 
 def test_a_single_task_tells_its_exit_code(yard, digests):
