@@ -66,9 +66,10 @@ class ScriptedEcs:
     """One cluster, one service, and what happens to it.
 
     `behaviour` is what the first registered (or forced) revision's deployment does; deployments of
-    older revisions do `older_behaviour` (become healthy after two seconds). `faults`: operation → error, always.
-    `throttled(n)`: whether the n-th call is throttled. `stale`: for how many seconds after an
-    update reads still show the state before it. `history`: whether service deployments exist.
+    older revisions do `older_behaviour` (become healthy after two seconds). `faults`: operation →
+    error, always. `throttled(n)`: whether the n-th call is throttled. `stale`: for how many seconds
+    after an update reads still show the state before it. `history`: whether there are service
+    deployments.
     """
 
     clock: Any = field(default_factory=FakeClock)
@@ -445,7 +446,7 @@ def client_of(name: str, answer: Callable[[str, bytes | str], tuple[int, bytes]]
 
     client = _client(name)
     client.meta.events.unregister(f"before-send.{name}", unique_id="scripted")
-    client.meta.events.register(f"before-send.{name}", send, unique_id="scripted")
+    client.meta.events.register_first(f"before-send.{name}", send, unique_id="scripted")
     return client
 
 

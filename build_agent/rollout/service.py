@@ -147,7 +147,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
     breaker = configuration.get("deploymentCircuitBreaker") or {}
     alarms = configuration.get("alarms") or {}
     entries = raw.get("deployments") or raw.get("taskSets") or []
-    first = next((e for e in entries if e.get("status") == "PRIMARY"), {})
+    first: Mapping[str, Any] = next((e for e in entries if e.get("status") == "PRIMARY"), {})
     return Service(
         arn=raw.get("serviceArn") or raw.get("serviceName", ""),
         name=raw.get("serviceName", ""),

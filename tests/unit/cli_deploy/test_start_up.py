@@ -1,0 +1,173 @@
+"""What the command costs before it does anything, and the real command against a real port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.main import SUMMARIES, VERBS
+from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy, never_steady, serve
+
+ROOT = Path(__file__).resolve().parents[3]
+HEAVY = ("botocore", "boto3", "rich", "pydantic", "aws_cdk", "urllib3")
+
+
+class RealClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def environment(url: str = "http://127.0.0.1:9") -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SLIPWAY_"))}
+    return kept | {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "222222222222",
+        "AWS_SECRET_ACCESS_KEY": "a-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def slipway(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that the command loads."""
+    code = (
+        "import sys, json\nfrom cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(json.loads(ended.stderr.splitlines()[-1]))
+
+
+def test_help_loads_no_verb_and_nothing_heavy() -> None:
+    loaded = loaded_by("--help")
+
+    assert not {module for module in VERBS.values() if module in loaded}
+    assert not {name for name in HEAVY if name in loaded}
+
+
+def test_every_verb_is_told_in_the_help() -> None:
+    assert set(SUMMARIES) == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", ["deploy", "taskdef"])
+def test_a_verb_s_help_loads_nothing_heavy(verb: str) -> None:
+    assert not {name for name in HEAVY if name in loaded_by(verb, "--help")}
+
+
+def test_deploying_loads_neither_boto3_nor_rich() -> None:
+    with serve(ScriptedEcs(clock=RealClock(), behaviour=becomes_healthy(0.0))) as url:
+        code = (
+            "import sys, json\nfrom cli.main import main\n"
+            "try:\n    main(sys.argv[1:])\n"
+            "finally:\n    print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", code, "deploy", "-c", "prod", "-n", "web", "-i", f"{IMAGE}:v8"],
+            env=environment(url), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    loaded = set(json.loads(ended.stderr.splitlines()[-1]))
+    assert not loaded & {"boto3", "rich", "pydantic", "cli.session", "contracts.table"}
+
+
+def test_help_takes_less_than_150_ms_more_than_an_empty_python() -> None:
+    def cpu_of(command: list[str]) -> float:
+        """The least user + system time of five runs: what others do on the machine is left out."""
+        costs = []
+        for _ in range(5):
+            before = os.times()
+            subprocess.run(command, env=environment(), stdout=subprocess.DEVNULL, check=True)
+            after = os.times()
+            children = after.children_user + after.children_system
+            costs.append(children - before.children_user - before.children_system)
+        return min(costs)
+
+    empty = cpu_of([sys.executable, "-c", "pass"])
+    assert cpu_of(slipway("--help")) - empty < 0.15
+
+
+def test_the_real_command_deploys_in_at_most_seven_calls() -> None:
+    # GIVEN a service of no tasks behind a port
+    scripted = ScriptedEcs(clock=RealClock(), behaviour=becomes_healthy(0.0))
+    scripted.service["desiredCount"] = 0
+    with serve(scripted) as url:
+        # WHEN the real command deploys to it, the image being in ECR
+        ended = subprocess.run(
+            slipway("deploy", "-c", "prod", "-n", "web", "-i", f"{IMAGE}:v8", "-v"),
+            env=environment(url), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    # THEN that is fewer calls than the eight of fabfuel's ecs-deploy
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("succeeded: web:8 runs")
+    assert [name for name, _ in scripted.calls] == [
+        "DescribeServices",
+        "DescribeTaskDefinition",
+        "BatchGetImage",
+        "RegisterTaskDefinition",
+        "UpdateService",
+        "DescribeServices",
+        "ListServiceDeployments",
+    ]
+    assert "a-secret" not in ended.stdout + ended.stderr
+
+
+def test_control_c_ends_the_real_command_with_130() -> None:
+    # GIVEN the real command, waiting for tasks that never come up
+    scripted = ScriptedEcs(clock=RealClock(), behaviour=never_steady)
+    with serve(scripted) as url:
+        process = subprocess.Popen(
+            slipway("deploy", "-c", "prod", "-n", "web", "--container", "web=app:v8"),
+            env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        told = ""
+        while "1 pending" not in told:
+            told = process.stderr.readline()
+            assert told, "it ended before it waited"
+
+        # WHEN somebody presses Control-C
+        process.send_signal(signal.SIGINT)
+        _out, rest = process.communicate(timeout=20)
+
+    # THEN it says so, without a traceback
+    assert process.returncode == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+
+
+def test_an_endpoint_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "from cli.main import main; from cli.deploy import World\n"
+        "class Clock:\n"
+        "    time = 0.0\n"
+        "    def now(self): return self.time\n"
+        "    def sleep(self, seconds): self.time += seconds\n"
+        "main(obj=World(clock=Clock()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "deploy", "-c", "prod", "-n", "web", "-i", "app:v1"],
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 3
+    assert "ecs:DescribeServices was not answered" in ended.stderr
+    assert "Traceback" not in ended.stderr
