@@ -9,11 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
 
 from contracts.errors import InvalidConfiguration
 from contracts.messages import PIPELINE_NAME
@@ -22,36 +31,48 @@ CONTEXT_KEY = "slipway"
 MOST_SAMPLES = 50
 
 
-def _pattern(pattern: str, allowed: str) -> AfterValidator:
-    """A string that matches `pattern` as a whole; `allowed` says so in words."""
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class _Checked:
+    """A text that `check` accepts; `allowed` says in words which, in errors and in the docs."""
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"must be {allowed}")
+    check: Callable[[str], bool]
+    allowed: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._value, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "allowed": self.allowed}
+
+    def _value(self, value: str) -> str:
+        if not self.check(value):
+            raise ValueError(f"must be {self.allowed}")
         return value
 
-    return AfterValidator(check)
+
+def _pattern(pattern: str, allowed: str) -> _Checked:
+    """A text that matches `pattern` as a whole."""
+    compiled = re.compile(pattern)
+    return _Checked(lambda value: compiled.fullmatch(value) is not None, allowed)
 
 
-def _inside_repository(value: str) -> str:
-    parts = value.split("/")
-    if value.startswith("/") or ".." in parts or not value or "\x00" in value:
-        raise ValueError("must be a relative path inside the repository, without '..'")
-    return value
+def _is_inside_repository(value: str) -> bool:
+    relative = value != "" and not value.startswith(("/", "-"))
+    return relative and value.isprintable() and ".." not in value.split("/")
 
 
-def _branch(value: str) -> str:
-    wrong = (
-        not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value)
-        or value.startswith(("-", "/", "."))
-        or value.endswith(("/", ".", ".lock"))
-        or ".." in value
-        or "//" in value
+def _is_branch(value: str) -> bool:
+    return bool(
+        re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value)
+        and not value.startswith(("-", "/", "."))
+        and not value.endswith(("/", ".", ".lock"))
+        and ".." not in value
+        and "//" not in value
     )
-    if wrong:
-        raise ValueError("must be a branch name of letters, digits, '.', '_', '-' and '/'")
-    return value
 
 
 Account = Annotated[str, _pattern(r"[0-9]{12}", "an account number of 12 digits")]
@@ -69,8 +90,12 @@ PipelineName = Annotated[
 CodeRepositoryName = Annotated[
     str, _pattern(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
 ]
-Branch = Annotated[str, AfterValidator(_branch)]
-RelativePath = Annotated[str, AfterValidator(_inside_repository)]
+Branch = Annotated[
+    str, _Checked(_is_branch, "a branch name of letters, digits, '.', '_', '-' and '/'")
+]
+RelativePath = Annotated[
+    str, _Checked(_is_inside_repository, "a relative path inside the repository, without '..'")
+]
 EcrName = Annotated[
     str,
     _pattern(
@@ -81,6 +106,9 @@ EcrName = Annotated[
 EcsName = Annotated[str, _pattern(r"[A-Za-z0-9_-]{1,255}", "letters, digits, '_' and '-'")]
 BuildName = Annotated[
     str, _pattern(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and '_'")
+]
+StageName = Annotated[
+    str, _pattern(r"[A-Za-z][A-Za-z0-9_.-]{0,127}", "a stage's name: letters, digits, '_.-'")
 ]
 SecretId = Annotated[
     str, _pattern(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, '_', '.' and '-'")
@@ -186,7 +214,7 @@ class Image(Part):
     context: RelativePath = Field(
         default=".", description="The build context, a path in the repository."
     )
-    target: BuildName | None = Field(default=None, description="A stage of the Dockerfile.")
+    target: StageName | None = Field(default=None, description="A stage of the Dockerfile.")
     build_arguments: dict[BuildName, str] = Field(
         default={},
         description="docker's `--build-arg`s; `{commit}` in a value becomes the commit's id. "

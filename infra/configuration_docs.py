@@ -1,0 +1,134 @@
+"""docs/configuration.md, from the model: `python -m infra.configuration_docs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from infra.configuration import CONTEXT_KEY, Configuration
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "configuration.md"
+EXAMPLE = ROOT / "cdk.json"
+RICH_EXAMPLE = "tests/infra/configurations/full.json"
+
+HEAD = """# Configuration
+
+One value, under the context key `slipway` of `cdk.json`, describes an installation.
+`slipway config check` says all that is wrong with it; `cdk synth` refuses it in the same words.
+Another file is chosen with `cdk … -c configuration=path/to/file.json` and
+`slipway config check path/to/file.json`: stage and production side by side are two such files with
+two different `name`s, in the same or in other accounts. One account for both sides works as well.
+
+Keys are camelCase; an unknown key is an error. A **bold** key has to be given. This page is made
+from the model by `python -m infra.configuration_docs`.
+"""
+
+SERVICES = f"""
+## How it fits what there is
+
+- **A repository that exists** (`repository.create` false): CloudFormation cannot give it a trigger,
+  so an EventBridge rule tells of its pushes.
+- **A service that exists**: name its cluster, its service, the family of its task definition where
+  that differs, and the two roles that the task definition names (the build host may pass on no
+  others).
+- **Several images, one service**: several entries in `images`, each with its `containers`.
+- **Several services, one repository**: several pipelines that name the same repository and branch.
+- **A network that exists**: `network.vpcId` and `network.subnetId`; hosts need a way out on ports
+  443 and 80, and none in.
+
+`{RICH_EXAMPLE}` is an example that uses everything.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    schema = Configuration.model_json_schema(by_alias=True)
+    definitions = schema.get("$defs", {})
+    parts = [HEAD, "## The smallest\n", _example(), SERVICES, "## Every key\n"]
+    parts.append(_section("slipway", schema, definitions))
+    parts += [_section(name, definitions[name], definitions) for name in _order(definitions)]
+    return "\n".join(parts)
+
+
+def _example() -> str:
+    context = json.loads(EXAMPLE.read_text(encoding="utf-8"))["context"]
+    return f"```json\n{json.dumps(context[CONTEXT_KEY], indent=2)}\n```"
+
+
+def _order(definitions: dict[str, Any]) -> list[str]:
+    return [*sorted(name for name in definitions if name != "Local"), "Local"]
+
+
+def _section(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    required = set(schema.get("required", []))
+    rows = [
+        f"| {_key(key, required)} | {_type(value, definitions)} | {_default(value, key, required)} "
+        f"| {_description(value)} |"
+        for key, value in schema["properties"].items()
+    ]
+    about = " ".join(schema.get("description", "").split())
+    title = f"### {name}\n\n{about}\n"
+    return "\n".join([title, "| Key | Value | Default | Meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _key(key: str, required: set[str]) -> str:
+    return f"**`{key}`**" if key in required else f"`{key}`"
+
+
+def _type(value: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in value:
+        return " or ".join(_type(v, definitions) for v in value["anyOf"] if v.get("type") != "null")
+    if "allowed" in value:
+        return str(value["allowed"]).replace("|", "\\|")
+    if "enum" in value:
+        return ", ".join(f"`{json.dumps(v)}`" for v in value["enum"])
+    return _plain_type(value, definitions)
+
+
+def _plain_type(value: dict[str, Any], definitions: dict[str, Any]) -> str:
+    kind = value.get("type")
+    if kind == "array":
+        items = _type(value["items"], definitions)
+        return f"list of {items}{_bounds(value, 'minItems', 'maxItems')}"
+    names = {
+        "object": "object of texts",
+        "string": "text",
+        "integer": "whole number",
+        "boolean": "true or false",
+    }
+    return names.get(str(kind), "number") + _bounds(value, "minimum", "maximum")
+
+
+def _bounds(value: dict[str, Any], low: str, high: str) -> str:
+    least, most = value.get(low), value.get(high)
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f", at least {least}"
+    return f", at most {most}" if least is None else f", {least} to {most}"
+
+
+def _default(value: dict[str, Any], key: str, required: set[str]) -> str:
+    if key in required:
+        return ""
+    default = value.get("default")
+    if default is None or "$ref" in value or isinstance(default, dict):
+        return ""
+    return f"`{json.dumps(default)}`"
+
+
+def _description(value: dict[str, Any]) -> str:
+    return " ".join(value.get("description", "").split()).replace("|", "\\|")
+
+
+def main() -> None:
+    TARGET.write_text(document(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

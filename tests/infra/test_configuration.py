@@ -1,0 +1,237 @@
+"""A configuration is right, or each fault is told by its path, its value and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.config import command
+from contracts.errors import InvalidConfiguration
+from contracts.installation import Installation, Limits, RolloutSettings
+from infra.configuration import Configuration, LimitSettings, load, read
+from infra.configuration_docs import document
+from infra.resolve import resolve
+from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT
+
+REMOVE = object()
+
+
+def changed(path: str, value: Any, base: Path = EXAMPLE) -> Any:
+    """The base configuration with the value at `path` (`a.0.b`) replaced or removed."""
+    data = copy.deepcopy(read(base))
+    *parents, last = [int(p) if p.isdigit() else p for p in path.split(".")]
+    place = data
+    for parent in parents:
+        place = place.setdefault(parent, {}) if isinstance(place, dict) else place[parent]
+    if value is REMOVE:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+def problems(data: Any) -> dict[str, str]:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Configuration.parse(data)
+    return dict(caught.value.problems)
+
+
+@pytest.mark.parametrize("path", [EXAMPLE, FULL, LOCAL])
+def test_the_examples_are_right(path: Path) -> None:
+    load(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "said"),
+    [
+        ("name", "Slip way", "name", '"Slip way": must be 1 to 24 lower-case'),
+        ("region", REMOVE, "region", "is missing"),
+        ("dev.account", "12", "dev.account", '"12": must be an account number of 12 digits'),
+        ("dev.account", 111111111111, "dev.account", "111111111111: must be a valid string"),
+        ("dev.color", "red", "dev.color", "is not a known key here"),
+        ("pipelines", [], "pipelines", "[]: "),
+        ("pipelines.0.name", "Shop", "pipelines[0].name", '"Shop": must be 1 to 40'),
+        ("pipelines.0.branch", "a..b", "pipelines[0].branch", '"a..b": must be a branch name'),
+        ("pipelines.0.branch", "--all", "pipelines[0].branch", '"--all": must be a branch name'),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "../Dockerfile",
+            "pipelines[0].images[0].dockerfile",
+            "without '..'",
+        ),
+        (
+            "pipelines.0.images.0.platform",
+            "windows",
+            "pipelines[0].images[0].platform",
+            "must be 'linux/arm64' or 'linux/amd64'",
+        ),
+        (
+            "pipelines.0.images.0.platform",
+            "linux/amd64",
+            "pipelines[0].images[0].platform",
+            "the build host builds for linux/arm64 only",
+        ),
+        (
+            "pipelines.0.images.0.buildSecrets.npm",
+            "hunter2",
+            "pipelines[0].images[0].buildSecrets.npm",
+            "an SSM parameter's name that starts with '/'",
+        ),
+        (
+            "pipelines.0.service",
+            {"cluster": "production"},
+            "pipelines[0].service.name",
+            "is missing (or set sample to true)",
+        ),
+        (
+            "pipelines.0.service.cluster",
+            "production",
+            "pipelines[0].service.cluster",
+            "is not allowed where sample is true",
+        ),
+        ("buildHost.count", 11, "buildHost.count", "11: must be less than or equal to 10"),
+        ("buildHost.ami", "latest", "buildHost.ami", '"latest": must be an AMI\'s id'),
+        ("network.vpcId", "vpc-01234567", "network.subnetId", "go together"),
+        (
+            "network.availabilityZone",
+            "us-east-1a",
+            "network.availabilityZone",
+            "is not in eu-central-1",
+        ),
+        ("limits.lockTtl", 31, "limits.lockTtl", "31: must be at least 60 (twice heartbeat)"),
+        ("limits.stopClaim", 30, "limits.stopClaim", "30: must be greater than or equal to 60"),
+        (
+            "dev.operators",
+            ["arn:aws:iam::111111111111:role/x"],
+            "dev.operators[0]",
+            "must be a role or user of the prod account",
+        ),
+        ("notices.emails", ["ops"], "notices.emails[0]", '"ops": must be an e-mail address'),
+        ("permissionsBoundary", "x", "permissionsBoundary", "an IAM policy's ARN"),
+        (
+            "pipelines.0.notices.commitUrl",
+            "https://example.com/",
+            "pipelines[0].notices.commitUrl",
+            "holds {commit}",
+        ),
+    ],
+)
+def test_a_fault_is_told_by_path_value_and_what_is_allowed(
+    path: str, value: Any, where: str, said: str
+) -> None:
+    found = problems(changed(path, value))
+    assert said in found[where]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    data = changed("name", "Slip way")
+    data["buildHost"]["count"] = 0
+    assert set(problems(data)) == {"name", "buildHost.count"}
+
+
+def test_a_repository_said_twice_is_meant_once() -> None:
+    # GIVEN two pipelines on one repository, one of which wants it created
+    data = read(FULL)
+    data["pipelines"][1]["repository"]["create"] = True
+    assert "said differently" in problems(data)["pipelines[1].repository"]
+
+
+def test_two_pipelines_cannot_deploy_one_service() -> None:
+    data = read(FULL)
+    data["pipelines"][1]["service"]["name"] = "shop"
+    assert "one pipeline a service" in problems(data)["pipelines[1].service"]
+
+
+def test_two_pipelines_cannot_have_one_name() -> None:
+    data = read(FULL)
+    data["pipelines"][1]["name"] = "shop"
+    assert "taken already" in problems(data)["pipelines[1].name"]
+
+
+def test_limits_and_rollout_have_the_contract_s_fields_and_defaults() -> None:
+    assert Limits(**LimitSettings().model_dump()) == Limits()
+    assert resolve(load(EXAMPLE)).pipelines[0].rollout == RolloutSettings()
+
+
+def test_an_installation_survives_its_file() -> None:
+    for path in (EXAMPLE, FULL, LOCAL):
+        installation = resolve(load(path))
+        assert Installation.from_json(installation.to_json()) == installation
+
+
+def test_places_are_the_accounts_own() -> None:
+    shop = resolve(load(FULL)).pipeline("shop")
+    assert shop.git_url == "https://git-codecommit.eu-central-1.amazonaws.com/v1/repos/shop"
+    assert shop.source_role_arn == "arn:aws:iam::111111111111:role/slipway-stage-source"
+    assert shop.images[0].repository_uri == (
+        "222222222222.dkr.ecr.eu-central-1.amazonaws.com/shop/web"
+    )
+    assert shop.webhook_parameter == "/slipway-stage/slack-webhook/shop"
+
+
+def test_places_of_one_machine_are_its_own() -> None:
+    sample = resolve(load(LOCAL)).pipeline("sample")
+    assert sample.git_url == "http://127.0.0.1:4570/sample"
+    assert sample.images[0].repository_uri == "127.0.0.1:4566/sample"
+
+
+def test_stage_and_production_have_no_name_in_common() -> None:
+    stage = resolve(Configuration.parse(changed("name", "slipway-stage"))).names
+    production = resolve(load(EXAMPLE)).names
+    for name in (
+        "trigger_role",
+        "source_role",
+        "host_role",
+        "table",
+        "build_queue",
+        "request_topic",
+    ):
+        assert getattr(stage, name) != getattr(production, name)
+
+
+def test_the_command_says_all_faults_and_exits_2(tmp_path: Path) -> None:
+    # GIVEN a file with a fault
+    file = tmp_path / "configuration.json"
+    file.write_text(json.dumps(changed("dev.account", "12")))
+    # WHEN it is checked, for a tool
+    result = CliRunner().invoke(command, ["check", "--json", str(file)])
+    # THEN the fault is there, and the exit code is that of wrong use
+    assert result.exit_code == 2
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["path"] == "dev.account"
+    assert "12 digits" in problem["problem"]
+
+
+def test_the_command_accepts_the_example() -> None:
+    result = CliRunner().invoke(command, ["check", str(EXAMPLE)])
+    assert result.exit_code == 0
+    assert "is right" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "is not JSON"), ('{"app": "x"}', "is missing"), (None, "cannot read")],
+)
+def test_a_file_that_is_none_is_told(content: str | None, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "cdk.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InvalidConfiguration, match=said):
+        load(file)
+
+
+def test_checking_needs_no_cdk() -> None:
+    code = "import sys, cli.config, infra.resolve; sys.exit('aws_cdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_document_is_the_model_s() -> None:
+    """`python -m infra.configuration_docs` writes docs/configuration.md anew."""
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == document()
