@@ -11,7 +11,6 @@ from typing import Any
 
 from local.http import fetch
 
-
 _DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
 
 
