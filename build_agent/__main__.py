@@ -24,7 +24,7 @@ from contracts.errors import SlipwayError, WorldFailed
 from contracts.installation import load_installation
 
 LEVELS = ("debug", "info", "warning", "error")
-POLL_PATIENCE = 0.5
+POLL_PATIENCE = 0.2
 """Seconds that a long poll under way is waited for on SIGTERM."""
 
 

@@ -359,6 +359,8 @@ class Deployment:
 def timings_of(stages: Sequence[tuple[Stage, float]], now: float) -> Mapping[str, float]:
     """Seconds by stage; a stage that was entered twice has the sum."""
     spent: dict[str, float] = {}
+    if not stages:
+        return spent
     ends = [*(at for _, at in stages[1:]), now]
     for (stage, at), end in zip(stages, ends, strict=True):
         spent[stage] = spent.get(stage, 0.0) + max(0.0, end - at)

@@ -150,13 +150,13 @@ class Worker:
         """Everything in the queue, by pipeline; None if a stop is claimed (all is given back)."""
         due = self._idle_from + self._limits.idle_period - self._clock.now()
         messages = self._inbox.receive(min(LONG_POLL, max(0.0, due)))
+        self._keeper.hold(messages)
         if not messages:
             return {}
         rows = self._table.pipelines.all()
         kept: dict[str, Kept] = {}
         begun = False
         while messages and not self._stop.requested:
-            self._keeper.hold(messages)
             deliveries, poison = self._sort_out(messages, rows)
             if (deliveries or poison) and not begun:
                 begun = self._table.hosts.begin_work(
@@ -169,6 +169,7 @@ class Worker:
                 self._dead_letter(message, why)
             self._fold(kept, deliveries)
             messages = self._inbox.receive_more(len(messages))
+            self._keeper.hold(messages)
         return kept
 
     def _sort_out(
