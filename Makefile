@@ -16,7 +16,7 @@ KEEP ?=
 CODE := app.py contracts lambdas build_agent infra cli local bench tests
 CHECKED := contracts lambdas build_agent infra cli local
 
-.PHONY: help setup demo test unit infra simulation e2e lint format bench soak chaos synth deploy clean
+.PHONY: help setup demo test unit infra simulation e2e lint format screenshots bench soak chaos synth deploy clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ lint: setup ## style, types, the direction of imports, shell scripts
 format: setup ## let ruff put the code in order
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
+
+screenshots: setup ## the Slack page in Chromium: checked, and its pictures for docs/images/
+	$(PYTEST) tests/browser/slack_page.py
 
 bench: setup ## measure, side by side with other tools
 	$(BIN)/python -m bench

@@ -43,7 +43,7 @@ BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "push", "register"})
 
 _BY: Mapping[Reason, str] = {
     "push": "Pushed by",
-    "drift": "Found by the drift check; last seen pusher",
+    "drift": "Found by the drift check, pushed by",
     "redeploy": "Redeployed by",
     "rollback": "Rolled back by",
 }
@@ -225,7 +225,7 @@ def _new_version_runs(result: DeploymentResult, now: str | None) -> str:
 def who(result: DeploymentResult) -> str:
     """`Pushed by ada`; empty where nobody is known."""
     name = person(result.pushed_by)
-    if not name:
+    if not name or name == "drift check":
         return "Found by the drift check" if result.reason == "drift" else ""
     return f"{_BY[result.reason]} {name}"
 

@@ -140,6 +140,38 @@ def test_people(identity: str, name: str) -> None:
     assert wording.person(identity) == name
 
 
+@pytest.mark.parametrize(
+    ("reason", "pushed_by", "said"),
+    [
+        ("push", "ada", "Pushed by ada"),
+        ("push", "", ""),
+        ("drift", "drift check", "Found by the drift check"),
+        ("drift", "", "Found by the drift check"),
+        ("rollback", "arn:aws:iam::222222222222:user/eve", "Rolled back by eve"),
+        ("redeploy", "eve", "Redeployed by eve"),
+    ],
+)
+def test_who_it_was(reason: str, pushed_by: str, said: str) -> None:
+    result = deployment(reason=reason, pushed_by=pushed_by).result
+    assert result is not None
+    assert wording.who(result) == said
+
+
+@pytest.mark.parametrize(
+    ("stage", "headline", "runs"),
+    [
+        ("received", "by a newer push", "The service was not touched: the previous version"),
+        ("rollout", "by another deployment", "shop:43 runs now."),
+    ],
+)
+def test_superseded_before_and_in_the_rollout(stage: str, headline: str, runs: str) -> None:
+    running = "shop:43" if stage == "rollout" else None
+    result = deployment(status="superseded", stage=stage, now_running=running).result
+    assert result is not None
+    assert wording.what_happened(result).endswith(headline)
+    assert wording.runs_now(result).startswith(runs)
+
+
 def test_a_direction_override_cannot_turn_the_rest_of_a_line_around() -> None:
     assert wording.tidy("a\u202eb\u2066c\u0000d\n\ne  f") == "abcd e f"
 

@@ -1,0 +1,1 @@
+"""What needs a browser: run by `make screenshots`, not by `make test`."""

@@ -1,0 +1,107 @@
+"""The Slack page in a real browser: live, newest first, complete, with nothing from the network.
+
+Leaves its pictures in docs/images/, to be looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambdas.notifier.blocks import slack_message
+from local.slack_page.channel import Channel
+from local.slack_page.server import SlackPage
+from local.slack_page.status import Reader, Status, assemble
+from tests.browser.chromium import Chromium
+from tests.unit.notifier.samples import NOTICES
+from tests.unit.notifier.test_blocks import PIPELINE
+from tests.unit.slack_page.panel_samples import rows, state
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TOLD = [name for name in NOTICES if name not in ("idle", "superseded")]
+SHOWN_FIRST = ("succeeded", "failed in build", "recovered", "rolled back")
+
+
+class Samples(Reader):
+    """A status that does not depend on an emulator."""
+
+    def read(self) -> Status:
+        return assemble(state(), rows(time.time()))
+
+
+@pytest.fixture
+def page() -> Iterator[SlackPage]:
+    made = SlackPage(0, Channel(time.time), Samples(None))
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def browser(page: SlackPage) -> Iterator[Chromium]:
+    with Chromium() as made:
+        made.open(f"http://127.0.0.1:{page.server_port}/")
+        made.until("document.getElementById('connection').textContent === 'live'")
+        yield made
+
+
+def post(page: SlackPage, name: str) -> None:
+    assert page.channel.post(slack_message(NOTICES[name], PIPELINE)).status == 200
+
+
+def messages(count: int) -> str:
+    return f"document.querySelectorAll('article').length === {count}"
+
+
+def test_each_notice_appears_by_itself_and_on_top(page: SlackPage, browser: Chromium) -> None:
+    for number, name in enumerate(TOLD, start=1):
+        post(page, name)
+        browser.until(messages(number))
+        shown = browser.value("document.querySelector('article h2').innerText")
+        header = slack_message(NOTICES[name], PIPELINE)["blocks"][0]["text"]["text"]
+        assert header.partition(" ")[2] in shown
+    assert browser.complaints() == []
+
+
+def test_it_needs_nothing_from_the_network(page: SlackPage, browser: Chromium) -> None:
+    post(page, "succeeded")
+    browser.until(messages(1))
+    here = f"http://127.0.0.1:{page.server_port}/"
+    assert all(url.startswith((here, "data:")) for url in browser.requests())
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [1300, 700, 360])
+def test_nothing_sticks_out_of_the_window(page: SlackPage, browser: Chromium, width: int) -> None:
+    browser.size(width, 900)
+    for name in TOLD:
+        post(page, name)
+    browser.until(messages(len(TOLD)))
+    assert browser.value("document.documentElement.scrollWidth") <= width
+
+
+def test_running_times_run(browser: Chromium) -> None:
+    running = "document.querySelector('.stages .now .counting').textContent"
+    before = browser.value(running)
+    assert before.endswith(" s")
+    browser.until(f"{running} !== '{before}'")
+
+
+def test_pictures_for_the_documentation(page: SlackPage, browser: Chromium) -> None:
+    for name in SHOWN_FIRST:
+        post(page, name)
+    browser.until(messages(len(SHOWN_FIRST)))
+    browser.size(1300, 1420)
+    browser.picture(IMAGES / "slack-page.png")
+    browser.size(420, 1400)
+    browser.picture(IMAGES / "slack-page-narrow.png")
+    for name in TOLD:
+        post(page, name)
+    browser.until(messages(len(SHOWN_FIRST) + len(TOLD)))
+    browser.size(1300, 3600)
+    browser.picture(IMAGES / "slack-page-all.png")
