@@ -28,7 +28,6 @@ _REASON = re.compile(
     r"^#\d+ ERROR: (?P<a>.+)$|^(?:ERROR: )?failed to solve(?: with \S+ \S+)?: (.+)$"
 )
 _CODE = re.compile(r"exit code: (\d+)")
-_IMMUTABLE = re.compile(r"immutable|ImageTagAlreadyExists|TAG_INVALID", re.IGNORECASE)
 
 
 def build_failure(lines: Sequence[str], returncode: int) -> SlipwayError:
@@ -56,11 +55,6 @@ def push_failure(lines: Sequence[str]) -> WorldFailed:
         return WorldFailed("the disk is full: no space left for the push")
     last = [line for line in lines if line.strip()]
     return WorldFailed(f"docker push failed: {last[-1][:300] if last else 'no output'}")
-
-
-def is_immutable_tag(lines: Sequence[str]) -> bool:
-    """Whether a push was refused because its tag is taken for good."""
-    return bool(_IMMUTABLE.search("\n".join(lines)))
 
 
 def _cause(lines: Sequence[str], reason: str | None, returncode: int) -> str:

@@ -7,14 +7,13 @@ two images are compared: the commit is one of them.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build_agent.build_failure import build_failure, is_immutable_tag, push_failure
+from build_agent.build_failure import build_failure, push_failure
 from build_agent.clock import Clock, utc_stamp, utc_text
 from build_agent.docker import Docker, DockerSession, RegistryLogin
 from build_agent.process import Sink, TimedOut
@@ -26,7 +25,6 @@ from contracts.messages import Commit
 PUSH_TIMEOUT = 1800.0
 COMMIT_PLACEHOLDER = "{commit}"
 """Stands for the commit's id in the value of a build argument."""
-_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _MANIFESTS = [
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -61,14 +59,8 @@ class Images:
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
-        answer = self._ecr.batch_get_image(
-            repositoryName=image.repository,
-            imageIds=[{"imageTag": tag}],
-            acceptedMediaTypes=_MANIFESTS,
-        )
-        found = answer.get("images") or []
-        digest = found[0].get("imageId", {}).get("imageDigest") if found else None
-        return str(digest) if digest else None
+        found = self._read(image, tag)
+        return str(found["imageId"]["imageDigest"]) if found else None
 
     def build(
         self,
@@ -137,35 +129,30 @@ class Images:
         stop: Stop,
         sink: Sink,
     ) -> str:
-        """Push under all tags, the build tag last; the digest that ECR has for it."""
+        """Push under the time's tag, then add the others, the build tag last; the digest.
+
+        The others are added by ECR itself: docker would go through every layer again for each.
+        """
+        stamp = utc_stamp(self._clock.now())
         with self._docker.session() as docker:
             docker.log_in(self._login(image), stop=stop)
-            pushed = ""
-            for name in (commit, utc_stamp(self._clock.now()), "latest", tag):
-                pushed = self._push_tag(
-                    docker, image, built, name, stop=stop, sink=sink, last=name == tag
-                )
-        digest = self.find(image, tag)
-        if digest is None:
-            raise WorldFailed(f"ECR does not have {image.repository}:{tag}, which was just pushed")
-        if pushed and digest != pushed:
-            sink(f"ECR names the image {digest}, docker named it {pushed}")
-        return digest
+            self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
+        pushed = self._read(image, stamp)
+        if pushed is None:
+            raise WorldFailed(f"ECR does not have {image.repository}:{stamp}, which was pushed")
+        for name in (commit, "latest"):
+            if not self._add_tag(image, pushed, name):
+                sink(f"tag {name} is taken and cannot change: left as it is")
+        stop.check()
+        if not self._add_tag(image, pushed, tag):
+            raise WorldFailed(f"ECR refuses the tag {tag}: it is taken by another image")
+        return str(pushed["imageId"]["imageDigest"])
 
     # --- steps
 
-    def _push_tag(
-        self,
-        docker: DockerSession,
-        image: ImageSettings,
-        built: Built,
-        tag: str,
-        *,
-        stop: Stop,
-        sink: Sink,
-        last: bool,
-    ) -> str:
-        name = f"{image.repository_uri}:{tag}"
+    def _push(
+        self, docker: DockerSession, name: str, built: Built, *, stop: Stop, sink: Sink
+    ) -> None:
         tagged = docker(["image", "tag", "--", built.image_id, name], stop=stop)
         if not tagged.ok:
             raise push_failure(tagged.tail)
@@ -174,15 +161,34 @@ class Images:
         except TimedOut as error:
             raise WorldFailed(f"the push of {name} hung: {error}") from None
         if not ended.ok:
-            if not last and is_immutable_tag(ended.tail):
-                sink(f"tag {tag} is taken and cannot change: left as it is")
-                return ""
             raise push_failure(ended.tail)
-        if not last and tag != "latest":
-            # Untagged on this host only: a name for every time stamp would keep every image.
-            docker(["image", "rm", "--no-prune", "--", name], stop=stop)
-        match = _DIGEST.search("\n".join(ended.tail))
-        return match[1] if match else ""
+        # On this host only the build tag stays: a name for every time would keep every image.
+        docker(["image", "rm", "--no-prune", "--", name], stop=stop)
+
+    def _add_tag(self, image: ImageSettings, pushed: Mapping[str, Any], tag: str) -> bool:
+        """Let `tag` name the pushed image; False if the tag is immutable and names another."""
+        media_type = pushed.get("imageManifestMediaType")
+        try:
+            self._ecr.put_image(
+                repositoryName=image.repository,
+                imageManifest=pushed["imageManifest"],
+                imageTag=tag,
+                **({"imageManifestMediaType": media_type} if media_type else {}),
+            )
+        except self._ecr.exceptions.ImageAlreadyExistsException:
+            return True
+        except self._ecr.exceptions.ImageTagAlreadyExistsException:
+            return False
+        return True
+
+    def _read(self, image: ImageSettings, tag: str) -> Mapping[str, Any] | None:
+        answer = self._ecr.batch_get_image(
+            repositoryName=image.repository,
+            imageIds=[{"imageTag": tag}],
+            acceptedMediaTypes=_MANIFESTS,
+        )
+        found = answer.get("images") or []
+        return found[0] if found and found[0].get("imageId", {}).get("imageDigest") else None
 
     def _login(self, image: ImageSettings) -> RegistryLogin:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]
