@@ -1,0 +1,176 @@
+"""Fetching one new commit of a large repository: seconds and bytes, beside plain git."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.emulator import free_port
+from bench.large_repository import BRANCH, COMMITS, add_commit, make
+from bench.measure import plain_environment
+from bench.report import Bound, Section
+from build_agent.process import run
+from build_agent.source import Source
+from build_agent.stop import Stop
+from tests.unit.agent.world import make_pipeline
+
+NEW = "one new commit"
+FIRST = "first time"
+
+
+def section(work: Path, *, rounds: int = 5) -> Section:
+    made = Section(
+        title="Fetching the source",
+        about=(
+            f"A repository of {COMMITS:,} commits and 500 MB behind `git daemon` on this machine,"
+            " so the network is free and what is left is git's own work and the bytes. Slipway"
+            " lays the files out as well; that is not counted here, nor is it for plain `fetch`."
+        ),
+        columns=("", "how", "seconds", "MB received", "× git fetch"),
+    )
+    remote = work / "large.git"
+    make(remote)
+    shutil.rmtree(work / "fetch", ignore_errors=True)
+    folder = work / "fetch"
+    folder.mkdir(parents=True)
+    with _served(work) as wire:
+        url = f"{wire.url}/large.git"
+        contenders = _contenders(folder, url)
+        for name, (first, _) in contenders.items():
+            seconds, received = _timed(first, wire)
+            made.rows.append((FIRST, name, seconds, received, ""))
+        again = _new_commits(contenders, remote, wire, rounds)
+    shutil.rmtree(folder)
+    plain = again["git fetch"][0]
+    for name, (seconds, received) in again.items():
+        made.rows.append((NEW, name, seconds, received, seconds / plain))
+    made.bounds = [Bound("fetch of one commit / git fetch", 1.2, again["Slipway"][0] / plain)]
+    return made
+
+
+Contender = tuple[Callable[[], object], Callable[[], object]]
+
+
+def _contenders(folder: Path, url: str) -> dict[str, Contender]:
+    """By name: what it does the first time, and what for each new commit."""
+    source = Source(folder / "agent", run=run, login=lambda _url, _role: None, protocols=("git",))
+    pipeline = make_pipeline(git_url=url, branch=BRANCH)
+
+    def slipway() -> object:
+        return source.fetch(pipeline, None, stop=Stop(), sink=lambda _line: None)
+
+    def clone(name: str, *options: str) -> Callable[[], object]:
+        def fresh() -> object:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            return _git(folder, "clone", "-q", *options, "-b", BRANCH, "--", url, name)
+
+        return fresh
+
+    fetching, pulling = folder / "fetching", folder / "pulling"
+    return {
+        "git fetch": (
+            clone("fetching", "--bare"),
+            lambda: _git(fetching, "fetch", "-q", "--no-tags", "origin", BRANCH),
+        ),
+        "Slipway": (slipway, slipway),
+        "git pull": (clone("pulling"), lambda: _git(pulling, "pull", "-q", "--ff-only")),
+        "git clone --depth 1": (clone("shallow", "--depth=1"),) * 2,
+        "git clone": (clone("whole"),) * 2,
+    }  # fmt: skip
+
+
+def _new_commits(
+    contenders: dict[str, Contender], remote: Path, wire: Wire, rounds: int
+) -> dict[str, tuple[float, float]]:
+    """Medians of seconds and MB; a whole clone is so slow that one time says enough."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(rounds):
+        add_commit(remote, turn)
+        for name, (_, again) in contenders.items():
+            if turn == 0 or name != "git clone":
+                taken[name].append(_timed(again, wire))
+    return {
+        name: (statistics.median(s for s, _ in runs), statistics.median(b for _, b in runs))
+        for name, runs in taken.items()
+    }
+
+
+def _timed(action: Callable[[], object], wire: Wire) -> tuple[float, float]:
+    before, started = wire.received, time.perf_counter()
+    action()
+    return time.perf_counter() - started, (wire.received - before) / 1e6
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, env=plain_environment(), check=True)
+
+
+# --- the remote, and a wire that counts
+
+
+@dataclass
+class Wire:
+    """A port in front of the remote; `received` counts the bytes that came from it."""
+
+    url: str
+    received: int = 0
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[Wire]:
+    behind, port = free_port(), free_port()
+    daemon = subprocess.Popen(
+        ["git", "daemon", "--listen=127.0.0.1", f"--port={behind}", "--export-all",
+         f"--base-path={folder}", "--", str(folder)],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    listener = socket.create_server(("127.0.0.1", port))
+    wire = Wire(f"git://127.0.0.1:{port}")
+    accepting = threading.Thread(target=_accept, args=(listener, behind, wire), daemon=True)
+    accepting.start()
+    try:
+        _await_port(behind)
+        yield wire
+    finally:
+        listener.close()
+        daemon.terminate()
+        daemon.wait()
+
+
+def _accept(listener: socket.socket, behind: int, wire: Wire) -> None:
+    with suppress(OSError):  # the listener is closed at the end
+        while True:
+            caller, _ = listener.accept()
+            remote = socket.create_connection(("127.0.0.1", behind))
+            for one, other, counted in ((caller, remote, False), (remote, caller, True)):
+                threading.Thread(
+                    target=_pump, args=(one, other, wire if counted else None), daemon=True
+                ).start()
+
+
+def _pump(one: socket.socket, other: socket.socket, wire: Wire | None) -> None:
+    with suppress(OSError):
+        while data := one.recv(1 << 18):
+            other.sendall(data)
+            if wire is not None:
+                wire.received += len(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
+def _await_port(port: int, *, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"nothing listens on port {port}")
