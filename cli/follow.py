@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 """Seconds between two looks at the table."""
 RECENT = 10
-"""Newest deployments among which a request's deployment is looked for."""
+"""Newest deployments among which one that is about to begin is looked for."""
 
 WENT_WELL = {"succeeded", "unchanged"}
 Find = Callable[[], DeploymentRow | None]
@@ -85,11 +85,12 @@ def deployment_of(table: Table, pipeline: str, request_id: str) -> DeploymentRow
     if settled is not None and settled.outcome != "joined":
         row = table.deployments.get(settled.deployment_id) if settled.deployment_id else None
         return row or _without_deployment(settled)
-    newest = table.deployments.newest(pipeline, RECENT)
     if settled is not None:
+        newest = table.deployments.newest(pipeline, RECENT)
         later = [row for row in newest if row.started_at >= settled.settled_at]
         return later[-1] if later else None
-    return next((row for row in newest if row.request_id == request_id), None)
+    noted = table.requests.deployments_of([request_id])
+    return table.deployments.get(noted[request_id]) if noted else None
 
 
 def _without_deployment(settled: Settled) -> DeploymentRow:

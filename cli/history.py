@@ -14,6 +14,7 @@ from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output, outcome
 from cli.session import Session
+from contracts.dora import lead_time, push_to_steady
 from contracts.errors import WrongUse
 from contracts.table.deployments import DeploymentRow
 from contracts.wording import duration, person, short, tidy
@@ -122,25 +123,6 @@ def entry(row: DeploymentRow) -> dict[str, Any]:
 
 def took(row: DeploymentRow) -> float | None:
     return row.ended_at - row.started_at if row.ended_at is not None else None
-
-
-def push_to_steady(row: DeploymentRow) -> float | None:
-    """Seconds from the push until its commit ran; only a push's own success has one."""
-    if not _counts(row) or row.ended_at is None or row.pushed_at is None:
-        return None
-    return row.ended_at - row.pushed_at
-
-
-def lead_time(row: DeploymentRow) -> float | None:
-    """Seconds from the commit until it ran; only a push's own success has one."""
-    committed = row.commit.committed_at if row.commit else None
-    if not _counts(row) or row.ended_at is None or committed is None:
-        return None
-    return row.ended_at - committed
-
-
-def _counts(row: DeploymentRow) -> bool:
-    return row.status == "succeeded" and row.reason in ("push", "drift")
 
 
 def _show(rows: list[DeploymentRow], out: Output, *, alone: bool) -> None:

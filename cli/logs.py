@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from botocore.exceptions import ClientError
 
 from cli.follow import INTERVAL
 from cli.options import verb
@@ -68,6 +67,8 @@ def _read(
     session: Session, stream: str, token: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The events after `token`, and the token after them. A stream that is not there is empty."""
+    from botocore.exceptions import ClientError
+
     client = session.client("logs")
     found: list[dict[str, Any]] = []
     while True:

@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "watch": "cli.watch",
     "push-to-live": "cli.push_to_live",
     "history": "cli.history",
+    "report": "cli.report",
     "logs": "cli.logs",
     "redeploy": "cli.redeploy",
     "rollback": "cli.rollback",

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
-from botocore.exceptions import ClientError
 
 from cli.ask import publish
 from cli.options import verb
@@ -163,6 +162,8 @@ def _object(body: str) -> dict[str, Any]:
 
 def _letters(session: Session, queue: str, read: Callable[[str], Way]) -> Iterator[Letter]:
     """Each message of the queue once, until it is empty; none where there is no such queue."""
+    from botocore.exceptions import ClientError
+
     sqs, seen = session.client("sqs"), set()
     while True:
         try:

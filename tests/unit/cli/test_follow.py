@@ -38,6 +38,9 @@ class Agent:
             request_id=self.request.request_id,
             reason=self.request.reason,
         )
+        self.world.table.requests.point(
+            self.request.request_id, self.row.deployment_id, self.world.clock.now(), kept=86400
+        )
 
     def build(self) -> None:
         now = self.world.clock.now()
