@@ -1,8 +1,8 @@
 """Gap closed: metrics that AWS makes by itself are missing, and alarms mix up their dimensions.
 
 * Log lines in the embedded metric format become metrics.
-* Queues publish their counts and the age of their oldest message (`AWS/SQS`), every few seconds
-  instead of every minute.
+* Queues publish their counts and the age of their oldest message (`AWS/SQS`), running instances
+  that they run (`AWS/EC2`), every few seconds instead of every minute.
 * Every run of a Lambda counts (`AWS/Lambda`), asynchronous ones and their retries too.
 * An alarm looks at the metric with exactly its dimensions, and treats missing data as it says.
 """
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import get_account_id, request_scope
-from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sns, sqs
+from ministack.services import cloudwatch, cloudwatch_logs, ec2, lambda_svc, sns, sqs
 
 from local.emulator.extension.private import need, replace, wrap
 
@@ -27,7 +27,7 @@ Data = dict[str, Any]
 # (namespace, name, value, unit, dimensions)
 Metric = tuple[str, str, float, str, dict[str, str]]
 
-QUEUE_SECONDS = 5.0
+PUBLISH_SECONDS = 5.0
 
 
 def embedded_metrics(line: str) -> list[Metric]:
@@ -70,8 +70,13 @@ def queue_metrics(queue: Data, now: float) -> dict[str, float]:
     }
 
 
-def verdict(alarm: Data, points: list[Data]) -> str | None:
-    """An alarm's new state for the points of its window; None to stay as it is."""
+def verdict(alarm: Data, points: list[Data], *, whole: bool) -> str | None:
+    """An alarm's new state for the points of its window; None to stay as it is.
+
+    `whole`: the alarm is as old as its window; before that, missing data says nothing yet.
+    """
+    if not points and not whole:
+        return None
     if not points:
         missing = alarm.get("TreatMissingData") or "missing"
         states = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFICIENT_DATA"}
@@ -97,8 +102,10 @@ def _evaluate(alarm: Data) -> None:
     window = alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
     key = (namespace, name, cloudwatch._dims_key(dimensions))
     known = cloudwatch._metrics.get(key) or []
-    recent = [point for point in known if point["Timestamp"] >= time.time() - window]
-    before, after = alarm["StateValue"], verdict(alarm, recent)
+    began = time.time() - window
+    recent = [point for point in known if point["Timestamp"] >= began]
+    whole = alarm.get("AlarmConfigurationUpdatedTimestamp", 0) <= began
+    before, after = alarm["StateValue"], verdict(alarm, recent, whole=whole)
     if after is None or after == before:
         return
     reason = f"Threshold Crossed: {len(recent)} datapoints, threshold {alarm.get('Threshold')}"
@@ -170,9 +177,29 @@ def _throttles_only(emit: Callable[..., None]) -> Callable[..., None]:
     return emitted
 
 
-def publish_queues() -> None:
-    """Publish the metrics of every queue once, and look at the alarms."""
+def publish() -> None:
+    """Publish the metrics of every queue and instance once, and look at the alarms."""
     now = time.time()
+    scopes = _publish_queues(now) | _publish_instances()
+    for account, region in scopes:
+        with request_scope(account, region):
+            cloudwatch._evaluate_all_alarms()
+
+
+def _publish_instances() -> set[tuple[str, str]]:
+    scopes = set()
+    for (account, region, instance_id), instance in ec2._instances.all_items():
+        scopes.add((account, region))
+        if instance["State"]["Name"] != "running":
+            continue
+        dimensions = {"InstanceId": instance_id}
+        with request_scope(account, region):
+            cloudwatch.record_metric("AWS/EC2", "CPUUtilization", 1.0, "Percent", dimensions)
+            cloudwatch.record_metric("AWS/EC2", "StatusCheckFailed", 0.0, "Count", dimensions)
+    return scopes
+
+
+def _publish_queues(now: float) -> set[tuple[str, str]]:
     scopes = set()
     for (account, region, _url), queue in sqs._queues.all_items():
         name = queue["attributes"].get("QueueArn", "").rpartition(":")[2]
@@ -180,14 +207,12 @@ def publish_queues() -> None:
         with request_scope(account, region):
             for metric, value in queue_metrics(queue, now).items():
                 cloudwatch.record_metric("AWS/SQS", metric, value, "Count", {"QueueName": name})
-    for account, region in scopes:
-        with request_scope(account, region):
-            cloudwatch._evaluate_all_alarms()
+    return scopes
 
 
 def _keep_publishing(stop: threading.Event) -> None:
-    while not stop.wait(QUEUE_SECONDS):
-        publish_queues()
+    while not stop.wait(PUBLISH_SECONDS):
+        publish()
 
 
 def install() -> None:
@@ -204,6 +229,7 @@ def install() -> None:
     ):
         need(cloudwatch, name)
     need(sqs, "_queues")
+    need(ec2, "_instances")
     replace(cloudwatch, "_evaluate_alarm", _evaluate)
     wrap(cloudwatch, "_dispatch_alarm_actions", _asking_the_topic)
     need(sns, "topic_policy_allows")
@@ -212,5 +238,5 @@ def install() -> None:
     wrap(lambda_svc, "_emit_lambda_metrics", _throttles_only)
     stop = threading.Event()
     threading.Thread(
-        target=_keep_publishing, args=(stop,), daemon=True, name="slipway-queue-metrics"
+        target=_keep_publishing, args=(stop,), daemon=True, name="slipway-metrics"
     ).start()

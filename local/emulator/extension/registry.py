@@ -239,12 +239,27 @@ class Registry:
         """Pull with the login for a single task too, which ministack leaves to Docker."""
 
         def pulled(client: Any, container: Data, run_arguments: Data, **options: Any) -> Any:
-            if container.get("image", "").startswith(f"{self._settings.address}/"):
+            image = container.get("image", "")
+            if image.startswith(f"{self._settings.address}/"):
+                name = re.split("[:@]", image.removeprefix(f"{self._settings.address}/"))[0]
                 options["refresh_image"] = True
                 options["auth_config"] = ecs._resolve_repository_credentials(container)
+                if name in ecr._repositories:
+                    # The daemon that built an image has it anyway; AWS's would have to pull it.
+                    options["allow_cached"] = False
+                    self._require_pull(_pulling_role.get(), name)
             return run(client, container, run_arguments, **options)
 
         return pulled
+
+    def _require_pull(self, execution_role: str, name: str) -> None:
+        region, account = get_region(), get_account_id()
+        arn = f"arn:aws:ecr:{region}:{account}:repository/{name}"
+        for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+            if execution_role and not self._roles.may(execution_role, action, arn):
+                raise ecs._ImagePullError(
+                    f"{execution_role} is not authorized to perform: {action} on resource: {arn}"
+                )
 
     def logging(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         """A container with the awslogs driver does not start unless its role may write there."""

@@ -326,9 +326,11 @@ def test_a_deployment_can_be_stopped(yard, digests, service):
     assert answers(yard) == before
 
 
-def test_an_execution_role_that_may_not_pull_starts_nothing(yard, digests):
-    # GIVEN a task whose execution role may not read images
-    role = yard.world.role("no-pull")
+@pytest.mark.parametrize("missing", PULL)
+def test_an_execution_role_that_may_not_pull_starts_nothing(yard, digests, missing):
+    # GIVEN a task whose execution role lacks one permission to pull
+    role = yard.world.role(f"no-{missing.partition(':')[2]}")
+    role.allow(*(action for action in PULL if action != missing))
     ecs = yard.world.root("ecs")
     definition = ecs.register_task_definition(
         family="no-pull",

@@ -73,4 +73,8 @@ def test_an_alarm_goes_by_its_points_or_by_their_absence(values, missing, expect
     }
     points = [{"Value": value, "Timestamp": 0} for value in values]
     # WHEN / THEN
-    assert verdict(alarm, points) == expected
+    assert verdict(alarm, points, whole=True) == expected
+
+
+def test_missing_data_says_nothing_while_an_alarm_is_new():
+    assert verdict({"TreatMissingData": "breaching"}, [], whole=False) is None
