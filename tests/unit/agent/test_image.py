@@ -1,0 +1,294 @@
+"""Images against a scripted docker and moto's ECR."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build_agent.docker import Docker
+from build_agent.image import Built, Images, build_command, locate
+from build_agent.process import Finished, TimedOut
+from build_agent.stop import Stop
+from contracts.errors import DeploymentFailed, WorldFailed
+from contracts.messages import Commit
+from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
+
+STOP = Stop()
+COMMIT = Commit(id=A)
+INSPECTED = {
+    "Architecture": "amd64",
+    "Os": "linux",
+    "RootFS": {"Layers": ["sha256:1"]},
+    "Config": {"Cmd": ["/bin/x"], "Labels": {"org.opencontainers.image.revision": A}},
+}
+V2 = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": V2,
+        "config": {"mediaType": V2, "size": 1, "digest": "sha256:" + "1" * 64},
+        "layers": [],
+    }
+)
+
+
+class FakeDocker:
+    """Answers docker's commands; `answers` maps a verb to what it does instead."""
+
+    def __init__(self, ecr: Any = None) -> None:
+        self.ecr = ecr
+        self.calls: list[tuple[list[str], Mapping[str, str], str | None]] = []
+        self.answers: dict[str, Callable[[list[str]], Finished]] = {}
+        self.inspected: dict[str, Any] = INSPECTED
+
+    def __call__(
+        self, command: Sequence[str], *, timeout: float, stop: Stop, sink: Any = None,
+        env: Mapping[str, str] | None = None, cwd: Path | None = None, text: str | None = None,
+    ) -> Finished:  # fmt: skip
+        arguments = list(command[1:])
+        self.calls.append((arguments, env or {}, text))
+        ended = self.answers.get(arguments[0], self._usual)(arguments)
+        for line in ended.tail:
+            if sink is not None:
+                sink(line)
+        return ended
+
+    def _usual(self, arguments: list[str]) -> Finished:
+        if arguments[0] == "build":
+            Path(arguments[arguments.index("--iidfile") + 1]).write_text("sha256:" + "2" * 64)
+        if arguments[:2] == ["image", "inspect"]:
+            return Finished(0, (), json.dumps([self.inspected]))
+        if arguments[0] == "push":
+            tag = arguments[-1].rpartition(":")[2]
+            self.ecr.put_image(repositoryName="app", imageManifest=MANIFEST, imageTag=tag)
+        return Finished(0, (), "")
+
+    def verbs(self) -> list[str]:
+        return [" ".join(a[:2]) if a[0] == "image" else a[0] for a, _env, _text in self.calls]
+
+
+class Bench:
+    def __init__(self, aws: Any, folder: Path) -> None:
+        self.ecr = aws("ecr", region_name="us-east-1")
+        self.ecr.create_repository(repositoryName="app")
+        self.docker = FakeDocker(self.ecr)
+        self.secrets = {"/npm": "t0ken-value"}
+        self.images = Images(
+            docker=Docker("docker", self.docker, folder / "docker"),
+            ecr=self.ecr,
+            secret=lambda place: self.secrets[place],
+            clock=FakeClock(),
+            folder=folder,
+        )
+        self.tree = folder / "tree"
+        self.tree.mkdir()
+        (self.tree / "Dockerfile").write_text("FROM scratch\n")
+        self.pipeline = make_pipeline()
+        self.image = replace(self.pipeline.images[0], build_arguments={"environment": "prod"})
+        self.lines: list[str] = []
+
+    def build(self, **changes: Any) -> Built:
+        return self.images.build(
+            self.pipeline, replace(self.image, **changes), COMMIT, self.tree,
+            tag="build-1", fresh=False, stop=STOP, sink=self.lines.append,
+        )  # fmt: skip
+
+    def push(self) -> str:
+        built = Built("sha256:" + "2" * 64, "amd64", {})
+        return self.images.push(
+            self.image, built, commit=A, tag="build-1", stop=STOP, sink=self.lines.append
+        )
+
+    def tags(self) -> set[str]:
+        (image,) = self.ecr.describe_images(repositoryName="app")["imageDetails"]
+        return set(image["imageTags"])
+
+
+@pytest.fixture
+def bench(aws: Any, tmp_path: Path) -> Bench:
+    return Bench(aws, tmp_path)
+
+
+def test_a_build_is_named_labelled_and_described(bench: Bench) -> None:
+    built = bench.build(target="final")
+    (command, env, _text) = bench.docker.calls[0]
+    text = " ".join(command)
+    for part in (
+        f"--tag {URI}:build-1",
+        "--build-arg environment=prod",
+        f"--label org.opencontainers.image.revision={A}",
+        "--label org.opencontainers.image.source=http://127.0.0.1:4566/v1/repos/app",
+        "--label org.opencontainers.image.created=2027-01-15T08:00:00Z",
+        "--platform linux/amd64",
+        "--target final",
+        "--progress plain",
+    ):
+        assert part in text
+    assert command[-2:] == ["--", str(bench.tree.resolve())]
+    assert env["DOCKER_BUILDKIT"] == "1"
+    assert (built.image_id, built.architecture) == ("sha256:" + "2" * 64, "amd64")
+
+
+def test_a_build_argument_may_name_the_commit(bench: Bench) -> None:
+    bench.build(build_arguments={"commit": "at {commit}", "x": "$(id) {other}"})
+    command = bench.docker.calls[0][0]
+    assert f"commit=at {A}" in command
+    assert "x=$(id) {other}" in command
+
+
+def test_a_build_secret_is_in_the_environment_alone_and_never_in_the_output(bench: Bench) -> None:
+    def build(arguments: list[str]) -> Finished:
+        return Finished(1, ("#4 0.1 npm token t0ken-value", "#4 ERROR: exit code: 1"), "")
+
+    bench.docker.answers["build"] = build
+    with pytest.raises(DeploymentFailed) as error:
+        bench.build(build_secrets={"npm": "/npm"})
+    command, env, _text = bench.docker.calls[0]
+    assert "id=npm,env=SLIPWAY_BUILD_SECRET_0" in command
+    assert env["SLIPWAY_BUILD_SECRET_0"] == "t0ken-value"
+    assert not any("t0ken" in part for part in command)
+    said = [*bench.lines, *error.value.log_tail, str(error.value)]
+    assert not any("t0ken" in line for line in said)
+
+
+def test_a_fresh_build_uses_no_cache(bench: Bench) -> None:
+    command = build_command(
+        bench.pipeline, bench.image, COMMIT, tag="t", dockerfile=Path("/d"), context=Path("/c"),
+        id_file=Path("/i"), secrets=[], created="now", fresh=True,
+    )  # fmt: skip
+    assert "--no-cache" in command
+
+
+def test_a_build_that_never_ends_is_the_commits_fault(bench: Bench) -> None:
+    def build(arguments: list[str]) -> Finished:
+        raise TimedOut("docker did not end within 3600 s", ("#4 still at it",))
+
+    bench.docker.answers["build"] = build
+    with pytest.raises(DeploymentFailed, match="did not end within 3600 s") as error:
+        bench.build()
+    assert error.value.log_tail == ("#4 still at it",)
+
+
+def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
+    order: list[str] = []
+    put = bench.ecr.put_image
+    bench.ecr.put_image = lambda **m: order.append(m["imageTag"]) or put(**m)
+    digest = bench.push()
+    assert order == ["20270115080000", A, "latest", "build-1"]
+    assert bench.tags() == set(order)
+    assert digest == bench.images.find(bench.image, "build-1")
+    assert bench.docker.verbs() == ["login", "image tag", "push", "image rm"]
+
+
+def test_an_image_without_its_build_tag_is_not_found(bench: Bench) -> None:
+    # GIVEN a push that was cut off before its last tag
+    put = bench.ecr.put_image
+
+    def cut(**members: Any) -> Any:
+        if members["imageTag"] == "build-1":
+            raise WorldFailed("power loss")
+        return put(**members)
+
+    bench.ecr.put_image = cut
+    with pytest.raises(WorldFailed):
+        bench.push()
+    assert bench.images.find(bench.image, "build-1") is None
+
+
+def test_an_immutable_commit_tag_stays_and_the_push_goes_on(bench: Bench) -> None:
+    put = bench.ecr.put_image
+
+    def refuse(**members: Any) -> Any:
+        if members["imageTag"] == A:
+            response: Any = {"Error": {"Code": "ImageTagAlreadyExistsException", "Message": ""}}
+            raise bench.ecr.exceptions.ImageTagAlreadyExistsException(response, "PutImage")
+        return put(**members)
+
+    bench.ecr.put_image = refuse
+    assert bench.push().startswith("sha256:")
+    assert any("left as it is" in line for line in bench.lines)
+
+
+def test_a_build_tag_that_names_another_image_is_no_success(bench: Bench) -> None:
+    bench.images._add_tag = lambda image, pushed, tag: tag != "build-1"  # type: ignore[method-assign]
+    with pytest.raises(WorldFailed, match="build-1"):
+        bench.push()
+
+
+def test_the_password_goes_to_standard_input_and_the_login_does_not_last(
+    bench: Bench, tmp_path: Path
+) -> None:
+    modes: list[int] = []
+
+    def login(arguments: list[str]) -> Finished:
+        config = Path(bench.docker.calls[-1][1]["DOCKER_CONFIG"])
+        modes.append(stat.S_IMODE(config.stat().st_mode))
+        return Finished(0, (), "")
+
+    bench.docker.answers["login"] = login
+    bench.push()
+    command, env, text = bench.docker.calls[0]
+    assert command == ["login", "--username", "AWS", "--password-stdin", "--", "127.0.0.1:4566"]
+    assert text
+    assert not any(text in part for part in command)
+    assert modes == [0o700]
+    assert list((tmp_path / "docker").iterdir()) == []
+    assert "AWS_SECRET_ACCESS_KEY" not in env
+
+
+def test_a_registry_that_fails_is_the_worlds_fault(bench: Bench) -> None:
+    for verb in ("login", "push"):
+        bench.docker.answers = {verb: lambda arguments: Finished(1, ("denied: 503",), "")}
+        with pytest.raises(WorldFailed, match="denied"):
+            bench.push()
+
+
+def test_images_that_differ_by_labels_alone_are_the_same(bench: Bench) -> None:
+    built = bench.build()
+    other = {"Labels": {"org.opencontainers.image.revision": "else"}}
+    bench.docker.inspected = {**INSPECTED, "Config": {**INSPECTED["Config"], **other}}  # type: ignore[dict-item]
+    assert bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+    for changed in ({"RootFS": {"Layers": ["sha256:2"]}}, {"Config": {"Cmd": ["/bin/y"]}}):
+        bench.docker.inspected = {**INSPECTED, **changed}
+        assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+
+
+def test_an_image_that_this_host_does_not_hold_is_not_compared(bench: Bench) -> None:
+    built = bench.build()
+    bench.docker.answers["image"] = lambda arguments: Finished(1, ("No such image",), "")
+    assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+
+
+def test_a_missing_dockerfile_is_named(bench: Bench) -> None:
+    (bench.tree / "Dockerfile").unlink()
+    with pytest.raises(DeploymentFailed, match="has no Dockerfile 'Dockerfile'") as error:
+        bench.build()
+    assert error.value.stage == "build"
+
+
+def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
+    # GIVEN links that lead out
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tmp_path / "secret").write_text("FROM secret\n")
+    (tree / "Dockerfile").symlink_to(tmp_path / "secret")
+    (tree / "out").symlink_to(tmp_path)
+    image = make_pipeline().images[0]
+    for changes in ({}, {"context": "out"}, {"context": ".."}, {"dockerfile": "../secret"},
+                    {"dockerfile": "/etc/passwd"}, {"context": "/"}):  # fmt: skip
+        with pytest.raises(DeploymentFailed):
+            locate(tree, replace(image, **changes))
+
+
+def test_a_dockerfile_is_found_in_its_context(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "prod.Dockerfile").write_text("FROM scratch\n")
+    image = replace(make_pipeline().images[0], context="app", dockerfile="prod.Dockerfile")
+    context, dockerfile = locate(tmp_path, image)
+    assert (context.name, dockerfile.name) == ("app", "prod.Dockerfile")
