@@ -19,6 +19,7 @@ from local.waiting import wait_until
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
+LOOK_SECONDS = 1.0
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,7 +65,7 @@ def start_emulator(settings: EmulatorSettings) -> Emulator:
             stderr=error_file,
             start_new_session=True,
         )
-    wait_until(lambda: is_ready(settings) or process.poll() is not None, seconds=READY_SECONDS)
+    wait_until(lambda: process.poll() is not None or is_ready(settings), seconds=READY_SECONDS)
     if process.poll() is not None:
         raise WorldFailed(f"the emulator ended at its start: {errors.read_text().strip()}")
     if not is_ready(settings):
@@ -97,7 +98,7 @@ def command_line(settings: EmulatorSettings, git_users: Path) -> list[str]:
 
 def is_ready(settings: EmulatorSettings) -> bool:
     """Whether *this* run's emulator answers on its port."""
-    connection = http.client.HTTPConnection(HOST, settings.port, timeout=5)
+    connection = http.client.HTTPConnection(HOST, settings.port, timeout=LOOK_SECONDS)
     try:
         connection.request("GET", "/_slipway/health")
         answer = json.loads(connection.getresponse().read())

@@ -5,7 +5,7 @@
   carry `ecs:cluster`; those without resource-level permissions are about `*`. So are EC2's
   Describe calls.
 * `iam:PassRole` and `ecs:TagResource` are asked for by RegisterTaskDefinition and RunTask.
-* A call on several instances is asked for each of them; `ec2:ResourceTag/…` is there.
+* A call on several instances, services or tasks is asked for each of them; `ec2:ResourceTag/…` is there.
 * Calls on a log stream are about the stream, not about its group.
 * A batch of SQS or SNS is allowed by the single action (`sqs:DeleteMessage`).
 * `cloudwatch:namespace` is there for PutMetricData.
@@ -133,6 +133,30 @@ def ecs_context(data: Data, prefix: str) -> Data:
     return {"ecs:cluster": f"{prefix}cluster/{_tail(cluster)}"} if cluster else {}
 
 
+# Operations on several resources, and the member that names them.
+SEVERAL = {
+    "DescribeServices": "services",
+    "DescribeTasks": "tasks",
+    "DescribeClusters": "clusters",
+    "DescribeServiceDeployments": "serviceDeploymentArns",
+    "DescribeServiceRevisions": "serviceRevisionArns",
+}
+
+
+def ecs_other_resources(operation: str, data: Data, prefix: str) -> list[Check]:
+    """The same action for each further resource that a call names."""
+    member = SEVERAL.get(operation)
+    others = (data.get(member) or [])[1:] if member else []
+    return [
+        (
+            f"ecs:{operation}",
+            ecs_resource(operation, {**data, member or "": [other]}, prefix),
+            ecs_context(data, prefix),
+        )
+        for other in others
+    ]
+
+
 def ecs_extra_checks(operation: str, data: Data, resource: str) -> list[Check]:
     """`iam:PassRole` for each role that is handed over, `ecs:TagResource` for tags."""
     if operation not in ("RegisterTaskDefinition", "RunTask", "CreateService"):
@@ -220,7 +244,10 @@ def _more_context(tags: Callable[..., Data]) -> Callable[..., Data]:
             data = _json(body)
             known |= ecs_context(data, prefix)
             resource = ecs_resource(operation, data, prefix)
-            known[EXTRA_CHECKS] = ecs_extra_checks(operation, data, resource)
+            known[EXTRA_CHECKS] = [
+                *ecs_other_resources(operation, data, prefix),
+                *ecs_extra_checks(operation, data, resource),
+            ]
         elif service == "ec2" and operation in (
             "StartInstances",
             "StopInstances",

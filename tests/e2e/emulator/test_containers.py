@@ -19,7 +19,7 @@ from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
 from local.ports import free_ports
 from local.started import Ledger
-from local.waiting import wait_for
+from local.waiting import wait_for, wait_until
 from local.workplace import Workplace
 from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
 
@@ -361,7 +361,8 @@ def test_an_execution_role_that_may_not_log_starts_nothing(yard, digests):
     ended = wait_for("the end of the task", lambda: stopped(yard, task), seconds=20)
     assert "is not authorized to perform: logs:CreateLogStream" in ended["stoppedReason"]
     label = f"com.amazonaws.ecs.task-arn={task}"
-    assert yard.run("ps", "--quiet", "--filter", f"label={label}").stdout == ""
+    listing = ("ps", "--quiet", "--filter", f"label={label}")
+    assert wait_until(lambda: yard.run(*listing).stdout == "", seconds=20)
 
 
 def test_a_single_task_tells_its_exit_code(yard, digests):

@@ -218,9 +218,10 @@ def test_a_service_is_named_by_its_own_arn(world, role):
     ecs = role.client("ecs")
     # WHEN / THEN it reads that one alone
     assert ecs.describe_services(cluster="named", services=["mine"])["services"] == []
-    with pytest.raises(ClientError) as refused:
-        ecs.describe_services(cluster="named", services=["other"])
-    assert error_code(refused.value) == "AccessDeniedException"
+    for services in (["other"], ["mine", "other"]):
+        with pytest.raises(ClientError) as refused:
+            ecs.describe_services(cluster="named", services=services)
+        assert error_code(refused.value) == "AccessDeniedException"
 
 
 def test_a_condition_on_the_cluster_holds(world, role):

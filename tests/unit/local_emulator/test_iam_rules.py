@@ -7,6 +7,7 @@ import pytest
 from local.emulator.extension.iam_rules import (
     ecs_context,
     ecs_extra_checks,
+    ecs_other_resources,
     ecs_resource,
     role_arn,
 )
@@ -67,6 +68,17 @@ def test_roles_and_tags_of_a_task_definition_need_permissions_of_their_own():
         ("ecs:TagResource", "definition"),
     ]
     assert checks[0][2] == {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
+
+
+def test_every_service_of_a_call_is_looked_at():
+    # GIVEN / WHEN
+    checks = ecs_other_resources(
+        "DescribeServices", {"cluster": "c", "services": ["s", "t"]}, PREFIX
+    )
+    # THEN
+    cluster = {"ecs:cluster": PREFIX + "cluster/c"}
+    assert checks == [("ecs:DescribeServices", PREFIX + "service/c/t", cluster)]
+    assert ecs_other_resources("UpdateService", {"service": "s"}, PREFIX) == []
 
 
 def test_a_task_that_overrides_its_role_passes_it():
