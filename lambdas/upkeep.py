@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.messages import AlertKind, BuildRequest, request_id_of
 from contracts.table.alerts import AlertRow
+from contracts.table.locks import again_request
 from contracts.table.pipelines import PipelineRow
 from lambdas.situation import (
     Action,
@@ -43,18 +44,12 @@ def republished(snapshot: Snapshot) -> list[Action]:
 def orphaned_requests(snapshot: Snapshot) -> list[Action]:
     """The note `again` on a lock that nobody holds: its request was settled into a run that died.
 
-    The id comes from the taking and the asker, so that doing it twice asks once.
+    The id comes from the taking and the asker (`again_request`), so that doing it twice asks once.
     """
     return [
         Ask(
-            request=BuildRequest(
-                request_id=request_id_of("again", name, f"{lock.fence} {lock.again}"),
-                pipeline=name,
-                pushed_by=lock.again,
-                pushed_at=snapshot.now,
-                reason="push",
-            ),
-            why=f"{lock.again} asked for another run of a holder that is gone",
+            request=again_request(lock, snapshot.now),
+            why=f"request {lock.again} was left to a holder that is gone",
             orphan=lock,
         )
         for name, lock in snapshot.locks.items()

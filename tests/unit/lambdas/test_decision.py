@@ -247,7 +247,7 @@ class TestRequestsThatGotLost:
         assert chosen(Republish, host(), wants=old, pipelines=PAUSED) == []
 
     def test_an_orphaned_again_becomes_a_request_with_one_id(self):
-        orphan = locked(expires_at=START, again="ada")
+        orphan = locked(expires_at=START, again="1" * 32, again_by="ada")
         first, second = (chosen(Ask, asleep(), locks=orphan)[0] for _ in range(2))
         assert first.request.request_id == second.request.request_id
         assert (first.orphan, first.request.pushed_by) == (orphan["shop"], "ada")

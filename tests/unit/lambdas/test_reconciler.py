@@ -8,6 +8,7 @@ from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.reconciler.handler import reconcile
 from tests.unit.lambdas.world import HOST, START, World, error, event, request
 
+ASKER = "1" * 32
 TICK, STOPPED = event("schedule"), event("ec2_stopped")
 
 
@@ -124,7 +125,7 @@ def test_an_orphaned_again_becomes_a_want_and_a_request(world):
     # GIVEN a holder that died with a note `again` on its lock
     locks = world.table.locks
     locks.take("shop", "i-dead/boot", START, ttl=120)
-    locks.ask_again("shop", "grace", START)
+    locks.ask_again("shop", ASKER, START, by="grace", pushed_at=START)
     tick(world, after=119)
     assert world.sns.requests == []
     # WHEN the lock has expired
@@ -141,11 +142,11 @@ def test_an_orphaned_again_becomes_a_want_and_a_request(world):
 def test_an_again_whose_publish_fails_is_not_forgotten(world):
     locks = world.table.locks
     locks.take("shop", "i-dead/boot", START, ttl=120)
-    locks.ask_again("shop", "grace", START)
+    locks.ask_again("shop", ASKER, START, by="grace", pushed_at=START)
     world.sns.failures = [error("InternalError", 500)]
     with pytest.raises(WorldFailed):
         tick(world, after=121)
-    assert locks.get("shop").again == "grace"
+    assert locks.get("shop").again == ASKER
     assert world.table.wants.all()
 
 
