@@ -5,7 +5,8 @@
   carry `ecs:cluster`; those without resource-level permissions are about `*`. So are EC2's
   Describe calls.
 * `iam:PassRole` and `ecs:TagResource` are asked for by RegisterTaskDefinition and RunTask.
-* A call on several instances, services or tasks is asked for each of them; `ec2:ResourceTag/…` is there.
+* A call on several instances, services or tasks is asked for each of them.
+* `ec2:ResourceTag/…` is there.
 * Calls on a log stream are about the stream, not about its group.
 * A batch of SQS or SNS is allowed by the single action (`sqs:DeleteMessage`).
 * `cloudwatch:namespace` is there for PutMetricData.
