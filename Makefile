@@ -76,20 +76,27 @@ clean: ## forget what setup, the local run and the checks made
 
 # --- setup
 
+# A stamp is worth nothing where somebody has removed what it stands for.
+$(if $(wildcard $(BIN)/python),,$(shell rm -f .make/venv .make/packages))
+$(if $(wildcard node_modules/.bin/cdk),,$(shell rm -f .make/cdk))
+
+# Debian's Python has no ensurepip without python3-venv: then pip comes from the machine's own.
 .make/venv:
 	@mkdir -p .make
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	# Debian's Python has no ensurepip without python3-venv: then pip comes from the machine's own.
-	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@echo "setup: virtual environment in .venv/"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
 	  $(PYTHON) -m venv --clear --without-pip .venv && \
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	@touch $@
 
 .make/packages: requirements.txt requirements-dev.txt pyproject.toml | .make/venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "setup: pinned packages (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 .make/cdk: package.json package-lock.json .make/packages
-	$(BIN)/python -m local.node npm ci --no-audit --no-fund --loglevel=error
+	@echo "setup: CDK command line"
+	@$(BIN)/python -m local.node npm ci --no-audit --no-fund --silent
 	@touch $@

@@ -24,7 +24,7 @@ from contracts.errors import SlipwayError, WorldFailed
 from contracts.installation import Installation, load_installation
 from local.accounts import client_of
 from local.down import take_down
-from local.hops import Hop, Sight, Watch, table_rows
+from local.hops import Hop, Sight, Sources, Watch, table_rows
 from local.http import fetch, served_commit
 from local.progress import Progress
 from local.push import Pushed, push_release
@@ -114,9 +114,10 @@ class Demo:
         self, state: State, installation: Installation, message: str, behaviour: str
     ) -> Watched:
         """Push and print each hop as it is seen, until Slack has it and the host sleeps again."""
+        sources = Sources(state, installation)
         pushed = push_release(self._workplace, PIPELINE, message, behaviour)
         self._console.print(f"git push   {pushed.commit_id}  “{pushed.message}”\n")
-        watch = Watch(state, installation, pushed)
+        watch = Watch(sources, pushed)
         self._print_hop(watch.sight.hops["push"], pushed.began_at)
         expected = "steady" if behaviour == "works" else "failed"
 
@@ -164,7 +165,8 @@ class Demo:
         self._console.print(
             f"From push to the answer over HTTP {report['push_to_http_seconds']} s, of which"
             f" docker build {report['build_seconds']} s, waking the host"
-            f" {report['wake_seconds']} s."
+            f" {report['wake_seconds']} s.",
+            soft_wrap=True,
         )
 
     def _report(self, working: Watched, broken: Watched, took_up: float) -> dict[str, Any]:

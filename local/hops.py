@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.installation import Installation
-from contracts.names import Names
 from contracts.table import Table
 from contracts.table.deployments import DeploymentRow
 from local.accounts import client_of
@@ -139,31 +138,33 @@ def deployment_hops(row: DeploymentRow) -> list[Hop]:
     return hops
 
 
-class Watch:
-    """Looks at all sources for one push; `look` answers what is new."""
+class Sources:
+    """Where hops can be seen; made before the push, so that nothing of it is missed."""
 
-    def __init__(
-        self,
-        state: State,
-        installation: Installation,
-        pushed: Pushed,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._state = state
-        self._pushed = pushed
-        self._clock = clock
-        self._installation = installation
-        names = Names(installation.name)
+    def __init__(self, state: State, installation: Installation) -> None:
+        names = installation.names
 
         def client(service: str, account: str) -> Any:
             return client_of(service, state.endpoint_url, account, state.region)
 
-        self._dev_logs = client("logs", state.dev_account)
-        self._prod_logs = client("logs", state.prod_account)
-        self._ec2 = client("ec2", state.prod_account)
-        self._table = Table(client("dynamodb", state.prod_account), state.table)
-        self._trigger_log = f"/aws/lambda/{names.trigger_function}"
-        self._starter_log = f"/aws/lambda/{names.function('starter')}"
+        self.state = state
+        self.dev_logs = client("logs", state.dev_account)
+        self.prod_logs = client("logs", state.prod_account)
+        self.ec2 = client("ec2", state.prod_account)
+        self.table = Table(client("dynamodb", state.prod_account), state.table)
+        self.trigger_log = f"/aws/lambda/{names.trigger_function}"
+        self.starter_log = f"/aws/lambda/{names.function('starter')}"
+
+
+class Watch:
+    """Looks at all sources for one push; `look` answers what is new."""
+
+    def __init__(
+        self, sources: Sources, pushed: Pushed, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._sources = sources
+        self._pushed = pushed
+        self._clock = clock
         self.sight = Sight()
         self.sight.add(Hop("push", pushed.began_at, "git", pushed.commit_id[:8]))
 
@@ -180,14 +181,15 @@ class Watch:
         hops: list[Hop] = []
         if self.sight.request_id is None:
             seen = trigger_hop(
-                self._lines(self._dev_logs, self._trigger_log), self._pushed.commit_id
+                self._lines(self._sources.dev_logs, self._sources.trigger_log),
+                self._pushed.commit_id,
             )
             if seen is None:
                 return []
             hop, self.sight.request_id = seen
             hops.append(hop)
         if "request" not in self.sight.hops:
-            lines = self._lines(self._prod_logs, self._starter_log)
+            lines = self._lines(self._sources.prod_logs, self._sources.starter_log)
             request = request_hop(lines, self.sight.request_id)
             hops += [request] if request else []
         return hops
@@ -201,8 +203,8 @@ class Watch:
         if self.host_stopped:
             return []
         now, hops = self._clock(), []
-        ids = [host.instance_id for host in self._state.hosts]
-        answer = self._ec2.describe_instances(InstanceIds=ids)
+        ids = [host.instance_id for host in self._sources.state.hosts]
+        answer = self._sources.ec2.describe_instances(InstanceIds=ids)
         for instance in (i for r in answer["Reservations"] for i in r["Instances"]):
             state = instance["State"]["Name"]
             launched = instance["LaunchTime"].timestamp()
@@ -219,14 +221,14 @@ class Watch:
     def _arrivals(self) -> list[Hop]:
         return [
             Hop("agent", row.arrived_at, "host row", row.host_id)
-            for row in self._table.hosts.all()
+            for row in self._sources.table.hosts.all()
             if row.arrived_at >= self._pushed.began_at
         ]
 
     def _deployment(self) -> list[Hop]:
         if self.sight.deployment is not None and self.sight.deployment.announced_at is not None:
             return []
-        for row in self._table.deployments.newest(self._pushed.pipeline, NEWEST):
+        for row in self._sources.table.deployments.newest(self._pushed.pipeline, NEWEST):
             if row.commit is not None and row.commit.id == self._pushed.commit_id:
                 self.sight.deployment = row
                 return deployment_hops(row)
@@ -234,12 +236,12 @@ class Watch:
 
     def _ends(self) -> list[Hop]:
         hops = []
-        url = self._state.pipelines[self._pushed.pipeline].service_url
+        url = self._sources.state.pipelines[self._pushed.pipeline].service_url
         awaited = "update" in self.sight.hops and "answers over HTTP" not in self.sight.hops
         if awaited and served_commit(url) == self._pushed.commit_id:
             hops.append(Hop("answers over HTTP", self._clock(), "the service", url))
         if "close" in self.sight.hops and self.sight.message is None:
-            for message in slack_messages(self._state.slack_url):
+            for message in slack_messages(self._sources.state.slack_url):
                 if message.at >= self._pushed.began_at and message.names(self._pushed.commit_id):
                     self.sight.message = message
                     hops.append(Hop("Slack", message.at, "the Slack page"))
