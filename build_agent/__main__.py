@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from build_agent.assemble import Agent, assemble
 from build_agent.host import read_identity
 from build_agent.logs import Log, set_up
+from build_agent.systemd import Systemd
 from contracts.errors import SlipwayError, WorldFailed
 from contracts.installation import load_installation
 
@@ -65,9 +66,13 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
     agent.shipper.start()
     agent.keeper.start()
     worker.start()
+    systemd = Systemd.of_process(time.monotonic)
+    systemd.ready()
     while worker.is_alive():
         worker.join(0.1)
+        systemd.alive()
         if asked and not agent.stop.requested:
+            systemd.stopping()
             agent.worker.request_stop("told to stop by a signal")
         # A poll that has nothing yet holds nothing: nobody waits for its end.
         if asked and agent.inbox.waiting and time.monotonic() - asked[0] > POLL_PATIENCE:

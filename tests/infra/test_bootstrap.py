@@ -1,0 +1,221 @@
+"""A host's boot script, run for real in a folder, with a fake AWS and a fake systemd."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contracts.names import Names
+from infra.hosts import BOOTSTRAP, user_data
+
+AWS = """#!/bin/bash
+case "$1 $2" in
+  "ssm get-parameter") cat "$CLOUD/parameter" ;;
+  "s3 cp") cp "$CLOUD/$(basename "$4")" "$5" ;;
+esac
+"""
+SAYS_WHAT_IT_DOES = """#!/bin/bash
+echo "$(basename "$0") $*" >> "$CLOUD/done"
+"""
+RPM = """#!/bin/bash
+[[ -e "$CLOUD/installed-$3" ]]
+"""
+DNF = """#!/bin/bash
+echo "dnf $*" >> "$CLOUD/done"
+for package in "${@:4}"; do touch "$CLOUD/installed-$package"; done
+"""
+
+
+@dataclass
+class Host:
+    """A host's file system below `root`, and the cloud that it asks."""
+
+    root: Path
+
+    @property
+    def cloud(self) -> Path:
+        return self.root / "cloud"
+
+    def release(self, text: str, *, works: bool = True, sha256: str | None = None) -> str:
+        """Publish an agent that prints `text`; its hash, or the wrong one that is claimed."""
+        archive = _archive(text, works)
+        digest = sha256 or hashlib.sha256(archive).hexdigest()
+        (self.cloud / f"{digest}.tar").write_bytes(archive)
+        parameter = {"bucket": "assets", "key": f"agent/{digest}.tar", "sha256": digest}
+        (self.cloud / "parameter").write_text(json.dumps(parameter))
+        return digest
+
+    def boot(self) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
+            "CLOUD": str(self.cloud),
+            "SLIPWAY_AGENT_PARAMETER": "/slipway/agent",
+            "SLIPWAY_HOME": str(self.root / "opt"),
+            "SLIPWAY_UNIT_DIR": str(self.root / "units"),
+            "SLIPWAY_ETC": str(self.root / "etc"),
+            "SLIPWAY_LOGS": str(self.root / "log"),
+        }
+        return subprocess.run(
+            ["bash", str(BOOTSTRAP / "boot.sh")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def current(self) -> str | None:
+        link = self.root / "opt" / "current"
+        return link.resolve().name if link.exists() else None
+
+    @property
+    def done(self) -> list[str]:
+        """What was asked of systemd and the package manager since the last look."""
+        log = self.cloud / "done"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+
+def _archive(text: str, works: bool) -> bytes:
+    program = f"print({text!r})" if works else "raise ImportError('broken')"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        _add(tar, "build_agent/__init__.py", b"")
+        _add(tar, "build_agent/__main__.py", program.encode())
+        for path in BOOTSTRAP.iterdir():
+            _add(tar, f"build_agent/bootstrap/{path.name}", path.read_bytes())
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "cloud").mkdir()
+    programs = {"aws": AWS, "rpm": RPM, "dnf": DNF}
+    programs |= dict.fromkeys(("systemctl", "amazon-cloudwatch-agent-ctl"), SAYS_WHAT_IT_DOES)
+    programs["python3.13"] = f'#!/bin/bash\nexec "{sys.executable}" "$@"\n'
+    for name, program in programs.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(program)
+        path.chmod(0o755)
+    return Host(tmp_path)
+
+
+def test_the_first_boot_installs_everything_and_starts_the_agent(host: Host) -> None:
+    # GIVEN a bare host and a published agent
+    release = host.release("one")
+    # WHEN it boots
+    result = host.boot()
+    # THEN the agent is there, with packages, docker's settings and units, and is started last
+    assert result.returncode == 0, result.stderr
+    assert host.current == release
+    done = host.done
+    assert done[0].startswith("dnf install -y")
+    assert all(p in done[0] for p in ("docker", "git", "python3.13", "amazon-cloudwatch-agent"))
+    assert done[-1] == "systemctl restart slipway-agent.service"
+    assert (host.root / "units" / "slipway-agent.service").exists()
+    assert json.loads((host.root / "etc" / "docker" / "daemon.json").read_text())
+    logs = json.loads((host.root / "etc" / "slipway" / "cloudwatch-agent.json").read_text())
+    (group,) = {
+        f["log_group_name"] for f in logs["logs"]["logs_collected"]["files"]["collect_list"]
+    }
+    assert group == Names("slipway").build_log_group
+
+
+def test_a_second_boot_changes_nothing(host: Host) -> None:
+    host.release("one")
+    host.boot()
+    before = {p: p.stat().st_mtime_ns for p in (host.root / "opt" / "releases").rglob("*")}
+    assert host.done
+    # WHEN it boots again, with nothing new
+    assert host.boot().returncode == 0
+    # THEN nothing is installed again, docker is not restarted, the release is as it was
+    done = host.done
+    assert not [line for line in done if line.startswith("dnf")]
+    assert "systemctl restart docker.service" not in done
+    assert {p: p.stat().st_mtime_ns for p in (host.root / "opt" / "releases").rglob("*")} == before
+
+
+def test_the_next_boot_takes_what_was_published_meanwhile(host: Host) -> None:
+    host.release("one")
+    host.boot()
+    newer = host.release("two")
+    assert host.boot().returncode == 0
+    assert host.current == newer
+
+
+@pytest.mark.parametrize("fault", ["wrong hash", "broken agent", "no archive", "no parameter"])
+def test_the_last_good_agent_runs_when_the_new_one_cannot(host: Host, fault: str) -> None:
+    # GIVEN a host with a good agent
+    good = host.release("one")
+    host.boot()
+    # WHEN what comes next is not right
+    if fault == "wrong hash":
+        host.release("two", sha256="0" * 64)
+    elif fault == "broken agent":
+        host.release("two", works=False)
+    elif fault == "no archive":
+        (host.cloud / f"{host.release('two')}.tar").unlink()
+    else:
+        (host.cloud / "parameter").unlink()
+    host.done  # noqa: B018 - forgets the first boot
+    result = host.boot()
+    # THEN the good one runs, and the boot says so
+    assert result.returncode == 0
+    assert host.current == good
+    assert "the last good one runs" in result.stderr
+    assert host.done[-1] == "systemctl restart slipway-agent.service"
+    assert not list((host.root / "opt" / "releases").glob(".incoming.*"))
+
+
+def test_a_host_that_never_had_an_agent_says_so(host: Host) -> None:
+    (host.cloud / "parameter").write_text("not json")
+    result = host.boot()
+    assert result.returncode == 1
+    assert "there is no agent" in result.stderr
+    assert host.current is None
+
+
+def test_old_releases_go_and_the_newest_three_stay(host: Host) -> None:
+    releases = []
+    for number in range(5):
+        releases.append(host.release(f"number {number}"))
+        host.boot()
+    kept = {p.name for p in (host.root / "opt" / "releases").iterdir()}
+    assert len(kept) == 3
+    assert host.current == releases[-1]
+    assert host.current in kept
+
+
+def test_user_data_is_constant_whole_and_within_ec2_s_limit() -> None:
+    """A change of it stops and starts the hosts: let it be a decision, with this hash."""
+    script = user_data(Names("slipway"), "eu-central-1")
+    assert not re.findall(r"@[a-z_.-]+@", script)
+    assert len(script.encode()) < 16_384
+    assert hashlib.sha256(script.encode()).hexdigest()[:16] == "e9aa9ad137932968"
+
+
+@pytest.mark.parametrize("name", ["boot.sh", "install.sh", "user_data.sh"])
+def test_scripts_are_shellcheck_clean(name: str) -> None:
+    checker = Path(sys.executable).with_name("shellcheck")
+    result = subprocess.run(
+        [str(checker), str(BOOTSTRAP / name)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout
