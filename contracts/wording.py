@@ -10,6 +10,7 @@ what it says.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -348,6 +349,12 @@ def plain_text(notice: CloseNotice, *, commit_url: str | None = None) -> str:
     else:
         body = []
     return "\n".join([headline(notice) + ".", *body]) + "\n"
+
+
+def texts_by_protocol(notice: CloseNotice, *, commit_url: str | None = None) -> str:
+    """SNS Publish's Message for MessageStructure `json`: words for e-mail, JSON for all others."""
+    email = plain_text(notice, commit_url=commit_url)
+    return json.dumps({"default": notice.to_json(), "email": email})
 
 
 def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[str]:

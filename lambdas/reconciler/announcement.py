@@ -10,6 +10,7 @@ from typing import cast
 
 from contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
 from contracts.table.alerts import AlertRow
+from contracts.wording import subject, texts_by_protocol
 from lambdas.clients import Services
 from lambdas.observability import count
 
@@ -53,6 +54,8 @@ def _publish(services: Services, row: AlertRow, *, recovered: bool) -> None:
     )
     services.sns.publish(
         TopicArn=services.installation.close_topic_arn,
-        Message=notice.to_json(),
+        Message=texts_by_protocol(notice),
+        MessageStructure="json",
+        Subject=subject(notice),
         MessageAttributes=sns_attributes(notice.attributes),
     )

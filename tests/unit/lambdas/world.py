@@ -103,7 +103,7 @@ class FakeSNS:
     @property
     def notices(self) -> list[CloseNotice]:
         found = [p for p in self.published if p["TopicArn"].endswith("-close")]
-        return [CloseNotice.from_json(p["Message"]) for p in found]
+        return [CloseNotice.from_json(json.loads(p["Message"])["default"]) for p in found]
 
 
 @dataclass

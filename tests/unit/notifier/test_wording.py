@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -23,6 +25,14 @@ def test_subject_and_text_of_every_kind_are_readable(name: str) -> None:
     assert 10 < len(subject) < 100
     assert not any(mark in text for mark in '{}[]"' if name != "failed in build")
     assert "None" not in text
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_e_mail_gets_the_words_and_every_other_protocol_the_message(name: str) -> None:
+    texts = json.loads(wording.texts_by_protocol(NOTICES[name]))
+    assert texts.keys() == {"default", "email"}
+    assert CloseNotice.from_json(texts["default"]) == NOTICES[name]
+    assert texts["email"] == wording.plain_text(NOTICES[name])
 
 
 @fewer
