@@ -643,3 +643,23 @@ def test_an_older_service_deployment_is_never_taken_for_ours() -> None:
     # THEN it is the new one
     assert found is not None
     assert found.arn in set(scripted.service_deployments) - before
+
+
+def test_traffic_that_does_not_move_is_said_and_left_to_go_on() -> None:
+    # GIVEN a native blue/green deployment whose new tasks are up, and that waits in a hook
+    def waits(scripted: ScriptedEcs, new: Json) -> None:
+        scripted.service["deploymentConfiguration"]["strategy"] = "BLUE_GREEN"
+        mine = scripted.service_deployment_of(new)
+        scripted.at(10.0, lambda: new.update(runningCount=1))
+        scripted.at(10.0, lambda: mine.update(lifecycleStage="TEST_TRAFFIC_SHIFT"))
+
+    scripted = ScriptedEcs(behaviour=waits)
+
+    # WHEN its limits are over
+    result = run(scripted, image=f"{IMAGE}:v8", timeouts=Timeouts(healthy=30, drain=60))
+
+    # THEN that is no success, and no reason to take healthy tasks back
+    assert (result.outcome, result.restored) == ("timed_out", None)
+    assert "still in stage TEST_TRAFFIC_SHIFT" in result.cause
+    assert scripted.made("StopServiceDeployment") == []
+    assert len(scripted.made("UpdateService")) == 1
