@@ -3,6 +3,7 @@
 * `GET  /_slipway/emails`: what SNS would have sent by e-mail, oldest first.
 * `GET  /_slipway/health`: answers whenever the emulator serves; always open.
 * `GET  /_slipway/faults`, `POST /_slipway/faults`, `DELETE /_slipway/faults`: see `faults`.
+* `GET  /_slipway/asked`: which principal asked which action of IAM, and the answer.
 * `POST /_slipway/ec2/<instance-id>/die`: the instance stops at once.
 """
 
@@ -12,6 +13,7 @@ import json
 from typing import Any
 
 from contracts.errors import WrongUse
+from local.emulator.extension.asked import Asked
 from local.emulator.extension.ec2_states import InstanceStates
 from local.emulator.extension.faults import Faults
 from local.emulator.extension.imds import NOT_FOUND, Answer
@@ -31,11 +33,13 @@ class InternalEndpoints:
         states: InstanceStates,
         mailbox: Mailbox,
         faults: Faults,
+        asked: Asked,
     ) -> None:
         self._settings = settings
         self._states = states
         self._mailbox = mailbox
         self._faults = faults
+        self._asked = asked
 
     def answer(self, method: str, path: str, data: dict[str, Any]) -> Answer:
         """Answer one request; `path` begins with `/_slipway/`."""
@@ -58,6 +62,8 @@ class InternalEndpoints:
             elif method == "DELETE":
                 self._faults.clear()
             return _json(self._faults.listed())
+        if (method, what) == ("GET", "asked"):
+            return _json(self._asked.listed())
         kind, _, rest = what.partition("/")
         instance_id, _, verb = rest.partition("/")
         if (method, kind, verb) == ("POST", "ec2", "die"):

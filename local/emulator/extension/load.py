@@ -9,6 +9,7 @@ from ministack import app
 from ministack.core import container_reaper
 
 from local.emulator.extension import (
+    asked,
     cloudformation_types,
     codecommit_api,
     ec2_states,
@@ -56,11 +57,14 @@ def load(settings: EmulatorSettings) -> Gateway:
     sqs_redrive.install()
     metrics.install()
     injected = faults.install()
+    questions = asked.install()
     return Gateway(
         ministack=app.app,
         git=GitServer(settings, repositories, credentials),
         metadata=imds.install(),
-        internal=InternalEndpoints(settings, states=states, mailbox=letters, faults=injected),
+        internal=InternalEndpoints(
+            settings, states=states, mailbox=letters, faults=injected, asked=questions
+        ),
     )
 
 
