@@ -104,6 +104,9 @@ EcrName = Annotated[
     ),
 ]
 EcsName = Annotated[str, _pattern(r"[A-Za-z0-9_-]{1,255}", "letters, digits, '_' and '-'")]
+CodeDeployName = Annotated[
+    str, _pattern(r"[A-Za-z0-9._+=,@-]{1,100}", "1 to 100 letters, digits and '._+=,@-'")
+]
 BuildName = Annotated[
     str, _pattern(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and '_'")
 ]
@@ -235,6 +238,13 @@ class Image(Part):
     )
 
 
+class CodeDeploy(Part):
+    """What deploys a service whose controller is CODE_DEPLOY: the build host may use no other."""
+
+    application: CodeDeployName = Field(description="The CodeDeploy application.")
+    group: CodeDeployName = Field(description="The deployment group of the service.")
+
+
 class Service(Part):
     """The ECS service that runs the images: an existing one, or a sample made by the prod stack."""
 
@@ -252,6 +262,9 @@ class Service(Part):
         default=[],
         description="The task role and the execution role that its task definition names: the "
         "only roles that the build host may pass on, and only to ECS tasks.",
+    )
+    code_deploy: CodeDeploy | None = Field(
+        default=None, description="Where the service's controller is CODE_DEPLOY."
     )
     port: Port = Field(default=8080, description="Sample only: the port that its container opens.")
     allow_from: list[Cidr] = Field(

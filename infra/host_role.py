@@ -165,6 +165,7 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
         ),
         *_one_off_tasks(c, arns),
         *_pruning(c, arns),
+        *_code_deploy(c, arns),
     ]
 
 
@@ -217,6 +218,47 @@ def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
             ["ecs:DescribeServices"],
             [arns.prod("ecs", f"service/{name}/*") for name in names],
             why="A revision that any service of the cluster names is not pruned.",
+        ),
+    ]
+
+
+def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only where a service's controller is CODE_DEPLOY."""
+    used = [p.service.code_deploy for p in c.pipelines if p.service.code_deploy]
+    if not used:
+        return []
+    applications = sorted({arns.prod("codedeploy", f"application:{u.application}") for u in used})
+    groups = sorted(
+        {arns.prod("codedeploy", f"deploymentgroup:{u.application}/{u.group}") for u in used}
+    )
+    return [
+        # The group is found by its service, so the applications are listed.
+        allow("FindApplications", ["codedeploy:ListApplications"], ["*"], why=NO_RESOURCES),
+        allow(
+            "FindGroups",
+            [
+                "codedeploy:GetApplicationRevision",
+                "codedeploy:ListDeploymentGroups",
+                "codedeploy:RegisterApplicationRevision",
+            ],
+            applications,
+        ),
+        allow(
+            "DeployThroughGroups",
+            [
+                "codedeploy:CreateDeployment",
+                "codedeploy:GetDeployment",
+                "codedeploy:GetDeploymentGroup",
+                "codedeploy:GetDeploymentTarget",
+                "codedeploy:StopDeployment",
+            ],
+            groups,
+        ),
+        allow(
+            "ReadPace",
+            ["codedeploy:GetDeploymentConfig"],
+            [arns.prod("codedeploy", "deploymentconfig:*")],
+            why="The pace is the group's to name, and may be one of AWS's own.",
         ),
     ]
 

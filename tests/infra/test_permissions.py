@@ -15,6 +15,7 @@ from tests.infra.templates import (
 )
 
 UNNAMEABLE = {
+    "codedeploy:ListApplications",
     # AWS, service authorization reference: no resource type, or one that cannot be known before.
     "ec2:DescribeInstances",
     "ecr:GetAuthorizationToken",
@@ -144,7 +145,14 @@ def test_hosts_are_started_and_stopped_by_whom_it_concerns(full: Stacks) -> None
 
 
 def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: Stacks) -> None:
-    optional = {"ecs:RunTask", "ecs:StopTask", "ecs:DeregisterTaskDefinition", "kms:Decrypt"}
+    optional = {
+        "codedeploy:CreateDeployment",
+        "ecs:DeregisterTaskDefinition",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        "kms:Decrypt",
+        "secretsmanager:GetSecretValue",
+    }
     assert not optional & actions_of(example, "slipway-host")
     assert optional <= actions_of(full, "slipway-stage-host")
 
