@@ -178,7 +178,12 @@ def test_a_build_that_never_ends_is_the_commits_fault(bench: Bench) -> None:
 def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
     order: list[str] = []
     put = bench.ecr.put_image
-    bench.ecr.put_image = lambda **m: order.append(m["imageTag"]) or put(**m)
+
+    def note(**members: Any) -> Any:
+        order.append(members["imageTag"])
+        return put(**members)
+
+    bench.ecr.put_image = note
     digest = bench.push()
     assert order == ["20270115080000", A, "latest", "build-1"]
     assert bench.tags() == set(order)
@@ -280,8 +285,15 @@ def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
     (tree / "Dockerfile").symlink_to(tmp_path / "secret")
     (tree / "out").symlink_to(tmp_path)
     image = make_pipeline().images[0]
-    for changes in ({}, {"context": "out"}, {"context": ".."}, {"dockerfile": "../secret"},
-                    {"dockerfile": "/etc/passwd"}, {"context": "/"}):  # fmt: skip
+    outside: list[dict[str, Any]] = [
+        {},
+        {"context": "out"},
+        {"context": ".."},
+        {"context": "/"},
+        {"dockerfile": "../secret"},
+        {"dockerfile": "/etc/passwd"},
+    ]
+    for changes in outside:
         with pytest.raises(DeploymentFailed):
             locate(tree, replace(image, **changes))
 

@@ -40,7 +40,12 @@ def held(world: World) -> Held:
 def test_a_beat_renews_lock_lease_and_heartbeat(held: Held, world: World) -> None:
     extended: list[Any] = []
     change = world.sqs.change_message_visibility_batch
-    world.sqs.change_message_visibility_batch = lambda **m: extended.append(m) or change(**m)
+
+    def extend(**members: Any) -> Any:
+        extended.append(members)
+        return change(**members)
+
+    world.sqs.change_message_visibility_batch = extend
     held.work.deployment_id = "web-20270115080000-abcdef"
     held.keeper.progress(held.work, "build")
     world.clock.pass_by(30)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from build_agent import process
 from build_agent.process import LINE_LIMIT, TAIL_LINES, TimedOut, run
 from build_agent.stop import Interrupted, Stop
 from contracts.errors import WorldFailed
@@ -48,10 +49,10 @@ def test_arguments_are_never_a_shells() -> None:
 
 
 def test_a_hundred_megabytes_without_a_line_end_need_no_memory() -> None:
-    # GIVEN 100 MB on one line and 20 MB on short ones
+    # GIVEN 100 MB on one line and a million short ones
     text = (
         "import sys; [sys.stdout.write('x' * 1000000) for _ in range(100)];"
-        "print(); print('y\\n' * 10000000, end='')"
+        "print(); print('y\\n' * 1000000, end='')"
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     longest = 0
@@ -68,7 +69,10 @@ def test_a_hundred_megabytes_without_a_line_end_need_no_memory() -> None:
     assert grown < 60_000  # KiB
 
 
-def test_a_command_that_does_not_end_is_ended_with_all_it_started() -> None:
+def test_a_command_that_does_not_end_is_ended_with_all_it_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "_GRACE", 0.5)
     # GIVEN a command that ignores SIGTERM and has started another
     pids: list[int] = []
     text = (
