@@ -43,7 +43,6 @@ e2e: setup
 lint: setup ## style, types, the direction of imports, shell scripts
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/ruff format --check $(wildcard $(CODE))
-	$(BIN)/mypy
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck

@@ -22,3 +22,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     bring_up(workplace, Options(pipelines=2, internal_endpoints=True), progress)
     yield Chain(directory)
     take_down(workplace, progress)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back at the whole session comes last."""
+    last = Path(__file__).parent / "test_permissions.py"
+    items.sort(key=lambda item: item.path == last)

@@ -1,0 +1,85 @@
+"""What the roles of a running stack may do, and what they were seen to ask for.
+
+`NOT_ASKED` is the table of granted actions that the local run never asks for: the emulator does
+not enforce them, or what needs them is not in the local run. Every other granted action is asked
+for in the tests of this folder, so taking it out of its role is a denial, and a denial fails them.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from local.accounts import client_of
+from local.state import State
+
+PREFIX = "slipway-"
+
+NOT_ASKED: dict[str, str] = {}
+
+
+def granted(state: State) -> set[str]:
+    """`action@role` of every statement that allows something, in both accounts."""
+    found: set[str] = set()
+    for account in (state.dev_account, state.prod_account):
+        iam = client_of("iam", state.endpoint_url, account, state.region)
+        for role, document in policies(iam):
+            found |= {f"{action}@{role}" for action in allowed_actions(document)}
+    return found
+
+
+def policies(iam: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(role, document) of each inline policy of the installation's roles."""
+    for role in iam.list_roles()["Roles"]:
+        name = role["RoleName"]
+        if name.startswith(PREFIX):
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                answer = iam.get_role_policy(RoleName=name, PolicyName=policy)
+                yield name, as_document(answer["PolicyDocument"])
+
+
+def as_document(given: Any) -> dict[str, Any]:
+    """A policy document as boto3 or the emulator gives it: decoded, or text."""
+    found: dict[str, Any] = json.loads(given) if isinstance(given, str) else given
+    return found
+
+
+def allowed_actions(document: dict[str, Any]) -> set[str]:
+    """The actions that the document's statements allow."""
+    return {
+        action
+        for statement in as_list(document["Statement"])
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+    }
+
+
+def as_list(value: Any) -> list[Any]:
+    """IAM writes one where there is only one."""
+    return value if isinstance(value, list) else [value]
+
+
+def questions(state: State) -> list[dict[str, Any]]:
+    """What the emulator was asked: `principal`, `action`, `allowed`."""
+    url = f"{state.endpoint_url}/_slipway/asked"
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own http URL
+        found: list[dict[str, Any]] = json.loads(answer.read())
+        return found
+
+
+def asked(state: State, *, allowed: bool) -> set[str]:
+    """`action@role` of the questions of the installation's roles that got this answer."""
+    return {
+        f"{question['action']}@{role}"
+        for question in questions(state)
+        if question["allowed"] is allowed
+        and (role := role_of(question["principal"])).startswith(PREFIX)
+    }
+
+
+def role_of(principal: str) -> str:
+    """The role of `arn:aws:sts::<account>:assumed-role/<role>/<session>`; empty for others."""
+    parts = principal.rpartition(":")[2].split("/")
+    return parts[1] if parts[0] in ("assumed-role", "role") and len(parts) > 1 else ""

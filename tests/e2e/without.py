@@ -1,0 +1,158 @@
+"""Takes one action out of a role of the running local run and shows what that breaks.
+
+    slipway local up --internal-endpoints
+    python -m tests.e2e.without sqs:DeleteMessage@slipway-host
+
+Exit code 0: the chain failed without it, or the emulator denied it. 1: nobody noticed. The role
+gets its policy back in any case.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from local.accounts import client_of
+from local.state import State
+from local.workplace import Workplace
+from tests.e2e.chain import Chain
+from tests.e2e.permissions import NOT_ASKED, as_document, as_list, asked
+
+CHAIN_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action of one role."""
+
+    action: str
+    role: str
+
+    @classmethod
+    def parse(cls, text: str) -> Permission:
+        """`ACTION@ROLE`; WrongUse for anything else."""
+        action, at, role = text.partition("@")
+        if not (at and role and ":" in action):
+            raise WrongUse(f"{text!r}: must be ACTION@ROLE, e.g. sqs:DeleteMessage@slipway-host")
+        return cls(action, role)
+
+    def __str__(self) -> str:
+        return f"{self.action}@{self.role}"
+
+
+@contextmanager
+def taken_out(state: State, permission: Permission) -> Iterator[None]:
+    """The role without the action while the block runs; WrongUse where it does not have it."""
+    iam, before = _holder(state, permission)
+    for name, document in before.items():
+        _put(iam, permission.role, name, without(document, permission.action))
+    try:
+        yield
+    finally:
+        for name, document in before.items():
+            _put(iam, permission.role, name, document)
+
+
+def _put(iam: Any, role: str, name: str, document: dict[str, Any]) -> None:
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def _holder(state: State, permission: Permission) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """The IAM client of the role's account, and its policies that allow the action."""
+    for account in (state.dev_account, state.prod_account):
+        iam = client_of("iam", state.endpoint_url, account, state.region)
+        with suppress(iam.exceptions.NoSuchEntityException):
+            names = iam.list_role_policies(RoleName=permission.role)["PolicyNames"]
+            documents = {
+                name: as_document(
+                    iam.get_role_policy(RoleName=permission.role, PolicyName=name)["PolicyDocument"]
+                )
+                for name in names
+            }
+            holding = {
+                name: document
+                for name, document in documents.items()
+                if without(document, permission.action) != document
+            }
+            if holding:
+                return iam, holding
+    raise WrongUse(f"{permission}: no such role, or it does not have that action")
+
+
+def without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """The policy without the action; a statement that has no action left goes."""
+    changed = copy.deepcopy(document)
+    statements = []
+    for statement in as_list(changed["Statement"]):
+        statement["Action"] = [a for a in as_list(statement["Action"]) if a != action]
+        if statement["Action"]:
+            statements.append(statement)
+    changed["Statement"] = statements
+    return changed if statements != as_list(document["Statement"]) else document
+
+
+def failure_of(chain: Chain) -> str | None:
+    """What of the chain does not happen after a push; None if all of it does."""
+    began = time.time()
+    try:
+        chain.until_asleep()
+        pushed = chain.push(f"a probe at {began:.0f}")
+        chain.until(
+            "the answer with the commit", lambda: chain.serves() == pushed.commit_id, CHAIN_SECONDS
+        )
+        chain.until_ended(pushed, CHAIN_SECONDS)
+        chain.until(
+            "the notice", lambda: chain.notices(pushed.commit_id[:7], since=began), CHAIN_SECONDS
+        )
+        chain.until_asleep()
+        chain.until(
+            "an empty queue", lambda: chain.depth(chain.names.build_queue) == 0, CHAIN_SECONDS
+        )
+    except WorldFailed as error:
+        return str(error)
+    return None
+
+
+def probe(chain: Chain, permission: Permission) -> list[str]:
+    """What shows that the action is missing: the chain's failure, the emulator's denial."""
+    if str(permission) in asked(chain.state, allowed=False):
+        raise WrongUse(f"{permission} was denied before already: bring the local run up afresh")
+    with taken_out(chain.state, permission):
+        failure = failure_of(chain)
+    shown = [f"the chain fails: {failure}"] if failure else []
+    if str(permission) in asked(chain.state, allowed=False):
+        shown.append(f"the emulator denied {permission.action} to {permission.role}")
+    return shown
+
+
+@click.command()
+@click.argument("permissions", nargs=-1, required=True)
+@click.option("--directory", type=click.Path(path_type=Path), help="Default: .local")
+def main(permissions: tuple[str, ...], directory: Path | None) -> None:
+    """Take each ACTION@ROLE out, alone, and push."""
+    workplace = Workplace(directory.resolve()) if directory else Workplace.default()
+    chain, unnoticed = Chain(workplace.directory), 0
+    try:
+        for text in permissions:
+            permission = Permission.parse(text)
+            shown = probe(chain, permission)
+            listed = NOT_ASKED.get(str(permission))
+            unnoticed += not (shown or listed)
+            click.echo(f"without {permission}: {'; '.join(shown) or listed or 'NOBODY NOTICED'}")
+    except SlipwayError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(1 if unnoticed else 0)
+
+
+if __name__ == "__main__":
+    main()
