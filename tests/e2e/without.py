@@ -93,11 +93,13 @@ def without(document: dict[str, Any], action: str) -> dict[str, Any]:
     changed = copy.deepcopy(document)
     statements = []
     for statement in as_list(changed["Statement"]):
-        statement["Action"] = [a for a in as_list(statement["Action"]) if a != action]
+        actions = as_list(statement["Action"])
+        if action in actions:
+            statement["Action"] = [a for a in actions if a != action]
         if statement["Action"]:
             statements.append(statement)
     changed["Statement"] = statements
-    return changed if statements != as_list(document["Statement"]) else document
+    return changed
 
 
 def failure_of(chain: Chain) -> str | None:
