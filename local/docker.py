@@ -61,15 +61,15 @@ class Docker:
 
 def provide(workplace: Workplace, ledger: Ledger) -> Docker:
     """A daemon that answers, installed and started if need be; WorldFailed says what to do."""
-    host = os.environ.get("DOCKER_HOST", MACHINE_DOCKER)
-    client = building_client()
-    if client and _answers(client, host):
-        ledger.note(docker_host=host, docker_client=client, private_docker=False)
-        return Docker(host, client, private=False)
-    daemon = _daemon_binary()
+    machine = os.environ.get("DOCKER_HOST", MACHINE_DOCKER)
+    client, daemon = building_client(), _daemon_binary()
+    if client and _answers(client, machine):
+        return _machines_own(ledger, machine, client)
     if client is None or daemon is None:
         _install(["docker.io"])
         client, daemon = building_client(), _daemon_binary()
+        if client and _answers(client, machine):  # where systemd runs, installing it starts it
+            return _machines_own(ledger, machine, client)
     if client is None or daemon is None:
         raise WorldFailed(f"no Docker daemon answers and none can be started: {WHAT_TO_DO}")
     if os.geteuid() != 0:
@@ -123,6 +123,11 @@ def remove_images(docker: Docker, registry: str) -> None:
     ids = {line.split()[1] for line in listed if line.startswith(f"{registry}/")}
     if ids:
         docker.run("rmi", "--force", *sorted(ids))
+
+
+def _machines_own(ledger: Ledger, host: str, client: str) -> Docker:
+    ledger.note(docker_host=host, docker_client=client, private_docker=False)
+    return Docker(host, client, private=False)
 
 
 # --- the private daemon
