@@ -244,8 +244,9 @@ def how_long(result: DeploymentResult) -> str:
 
 
 def by_stage(timings: Mapping[str, float]) -> str:
-    """`fetch 0.4 s · build 31 s · push 2.0 s`; empty where nothing was timed."""
-    return " · ".join(f"{tidy(stage, 40)} {duration(s)}" for stage, s in timings.items())
+    """`fetch 0.4 s · build 31 s · push 2.0 s`, without stages that took no time worth telling."""
+    told = {stage: seconds for stage, seconds in timings.items() if seconds >= 0.05}
+    return " · ".join(f"{tidy(stage, 40)} {duration(s)}" for stage, s in told.items())
 
 
 def commits_since(result: DeploymentResult) -> str:
@@ -291,6 +292,15 @@ def failed_step(log: Iterable[str]) -> str | None:
         return None
     numbers = [m[1] for line in lines if (m := _STEP_LINE.match(line))]
     return tidy(step, 200) + (f" (line {numbers[-1]})" if numbers else "")
+
+
+def step_to_tell(result: DeploymentResult) -> str | None:
+    """The failed step of a failed build, unless the cause names it already."""
+    if result.status != "failed" or result.stage != "build":
+        return None
+    step = failed_step(result.log_tail)
+    named = step is not None and step.partition(" (line ")[0] in tidy(result.cause or "", 1000)
+    return None if named else step
 
 
 def _summary_step(lines: list[str]) -> str | None:
@@ -361,8 +371,8 @@ def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[s
     lines: list[str] = []
     if result.cause:
         lines += [_sentence(tidy(result.cause, 1000))]
-    step = failed_step(result.log_tail) if result.stage == "build" else None
-    if step and result.status == "failed":
+    step = step_to_tell(result)
+    if step:
         lines += [f"The Dockerfile's step {step} failed."]
     lines += [runs_now(result), ""]
     lines += _labelled(_facts(result, commit_url))

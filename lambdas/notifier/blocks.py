@@ -81,7 +81,7 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
         lines.append(_commit(result.commit, pipeline, bold=True))
     if result.cause:
         lines.append(literal(wording.tidy(result.cause, 600), 900))
-    step = wording.failed_step(result.log_tail) if failed and result.stage == "build" else None
+    step = wording.step_to_tell(result)
     if step:
         lines.append(f"Failed step of the Dockerfile: `{mrkdwn.escape(_uncoded(step), 250)}`")
     return [*lines, literal(wording.runs_now(result), 500)]

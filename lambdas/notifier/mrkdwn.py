@@ -32,7 +32,7 @@ URL = 700
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LOOK_ALIKE = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶"}
 _MARKER = re.compile(r"(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])|`")
-_EMOJI = re.compile(r":(?=[A-Za-z0-9_+'-]+:)")
+_EMOJI = re.compile(r"(?<![0-9]):(?=[A-Za-z0-9_+'-]+:)")  # not the time in 10:20:30
 _IN_HEADER = {"&": "+", "<": "‹", ">": "›"}
 _MENTION = re.compile(
     r"<?(?:(?P<group>!?(?:here|channel|everyone))|@?(?P<user>[UW][A-Z0-9]{4,20})|"
@@ -104,8 +104,8 @@ def mention(configured: str | None) -> str:
 def date(at: float, fallback: str) -> str:
     """A moment (seconds since the epoch) in the reader's own time zone."""
     if not 0 <= at < 2**33:
-        return literal(fallback)
-    return f"<!date^{int(at)}^{{date_short_pretty}} {{time_secs}}|{literal(fallback)}>"
+        return escape(fallback)
+    return f"<!date^{int(at)}^{{date_short_pretty}} {{time_secs}}|{escape(fallback)}>"
 
 
 def header(text: str, emoji: str) -> Block:

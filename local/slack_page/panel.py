@@ -89,8 +89,8 @@ def _outcome(deployment: DeploymentStatus) -> str:
 def _stage(stage: StageStatus, deployment: DeploymentStatus) -> str:
     if stage.ended_at is None:
         return f'<li class="now">{_e(stage.name)} {_counting(stage.started_at)}</li>'
-    last = stage is deployment.stages[-1]
-    bad = last and deployment.status is not None and deployment.status not in _GOOD
+    decided = deployment.status is not None and stage.name == deployment.stage
+    bad = decided and deployment.status not in _GOOD
     took = wording.duration(stage.ended_at - stage.started_at)
     return f'<li class="{"bad" if bad else "done"}">{_e(stage.name)} <small>{took}</small></li>'
 

@@ -39,10 +39,14 @@ class StageStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentStatus:
-    """The newest deployment. `status` is missing while it runs; `usual`: seconds, if known."""
+    """The newest deployment. `status` is missing while it runs; `usual`: seconds, if known.
+
+    `stage`: the one under way, or the one that decided the outcome.
+    """
 
     deployment_id: str
     reason: str
+    stage: str
     started_at: float
     ended_at: float | None = None
     status: str | None = None
@@ -158,6 +162,7 @@ def _deployment(row: DeploymentRow, earlier: list[DeploymentRow]) -> DeploymentS
     return DeploymentStatus(
         deployment_id=row.deployment_id,
         reason=row.reason,
+        stage=row.stage,
         started_at=row.started_at,
         ended_at=row.ended_at,
         status=row.status,

@@ -172,7 +172,7 @@ def test_mentions(configured: str | None, sent: str) -> None:
         ("a & b <c> d", "a &amp; b &lt;c&gt; d"),
         ("*bold* _it_ ~gone~ `x`", "∗bold∗ ˍitˍ ∼gone∼ ˋxˋ"),
         ("my_file_name 2*3", "my_file_name 2*3"),
-        (":boom: at 10:20:30", "∶boom: at 10∶20:30"),
+        (":boom: at 10:20:30", "∶boom: at 10:20:30"),
         ("> quoted", "› quoted"),
         ("<!channel>", "&lt;!channel&gt;"),
         ("שלום 👩‍👧", "שלום 👩‍👧"),

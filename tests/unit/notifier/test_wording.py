@@ -120,6 +120,12 @@ def test_durations(seconds: float, text: str) -> None:
     assert wording.duration(seconds) == text
 
 
+def test_stages_that_took_no_time_are_not_told() -> None:
+    timings = {"fetch": 0.41, "rollout": 0.04, "update": 0.05, "wait": 61.0}
+    assert wording.by_stage(timings) == "fetch 0.4 s · update 0.1 s · wait 1 min 1 s"
+    assert wording.by_stage({}) == ""
+
+
 @pytest.mark.parametrize(
     ("log", "step"),
     [
@@ -134,6 +140,20 @@ def test_the_failed_step_is_read_from_each_form_of_dockers_output(
     log: tuple[str, ...], step: str | None
 ) -> None:
     assert wording.failed_step(log) == step
+
+
+def test_a_step_that_the_cause_names_is_not_told_twice() -> None:
+    told = NOTICES["failed in build"].result
+    named = deployment(
+        status="failed",
+        stage="build",
+        cause="Dockerfile step 3/4 RUN make all failed with exit code 2",
+        log_tail=BUILD_LOG,
+    ).result
+    assert told is not None
+    assert named is not None
+    assert wording.step_to_tell(told) == "3/4 RUN make all (line 7)"
+    assert wording.step_to_tell(named) is None
 
 
 @pytest.mark.parametrize(

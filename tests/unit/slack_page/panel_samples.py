@@ -74,7 +74,13 @@ def rows(now: float) -> Rows:
         status="failed",
         stage="rollout",
         ended_at=now - 600,
-        stages={"fetch": now - 640, "build": now - 639, "push": now - 620, "rollout": now - 618},
+        stages={
+            "fetch": now - 640,
+            "build": now - 639,
+            "push": now - 620,
+            "rollout": now - 618,
+            "record": now - 600,
+        },
     )
     return Rows(
         pipelines={
