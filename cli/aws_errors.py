@@ -28,8 +28,14 @@ _UNKNOWN_KEY = {
     "IncompleteSignature",
     "MissingAuthenticationToken",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
-_MISSING = {
+DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "UnauthorizedOperation",
+}
+MISSING = {
     "ResourceNotFoundException",
     "NotFound",
     "NotFoundException",
@@ -38,6 +44,10 @@ _MISSING = {
     "AWS.SimpleQueueService.NonExistentQueue",
     "RepositoryDoesNotExistException",
     "ClusterNotFoundException",
+    "BranchDoesNotExistException",
+    "NoSuchEntity",
+    "RepositoryNotFoundException",
+    "ServiceNotFoundException",
 }
 _THROTTLED = {
     "Throttling",
@@ -115,7 +125,7 @@ def _untold(aws: Any) -> list[tuple[tuple[type[Exception], ...], type[SlipwayErr
             "no AWS credentials ({}): set AWS_PROFILE, give --profile, or log in",
         ),
         (log_in, WrongUse, f"the AWS credentials cannot be used ({{}}): {_LOG_IN}"),
-        ((aws.HTTPClientError,), WorldFailed, "AWS does not answer: {}"),
+        ((aws.HTTPClientError, aws.ConnectionError), WorldFailed, "AWS does not answer: {}"),
         (settings, WrongUse, "AWS cannot be asked: {}"),
     ]
 
@@ -128,9 +138,9 @@ def _of_answer(error: Any, where: str) -> SlipwayError:
     for codes, meaning, sentence in (
         (_EXPIRED, WrongUse, f"the AWS credentials have expired: {_LOG_IN}"),
         (_UNKNOWN_KEY, WrongUse, f"AWS does not know these credentials ({code}): {_LOG_IN}"),
-        (_DENIED, WrongUse, f"not allowed to {operation}: {text or code}"),
+        (DENIED, WrongUse, f"not allowed to {operation}: {text or code}"),
         (
-            _MISSING,
+            MISSING,
             WrongUse,
             f"{operation}: not found{place} ({text or code}): is it deployed there?",
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.follow import INTERVAL
-from cli.options import verb
+from cli.options import complete_pipeline, verb
 from cli.output import Output
 from cli.session import Session
 from contracts.errors import WrongUse
@@ -18,7 +18,7 @@ LINE_LIMIT = 10_000
 
 
 @click.command()
-@click.argument("deployment")
+@click.argument("deployment", shell_complete=complete_pipeline)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the deployment ends.")
 @verb
 def command(session: Session, out: Output, *, deployment: str, follow: bool) -> None:

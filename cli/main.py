@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,31 +28,25 @@ VERBS: dict[str, str] = {
     "release": "cli.release",
     "redrive": "cli.redrive",
     "webhook": "cli.webhook",
+    "doctor": "cli.doctor",
     "deploy": "cli.deploy",
     "taskdef": "cli.taskdef",
 }
 """Verb to the module that holds it: a click command or group named `command`."""
 
-SUMMARIES: dict[str, str] = {
-    "config": "Check the configuration of an installation.",
-    "local": "The same pipeline on this machine, with nothing of AWS.",
-    "status": "What runs, what is under way, what waits, who is awake.",
-    "watch": "Follow a deployment's stages as they happen.",
-    "push-to-live": "Wait until the commit that was just pushed runs.",
-    "history": "Past deployments: how they ended, how long they took.",
-    "logs": "The output of a deployment.",
-    "redeploy": "Deploy the tip, or a commit, once more.",
-    "rollback": "Go back to what an earlier deployment ran.",
-    "pause": "Keep a pipeline from deploying.",
-    "resume": "Let a paused pipeline deploy again.",
-    "hold": "Keep a build host as it is, to look at it.",
-    "release": "Give a held build host back.",
-    "redrive": "Give dead letters another try.",
-    "webhook": "Where Slack notices go.",
-    "deploy": "Deploy an image to an ECS service, on its own.",
-    "taskdef": "Write taskdef.json and appspec.yaml for CodePipeline.",
-}
-"""What `slipway --help` says of each verb, so that it need not import them all to ask."""
+
+def summary_of(verb: str, module: str) -> str:
+    """What `slipway --help` says of a verb: the first line of its file, read and not imported.
+
+    Every verb's file begins with `slipway <verb>`, a colon, and what it does.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    with Path(spec.origin).open(encoding="utf-8") as file:
+        line = file.readline()
+    text = line.partition(f"`slipway {verb}")[2].partition("`: ")[2]
+    return text.strip().removesuffix('"""')
 
 
 class Verbs(click.Group):
@@ -69,7 +65,7 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
+            formatter.write_dl([(verb, summary_of(verb, module)) for verb, module in VERBS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; every error that Slipway raises on purpose is one sentence and a code."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +37,32 @@ def world(aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Two pipelines, `shop` and `api`."""
     made = World(settings("shop", "api"), tmp_path / "installation.json")
     made.build()
-    _answer_get_branch(made, monkeypatch)
+    made.answers["GetBranch"] = _get_branch(made)
+    _answer(made, monkeypatch)
     return made
 
 
-def _answer_get_branch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def _get_branch(world: World) -> Callable[[dict[str, Any]], Any]:
     """CodeCommit's GetBranch, which moto has not, from `world.tips`."""
-    call = botocore.client.BaseClient._make_api_call
 
-    def answer(self: Any, operation: str, request: dict[str, Any]) -> Any:
-        if operation != "GetBranch":
-            return call(self, operation, request)
+    def answer(request: dict[str, Any]) -> Any:
         tip = world.tips.get(request["repositoryName"])
         if tip is None:
             error = {"Code": "RepositoryDoesNotExistException", "Message": "no such repository"}
-            raise ClientError({"Error": error}, operation)
+            raise ClientError({"Error": error}, "GetBranch")
         return {"branch": {"branchName": request["branchName"], "commitId": tip}}
+
+    return answer
+
+
+def _answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations in `world.answers` are answered by it, the others by moto."""
+    call = botocore.client.BaseClient._make_api_call
+
+    def answer(self: Any, operation: str, request: dict[str, Any]) -> Any:
+        world.calls.append(operation)
+        if operation in world.answers:
+            return world.answers[operation](request)
+        return call(self, operation, request)
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)

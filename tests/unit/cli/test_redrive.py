@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import botocore.client
 import pytest
 
 from contracts.messages import BuildRequest
@@ -31,19 +30,16 @@ def held(world: World, queue: str) -> list[str]:
 
 
 @pytest.fixture
-def invoked(monkeypatch: pytest.MonkeyPatch, world: World) -> list[tuple[str, Any]]:
+def invoked(world: World) -> list[tuple[str, Any]]:
     """Lambda invocations, by function and payload."""
     calls: list[tuple[str, Any]] = []
-    call = botocore.client.BaseClient._make_api_call
 
-    def answer(self: Any, operation: str, request: dict[str, Any]) -> Any:
-        if operation != "Invoke":
-            return call(self, operation, request)
+    def invoke(request: dict[str, Any]) -> Any:
         assert request["InvocationType"] == "Event"
         calls.append((request["FunctionName"], json.loads(request["Payload"])))
         return {"StatusCode": 202}
 
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)
+    world.answers["Invoke"] = invoke
     return calls
 
 

@@ -89,7 +89,12 @@ class World:
     installation: Installation
     path: Path
     clock: ScriptedClock = field(default_factory=ScriptedClock)
-    tips: dict[str, str] = field(default_factory=dict)  # by repository; others do not exist
+    tips: dict[str, str] = field(default_factory=dict)
+    """Branch tips by repository; other repositories do not exist."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What AWS operations answer in moto's place: by name, functions of the request."""
+    calls: list[str] = field(default_factory=list)
+    """The operations that were called, in order."""
 
     def __post_init__(self) -> None:
         self.path.write_text(self.installation.to_json(), encoding="utf-8")
