@@ -129,23 +129,29 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
     definitions = _definitions(c, arns, c.pipelines)
     clusters = _clusters(c, arns, c.pipelines)
     return [
+        # AWS asks for the service and for its deployment or revision, where one is described.
         allow(
             "UpdateServices",
-            ["ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"],
-            [arns.prod("ecs", f"service/{name}") for name in services],
-        ),
-        allow(
-            "FollowDeployments",
             [
                 "ecs:DescribeServiceDeployments",
                 "ecs:DescribeServiceRevisions",
+                "ecs:DescribeServices",
+                "ecs:ListServiceDeployments",
                 "ecs:StopServiceDeployment",
+                "ecs:UpdateService",
             ],
-            [arns.prod("ecs", f"service-*/{name}/*") for name in services],
+            [
+                *(arns.prod("ecs", f"service/{name}") for name in services),
+                *(arns.prod("ecs", f"service-*/{name}/*") for name in services),
+            ],
             why="The service's own deployments and revisions: their ids are made by ECS.",
         ),
-        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
-        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions, why=ANY_REVISION),
+        allow(
+            "ReadAndRegisterDefinitions",
+            ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
         allow(
             "TagDefinitions",
             ["ecs:TagResource"],
@@ -233,7 +239,16 @@ def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
     )
     return [
         # The group is found by its service, so the applications are listed.
-        allow("FindApplications", ["codedeploy:ListApplications"], ["*"], why=NO_RESOURCES),
+        allow(
+            "FindAndFollow",
+            [
+                "codedeploy:GetDeploymentTarget",
+                "codedeploy:ListApplications",
+                "codedeploy:StopDeployment",
+            ],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
         allow(
             "FindGroups",
             [
@@ -249,8 +264,6 @@ def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
                 "codedeploy:CreateDeployment",
                 "codedeploy:GetDeployment",
                 "codedeploy:GetDeploymentGroup",
-                "codedeploy:GetDeploymentTarget",
-                "codedeploy:StopDeployment",
             ],
             groups,
         ),

@@ -15,7 +15,9 @@ from tests.infra.templates import (
 )
 
 UNNAMEABLE = {
+    "codedeploy:GetDeploymentTarget",
     "codedeploy:ListApplications",
+    "codedeploy:StopDeployment",
     # AWS, service authorization reference: no resource type, or one that cannot be known before.
     "ec2:DescribeInstances",
     "ecr:GetAuthorizationToken",
@@ -24,6 +26,7 @@ UNNAMEABLE = {
     "ecs:ListServices",
     "ecs:ListTaskDefinitions",
     "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
