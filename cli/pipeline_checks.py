@@ -12,7 +12,7 @@ from cli.tips import verdict
 from contracts.installation import PipelineSettings
 from contracts.wording import person, short, task_definition_name
 
-TOLD_ELSEWHERE = "docs/operating.md, 'Services that another stack manages'"
+TOLD_ELSEWHERE = "docs/operating.md, 'Fitting in a service that exists'"
 FETCHED = ("build", "push", "register", "update", "wait", "rollout", "record", "close")
 """Stages that come after the fetch."""
 
