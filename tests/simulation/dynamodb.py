@@ -89,6 +89,11 @@ class FakeDynamoDB:
         self, *, TableName: str, Key: Item, UpdateExpression: str, **expressions: Any
     ) -> None:
         before = self._check(Key, expressions)
+        self._update(before, Key=Key, UpdateExpression=UpdateExpression, **expressions)
+
+    def _update(
+        self, before: Item | None, *, Key: Item, UpdateExpression: str, **expressions: Any
+    ) -> None:
         after = dict(before) if before is not None else dict(Key)
         names = expressions.get("ExpressionAttributeNames", {})
         values = expressions.get("ExpressionAttributeValues", {})
@@ -115,8 +120,11 @@ class FakeDynamoDB:
         if set(codes) != {"None"}:
             raise TransactionCanceled(codes)
         for entry in TransactItems:
-            if "Put" in entry:
-                self._store(entry["Put"]["Item"])
+            ((kind, request),) = entry.items()
+            if kind == "Put":
+                self._store(request["Item"])
+            elif kind == "Update":
+                self._update(self._find(request["Key"]), **request)
 
     def _find(self, key: Item) -> Item | None:
         return self.rows.get(key["pk"]["S"], {}).get(key["sk"]["S"])

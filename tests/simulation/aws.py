@@ -1,0 +1,318 @@
+"""AWS as the simulation has it: SQS, SNS, EC2 and CodeCommit, and clients that fail.
+
+Every caller has clients of its own (`Caller`): they know who calls, so that a killed process's
+calls do nothing, and they fail as the history's faults say, before or after the call took effect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.simulation.clockwork import Clockwork, Killed
+
+NOT_CALLS = frozenset({"exceptions", "meta"})
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call"
+    )
+
+
+class Caller:
+    """One process: a Lambda's invocation or an agent. `calls_left`: calls until it crashes."""
+
+    def __init__(self, name: str, weather: Any, clockwork: Clockwork) -> None:
+        self.name = name
+        self.dead = False
+        self.calls_left: int | None = None
+        self._weather = weather
+        self._clockwork = clockwork
+
+    def client(self, service: str, inner: Any) -> Any:
+        return _Client(self, service, inner)
+
+    def call(self, service: str, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if self.dead:
+            raise Killed
+        if self.calls_left is not None:
+            self.calls_left -= 1
+            if self.calls_left < 0:
+                self.dead = True
+                raise Killed
+        fault = self._weather.call_fault(service)
+        if fault == "slow":
+            self._clockwork.sleep(self._weather.dice.uniform(0.5, 8.0))
+            if self.dead:
+                raise Killed
+        elif fault == "refused":
+            raise refusal("ThrottlingException")
+        elif fault == "lost":
+            raise ReadTimeoutError(endpoint_url=f"https://{service}.example")
+        answer = function(**arguments)
+        if fault == "unanswered":
+            raise ReadTimeoutError(endpoint_url=f"https://{service}.example")
+        return answer
+
+
+class _Client:
+    def __init__(self, caller: Caller, service: str, inner: Any) -> None:
+        self._caller, self._service, self._inner = caller, service, inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in NOT_CALLS:
+            return found
+        caller, service = self._caller, self._service
+
+        def call(**arguments: Any) -> Any:
+            return caller.call(service, found, arguments)
+
+        self.__dict__[name] = call
+        return call
+
+
+# --- SQS
+
+
+@dataclass
+class Message:
+    message_id: str
+    body: str
+    visible_at: float
+    receipt: str = ""
+    receives: int = 0
+
+
+@dataclass
+class Queue:
+    """A standard queue: unordered, at least once. `wake` is called when a message comes in."""
+
+    clockwork: Clockwork
+    dice: Any
+    weather: Any
+    messages: dict[str, Message] = field(default_factory=dict)
+    most_receives: int = 0
+    wake: Callable[[float], None] = lambda at: None
+    counted: tuple[float, int, int] = (-1e9, 0, 0)
+    numbers: int = 0
+
+    def put(self, body: str) -> None:
+        self.numbers += 1
+        name = f"m{self.numbers}"
+        self.messages[name] = Message(name, body, self.clockwork.time)
+        self.wake(self.clockwork.time)
+
+    def receive(self, most: int, hold: float) -> list[dict[str, Any]]:
+        now = self.clockwork.time
+        there = [m for m in self.messages.values() if m.visible_at <= now]
+        self.dice.shuffle(there)
+        found = []
+        for message in there[:most]:
+            self.numbers += 1
+            message.receipt = f"r{self.numbers}"
+            message.receives += 1
+            self.most_receives = max(self.most_receives, message.receives)
+            if not self.weather.happens("received twice", 0.05):
+                message.visible_at = now + hold
+                self.wake(message.visible_at)
+            found.append(
+                {
+                    "MessageId": message.message_id,
+                    "ReceiptHandle": message.receipt,
+                    "Body": message.body,
+                }
+            )
+        return found
+
+    def by_receipt(self, receipt: str) -> Message | None:
+        return next((m for m in self.messages.values() if m.receipt == receipt), None)
+
+    def counts(self) -> tuple[int, int]:
+        """Visible and held, as they were up to a minute and a half ago."""
+        then, visible, held = self.counted
+        if self.clockwork.time - then > self.dice.uniform(0, 90):
+            now = self.clockwork.time
+            visible = sum(m.visible_at <= now for m in self.messages.values())
+            held = len(self.messages) - visible
+            self.counted = (now, visible, held)
+        if self.weather.happens("wrong counts", 0.5):
+            return self.dice.randint(0, 3), self.dice.randint(0, 3)
+        return visible, held
+
+
+class SQS:
+    def __init__(self, queues: dict[str, Queue]) -> None:
+        self.queues = queues
+
+    def receive_message(
+        self, *, QueueUrl: str, MaxNumberOfMessages: int, WaitTimeSeconds: int, VisibilityTimeout: int
+    ) -> dict[str, Any]:
+        return {"Messages": self.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)}
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:
+        queue = self.queues[QueueUrl]
+        for entry in Entries:
+            message = queue.by_receipt(entry["ReceiptHandle"])
+            if message is not None:
+                del queue.messages[message.message_id]
+        return {}
+
+    def change_message_visibility_batch(
+        self, *, QueueUrl: str, Entries: list[Any]
+    ) -> dict[str, Any]:
+        queue, failed = self.queues[QueueUrl], []
+        for entry in Entries:
+            message = queue.by_receipt(entry["ReceiptHandle"])
+            if message is None or message.visible_at <= queue.clockwork.time:
+                failed.append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid"})
+                continue
+            message.visible_at = queue.clockwork.time + entry["VisibilityTimeout"]
+            queue.wake(message.visible_at)
+        return {"Failed": failed}
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, **_more: Any) -> dict[str, Any]:
+        self.queues[QueueUrl].put(MessageBody)
+        return {}
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        visible, held = self.queues[QueueUrl].counts()
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": str(visible),
+                "ApproximateNumberOfMessagesNotVisible": str(held),
+            }
+        }
+
+
+# --- SNS
+
+
+class SNS:
+    """Topics; `deliver(topic, text, attributes)` takes what was published."""
+
+    def __init__(self, deliver: Callable[[str, str, dict[str, str]], None]) -> None:
+        self._deliver = deliver
+
+    def publish(
+        self,
+        *,
+        TopicArn: str,
+        Message: str,
+        MessageAttributes: dict[str, Any],
+        MessageStructure: str = "",
+        Subject: str = "",
+    ) -> dict[str, Any]:
+        text = json.loads(Message)["default"] if MessageStructure == "json" else Message
+        values = {k: v["StringValue"] for k, v in MessageAttributes.items()}
+        self._deliver(TopicArn.rsplit("-", 1)[-1], text, values)
+        return {}
+
+
+# --- EC2
+
+
+@dataclass
+class Instance:
+    host_id: str
+    state: str = "stopped"
+    launched_at: float = 0.0
+    boots: int = 0
+
+    @property
+    def boot(self) -> str:
+        return f"boot-{self.boots}"
+
+
+class EC2:
+    """Instances with all their states. `on_state(instance)` is told of each change."""
+
+    def __init__(
+        self,
+        clockwork: Clockwork,
+        dice: Any,
+        weather: Any,
+        host_ids: tuple[str, ...],
+        on_state: Callable[[Instance], None],
+    ) -> None:
+        self.instances = {host_id: Instance(host_id) for host_id in host_ids}
+        self._clockwork, self._dice, self._weather = clockwork, dice, weather
+        self._on_state = on_state
+        self._stale: dict[str, tuple[float, str, float]] = {}
+        self.before_stop: Callable[[Instance], None] = lambda instance: None
+        self.starts = 0
+
+    def describe_instances(self, *, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        wanted = Filters[0]["Values"]
+        found = []
+        for host_id in wanted:
+            instance = self.instances[host_id]
+            state, launched = instance.state, instance.launched_at
+            changed, old_state, old_launched = self._stale.get(host_id, (-1e9, "", 0.0))
+            late = self._clockwork.time - changed < 5
+            if late and self._weather.happens("EC2 answers late", 0.5):
+                state, launched = old_state, old_launched
+            found.append(
+                {
+                    "InstanceId": host_id,
+                    "State": {"Name": state},
+                    "LaunchTime": datetime.fromtimestamp(launched, UTC),
+                }
+            )
+        return {"Reservations": [{"Instances": found}]}
+
+    def start_instances(self, *, InstanceIds: list[str]) -> None:
+        instance = self.instances[InstanceIds[0]]
+        if instance.state in ("pending", "running"):
+            return
+        if instance.state != "stopped":
+            raise refusal("IncorrectInstanceState")
+        if self._weather.happens("no capacity", 0.4):
+            raise refusal("InsufficientInstanceCapacity", 500)
+        self.starts += 1
+        self._become(instance, "pending", launched=float(int(self._clockwork.time)))
+        instance.boots += 1
+        boots = instance.boots
+        if self._weather.happens("start dies", 0.2):
+            self._clockwork.after(20, lambda: self._if(instance, boots, "pending", "stopped"))
+        else:
+            wait = self._dice.uniform(2, 10)
+            self._clockwork.after(wait, lambda: self._if(instance, boots, "pending", "running"))
+
+    def stop_instances(self, *, InstanceIds: list[str]) -> None:
+        instance = self.instances[InstanceIds[0]]
+        if instance.state == "pending":
+            raise refusal("IncorrectInstanceState")
+        if instance.state != "running":
+            return
+        self.before_stop(instance)
+        self._become(instance, "stopping")
+        boots = instance.boots
+        slow = self._weather.happens("slow stop", 0.3)
+        wait = self._dice.uniform(60, 400) if slow else self._dice.uniform(5, 30)
+        self._clockwork.after(wait, lambda: self._if(instance, boots, "stopping", "stopped"))
+
+    def die(self, instance: Instance) -> None:
+        """The hardware fails: stopped at once."""
+        if instance.state == "running":
+            self._become(instance, "stopped")
+
+    def _if(self, instance: Instance, boots: int, state: str, then: str) -> None:
+        if (instance.boots, instance.state) == (boots, state):
+            self._become(instance, then)
+
+    def _become(self, instance: Instance, state: str, launched: float | None = None) -> None:
+        self._stale[instance.host_id] = (
+            self._clockwork.time,
+            instance.state,
+            instance.launched_at,
+        )
+        instance.state = state
+        instance.launched_at = instance.launched_at if launched is None else launched
+        self._on_state(instance)

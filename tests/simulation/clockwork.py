@@ -1,0 +1,166 @@
+"""Simulated time: events in order, and code that waits in the middle of what it does.
+
+Whatever the real code does runs on one thread at a time. Code that must be able to wait half-way
+(a worker in a build, a slow Lambda) runs in a `Fiber`: a thread of its own that moves only while
+the main loop waits for it, so that a seed fixes every step.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this happens, cleaning up included."""
+
+
+class Fiber:
+    """A body that runs until it waits (`pause`), is resumed, and so on to its end."""
+
+    def __init__(self, body: Callable[[], None]) -> None:
+        self.done = False
+        self.dead = False
+        self.error: BaseException | None = None
+        self._body = body
+        self._go = threading.Lock()
+        self._back = threading.Lock()
+        self._go.acquire()
+        self._back.acquire()
+        _carry(self)
+
+    def resume(self) -> None:
+        """Run it until it pauses or ends; raises what it raised, save Killed."""
+        self._go.release()
+        self._back.acquire()
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def pause(self) -> None:
+        """Called from inside: hand over to whoever resumed; raises Killed if killed meanwhile."""
+        self._back.release()
+        self._go.acquire()
+        if self.dead:
+            raise Killed
+
+    def kill(self) -> None:
+        self.dead = True
+        if not self.done:
+            self.resume()
+
+    def run(self) -> None:
+        """On the carrying thread."""
+        self._go.acquire()
+        try:
+            if not self.dead:
+                self._body()
+        except Killed:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to whoever resumed
+            self.error = error
+        self.done = True
+
+
+_idle: list[_Carrier] = []
+
+
+class _Carrier(threading.Thread):
+    """A thread that runs one fiber after another: making threads costs more than all else."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.fiber: Fiber | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.wake.acquire()
+            fiber = self.fiber
+            if fiber is None:
+                return
+            fiber.run()
+            self.fiber = None
+            _idle.append(self)
+            fiber._back.release()
+
+
+def _carry(fiber: Fiber) -> None:
+    carrier = _idle.pop() if _idle else _Carrier()
+    carrier.fiber = fiber
+    carrier.wake.release()
+
+
+class Clockwork:
+    """The time, and what happens when."""
+
+    def __init__(self, start: float) -> None:
+        self.time = start
+        self.current: Fiber | None = None
+        self.fibers: set[Fiber] = set()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        return self.time
+
+    def at(self, time: float, event: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._events, (max(time, self.time), self._count, event))
+
+    def after(self, seconds: float, event: Callable[[], None]) -> None:
+        self.at(self.time + seconds, event)
+
+    def run_until(self, end: float, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Let everything happen until `end`; True if `stop` said so before."""
+        while self._events and self._events[0][0] <= end:
+            self.time, _, event = heapq.heappop(self._events)
+            event()
+            if stop():
+                return True
+        self.time = max(self.time, end)
+        return False
+
+    def spawn(self, body: Callable[[], None]) -> Fiber:
+        """Begin `body` now; it may call `sleep`."""
+        fiber = Fiber(body)
+        self.adopt(fiber)
+        return fiber
+
+    def adopt(self, fiber: Fiber) -> None:
+        """Run a fiber until it first waits."""
+        self.fibers.add(fiber)
+        self._step(fiber)
+
+    def sleep(self, seconds: float) -> None:
+        """Inside a fiber: let time pass. Elsewhere: nothing (what runs there takes no time)."""
+        fiber = self.current
+        if fiber is None:
+            return
+        self.after(seconds, lambda: self._step(fiber))
+        fiber.pause()
+
+    def kill(self, fiber: Fiber) -> None:
+        self.fibers.discard(fiber)
+        outer, self.current = self.current, fiber
+        fiber.kill()
+        self.current = outer
+
+    def end(self) -> None:
+        for fiber in list(self.fibers):
+            self.kill(fiber)
+
+    def _step(self, fiber: Fiber) -> None:
+        if fiber.done or fiber.dead:
+            return
+        outer, self.current = self.current, fiber
+        try:
+            fiber.resume()
+        finally:
+            self.current = outer
+            if fiber.done:
+                self.fibers.discard(fiber)
+

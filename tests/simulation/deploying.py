@@ -1,0 +1,277 @@
+"""What a worker deploys with, in simulated time: git, docker with ECR, an ECS service, Slack.
+
+Docker and ECS fail in both kinds: the commit is wrong (always, for that commit), or the world is.
+ECS goes on by itself: a deployment that was begun ends whether or not anybody follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from build_agent.image import Built
+from build_agent.rollout import Progress, RolloutPlan, RolloutResult
+from build_agent.service import Running
+from contracts.errors import DeploymentFailed, WorldFailed
+from contracts.messages import Commit
+from lambdas.notifier.slack import Answer
+from tests.simulation.clockwork import Clockwork
+
+ARN = "arn:aws:ecs:us-east-1:222222222222:task-definition/"
+
+
+class Violation(AssertionError):
+    """What must never be, was."""
+
+
+@dataclass
+class Repository:
+    """One branch: its tips in order of their pushes, and what is wrong with a commit, if anything."""
+
+    tips: list[str] = field(default_factory=lambda: ["0" * 40])
+    bad: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tip(self) -> str:
+        return self.tips[-1]
+
+
+@dataclass
+class Service:
+    """An ECS service. `made` is the version (index of the tip) that the primary revision is of."""
+
+    pipeline: str
+    uri: str
+    images: dict[int, str] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
+    primary: int = 1
+    steady: bool = True
+    token: int = 0
+    updates: int = 0
+
+    def __post_init__(self) -> None:
+        self.images[1] = f"{self.uri}@{digest_of('0' * 40)}"
+        self.versions[1] = 0
+
+    def arn(self, revision: int) -> str:
+        return f"{ARN}{self.pipeline}:{revision}"
+
+    @property
+    def commit(self) -> str:
+        return self.images[self.primary].rpartition(":")[2][:40]
+
+
+def digest_of(commit: str) -> str:
+    return f"sha256:{commit}{'0' * 24}"
+
+
+class Source:
+    """git, for one agent. It notes which version of the branch it last fetched."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self.version: dict[str, int] = {}
+
+    def fetch(self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any) -> Commit:
+        world = self._world
+        world.clockwork.sleep(world.dice.uniform(1, 10))
+        stop.check()
+        if world.weather.happens("fetch fails", 0.1):
+            raise WorldFailed("git did not answer")
+        repository = world.repositories[pipeline.name]
+        found = commit or repository.tip
+        self.version[pipeline.name] = len(repository.tips) - 1
+        return Commit(id=found, author="Ada", subject="Change")
+
+    @contextmanager
+    def tree(self, pipeline: Any, commit: str, *, stop: Any) -> Iterator[Path]:
+        yield Path("tree")
+
+    def commits_between(self, *_arguments: Any, **_more: Any) -> tuple[tuple[Commit, ...], int]:
+        return (), 1
+
+
+class Images:
+    """docker on one agent, ECR for all."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+
+    def find(self, image: Any, tag: str) -> str | None:
+        found: str | None = self._world.ecr.get((image.repository, tag))
+        return found
+
+    def build(
+        self, pipeline: Any, image: Any, commit: Commit, tree: Path, *, tag: str, fresh: bool,
+        stop: Any, sink: Any,
+    ) -> Built:  # fmt: skip
+        world = self._world
+        if (image.repository, tag) in world.ecr and not fresh:
+            raise Violation(f"commit {commit.id[:6]} is built though its image is in ECR")
+        world.builds += 1
+        for _ in range(world.dice.randint(1, 4)):
+            world.clockwork.sleep(world.dice.uniform(10, 60))
+            stop.check()
+            sink("#1 building")
+        if world.weather.happens("build fails", 0.1):
+            raise WorldFailed("docker: no space left on device")
+        if world.repositories[pipeline.name].bad.get(commit.id) == "build":
+            raise DeploymentFailed("exit code 1", stage="build", log_tail=("oops",))
+        return Built("sha256:" + commit.id, "amd64", {"commit": commit.id})
+
+    def same_as_running(self, *_arguments: Any, **_more: Any) -> bool:
+        return False
+
+    def push(
+        self, image: Any, built: Built, *, commit: str, tag: str, stop: Any, sink: Any
+    ) -> str:
+        world = self._world
+        world.clockwork.sleep(world.dice.uniform(2, 20))
+        stop.check()
+        if world.weather.happens("push fails", 0.1):
+            raise WorldFailed("ECR did not answer")
+        world.ecr[(image.repository, tag)] = digest_of(commit)
+        return digest_of(commit)
+
+
+class Services:
+    """ECS, for one agent (`holder`): every change is held against the pipeline's lock."""
+
+    def __init__(self, world: Any, source: Source, holder: str) -> None:
+        self._world = world
+        self._source = source
+        self._holder = holder
+
+    def running(self, pipeline: Any, *, stop: Any) -> Running:
+        stop.check()
+        if self._world.weather.happens("ECS fails", 0.1):
+            raise WorldFailed("ECS did not answer")
+        service = self._world.services[pipeline.name]
+        return Running(
+            task_definition=service.arn(service.primary),
+            steady=service.steady,
+            images={"app": service.images[service.primary]},
+        )
+
+    def roll_out(
+        self, plan: RolloutPlan, *, stop: Any, guard: Any, on_progress: Any
+    ) -> RolloutResult:
+        service: Service = self._world.services[plan.service]
+        before = service.primary
+        if plan.target is not None:
+            target = int(plan.target.rpartition(":")[2])
+        else:
+            guard()
+            target = self._register(service, plan)
+            on_progress(_progress("register", service, target))
+        on_progress(_progress("update", service, target))
+        if target != service.primary:
+            guard()
+            self._update(service, target, named=plan.target is not None)
+        elif service.steady:
+            return _result("unchanged", service, before, target)
+        return self._follow(service, before, target, stop, on_progress)
+
+    def _register(self, service: Service, plan: RolloutPlan) -> int:
+        target = max(service.images) + 1
+        service.images[target] = plan.images["app"]
+        service.versions[target] = self._source.version[service.pipeline]
+        return target
+
+    def _update(self, service: Service, target: int, *, named: bool) -> None:
+        world = self._world
+        if world.weather.happens("ECS is slow", 0.2):
+            world.clockwork.sleep(world.dice.uniform(0.5, 6))
+        if world.weather.happens("ECS fails", 0.1):
+            raise WorldFailed("ECS throttles")
+        lock = world.table.locks.get(service.pipeline)
+        if lock.holder != self._holder or not lock.taken(world.clockwork.time):
+            raise Violation(f"{self._holder} changes {service.pipeline} without its lock")
+        newest = max(service.versions[r] for r in world.updated[service.pipeline])
+        allowed = named and (service.pipeline, target) in world.rollbacks
+        if service.versions[target] < newest and not allowed:
+            raise Violation(f"push {service.versions[target]} replaces push {newest}")
+        if service.images[target] == service.images[service.primary] and service.steady and not named:
+            raise Violation("a digest that runs already is rolled out")
+        self._begin(service, target)
+        if world.weather.happens("ECS fails", 0.05):
+            raise WorldFailed("ECS took the update, its answer was lost")
+
+    def _begin(self, service: Service, target: int) -> None:
+        world = self._world
+        service.updates += 1
+        service.token += 1
+        token, before = service.token, service.primary
+        service.primary, service.steady = target, False
+        world.updated[service.pipeline].add(target)
+        commit = service.images[target].rpartition(":")[2][:40]
+        bad = world.repositories[service.pipeline].bad.get(commit) == "rollout"
+
+        def end() -> None:
+            if service.token == token:
+                service.primary = before if bad else target
+                service.steady = True
+
+        world.clockwork.after(world.dice.uniform(20, 120), end)
+
+    def _follow(
+        self, service: Service, before: int, target: int, stop: Any, on_progress: Any
+    ) -> RolloutResult:
+        world, token = self._world, service.token
+        while not service.steady:
+            world.clockwork.sleep(world.dice.uniform(5, 30))
+            stop.check()
+            if world.weather.happens("ECS fails", 0.03):
+                raise WorldFailed("ECS did not answer")
+            on_progress(_progress("wait", service, target))
+        if service.token != token:
+            return _result("superseded", service, before, target)
+        outcome = "succeeded" if service.primary == target else "rolled_back"
+        return _result(outcome, service, before, target)
+
+
+def _progress(step: Any, service: Service, target: int) -> Progress:
+    return Progress(step=step, elapsed=0.0, task_definition=service.arn(target))
+
+
+def _result(outcome: Any, service: Service, before: int, target: int) -> RolloutResult:
+    return RolloutResult(
+        outcome=outcome,
+        cause=outcome,
+        before=service.arn(before),
+        after=service.arn(target),
+        running=service.arn(service.primary),
+        restored=True if outcome == "rolled_back" else None,
+    )
+
+
+class Disk:
+    def make_room(self, source: str, *, stop: Any, sink: Any) -> None:
+        return None
+
+
+@dataclass
+class Slack:
+    """The channel: how often each notice was posted. `about`: the notice that is on its way."""
+
+    clockwork: Clockwork
+    weather: Any
+    posted: dict[str, int] = field(default_factory=dict)
+    excused: set[str] = field(default_factory=set)
+    about: str = ""
+
+    def post(self, url: str, payload: Any) -> Answer:
+        if self.weather.happens("Slack answers 500", 0.3):
+            return Answer(status=500)
+        if self.weather.happens("Slack answers 429", 0.3):
+            return Answer(status=429, retry_after=30.0)
+        if self.weather.happens("Slack is silent", 0.1):
+            raise WorldFailed("Slack did not answer")
+        self.posted[self.about] = self.posted.get(self.about, 0) + 1
+        if self.weather.happens("Slack's answer is lost", 0.1):
+            self.excused.add(self.about)
+            raise WorldFailed("Slack did not answer")
+        return Answer(status=200)

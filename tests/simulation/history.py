@@ -1,0 +1,230 @@
+"""One history: a plan made of a seed, run to rest, and held against every promise."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.clockwork import Clockwork
+from tests.simulation.dynamodb import FakeDynamoDB
+from tests.simulation.invariants import check_at_rest
+from tests.simulation.weather import KINDS
+from tests.simulation.world import START, Violation, World
+
+LONGEST = 10 * 3600.0
+"""Seconds after the last fault within which rest must be reached."""
+SETTLED_FOR = 1200.0
+"""Seconds that rest must last: longer than every timer that could end it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What people do (`(seconds, verb, argument)`), which faults there are, and until when."""
+
+    seed: int
+    pipelines: int
+    hosts: int
+    actions: tuple[tuple[float, str, Any], ...]
+    faults: frozenset[str]
+    calm_after: float
+
+
+@dataclass
+class Outcome:
+    """`violation`: the promise that was broken, or empty. `costs` add up over histories."""
+
+    plan: Plan
+    violation: str = ""
+    words: list[tuple[float, str]] = field(default_factory=list)
+    costs: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    seen: frozenset[str] = frozenset()
+
+    def told(self) -> str:
+        """The history in words."""
+        lines = [f"seed {self.plan.seed}: {self.violation}"]
+        lines += [f"{self.plan.hosts} hosts, faults: {', '.join(sorted(self.plan.faults))}"]
+        return "\n".join([*lines, *(f"{at:9.1f} s  {text}" for at, text in self.words)])
+
+
+def plan_of(seed: int) -> Plan:
+    """One to three hosts, one to three pipelines, some pushes, some of the faults."""
+    dice = random.Random(seed * 7919 + 1)
+    hosts = dice.choice((1, 1, 1, 2, 2, 3))
+    pipelines = dice.choice((1, 1, 2, 3)) if hosts > 1 else dice.choice((1, 1, 1, 2))
+    span = dice.choice((300.0, 1800.0, 3600.0))
+    actions: list[tuple[float, str, Any]] = []
+    for _ in range(dice.randint(1, 5)):
+        name = dice.randrange(pipelines)
+        kind = dice.choices(("good", "build", "rollout", "back"), (6, 1, 1, 2))[0]
+        actions.append((dice.uniform(0, span), "push", (name, kind)))
+    for verb, chance in OPERATORS.items():
+        if dice.random() < chance:
+            actions.append((dice.uniform(0, span), verb, dice.randrange(max(pipelines, hosts))))
+    many = dice.choice((0, 2, 4, 8, len(KINDS)))
+    faults = frozenset(dice.sample(KINDS, min(many, len(KINDS))))
+    return Plan(seed, pipelines, hosts, tuple(sorted(actions)), faults, span + 900)
+
+
+OPERATORS = {
+    "rollback": 0.15,
+    "pause": 0.1,
+    "hold": 0.1,
+    "kill agent": 0.3,
+    "host dies": 0.15,
+    "freeze": 0.15,
+    "duplicate": 0.2,
+}
+NEEDS = {"kill agent": "agent killed", "host dies": "host dies", "freeze": "host frozen"}
+
+
+def run(
+    plan: Plan,
+    *,
+    client: Callable[[], FakeDynamoDB] = FakeDynamoDB,
+    without: frozenset[str] = frozenset(),
+) -> Outcome:
+    """Run the plan to rest; never raises for a broken promise, it is in the outcome."""
+    world = World(
+        plan.seed,
+        pipelines=plan.pipelines,
+        hosts=plan.hosts,
+        faults=plan.faults,
+        calm_after=plan.calm_after,
+        client=client,
+        without=without,
+    )
+    outcome = Outcome(plan)
+    for at, verb, argument in plan.actions:
+        world.clockwork.at(START + at, _action(world, verb, argument))
+    try:
+        _run_to_rest(world, plan)
+        check_at_rest(world)
+    except Violation as violation:
+        outcome.violation = str(violation)
+    finally:
+        world.clockwork.end()
+    outcome.words = world.words
+    outcome.faults = world.weather.happened
+    outcome.costs = _costs(world)
+    return outcome
+
+
+def _run_to_rest(world: World, plan: Plan) -> None:
+    clock: Clockwork = world.clockwork
+    clock.run_until(START + plan.calm_after)
+    end = clock.time + LONGEST
+    rested = 0.0
+    while clock.time < end:
+        clock.run_until(clock.time + 120)
+        rested = rested + 120 if world.at_rest else 0.0
+        if rested >= SETTLED_FOR:
+            return
+    raise Violation("no rest: " + _unrest(world))
+
+
+def _unrest(world: World) -> str:
+    states = {i.host_id: i.state for i in world.ec2.instances.values()}
+    wants = [w.pipeline for w in world.table.wants.all()]
+    rows = [(r.host_id, r.state, r.pipeline) for r in world.table.hosts.all()]
+    queued = len(world.queues["build"].messages)
+    return f"hosts {states}, rows {rows}, wants {wants}, {queued} queued, {world.under_way} more"
+
+
+def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
+    names = [p.name for p in world.installation.pipelines]
+
+    def do() -> None:
+        if verb in NEEDS and not world.weather.happens(NEEDS[verb], 1.0):
+            return
+        if verb == "push":
+            world.push(names[argument[0]], argument[1])
+            return
+        name, host = names[argument % len(names)], world.hosts[argument % len(world.hosts)]
+        _OPERATE[verb](world, name, host)
+
+    return do
+
+
+def _pause(world: World, name: str, host: str) -> None:
+    world.say(f"{name} is paused")
+    world.table.pipelines.change(name, paused=True)
+
+    def resume() -> None:
+        world.say(f"{name} is resumed")
+        world.table.pipelines.change(name, paused=False)
+
+    world.clockwork.after(world.dice.uniform(60, 1200), resume)
+
+
+def _hold(world: World, name: str, host: str) -> None:
+    world.say(f"{host} is held")
+    world.table.hosts.hold(host, "ada")
+
+    def release() -> None:
+        world.say(f"{host} is released")
+        world.table.hosts.release(host)
+
+    world.clockwork.after(world.dice.uniform(60, 1200), release)
+
+
+def _freeze(world: World, name: str, host: str) -> None:
+    agent = world.agents.get(host)
+    if agent is not None and not agent.dead:
+        world.say(f"{host} freezes")
+        agent.frozen_until = world.clockwork.time + world.dice.choice((30.0, 200.0, 1e9))
+
+
+_OPERATE: dict[str, Callable[[World, str, str], None]] = {
+    "rollback": lambda world, name, host: world.rollback(name),
+    "pause": _pause,
+    "hold": _hold,
+    "kill agent": lambda world, name, host: world.kill_agent(host),
+    "host dies": lambda world, name, host: world.ec2.die(world.ec2.instances[host]),
+    "freeze": _freeze,
+    "duplicate": lambda world, name, host: world.duplicate(),
+}
+
+
+def _costs(world: World) -> Counter[str]:
+    waits = [
+        found.settled_at - request.pushed_at
+        for request in world.accepted.values()
+        for found in world.table.requests.settled([request.request_id]).values()
+    ]
+    return Counter(
+        {
+            "boots": world.ec2.starts,
+            "builds": world.builds,
+            "requests": len(world.accepted),
+            "seconds until settled": int(sum(waits)),
+            "awake seconds": int(world.awake_seconds),
+            "receives": world.queues["build"].numbers,
+            "invocations": world.invocations,
+        }
+    )
+
+
+def shrunk(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
+    """A smaller plan that still fails: without actions and faults that it does not need."""
+    progress = True
+    while progress:
+        progress = False
+        for smaller in _smaller(plan):
+            if fails(smaller):
+                plan, progress = smaller, True
+                break
+    return plan
+
+
+def _smaller(plan: Plan) -> list[Plan]:
+    fewer = [
+        dataclasses.replace(plan, actions=plan.actions[:i] + plan.actions[i + 1 :])
+        for i in range(len(plan.actions))
+    ]
+    calmer = [dataclasses.replace(plan, faults=plan.faults - {f}) for f in sorted(plan.faults)]
+    return [*fewer, *calmer]

@@ -1,0 +1,70 @@
+"""What holds when the world is at rest."""
+
+from __future__ import annotations
+
+from contracts.table.deployments import DeploymentRow
+from tests.simulation.deploying import Violation
+from tests.simulation.world import World
+
+RECEIVES = 60
+"""Receives of one message that are never reached (the queue's backstop is above)."""
+
+
+def check_at_rest(world: World) -> None:
+    _every_request_has_its_outcome(world)
+    for pipeline in world.repositories:
+        rows = world.table.deployments.newest(pipeline, 200)
+        _every_outcome_was_told(world, rows)
+        _the_right_commit_runs(world, pipeline, rows)
+    if world.queues["build"].most_receives > RECEIVES:
+        raise Violation(f"a request was received {world.queues['build'].most_receives} times")
+
+
+def _every_request_has_its_outcome(world: World) -> None:
+    settled = world.table.requests.settled(world.accepted)
+    for request_id, request in world.accepted.items():
+        if request_id not in settled:
+            raise Violation(f"a request of {request.pipeline} ({request.reason}) has no outcome")
+    for outcome in settled.values():
+        if outcome.outcome == "gave_up" and not world.queues["dead letters"].messages:
+            raise Violation("a request was given up on, and there is no dead letter")
+
+
+def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
+    for row in rows:
+        if row.result is None:
+            raise Violation(f"deployment {row.deployment_id} has no outcome")
+        if row.status == "superseded":
+            continue
+        times = world.slack.posted.get(row.deployment_id, 0)
+        if times == 0:
+            raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
+        if times > 1 and row.deployment_id not in world.slack.excused:
+            raise Violation(f"{row.deployment_id} was told {times} times")
+
+
+def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:
+    """The last push runs, or a notice says why it does not and something good runs."""
+    repository, service = world.repositories[pipeline], world.services[pipeline]
+    if not service.steady:
+        raise Violation(f"{pipeline} is in the middle of a rollout")
+    row = world.table.pipelines.get(pipeline)
+    if row.rolled_back_to is not None:
+        if row.running_commit is not None and row.running_commit != service.commit:
+            raise Violation(f"{pipeline} was rolled back, and runs {service.commit[-4:]}")
+        return
+    tip = repository.tip
+    if len(repository.tips) == 1 or service.commit == tip:
+        return
+    told = [r for r in rows if r.commit is not None and r.commit.id == tip]
+    ended = {r.status for r in told}
+    if service.commit in repository.bad:
+        raise Violation(f"{pipeline} runs {service.commit[-4:]}, which is bad")
+    expected = {"build": {"failed"}, "rollout": {"rolled_back"}}.get(
+        repository.bad.get(tip, ""), set()
+    )
+    gave_up = any(r.status == "gave_up" for r in rows)
+    if not gave_up and not ended & expected:
+        raise Violation(
+            f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]} ({sorted(map(str, ended))})"
+        )
