@@ -37,8 +37,8 @@ from contracts.table.requests import Settled
 LONG_POLL = 20.0
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
-LOOK_EVERY = 2.0
-"""Seconds between two looks at a stop claim that stands."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at a stop claim that stands, or at the queue once idle was said."""
 
 Step = Literal["waiting", "idle", "worked"]
 """`waiting`: a stop is claimed; `idle`: there was nothing to do; `worked`: there was."""
@@ -79,6 +79,7 @@ class Worker:
         self._jitter = parts.jitter
         self._arrived = False
         self._idle_from = 0.0
+        self._said_idle = False
 
     def run(self) -> None:
         """Work until told to stop, then give back what is held. Never raises for AWS's failures."""
@@ -93,13 +94,13 @@ class Worker:
                 self._stop.wait(delay)
                 continue
             failures = 0
-            if done == "waiting":
+            if done == "waiting" or self._said_idle:
                 self._stop.wait(LOOK_EVERY)
         self._log.info("stopped", reason=self._stop.reason)
 
     def step(self) -> Step:
         """One round: arrive if need be, receive what there is, work on it, or say that we idle."""
-        if not self._arrive():
+        if not self._arrive() or self._is_to_be_stopped():
             return "waiting"
         try:
             kept = self._collect()
@@ -126,9 +127,22 @@ class Worker:
         if not self._arrived:
             now = self._clock.now()
             self._arrived = self._table.hosts.arrive(self._host.host_id, self._host.boot, now)
-            self._idle_from = now
+            self._idle_from, self._said_idle = now, False
             self._log.info("arrived" if self._arrived else "a stop is claimed: waiting for it")
         return self._arrived
+
+    def _is_to_be_stopped(self) -> bool:
+        """Once idle was said a stop may come at any time: a request is not taken into it.
+
+        For the same reason nothing is polled for long then. SQS may hand a request to a long poll
+        whose caller is gone, and the request would wait until its lease ends.
+        """
+        if not self._said_idle:
+            return False
+        row = self._table.hosts.get(self._host.host_id)
+        if row is not None and row.boot == self._host.boot and row.state == "stopping":
+            self._arrived = False
+        return not self._arrived
 
     def _perhaps_say_idle(self) -> Step:
         """After an idle period without work: say so, and again after each further one."""
@@ -139,7 +153,7 @@ class Worker:
         if number is None:
             self._arrived = False
             return "waiting"
-        self._idle_from = now
+        self._idle_from, self._said_idle = now, True
         self._closer.idle(number)
         self._log.info("idle", idle_number=number)
         return "idle"
@@ -149,7 +163,8 @@ class Worker:
     def _collect(self) -> dict[str, Kept] | None:
         """Everything in the queue, by pipeline; None if a stop is claimed (all is given back)."""
         due = self._idle_from + self._limits.idle_period - self._clock.now()
-        messages = self._inbox.receive(min(LONG_POLL, max(0.0, due)))
+        wait = 0.0 if self._said_idle else min(LONG_POLL, max(0.0, due))
+        messages = self._inbox.receive(wait)
         self._keeper.hold(messages)
         if not messages:
             return {}
@@ -165,6 +180,7 @@ class Worker:
                 if not begun:
                     self._arrived = False
                     return None
+                self._said_idle = False
             for message, why in poison:
                 self._dead_letter(message, why)
             self._fold(kept, deliveries)

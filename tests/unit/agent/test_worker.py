@@ -418,6 +418,36 @@ def test_a_host_that_is_being_stopped_takes_no_work(world: World) -> None:
     assert world.outcome(request) == "succeeded"
 
 
+def test_once_idle_was_said_nothing_is_polled_for_long_nor_into_a_stop(world: World) -> None:
+    # GIVEN a host that has said that it is idle
+    asked: list[int] = []
+    receive = world.sqs.receive_message
+
+    def note(**members: Any) -> Any:
+        asked.append(members["WaitTimeSeconds"])
+        return receive(**members)
+
+    world.sqs.receive_message = note
+    worker = world.worker(waits=True)
+    world.clock.pass_by(-1)
+    world.send(make_request(1))
+    worker.step()
+    world.clock.pass_by(world.installation.limits.idle_period)
+    worker.step()
+    asked.clear()
+    # THEN it looks without waiting
+    worker.step()
+    assert asked == [0]
+    # AND not at all once its stop is claimed
+    row = world.table.hosts.get("i-1")
+    assert row is not None
+    assert world.table.hosts.claim_stop(
+        "i-1", row.boot, row.idle_number, world.clock.now(), claim=60
+    )
+    assert worker.step() == "waiting"
+    assert asked == [0]
+
+
 def test_a_host_whose_stop_is_claimed_while_it_says_idle_waits(world: World) -> None:
     worker = world.worker()
     worker.step()

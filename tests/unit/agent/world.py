@@ -283,6 +283,7 @@ class World:
         boot: str = "2027-01-15T08:00:00Z",
         *,
         parallel: Parallel = one_by_one,
+        waits: bool = False,
     ) -> Worker:
         host = HostIdentity(host_id, boot, "us-east-1")
         stop, log = Stop(), Log()
@@ -315,7 +316,7 @@ class World:
             log=log, stop=stop, jitter=lambda: 1.0,
         )  # fmt: skip
         self.keeper = keeper
-        return NoWait(parts)
+        return Worker(parts) if waits else NoWait(parts)
 
     def kill(self) -> None:
         """End the newest worker as `kill -9` does, from wherever it is."""
