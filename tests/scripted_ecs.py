@@ -69,7 +69,7 @@ class ScriptedEcs:
     older revisions do `older_behaviour` (become healthy after two seconds). `faults`: operation →
     error, always. `throttled(n)`: whether the n-th call is throttled. `stale`: for how many seconds
     after an update reads still show the state before it. `history`: whether there are service
-    deployments.
+    deployments; `names_current`: whether the service names its current one.
     """
 
     clock: Any = field(default_factory=FakeClock)
@@ -80,6 +80,7 @@ class ScriptedEcs:
     older_behaviour: Behaviour | None = None
     history: bool = True
     number_matches: bool = True
+    names_current: bool = False
     calls: list[tuple[str, Json]] = field(default_factory=list)
     attempts: int = 0
     definitions: dict[str, Json] = field(default_factory=dict)
@@ -204,6 +205,8 @@ class ScriptedEcs:
             "sourceServiceRevisions": [],
         }
         self.service_deployments[arn] = made
+        if self.names_current:
+            self.service["currentServiceDeployment"] = arn
         return made
 
     def at(self, seconds: float, change: Callable[[], None]) -> None:

@@ -48,7 +48,7 @@ from build_agent.rollout.taskdef import (
     with_images,
     with_tag,
 )
-from build_agent.rollout.verify import raise_if_wrong, service_problems, verify_images
+from build_agent.rollout.verify import any_in_ecr, raise_if_wrong, service_problems, verify_images
 from contracts.errors import WrongUse
 from contracts.image_reference import ImageReference
 
@@ -201,7 +201,8 @@ def progress_of(
             "pending": mine.pending,
             "failed": mine.failed,
         }
-    waiting: Step = "drain" if healthy and step == "wait" else step
+    others_left = len(look.service.deployments) > 1
+    waiting: Step = "drain" if healthy and others_left and step == "wait" else step
     return Progress(
         step=waiting,
         elapsed=0.0,
@@ -254,10 +255,10 @@ def _request(run: _Run, base: Described) -> Definition:
 
 def _verify(run: _Run, request: Definition) -> None:
     """Say all that is wrong before anything is registered."""
-    if run.ecr is None:
-        return
-    run.step("verify", note="checking the images")
     new = set(images_of(request).values()) & _planned_images(run.plan, request)
+    if run.ecr is None or not any_in_ecr(new):
+        return
+    run.step("verify", note="checking that the image is in ECR")
     patience = run.plan.timeouts.patience
     found = verify_images(new, run.ecr, lambda client: Api(client, run.clock, patience=patience))
     run.skipped.extend(found.skipped)

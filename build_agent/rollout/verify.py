@@ -58,6 +58,11 @@ def service_problems(plan: RolloutPlan, service: Service) -> list[str]:
     return problems
 
 
+def any_in_ecr(images: Iterable[str]) -> bool:
+    """Whether there is an image that `verify_images` can ask about."""
+    return any(ecr_image(ImageReference.parse(image)) for image in images)
+
+
 def verify_images(
     images: Iterable[str], ecr: Factory | None, api_of: Callable[[Any], Api]
 ) -> Verified:

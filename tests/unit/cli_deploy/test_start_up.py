@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import SUMMARIES, VERBS
+from cli.main import VERBS, summary_of
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy, never_steady, serve
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,8 +64,9 @@ def test_help_loads_no_verb_and_nothing_heavy() -> None:
     assert not {name for name in HEAVY if name in loaded}
 
 
-def test_every_verb_is_told_in_the_help() -> None:
-    assert set(SUMMARIES) == set(VERBS)
+@pytest.mark.parametrize(("verb", "module"), VERBS.items())
+def test_every_verb_is_told_in_the_help(verb: str, module: str) -> None:
+    assert len(summary_of(verb, module)) > 10
 
 
 @pytest.mark.parametrize("verb", ["deploy", "taskdef"])

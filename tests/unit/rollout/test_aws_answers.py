@@ -1,0 +1,147 @@
+"""What AWS may say, and the guard that is asked before every change."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.errors import WorldFailed, WrongUse
+from tests import scripted_ecs as ecs
+from tests.scripted_ecs import IMAGE, Fault, ScriptedEcs, denied
+from tests.unit.rollout.running import run
+
+
+def test_pass_role_is_judged_from_ecs_s_own_error() -> None:
+    scripted = ScriptedEcs(faults={"RegisterTaskDefinition": Fault(
+        "ClientException",
+        "User: arn:aws:iam::222222222222:user/ci is not authorized to perform: iam:PassRole on "
+        "resource: arn:aws:iam::222222222222:role/task",
+    )})  # fmt: skip
+
+    with pytest.raises(WorldFailed, match=r"not allowed: .*iam:PassRole.*role/task"):
+        run(scripted, image=f"{IMAGE}:v8")
+    assert (scripted.live, scripted.made("UpdateService")) == ("web:7", [])
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "says"),
+    [("INACTIVE", "web", "is INACTIVE"), ("ACTIVE", "wbe", "there is no service 'wbe'")],
+)
+def test_an_inactive_or_missing_service_is_wrong_use(status: str, name: str, says: str) -> None:
+    scripted = ScriptedEcs()
+    scripted.service["status"] = status
+
+    with pytest.raises(WrongUse, match=says):
+        run(scripted, service=name, image=f"{IMAGE}:v8")
+    assert scripted.made("RegisterTaskDefinition") == []
+
+
+@pytest.mark.parametrize(
+    ("images", "fault", "refused", "skipped"),
+    [
+        ({"web:v8"}, None, False, ()),
+        (set(), None, True, ()),
+        (set(), denied("ecr:BatchGetImage"), False, ("not allowed",)),
+        (set(), Fault("ServerException", "broken", 500), False, ("broken",)),
+        (set(), Fault("RepositoryNotFoundException", "no"), True, ()),
+    ],
+    ids=["there", "not there", "denied", "not answered", "no repository"],
+)
+def test_an_image_in_ecr_must_be_there_unless_it_cannot_be_asked(
+    images: set[str], fault: Fault | None, refused: bool, skipped: tuple[str, ...]
+) -> None:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0), images=images)
+    if fault is not None:
+        scripted.faults["BatchGetImage"] = fault
+
+    if refused:
+        with pytest.raises(WrongUse, match="web"):
+            run(scripted, image=f"{IMAGE}:v8", ecr=lambda: scripted.client("ecr"))
+        assert scripted.made("RegisterTaskDefinition") == []
+        return
+    result = run(scripted, image=f"{IMAGE}:v8", ecr=lambda: scripted.client("ecr"))
+    assert result.outcome == "succeeded"
+    assert len(result.skipped) == len(skipped)
+    assert all(text in found for text, found in zip(skipped, result.skipped, strict=True))
+
+
+def test_an_aws_that_stays_away_is_the_world_s_failure() -> None:
+    scripted = ScriptedEcs(throttled=lambda _n: True)
+
+    with pytest.raises(WorldFailed, match="ecs:DescribeServices was not answered: AWS is throttl"):
+        run(scripted, image=f"{IMAGE}:v8")
+    assert 30 < scripted.clock.now() - 1000.0 <= 61
+
+
+def test_an_unknown_end_says_that_the_deployment_goes_on() -> None:
+    # GIVEN an ECS that stops answering after the update
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(8.0), throttled=lambda n: n > 4)
+
+    with pytest.raises(WorldFailed, match="the deployment of web:8 goes on in ECS, not watched"):
+        run(scripted, image=f"{IMAGE}:v8")
+
+
+def test_registering_waits_out_concurrent_attempts() -> None:
+    # GIVEN an ECS that is busy registering for a while
+    busy = "Too many concurrent attempts to create a new revision of the specified family"
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0))
+    scripted.faults["RegisterTaskDefinition"] = Fault("ClientException", busy)
+    scripted.at(2.0, scripted.faults.clear)
+
+    assert run(scripted, image=f"{IMAGE}:v8").outcome == "succeeded"
+
+
+def test_the_guard_is_asked_before_every_change_and_never_for_a_look() -> None:
+    # GIVEN a rollout that registers, updates, stops and (after a success) deregisters
+    changes = {
+        "RegisterTaskDefinition", "UpdateService", "StopServiceDeployment",
+        "DeregisterTaskDefinition",
+    }  # fmt: skip
+    for behaviour in (ecs.crashes, ecs.becomes_healthy(1.0)):
+        scripted = ScriptedEcs(behaviour=behaviour)
+        asked: list[int] = []
+
+        run(
+            scripted,
+            image=f"{IMAGE}:v8",
+            max_definitions=1,
+            guard=lambda s=scripted, a=asked: a.append(len(s.calls)),
+        )
+
+        # THEN right before each change, and only there, it was asked
+        made = [i for i, (name, _) in enumerate(scripted.calls) if name in changes]
+        assert asked == made
+
+
+def test_a_lost_lock_stops_the_rollout_before_the_change() -> None:
+    scripted = ScriptedEcs()
+
+    def guard() -> None:
+        raise WorldFailed("the lock was lost")
+
+    with pytest.raises(WorldFailed, match="lock was lost"):
+        run(scripted, image=f"{IMAGE}:v8", guard=guard)
+    assert scripted.made("RegisterTaskDefinition") == []
+
+
+def test_a_key_id_in_aws_s_own_words_is_not_passed_on() -> None:
+    said = Fault("UnrecognizedClientException", "The key AKIAIOSFODNN7EXAMPLE is invalid")
+    scripted = ScriptedEcs(faults={"DescribeServices": said})
+
+    with pytest.raises(WorldFailed, match="The key <key id> is invalid"):
+        run(scripted, image=f"{IMAGE}:v8")
+
+
+def test_the_guard_is_asked_again_before_a_change_is_tried_again() -> None:
+    # GIVEN an ECS that throttles the registration once, and a lock that is lost meanwhile
+    scripted = ScriptedEcs(throttled=lambda n: n == 3)
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise WorldFailed("the lock was lost")
+
+    # WHEN / THEN it is not tried again
+    with pytest.raises(WorldFailed, match="lock was lost"):
+        run(scripted, image=f"{IMAGE}:v8", guard=guard)
+    assert scripted.made("RegisterTaskDefinition") == []
