@@ -10,6 +10,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 
+from local.emulator.extension.iam_rules import refused_check
 from local.emulator.extension.private import need, wrap
 
 
@@ -32,17 +33,32 @@ class Asked:
 
 
 def install() -> Asked:
-    """Listen to ministack's evaluation of identity policies."""
+    """Listen to ministack's evaluation of policies, and to what it makes of all of them.
+
+    To be installed after `iam_rules`, so that a denial is the final one.
+    """
     need(iam_evaluator, "evaluate")
     asked = Asked()
 
     def noting(evaluate: Callable[..., Any]) -> Callable[..., Any]:
         def evaluated(context: Any, *policies: Any) -> Any:
             result = evaluate(context, *policies)
-            asked.note(context.principal_arn, context.action, result.decision == "Allow")
+            if result.decision == "Allow":
+                asked.note(context.principal_arn, context.action, True)
             return result
 
         return evaluated
 
+    def noting_denials(enforce: Callable[..., Any]) -> Callable[..., Any]:
+        def enforced(access_key_id: str, action: str, *rest: Any, **details: Any) -> Any:
+            refused = enforce(access_key_id, action, *rest, **details)
+            principal = getattr(refused, "principal_arn", "")
+            if principal:
+                asked.note(principal, refused_check() or action, False)
+            return refused
+
+        return enforced
+
     wrap(iam_evaluator, "evaluate", noting)
+    wrap(iam_evaluator, "enforce", noting_denials)
     return asked

@@ -324,6 +324,12 @@ def _denial_names_the_check(respond: Callable[..., Any]) -> Callable[..., Any]:
     return response
 
 
+def refused_check() -> str | None:
+    """The action of the extra check that the last question of this context failed on, if any."""
+    refused = _refused.get()
+    return refused[0] if refused else None
+
+
 def install() -> None:
     """Correct ministack's IAM."""
     need(iam, "_roles")

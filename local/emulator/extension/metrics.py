@@ -94,21 +94,35 @@ def verdict(alarm: Data, points: list[Data], *, whole: bool) -> str | None:
     return "ALARM" if breaching else "OK"
 
 
+def state_of(alarm: Data, points: list[Data], now: float) -> str | None:
+    """An alarm's new state: ALARM only if each of its evaluation periods says so; None: no change.
+
+    A period that began before the alarm was there says nothing where it has no point.
+    """
+    period, made = alarm.get("Period", 60), alarm.get("AlarmConfigurationUpdatedTimestamp", 0)
+    verdicts = []
+    for number in range(alarm.get("EvaluationPeriods", 1)):
+        began, ended = now - period * (number + 1), now - period * number
+        within = [point for point in points if began <= point["Timestamp"] < ended]
+        # A metric's time can be a little ahead: the newest period has no end.
+        newest = [point for point in points if number == 0 and point["Timestamp"] >= ended]
+        verdicts.append(verdict(alarm, within + newest, whole=made <= began))
+    if all(state == "ALARM" for state in verdicts):
+        return "ALARM"
+    return next((state for state in verdicts if state not in (None, "ALARM")), None)
+
+
 def _evaluate(alarm: Data) -> None:
     namespace, name = alarm.get("Namespace"), alarm.get("MetricName")
     if not namespace or not name:
         return
     dimensions = {given["Name"]: given["Value"] for given in alarm.get("Dimensions") or []}
-    window = alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
     key = (namespace, name, cloudwatch._dims_key(dimensions))
     known = cloudwatch._metrics.get(key) or []
-    began = time.time() - window
-    recent = [point for point in known if point["Timestamp"] >= began]
-    whole = alarm.get("AlarmConfigurationUpdatedTimestamp", 0) <= began
-    before, after = alarm["StateValue"], verdict(alarm, recent, whole=whole)
+    before, after = alarm["StateValue"], state_of(alarm, known, time.time())
     if after is None or after == before:
         return
-    reason = f"Threshold Crossed: {len(recent)} datapoints, threshold {alarm.get('Threshold')}"
+    reason = f"Threshold Crossed: {len(known)} datapoints, threshold {alarm.get('Threshold')}"
     alarm["StateValue"], alarm["StateReason"] = after, reason
     alarm["StateUpdatedTimestamp"] = int(time.time())
     cloudwatch._record_history(alarm["AlarmName"], before, after, reason)
