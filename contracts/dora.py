@@ -107,6 +107,31 @@ def _since(row: DeploymentRow | DeploymentResult, begin: float | None) -> float 
     return max(0.0, _end(row) - begin) if begin is not None else None
 
 
+def time_to_restore(result: DeploymentResult, recent: Iterable[DeploymentRow]) -> float | None:
+    """How long production had failed when this deployment restored it; None if it did not.
+
+    `recent`: the pipeline's deployments before it, in any order; the oldest bounds what is seen.
+    """
+    row = DeploymentRow(
+        deployment_id=result.deployment_id,
+        pipeline=result.pipeline,
+        request_id=result.request_id,
+        reason=result.reason,
+        stage=result.stage,
+        status=result.status,
+        ended_at=result.ended_at,
+    )
+    before = [
+        r
+        for r in recent
+        if r.ended_at is not None
+        and r.ended_at <= result.ended_at
+        and r.deployment_id != result.deployment_id
+    ]
+    restored = [f for f in failures([*before, row]) if f.restored_at == result.ended_at]
+    return result.ended_at - restored[-1].at if restored else None
+
+
 def reached_production(row: DeploymentRow) -> bool:
     """A change of what runs was made, or tried, in production. Rollbacks are no changes."""
     if row.reason == "rollback":

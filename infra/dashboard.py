@@ -91,16 +91,18 @@ def _failure_rate() -> cloudwatch.GraphWidget:
 
 def _lead_time() -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
-        title="Lead time, push to steady",
+        title="Lead time (commit time to steady), and push to steady",
         width=12,
         left=[own_metric("LeadTime", statistic, DAY) for statistic in ("p50", "p90")],
+        right=[own_metric("PushToSteady", statistic, DAY) for statistic in ("p50", "p90")],
+        right_y_axis=cloudwatch.YAxisProps(min=0, label="seconds", show_units=False),
         left_y_axis=cloudwatch.YAxisProps(min=0, label="seconds", show_units=False),
     )
 
 
 def _time_to_restore() -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
-        title="Time to restore, first failure to next success",
+        title="Time to restore, failure in production to next success",
         width=12,
         left=[own_metric("TimeToRestore", statistic, DAY) for statistic in ("p50", "p90")],
         left_y_axis=cloudwatch.YAxisProps(min=0, label="seconds", show_units=False),

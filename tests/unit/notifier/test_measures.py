@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import DeploymentResult, Status
+from contracts.messages import Commit, DeploymentResult, Status
 from contracts.table.deployments import DeploymentRow
 from lambdas.notifier import measures
-from lambdas.notifier.measures import OUTCOMES, first_failure, measure
+from lambdas.notifier.measures import OUTCOMES, measure
 
 RESULT = DeploymentResult(
     deployment_id="shop-20260101120000-aaaaaa",
@@ -19,6 +19,7 @@ RESULT = DeploymentResult(
     stage="close",
     reason="push",
     request_id="0" * 32,
+    commit=Commit(id="a" * 40, committed_at=400.0),
     pushed_at=1000.0,
     started_at=1010.0,
     ended_at=1090.0,
@@ -61,9 +62,12 @@ def test_each_outcome_is_one_count(status: Status, sent: dict[str, Any]) -> None
     assert sent[OUTCOMES[status]] == 1
 
 
-def test_lead_time_is_from_the_push_to_the_end(sent: dict[str, Any]) -> None:
+def test_lead_time_is_from_the_commit_and_push_to_steady_from_the_push(
+    sent: dict[str, Any],
+) -> None:
     measure(RESULT, None)
-    assert sent["LeadTime"] == 90.0
+    assert sent["LeadTime"] == 690.0
+    assert sent["PushToSteady"] == 90.0
 
 
 @pytest.mark.parametrize(
@@ -71,14 +75,14 @@ def test_lead_time_is_from_the_push_to_the_end(sent: dict[str, Any]) -> None:
     [
         replace(RESULT, status="failed"),
         replace(RESULT, reason="rollback"),
-        replace(RESULT, pushed_at=None),
+        replace(RESULT, pushed_at=None, commit=None),
     ],
 )
 def test_only_a_push_that_came_to_run_has_a_lead_time(
     result: DeploymentResult, sent: dict[str, Any]
 ) -> None:
     measure(result, None)
-    assert "LeadTime" not in sent
+    assert not {"LeadTime", "PushToSteady"} & set(sent)
 
 
 def test_restoring_takes_from_the_first_failure_of_the_spell(sent: dict[str, Any]) -> None:
@@ -99,6 +103,23 @@ def test_restoring_takes_from_the_first_failure_of_the_spell(sent: dict[str, Any
     assert sent["TimeToRestore"] == 290.0
 
 
-def test_without_a_failure_nothing_was_restored() -> None:
-    rows = [row("20260101112000", "succeeded", 700.0)]
-    assert first_failure(RESULT.deployment_id, rows) is None
+def test_a_rollback_restores_from_when_the_change_it_takes_back_went_live(
+    sent: dict[str, Any],
+) -> None:
+    history = History(
+        [
+            row("20260101115000", "succeeded", 900.0),
+            row("20260101114000", "succeeded", 850.0),
+        ]
+    )
+    measure(replace(RESULT, reason="rollback"), history)  # type: ignore[arg-type]
+    assert sent["TimeToRestore"] == 190.0
+
+
+def test_without_a_failure_in_production_nothing_was_restored(sent: dict[str, Any]) -> None:
+    # GIVEN a build that failed: production went on
+    history = History(
+        [row("20260101115000", "failed", 900.0), row("20260101112000", "succeeded", 700.0)]
+    )
+    measure(replace(RESULT, failures_before=1), history)  # type: ignore[arg-type]
+    assert "TimeToRestore" not in sent
