@@ -130,6 +130,9 @@ def _stop_with_rollback(
 def _update_back(way: _Way, ours: Ours, previous: Previous, service: Service) -> Restored:
     """Update the service to the previous task definition (or its digests) and wait for it."""
     api, target = way.api, previous.task_definition
+    if target == ours.task_definition and not previous.forced:
+        text = f"nothing is known to go back to; the service is set to {short(_runs(service))}"
+        return Restored(healthy=False, running=_runs(service), text=text)
     if previous.forced:
         target = _pinned(api, previous)
     known = known_deployments(api, service)

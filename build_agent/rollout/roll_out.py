@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from build_agent.rollout.api import Api, Unanswered
+from build_agent.rollout.api import Api, Refused, Unanswered, WrongForAws
 from build_agent.rollout.follow import Followed, History, Limits, follow, known_deployments
 from build_agent.rollout.judge import Look, Ours
 from build_agent.rollout.plan import (
@@ -559,6 +559,9 @@ def _restore(
             timeouts=run.plan.timeouts,
             tell=run.look_teller(previous.task_definition, ours.id, "rollback"),
         )
+    except (Refused, WrongForAws) as error:
+        text = f"rolling back to {short(previous.task_definition)} failed: {error}"
+        return Restored(healthy=False, running=ours.task_definition, text=text)
     except Unanswered as error:
         raise Unanswered(
             f"{followed.cause}; rolling back to {short(previous.task_definition)} is not known to "

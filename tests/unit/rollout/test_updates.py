@@ -9,7 +9,7 @@ from build_agent.rollout import (
 )
 from contracts.errors import WrongUse
 from tests import scripted_ecs as ecs
-from tests.scripted_ecs import IMAGE, PREFIX, Json, ScriptedEcs
+from tests.scripted_ecs import IMAGE, PREFIX, Json, ScriptedEcs, denied
 from tests.unit.rollout.running import V6, V7, V8, run
 
 
@@ -186,4 +186,34 @@ def test_traffic_that_does_not_move_is_said_and_left_to_go_on() -> None:
     assert (result.outcome, result.restored) == ("timed_out", None)
     assert "still in stage TEST_TRAFFIC_SHIFT" in result.cause
     assert scripted.made("StopServiceDeployment") == []
+    assert len(scripted.made("UpdateService")) == 1
+
+
+def test_a_rollback_that_ecs_refuses_is_said() -> None:
+    # GIVEN a caller who may update the service no more once ours has failed
+    scripted = ScriptedEcs(behaviour=ecs.breaker_fails, history=False)
+    refusal = {"UpdateService": denied("ecs:UpdateService")}
+    scripted.at(5.0, lambda: scripted.faults.update(refusal))
+
+    # WHEN
+    result = run(scripted, image=f"{IMAGE}:v8")
+
+    # THEN
+    assert (result.outcome, result.restored, result.running) == ("failed", False, V8)
+    assert "rolling back to web:7 failed: not allowed" in result.cause
+
+
+def test_a_followed_deployment_with_nothing_known_before_it_is_not_started_again() -> None:
+    # GIVEN a deployment under way, alone, of which nobody knows what was before
+    scripted = ScriptedEcs(behaviour=ecs.breaker_fails, history=False)
+    new = scripted.add_definition({"family": "web", "containerDefinitions": []})
+    scripted.client().update_service(cluster="prod", service="web", taskDefinition=new)
+    scripted.service["deployments"] = scripted.service["deployments"][:1]
+
+    # WHEN it is followed, and fails
+    result = run(scripted, target=new)
+
+    # THEN
+    assert (result.outcome, result.restored) == ("failed", False)
+    assert "nothing is known to go back to" in result.cause
     assert len(scripted.made("UpdateService")) == 1
