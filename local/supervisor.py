@@ -167,6 +167,13 @@ def agent_environment(
     }
 
 
+def agent_module(workplace: Workplace) -> str:
+    """`build_agent`, unless a test has put another module's name in its place for a while."""
+    with contextlib.suppress(FileNotFoundError):
+        return workplace.agent_module_file.read_text(encoding="utf-8").strip()
+    return "build_agent"
+
+
 def start_agent(workplace: Workplace, instance_id: str, endpoint_url: str, region: str) -> Any:
     """The agent of an instance as a child of its own session that dies with this process."""
     home = workplace.hosts_dir / instance_id
@@ -176,7 +183,7 @@ def start_agent(workplace: Workplace, instance_id: str, endpoint_url: str, regio
     )
     with (workplace.log_dir / f"agent-{instance_id}.log").open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "build_agent", "run"],
+            [sys.executable, "-m", agent_module(workplace), "run"],
             env=environment,
             cwd=home,
             stdin=subprocess.DEVNULL,

@@ -74,6 +74,11 @@ class Workplace:
         return self.directory / "hosts"
 
     @property
+    def agent_module_file(self) -> Path:
+        """Names the module that agents started from now on run, for tests that make them die."""
+        return self.directory / "agent-module"
+
+    @property
     def docker_dir(self) -> Path:
         return self.directory / "docker"
 
@@ -94,6 +99,7 @@ class Workplace:
             self.emulator_dir,
             self.sample_dir,
             self.hosts_dir,
+            self.agent_module_file,
             self.docker_dir,
             self.assembly_dir,
             self.cdk_home,

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from local.supervisor import STOP_GRACE_SECONDS, Host, Supervisor, agent_environment, decide
+from local.supervisor import (
+    STOP_GRACE_SECONDS,
+    Host,
+    Supervisor,
+    agent_environment,
+    agent_module,
+    decide,
+)
+from local.workplace import Workplace
 
 
 @dataclass
@@ -150,3 +158,11 @@ def test_an_agent_gets_its_instances_metadata_and_no_credentials(tmp_path: Path)
     assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == "http://127.0.0.1:1/imds/i-1"
     assert environment["SLIPWAY_LOCAL_RUN"] == "mark"
     assert "somebody's" not in environment.values()
+
+
+def test_a_test_may_put_its_own_agent_in_place(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path)
+    assert agent_module(workplace) == "build_agent"
+
+    workplace.agent_module_file.write_text("tests.an_agent\n")
+    assert agent_module(workplace) == "tests.an_agent"

@@ -1,0 +1,93 @@
+"""The build agent as these tests run it: the same, but it notes its points and dies at one.
+
+The local supervisor starts this module in place of `build_agent` while the tests run. What the
+agent does is left alone: boto3's clients are listened to, nothing else. In the host's directory,
+`die-at.json` names the point, `journal.jsonl` collects all that were passed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from build_agent.__main__ import main
+from tests.e2e.chaos.points import Point, point_of
+
+MODULE = __name__ if __name__ != "__main__" else "tests.e2e.chaos.agent"
+DIE_AT = "die-at.json"
+JOURNAL = "journal.jsonl"
+
+
+@dataclass
+class Doom:
+    """Notes every point; SIGKILL to this process, children and all aside, at the one asked for."""
+
+    directory: Path
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def listen(self, client: Any) -> None:
+        """Hear of each call of this client and of its answer."""
+        client.meta.events.register("provide-client-params", self._asked)
+        client.meta.events.register("after-call", self._answered)
+
+    def _asked(self, params: Any, context: dict[str, Any], **_: Any) -> None:
+        context["slipway_asked"] = params
+
+    def _answered(
+        self, http_response: Any, parsed: Any, model: Any, context: dict[str, Any], **_: Any
+    ) -> None:
+        if http_response.status_code >= 300 or "slipway_asked" not in context:
+            return
+        point = point_of(model.name, context["slipway_asked"], parsed)
+        if point is not None:
+            with self._lock:
+                self._pass(point)
+
+    def _pass(self, point: Point) -> None:
+        line = {"at": time.time(), "pid": os.getpid(), "point": point.name, "about": point.subject}
+        with (self.directory / JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
+        if self._is_the_end(point):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_the_end(self, point: Point) -> bool:
+        """Whether to die here; whoever dies takes the order away, so that the next one lives."""
+        order = self.directory / DIE_AT
+        if not order.exists():
+            return False
+        told = json.loads(order.read_text(encoding="utf-8"))
+        if told["point"] != point.name:
+            return False
+        if told["passes"] > 1:
+            order.write_text(json.dumps({**told, "passes": told["passes"] - 1}), encoding="utf-8")
+            return False
+        order.unlink()
+        return True
+
+
+def listen_to_all(doom: Doom) -> None:
+    """Every client that a boto3 session makes from now on is listened to."""
+    make = boto3.Session.client
+
+    def client(session: boto3.Session, *arguments: Any, **options: Any) -> Any:
+        made = make(session, *arguments, **options)
+        doom.listen(made)
+        return made
+
+    boto3.Session.client = client  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    listen_to_all(Doom(Path.cwd()))
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Where in a deployment an agent can be made to die: right after AWS answered a certain call.
+
+A point is read off the call itself, so production code knows nothing of it:
+
+| point | the answer that was just given |
+|---|---|
+| `receive` | SQS handed out build requests |
+| `in <stage>` | the table noted that the stage begins |
+| `tagged` | ECR gave the pushed image one more tag (the build tag is the last) |
+| `registered`, `updated` | ECS has the new revision; ECS took it for the service |
+| `recorded` | the table has the outcome |
+| `announced` | SNS took the close notice |
+| `marked` | the table has it that SNS took it |
+| `settled` | the table has the request's outcome |
+| `deleted` | SQS deleted the request |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """`subject`: what the call was about: a deployment, a tag, a task definition."""
+
+    name: str
+    subject: str = ""
+
+
+def point_of(operation: str, asked: Values, answered: Values) -> Point | None:
+    """The point that a successful call stands for; `asked` and `answered` as boto3 has them."""
+    match operation:
+        case "ReceiveMessage":
+            return Point("receive") if answered.get("Messages") else None
+        case "UpdateItem":
+            return _of_update(asked)
+        case "PutImage":
+            return Point("tagged", asked["imageTag"])
+        case "RegisterTaskDefinition":
+            return Point("registered", answered["taskDefinition"]["taskDefinitionArn"])
+        case "UpdateService":
+            return Point("updated", asked.get("taskDefinition", ""))
+        case "TransactWriteItems":
+            return _of_transaction(asked)
+        case "Publish":
+            kind = asked.get("MessageAttributes", {}).get("kind", {}).get("StringValue")
+            return Point("announced") if kind == "deployment" else None
+        case "PutItem":
+            key = asked["Item"]["pk"]["S"]
+            return Point("settled", key) if key.startswith("SETTLED#") else None
+        case "DeleteMessageBatch":
+            return Point("deleted")
+    return None
+
+
+def _of_update(asked: Values) -> Point | None:
+    expression, subject = asked["UpdateExpression"], asked["Key"]["sk"]["S"]
+    if "stages.#stage" in expression:
+        return Point(f"in {asked['ExpressionAttributeValues'][':stage']['S']}", subject)
+    if "announced_at" in expression:
+        return Point("marked", subject)
+    return None
+
+
+def _of_transaction(asked: Values) -> Point | None:
+    for write in asked["TransactItems"]:
+        update = write.get("Update", {})
+        if "ended_at = :ended" in update.get("UpdateExpression", ""):
+            return Point("recorded", update["Key"]["sk"]["S"])
+    return None

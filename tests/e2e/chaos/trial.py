@@ -1,0 +1,231 @@
+"""One case of chaos: what was done in words, and the same end for all of them.
+
+After each: the last commit answers over HTTP; every accepted request has one recorded outcome;
+every outcome has one row and one notice; the queue is empty, nothing is wanted, the host sleeps;
+and nothing was built or rolled out again that ECR held or the service ran.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from contracts.table.deployments import DeploymentRow
+from local.push import Pushed
+from tests.e2e.chain import Chain
+from tests.e2e.chaos.agent import DIE_AT, JOURNAL
+from tests.e2e.chaos.witness import Witness
+
+PIPELINE = "sample"
+END_SECONDS = 180.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The most that a commit may cost: builds begun, rollouts begun, revisions registered."""
+
+    builds: int = 1
+    rollouts: int = 1
+    revisions: int = 1
+
+
+@dataclass
+class Trial:
+    """One case under way; `say` tells a reader what happens."""
+
+    chain: Chain
+    witness: Witness
+    say: Say
+    began: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        self.requests_before = set(self.witness.look())
+        self.rows_before = {row.deployment_id for row in self.chain.deployments(PIPELINE)}
+        self.services_before = {d["serviceDeploymentArn"] for d in self._service_deployments()}
+
+    # --- doing
+
+    @property
+    def host(self) -> str:
+        return self.chain.state.hosts[0].instance_id
+
+    @property
+    def home(self) -> Path:
+        """The directory of the host's agent."""
+        return self.chain.workplace.hosts_dir / self.host
+
+    def push(self, message: str, behaviour: str = "works") -> Pushed:
+        pushed = self.chain.push(message, behaviour, PIPELINE)
+        self.say(f"pushed {pushed.commit_id[:7]} {message!r}")
+        return pushed
+
+    def die_at(self, point: str, passes: int = 1) -> None:
+        """The agent is killed (SIGKILL) the moment it passes `point` for the `passes`th time."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        order = json.dumps({"point": point, "passes": passes})
+        (self.home / DIE_AT).write_text(order, encoding="utf-8")
+
+    def is_dead(self) -> bool:
+        """Whether the order to die was carried out."""
+        return not (self.home / DIE_AT).exists()
+
+    def kill_agent(self) -> None:
+        """kill -9, from outside."""
+        pid = self.chain.until("an agent", lambda: self.chain.state.hosts[0].agent_pid)
+        os.kill(pid, signal.SIGKILL)
+        self.say(f"kill -9 {pid}: the agent")
+
+    def fault(self, service: str, action: str = "", **how: Any) -> None:
+        """AWS answers this service's calls with errors: `times` of them, or for `seconds`."""
+        body = json.dumps({"service": service, "action": action, **how}).encode()
+        self._internal("faults", body)
+        self.say(f"{service} {action or '(all calls)'} fails: {how}")
+
+    def sudden_death(self) -> None:
+        """The instance loses its power."""
+        self._internal(f"ec2/{self.host}/die", b"{}")
+        self.say(f"{self.host} loses its power")
+
+    def until_stage(self, pushed: Pushed, stage: str) -> DeploymentRow:
+        """The deployment of that push is in this stage."""
+
+        def there() -> DeploymentRow | None:
+            row = self.chain.deployment_of(pushed.commit_id, PIPELINE)
+            return row if row is not None and row.stage == stage else None
+
+        return self.chain.until(f"stage {stage}", there)
+
+    def _internal(self, path: str, body: bytes) -> None:
+        url = f"{self.chain.state.endpoint_url}/_slipway/{path}"
+        request = Request(url, data=body, method="POST")  # noqa: S310 - our own http URL
+        with urlopen(request, timeout=5) as answer:  # noqa: S310
+            assert answer.status == 200
+
+    # --- the end of every case
+
+    def ends_well(self, last: Pushed, cost: Cost | None = None) -> None:
+        """All that must hold after a case whose last push was `last`."""
+        chain = self.chain
+        self._until("the last commit", lambda: chain.serves(PIPELINE) == last.commit_id)
+        served = time.time() - last.ended_at
+        chain.until_ended(last, END_SECONDS)
+        self._until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)
+        self._until("no wants", lambda: chain.table.wants.all() == [])
+        self._until("the notices", self._all_noticed)
+        chain.until_asleep()
+        asleep = time.time() - last.ended_at
+        requests = self._every_request_has_its_outcome()
+        rows = self._every_outcome_has_one_row_and_one_notice()
+        assert chain.serves(PIPELINE) == last.commit_id
+        assert chain.depth(chain.names.build_dead_letters) == 0
+        spent = self._cost(last.commit_id)
+        self.say(
+            f"{last.commit_id[:7]} answers {served:.0f} s after the push, the host sleeps after"
+            f" {asleep:.0f} s; {requests} request(s), {rows} outcome(s); builds"
+            f" {spent.builds}, rollouts {spent.rollouts}, revisions {spent.revisions}"
+        )
+        allowed = cost or Cost()
+        assert spent.builds <= allowed.builds, "built again"
+        assert spent.rollouts <= allowed.rollouts, "rolled out again"
+        assert spent.revisions <= allowed.revisions, "registered again"
+
+    def _until(self, what: str, condition: Callable[[], bool]) -> None:
+        self.chain.until(what, condition, END_SECONDS)
+
+    def rows(self) -> list[DeploymentRow]:
+        """The case's deployments, newest first."""
+        found = self.chain.deployments(PIPELINE)
+        return [row for row in found if row.deployment_id not in self.rows_before]
+
+    def _all_noticed(self) -> bool:
+        """As many notices as outcomes, and none under way."""
+        wanted = Counter(commit_of(row) for row in self.rows() if row.status != "superseded")
+        noticed = {commit: len(self._notices(commit)) for commit in wanted}
+        waiting = self.chain.depth(self.chain.names.notices_queue)
+        return waiting == 0 and all(noticed[commit] >= n for commit, n in wanted.items())
+
+    def _notices(self, commit: str) -> list[str]:
+        found = self.chain.notices(commit[:7], since=self.began)
+        return [message.text for message in found]
+
+    def _every_request_has_its_outcome(self) -> int:
+        """Exactly one: the table holds one row for each, or none."""
+        asked = {
+            request_id
+            for request_id, request in self.witness.look().items()
+            if request_id not in self.requests_before and request.pipeline == PIPELINE
+        }
+        assert asked, "no request was accepted"
+        settled = self.chain.table.requests.settled(asked)
+        assert set(settled) == asked, "a request without an outcome"
+        return len(asked)
+
+    def _every_outcome_has_one_row_and_one_notice(self) -> int:
+        rows = self.rows()
+        assert all(row.status and row.announced_at for row in rows), rows
+        per_request = Counter(row.request_id for row in rows)
+        assert max(per_request.values()) == 1, f"two rows for one request: {per_request}"
+        told = Counter(commit_of(row) for row in rows if row.status != "superseded")
+        for commit, outcomes in told.items():
+            assert len(self._notices(commit)) == outcomes, self._notices(commit)
+        return len(rows)
+
+    # --- what it cost
+
+    def _cost(self, commit: str) -> Cost:
+        row = self.chain.deployment_of(commit, PIPELINE)
+        assert row is not None
+        points = self.journal()
+        builds = [p for p in points if p["point"] == "in build" and p["about"] == row.deployment_id]
+        fresh = [
+            d
+            for d in self._service_deployments()
+            if d["serviceDeploymentArn"] not in self.services_before
+        ]
+        digest = row.result.image_digest if row.result else None
+        assert digest is not None
+        return Cost(
+            builds=len(builds),
+            rollouts=len([d for d in fresh if self._runs(d, digest)]),
+            revisions=len([p for p in points if p["point"] == "registered"]),
+        )
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The points that agents passed since the case began."""
+        path = self.home / JOURNAL
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        points = [json.loads(line) for line in lines]
+        return [point for point in points if point["at"] >= self.began]
+
+    def _service_deployments(self) -> list[dict[str, Any]]:
+        """ECS's own history of the service: one entry per rollout that was begun."""
+        pipeline = self.chain.pipeline(PIPELINE)
+        answer = self.chain.prod("ecs").list_service_deployments(
+            cluster=pipeline.cluster, service=pipeline.service, maxResults=100
+        )
+        found: list[dict[str, Any]] = answer["serviceDeployments"]
+        return found
+
+    def _runs(self, deployment: dict[str, Any], digest: str) -> bool:
+        """Whether that rollout was one of this digest."""
+        ecs = self.chain.prod("ecs")
+        (revision,) = ecs.describe_service_revisions(
+            serviceRevisionArns=[deployment["targetServiceRevisionArn"]]
+        )["serviceRevisions"]
+        definition = ecs.describe_task_definition(taskDefinition=revision["taskDefinition"])
+        containers = definition["taskDefinition"]["containerDefinitions"]
+        return any(container["image"].endswith(digest) for container in containers)
+
+
+def commit_of(row: DeploymentRow) -> str:
+    """The commit of a deployment that got as far as one."""
+    return row.commit.id if row.commit is not None else ""
