@@ -41,13 +41,27 @@ class Kept:
         return older
 
     def in_order(self) -> list[Delivery]:
-        """Oldest push first, so that a rollback and a push take effect as they were asked."""
-        kept = [*self.named.values(), *([self.tip] if self.tip else [])]
-        return sorted(kept, key=lambda d: (d.request.pushed_at, d.request_id))
+        """Oldest push first, so that a rollback and a push take effect as they were asked.
+
+        A tip request comes after a newer rollback as well: that took its place, and would else
+        wait until the rollout that it is to end is over.
+        """
+        rollbacks = [d.request.pushed_at for d in self.named.values() if _is_rollback(d)]
+
+        def place(delivery: Delivery) -> tuple[float, bool, str]:
+            is_tip = delivery is self.tip
+            asked = max([delivery.request.pushed_at, *(rollbacks if is_tip else [])])
+            return asked, is_tip, delivery.request_id
+
+        return sorted([*self.named.values(), *([self.tip] if self.tip else [])], key=place)
 
     @property
     def all(self) -> list[Delivery]:
         return [*self.begun.values(), *self.in_order()]
+
+
+def _is_rollback(delivery: Delivery) -> bool:
+    return delivery.request.reason == "rollback"
 
 
 def _join(held: dict[str, Delivery], delivery: Delivery) -> None:

@@ -48,3 +48,18 @@ def test_named_targets_neither_supersede_nor_are_superseded() -> None:
         later.pushed_at,
     ]
     assert len(kept.named[named.request_id].messages) == 2
+
+
+def test_a_tip_request_comes_after_a_newer_rollback_and_other_named_targets_do_not() -> None:
+    # GIVEN an operator's rollback that takes over a tip request, and an older redeploy
+    kept = Kept()
+    redeploy = make_request(1, target=Target(kind="commit", commit_id=A), reason="redeploy")
+    tip = make_request(2)
+    deployment = Target(kind="deployment", deployment_id="shop-20260101120000-aaaaaa")
+    rollback = make_request(3, target=deployment, reason="rollback")
+    newer = make_request(4, target=Target(kind="commit", commit_id=A), reason="redeploy")
+    for request in (newer, tip, rollback, redeploy):
+        kept.take(delivery(request))
+
+    # WHEN, THEN the rollback need not wait for what it replaces
+    assert [d.request for d in kept.in_order()] == [redeploy, rollback, tip, newer]
