@@ -1,0 +1,284 @@
+"""1,000 pipelines and 100,000 pushes a day on 1, 4 and 16 hosts, in simulated time.
+
+What wakes and stops a host is production's `decide`, what is superseded is production's `Kept`;
+around them stand only queues, boots and builds with durations. One simulated day of pushes, then
+until all is deployed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from bench.cost import INSTANCES, PUBLIC_IPV4_HOUR
+from bench.report import Section
+from build_agent.inbox import Delivery
+from build_agent.supersede import Kept
+from contracts.installation import Limits
+from contracts.messages import BuildRequest, request_id_of
+from contracts.table.hosts import HostRow
+from contracts.table.wants import Want
+from lambdas.decision import decide
+from lambdas.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
+
+DAY = 86_400.0
+PIPELINES, PUSHES = 1_000, 100_000
+HOSTS = (1, 4, 16)
+BOOT, RECONCILE = 35.0, 300.0
+LIMITS = Limits()
+BUILD_MEDIAN, BUILD_SIGMA, BUILD_LONGEST = 120.0, 0.8, 1_800.0
+"""Log-normal, as build times are: median 2 minutes, one in ten over 5.6, at most 30."""
+OVERHEAD = 60.0
+"""Seconds of a deployment beside its build: fetch, push, rollout."""
+BURST = 4.0
+"""Mean pushes in a burst: a person pushes, mends, pushes again within minutes."""
+CALLS_A_PUSH, CALLS_A_DEPLOYMENT = 10.25, 60.0
+"""Trigger 1, starter 9, agent a quarter; a deployment's rows, leases, ECR and ECS."""
+CALL_DOLLARS = 0.6e-6
+"""The dearest of what is called often: a DynamoDB write, on demand."""
+
+
+@dataclass
+class Machine:
+    """A host as EC2 and its row have it."""
+
+    row: HostRow
+    ec2_state: str = "stopped"
+    launched_at: float = 0.0
+    awake_seconds: float = 0.0
+    pipeline: str | None = None
+
+    def view(self) -> Host:
+        return Host(row=self.row, ec2_state=self.ec2_state, launched_at=self.launched_at)
+
+
+@dataclass
+class Outcome:
+    """What one run showed. Ages in seconds: from a push to the end of the deployment it is in."""
+
+    hosts: int
+    ages: list[float] = field(default_factory=list)
+    builds: int = 0
+    superseded: int = 0
+    host_hours: float = 0.0
+    starts: int = 0
+    decisions: int = 0
+
+    @property
+    def calls(self) -> float:
+        pushes = self.builds + self.superseded
+        return pushes * CALLS_A_PUSH + self.builds * CALLS_A_DEPLOYMENT
+
+    @property
+    def dollars(self) -> float:
+        return self.host_hours * (INSTANCES["c7g.large"] + PUBLIC_IPV4_HOUR) + (
+            self.calls * CALL_DOLLARS
+        )
+
+    def age(self, share: float) -> float:
+        return sorted(self.ages)[min(len(self.ages) - 1, math.ceil(share * len(self.ages)) - 1)]
+
+
+class Growth:
+    """One run: events in order of time, each handled as production's parts would."""
+
+    def __init__(self, hosts: int, pushes: Sequence[tuple[float, str]], seed: int = 7) -> None:
+        self._noise = random.Random(seed)  # noqa: S311  (a simulation, not a secret)
+        self._machines = [Machine(HostRow(host_id=f"i-{n}")) for n in range(hosts)]
+        self._waiting: dict[str, list[BuildRequest]] = {}
+        self._wants: dict[str, Want] = {}
+        self._serial = itertools.count()
+        self._events: list[tuple[float, int, str, Any]] = []
+        self._left = len(pushes)
+        self.outcome = Outcome(hosts)
+        for at, pipeline in pushes:
+            self._at(at, "push", pipeline)
+        self._at(0.0, "reconcile", None)
+
+    def run(self) -> Outcome:
+        while self._events:
+            now, _, kind, what = heapq.heappop(self._events)
+            getattr(self, f"_on_{kind}")(now, what)
+        return self.outcome
+
+    def _at(self, time: float, kind: str, what: Any) -> None:
+        heapq.heappush(self._events, (time, next(self._serial), kind, what))
+
+    # --- what happens
+
+    def _on_push(self, now: float, pipeline: str) -> None:
+        self._left -= 1
+        request = BuildRequest(
+            request_id=request_id_of(str(self._left), pipeline, ""), pipeline=pipeline,
+            pushed_by="dev", pushed_at=now, reason="push",
+        )  # fmt: skip
+        self._waiting.setdefault(pipeline, []).append(request)
+        self._wants[pipeline] = Want(
+            pipeline=pipeline, request_id=request.request_id, pushed_at=now, noted_at=now, body="{}"
+        )
+        self._look_for_work(now)
+        if any(machine.ec2_state == "stopped" for machine in self._machines):
+            self._decide(now)
+
+    def _on_booted(self, now: float, machine: Machine) -> None:
+        boot = str(machine.launched_at)
+        machine.ec2_state = "running"
+        machine.row = HostRow(
+            host_id=machine.row.host_id, boot=boot, heartbeat_at=now, idle_since=now,
+            progress_at=now, arrived_at=now,
+        )  # fmt: skip
+        self._at(now + LIMITS.idle_period, "idle", (machine, boot, 0))
+        self._look_for_work(now)
+
+    def _on_done(self, now: float, done: tuple[Machine, list[BuildRequest]]) -> None:
+        machine, requests = done
+        self.outcome.ages += [now - request.pushed_at for request in requests]
+        want = self._wants.get(requests[0].pipeline)
+        if want is not None and want.request_id in {r.request_id for r in requests}:
+            del self._wants[requests[0].pipeline]
+        machine.pipeline = None
+        number = machine.row.idle_number + 1
+        machine.row = replace(
+            machine.row, state="idle", idle_number=number, idle_since=now, pipeline=None
+        )
+        self._look_for_work(now)
+        if machine.pipeline is None:
+            self._at(now + LIMITS.idle_period, "idle", (machine, machine.row.boot, number))
+
+    def _on_idle(self, now: float, said: tuple[Machine, str, int]) -> None:
+        machine, boot, number = said
+        if machine.row.boot != boot or machine.row.idle_number != number or machine.pipeline:
+            return
+        notice = IdleNotice(host_id=machine.row.host_id, boot=boot, idle_number=number)
+        self._decide(now, notice)
+        if machine.ec2_state == "running":
+            self._at(now + LIMITS.idle_period, "idle", said)
+
+    def _on_reconcile(self, now: float, _what: None) -> None:
+        for machine in self._machines:
+            if machine.ec2_state == "running":
+                machine.row = replace(machine.row, heartbeat_at=now, progress_at=now)
+        self._decide(now)
+        if self._left or self._waiting or any(m.ec2_state != "stopped" for m in self._machines):
+            self._at(now + RECONCILE, "reconcile", None)
+
+    # --- what production decides
+
+    def _decide(self, now: float, notice: IdleNotice | None = None) -> None:
+        self.outcome.decisions += 1
+        snapshot = Snapshot(
+            now=now, limits=LIMITS, notice=notice, wants=tuple(self._wants.values()),
+            hosts=tuple(machine.view() for machine in self._machines),
+        )  # fmt: skip
+        for action in decide(snapshot):
+            if isinstance(action, StartHost):
+                self._start(now, action.host.host_id)
+            elif isinstance(action, StopIdle):
+                self._stop(now, action.notice.host_id)
+
+    def _start(self, now: float, host_id: str) -> None:
+        machine = self._machine(host_id)
+        machine.ec2_state, machine.launched_at = "pending", now
+        self.outcome.starts += 1
+        self._at(now + BOOT, "booted", machine)
+
+    def _stop(self, now: float, host_id: str) -> None:
+        machine = self._machine(host_id)
+        machine.ec2_state = "stopped"
+        self.outcome.host_hours += (now - machine.launched_at) / 3600
+
+    def _machine(self, host_id: str) -> Machine:
+        return next(m for m in self._machines if m.row.host_id == host_id)
+
+    def _look_for_work(self, now: float) -> None:
+        """An awake and idle host takes the pipeline that waits longest, with all its requests."""
+        for machine in self._machines:
+            if machine.ec2_state != "running" or machine.pipeline is not None:
+                continue
+            at_work = {m.pipeline for m in self._machines}
+            free = (name for name in self._waiting if name not in at_work)
+            pipeline = min(free, key=lambda n: self._waiting[n][0].pushed_at, default=None)
+            if pipeline is None:
+                return
+            self._work(now, machine, pipeline)
+
+    def _work(self, now: float, machine: Machine, pipeline: str) -> None:
+        requests = self._waiting.pop(pipeline)
+        kept = Kept()
+        dropped = sum(kept.take(Delivery(r, [])) is not None for r in requests)
+        self.outcome.superseded += dropped
+        self.outcome.builds += len(kept.all)
+        machine.pipeline = pipeline
+        machine.row = replace(machine.row, state="busy", pipeline=pipeline, progress_at=now)
+        build = min(BUILD_LONGEST, self._noise.lognormvariate(math.log(BUILD_MEDIAN), BUILD_SIGMA))
+        self._at(now + OVERHEAD + build, "done", (machine, requests))
+
+
+def pushes_of_a_day(
+    pipelines: int = PIPELINES, pushes: int = PUSHES, seed: int = 1
+) -> list[tuple[float, str]]:
+    """Bursts of pushes over a working day; few pipelines are busy, most are not (Zipf)."""
+    noise = random.Random(seed)  # noqa: S311  (a simulation, not a secret)
+    names = [f"p{number}" for number in range(pipelines)]
+    weights = [1 / (rank + 10) for rank in range(pipelines)]
+    made: list[tuple[float, str]] = []
+    while len(made) < pushes:
+        (pipeline,) = noise.choices(names, weights)
+        at = noise.gauss(13.5, 3.0) % 24 * 3600
+        for _ in range(1 + int(noise.expovariate(1 / (BURST - 1)))):
+            made.append((at, pipeline))
+            at += noise.expovariate(1 / 240)
+    return sorted(made[:pushes])
+
+
+def section(images: Path) -> Section:
+    made = Section(
+        title="Growth: 1,000 pipelines, 100,000 pushes a day",
+        about=(
+            "Simulated, with production's `decide` and superseding: bursts over a working day,"
+            f" builds log-normal with a median of {BUILD_MEDIAN:.0f} s and {OVERHEAD:.0f} s for"
+            " fetch, push and rollout. `Age` is from a push to the end of the deployment that"
+            " holds it. AWS calls and dollars are computed from figures above and `bench/cost.py`."
+        ),
+        columns=(
+            "hosts", "age p50 min", "age p99 min", "builds", "builds saved", "host hours",
+            "starts", "AWS calls", "$ a day",
+        ),
+    )  # fmt: skip
+    pushes = pushes_of_a_day()
+    outcomes = [Growth(hosts, pushes).run() for hosts in HOSTS]
+    for one in outcomes:
+        saved = one.superseded / (one.superseded + one.builds)
+        made.rows.append(
+            (one.hosts, one.age(0.5) / 60, one.age(0.99) / 60, one.builds, f"{saved:.0%}",
+             one.host_hours, one.starts, int(one.calls), one.dollars)
+        )  # fmt: skip
+    made.plots = [_plot(outcomes, images / "growth.svg")]
+    return made
+
+
+def _plot(outcomes: Sequence[Outcome], path: Path) -> str:
+    """The share of pushes deployed within so many minutes; the path as docs/ names it."""
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for one in outcomes:
+        ages = sorted(age / 60 for age in one.ages)
+        every = max(1, len(ages) // 500)
+        shares = [(n + 1) / len(ages) for n in range(len(ages))]
+        axes.plot(ages[::every], shares[::every], label=f"{one.hosts} hosts")
+    axes.set(xscale="log", xlabel="minutes from push to deployed", ylabel="share of pushes")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context({"svg.hashsalt": "slipway"}):
+        figure.savefig(path, metadata={"Date": None})
+    return f"{path.parent.name}/{path.name}"

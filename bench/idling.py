@@ -1,0 +1,71 @@
+"""The agent while it idles: AWS calls an hour, counted on its real code over one simulated hour."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from bench.cost import CUSTOM_METRIC_MONTH
+from bench.report import Section
+from tests.unit.agent.world import World, make_installation
+
+HOUR = 3_600.0
+LONG_POLL = 20.0
+DOLLARS = {"ReceiveMessage": 0.4e-6, "Publish": 0.5e-6, "UpdateItem": 0.625e-6, "GetItem": 0.125e-6}
+"""$ a call, us-east-1: SQS, SNS, DynamoDB on demand."""
+
+
+def section() -> Section:
+    calls = _calls_of_an_hour()
+    made = Section(
+        title="The agent while it idles",
+        about=(
+            "Production's limits, nothing to do, no stop: the worker's real steps and the keeper's"
+            " real beats over one hour of a clock that jumps. (It is stopped after its first idle"
+            " period; this is what a held host costs.)"
+        ),
+        columns=("call", "an hour", "$ a month, awake all the time"),
+    )
+    for name, count in sorted(calls.items(), key=lambda item: -item[1]):
+        made.rows.append((name, count, count * 730 * DOLLARS.get(name, 0.5e-6)))
+    made.rows.append(("in all", sum(calls.values()), ""))
+    made.remarks.append(
+        f"A custom metric costs ${CUSTOM_METRIC_MONTH:.2f} a month whether the agent idles or not."
+    )
+    return made
+
+
+@mock_aws
+def _calls_of_an_hour() -> Counter[str]:
+    logging.getLogger("slipway").setLevel(logging.ERROR)
+    calls: Counter[str] = Counter()
+
+    def client(service: str, **options: Any) -> Any:
+        made = boto3.client(
+            service, aws_access_key_id="bench", aws_secret_access_key="bench", **options  # noqa: S106
+        )  # fmt: skip
+        made.meta.events.register(
+            f"before-call.{service}", lambda model, **_ignored: calls.update([model.name])
+        )
+        return made
+
+    installation = make_installation()
+    world = World(client, installation)
+    worker = world.worker()
+    worker.step()
+    calls.clear()
+    published = len(world.topic.published)
+    ends = world.clock.now() + HOUR
+    beat_at = world.clock.now() + installation.limits.heartbeat
+    while world.clock.now() < ends:
+        worker.step()
+        world.clock.pass_by(LONG_POLL)
+        while beat_at <= world.clock.now():
+            world.keeper.beat()
+            beat_at += installation.limits.heartbeat
+    calls["Publish"] += len(world.topic.published) - published
+    return calls
