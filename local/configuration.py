@@ -33,8 +33,8 @@ LIMITS: dict[str, int] = {
     "noHeartbeat": 60,
     "noProgress": 300,
     "republishAfter": 60,
-    "driftEvery": 60,
-    "driftAge": 30,
+    "driftEvery": 30,
+    "driftAge": 15,
     "giveUpAfter": 600,
 }
 
@@ -112,7 +112,7 @@ def _pipeline(names: PipelineNames, initial_image: str) -> dict[str, Any]:
             "initialImage": initial_image,
             "healthCommand": HEALTH_COMMAND,
         },
-        "rollout": {"healthyTimeout": 60, "drainTimeout": 30, "maxDefinitions": 10},
+        "rollout": {"healthyTimeout": 60, "drainTimeout": 30, "maxDefinitions": 3},
     }
 
 

@@ -46,6 +46,7 @@ def _leave_docker(ledger: Ledger) -> None:
             docker.remove_containers(found, started.container_label)
         if started.registry and not started.private_docker:
             docker.remove_images(found, started.registry)
+            docker.remove_images(found, "127.0.0.1:0")
     except WorldFailed:
         if not started.private_docker:
             raise

@@ -84,8 +84,11 @@ class Plan:
 
     @property
     def initial_image(self) -> str:
-        """What a service runs until the first deployment: in the registry before the stacks."""
-        return f"{self.settings.address}/local/initial:1"
+        """What services run until the first deployment: on this machine's daemon, nowhere else.
+
+        Its registry is a port that nothing can listen on, so that nobody asks the internet for it.
+        """
+        return f"127.0.0.1:0/{self.settings.run_id}/initial:1"
 
     def git_url(self, names: PipelineNames) -> str:
         """With the developer's credentials: whoever has it can clone and push."""
@@ -176,8 +179,8 @@ def _bring_up(
         _start_emulator(workplace, ledger, plan, daemon)
         _start_slack_page(workplace, ledger, plan)
     cloud.make_asset_buckets(plan.settings.endpoint_url, REGION)
-    with progress.step("first image pushed"):
-        _push_initial_image(workplace, plan, daemon, busybox)
+    with progress.step("first image built"):
+        _build_initial_image(workplace, plan, daemon, busybox)
     with progress.step("cdk synth"):
         stacks.finish(synth, "cdk-synth", cloud.SYNTH_SECONDS)
     installation = _keep_installation(workplace)
@@ -249,18 +252,11 @@ def _await_start(
         raise WorldFailed(f"{name} does not start: {last_line(log)} (see {log})")
 
 
-def _push_initial_image(workplace: Workplace, plan: Plan, daemon: Docker, busybox: Path) -> None:
+def _build_initial_image(workplace: Workplace, plan: Plan, daemon: Docker, busybox: Path) -> None:
     """The image that services run until the first deployment: the sample, with nothing to say."""
     context = workplace.directory / "initial"
     write_sample(context, busybox, Release("nothing has been deployed yet", number=0))
-    ecr = client_of("ecr", plan.settings.endpoint_url, PROD_ACCOUNT, REGION)
-    ecr.create_repository(repositoryName="local/initial")
-    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    login = workplace.directory / "initial-login"
-    write_json(login / "config.json", {"auths": {plan.settings.address: {"auth": token}}})
     daemon.run("build", "--quiet", "--tag", plan.initial_image, str(context))
-    daemon.run("--config", str(login), "push", "--quiet", plan.initial_image)
-    shutil.rmtree(login)
     shutil.rmtree(context)
 
 
