@@ -1,6 +1,12 @@
-"""cdk-nag's findings that are meant to be so, each acknowledged beside what it is about."""
+"""Findings of cdk-nag, CloudFormation and checkov that are meant to be so.
+
+Each is acknowledged beside the one construct that it is about, with its reason.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
 
 import aws_cdk as cdk
 from constructs import IConstruct
@@ -20,3 +26,10 @@ def accept_validation(construct: IConstruct, rule: str, reason: str) -> None:
     cdk.Validations.of(construct).acknowledge(
         cdk.Acknowledgment(id=f"CloudFormation-Validate::{rule}", reason=reason)
     )
+
+
+def accept_checkov(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """The same for checkov's rules, which it reads in the template: rule to reason."""
+    resource = cast(cdk.CfnResource, construct.node.default_child or construct)
+    skipped = [{"id": rule, "comment": reason} for rule, reason in sorted(reasons.items())]
+    resource.add_metadata("checkov", {"skip": skipped})

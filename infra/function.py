@@ -15,7 +15,7 @@ from constructs import Construct
 
 from contracts.names import Names
 from infra.configuration import Configuration
-from infra.findings import accept
+from infra.findings import accept, accept_checkov
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
@@ -28,6 +28,15 @@ LONGEST_WAIT = cdk.Duration.hours(6)
 METRICS_NAMESPACE = "Slipway"
 METRICS_SERVICE = "slipway"
 """The one dimension of all metrics: each name is one metric, at $0.30 a month."""
+
+
+CHECKOV = {
+    "CKV_AWS_115": "Decisions are conditional writes, so any concurrency is right; reserving some "
+    "fails in an account whose limit is 10.",
+    "CKV_AWS_116": "It has an on-failure destination, which keeps the error with the event.",
+    "CKV_AWS_117": "It talks to AWS and Slack alone; in a VPC it would need a NAT gateway.",
+    "CKV_AWS_173": "Its variables are names and URLs; no secret is among them.",
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class SlipwayFunction(Construct):
             max_event_age=LONGEST_WAIT,
             on_failure=destinations.SqsDestination(self.failures),
         )
+        accept_checkov(self.function, CHECKOV)
+        accept_checkov(log_group, {"CKV_AWS_158": "CloudWatch's own key; logs hold no secret."})
         accept(
             self.function,
             "L1",

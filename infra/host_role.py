@@ -11,6 +11,7 @@ from constructs import Construct
 from contracts.installation import Installation
 from infra.arns import Arns
 from infra.configuration import Configuration, Pipeline
+from infra.findings import accept_checkov
 from infra.resolve import cluster_of, family_of, service_of
 from infra.roles import slipway_role
 from infra.statements import (
@@ -78,6 +79,10 @@ class HostRole(Construct):
             description="Slipway's build hosts.",
             trusted=iam.ServicePrincipal("ec2.amazonaws.com"),
             statements=statements,
+        )
+        accept_checkov(
+            self.role,
+            {"CKV_AWS_111": "Writes without a named resource: only where AWS knows no name."},
         )
         self.profile = iam.CfnInstanceProfile(
             self,

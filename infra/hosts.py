@@ -13,7 +13,7 @@ from constructs import Construct
 
 from contracts.names import Names
 from infra.configuration import Configuration
-from infra.findings import accept, accept_validation
+from infra.findings import accept, accept_checkov, accept_validation
 from infra.network import HostNetwork
 
 BOOTSTRAP = Path(__file__).resolve().parents[1] / "build_agent" / "bootstrap"
@@ -111,6 +111,10 @@ class BuildHosts(Construct):
         )
         cdk.Tags.of(instance).add("Name", self._names.host(number))
         cdk.Tags.of(instance).add("slipway", self._names.installation)
+        accept_checkov(
+            instance,
+            {"CKV_AWS_88": "No inbound rule; a NAT gateway would cost more than the hosts."},
+        )
         accept(
             instance,
             "EC28",

@@ -7,6 +7,7 @@ from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from infra.configuration import Configuration, ImageRepository
+from infra.findings import accept_checkov
 
 UNTAGGED_DAYS = 1
 
@@ -50,4 +51,11 @@ class ImageRepositories(Construct):
             rule_priority=2,
             tag_status=ecr.TagStatus.ANY,
             max_image_count=wanted.keep,
+        )
+        accept_checkov(
+            repository,
+            {
+                "CKV_AWS_136": "ECR's own key; images hold no secret.",
+                "CKV_AWS_51": "They are, but `latest`: checkov knows only all or nothing.",
+            },
         )

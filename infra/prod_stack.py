@@ -19,6 +19,7 @@ from infra.arns import Arns
 from infra.assets import Staged
 from infra.configuration import Configuration
 from infra.dashboard import Dashboard
+from infra.findings import accept_checkov
 from infra.function import Shared, SlipwayFunction, retention_of
 from infra.host_role import HostRole
 from infra.hosts import AgentRelease, BuildHosts
@@ -114,13 +115,14 @@ class ProdStack(cdk.Stack):
         self._outputs()
 
     def _build_logs(self) -> None:
-        logs.LogGroup(
+        group = logs.LogGroup(
             self,
             "BuildLogs",
             log_group_name=self._names.build_log_group,
             retention=retention_of(self._configuration.lambdas.log_retention_days),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        accept_checkov(group, {"CKV_AWS_158": "CloudWatch's own key; secrets are not logged."})
 
     def _request_queue(self) -> None:
         differences = self._shared.differences

@@ -6,9 +6,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.findings import accept
+from infra.findings import accept, accept_checkov
 from infra.local_differences import Differences
 
+SSE_SQS = {"CKV_AWS_27": "Encrypted by SQS itself; checkov knows KMS keys only."}
 RETENTION = cdk.Duration.days(14)
 """The longest that SQS allows."""
 
@@ -26,6 +27,7 @@ def dead_letter_queue(
         enforce_ssl=differences.tls_only,
     )
     accept(queue, "SQS3", "It is itself where events end that were given up on.")
+    accept_checkov(queue, SSE_SQS)
     differences.accept_plain_http(queue)
     return queue
 
@@ -53,5 +55,6 @@ def work_queue(
         ),
         enforce_ssl=differences.tls_only,
     )
+    accept_checkov(queue, SSE_SQS)
     differences.accept_plain_http(queue)
     return queue

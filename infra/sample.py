@@ -15,6 +15,7 @@ from constructs import Construct
 from contracts.names import Names
 from infra.arns import Arns
 from infra.configuration import Configuration, Pipeline
+from infra.findings import accept_checkov
 from infra.function import retention_of
 from infra.network import HostNetwork
 from infra.resolve import family_of, sample_cluster, service_of
@@ -55,6 +56,9 @@ class SampleServices(Construct):
             log_group_name=f"/{names.installation}/sample",
             retention=retention_of(configuration.lambdas.log_retention_days),
             removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        accept_checkov(
+            self._log_group, {"CKV_AWS_158": "CloudWatch's own key; the sample has no secret."}
         )
         role_name = f"{names.installation}-sample-execution"
         repositories = sorted({p.images[0].repository.name for p in pipelines})
