@@ -80,7 +80,7 @@ def main(names: tuple[str, ...]) -> None:
     if unknown:
         raise click.UsageError(f"there is no part {unknown[0]!r}; there are: {', '.join(known)}")
     WORK.mkdir(parents=True, exist_ok=True)
-    console, sections, began = Console(), [], time.monotonic()
+    console, sections, began = Console(width=150), [], time.monotonic()
     for name in names or known:
         console.print(f"{time.monotonic() - began:6.0f} s  {name} …")
         measured = known[name]()
