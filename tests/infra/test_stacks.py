@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from infra.configuration import read
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
 from tests.infra.templates import (
+    EXAMPLE,
     FULL,
     Stacks,
     Template,
     listed,
     resources,
+    synthesize,
     synthesize_file,
     text,
 )
@@ -295,3 +298,29 @@ def _queue(template: Template, name: str) -> dict[str, Any]:
     ]
     (queue,) = found
     return queue
+
+
+def test_one_account_for_both_sides_and_another_region_for_dev(tmp_path: Path) -> None:
+    # GIVEN one account, and repositories in another region
+    data = read(EXAMPLE)
+    data["dev"] = {"account": data["prod"]["account"], "region": "eu-west-1"}
+    # WHEN it is synthesized
+    stacks = synthesize(data, tmp_path)
+    # THEN no name is taken twice, and each role is trusted as before
+    named = {
+        "AWS::IAM::Role": "RoleName",
+        "AWS::Lambda::Function": "FunctionName",
+        "AWS::SQS::Queue": "QueueName",
+        "AWS::CloudWatch::Alarm": "AlarmName",
+        "AWS::Logs::LogGroup": "LogGroupName",
+    }
+    names = [
+        (kind, text(properties[key]))
+        for kind, key in named.items()
+        for template in stacks.both
+        for properties in resources(template, kind).values()
+    ]
+    assert len(set(names)) == len(names)
+    # AND nothing of dev names a topic of its own region
+    assert "arn:aws:sns:eu-west-1" not in json.dumps(stacks.dev)
+    assert not resources(stacks.dev, "AWS::CloudWatch::Alarm")
