@@ -22,6 +22,9 @@ LOG_LINE_CHARACTERS = 400
 CAUSE_CHARACTERS = 2000
 """So that a notice stays far below SNS's 256 KiB."""
 
+LOOKED_BACK = 20
+"""Deployments looked at for one without an outcome; each that begins looks anew."""
+
 
 class Recorder:
     def __init__(
@@ -61,6 +64,11 @@ class Recorder:
 
     def find(self, deployment_id: str) -> DeploymentRow | None:
         return self._table.deployments.get(deployment_id)
+
+    def unended(self, pipeline: str) -> list[DeploymentRow]:
+        """Those of the pipeline's newest deployments that have no outcome yet."""
+        rows = self._table.deployments.newest(pipeline, LOOKED_BACK)
+        return [row for row in rows if row.ended_at is None]
 
     def enter(self, deployment_id: str, stage: str) -> None:
         self._table.deployments.enter_stage(deployment_id, stage, self._clock.now())
@@ -155,6 +163,19 @@ class Recorder:
             return None
         return console_link(place.partition, place.region, place.names.build_log_group,
                             deployment_id)  # fmt: skip
+
+
+def tip_request_of(row: DeploymentRow) -> BuildRequest | None:
+    """The tip request that a deployment is of; None for one of a named target."""
+    if row.reason not in ("push", "drift") or row.pushed_at is None:
+        return None
+    return BuildRequest(
+        request_id=row.request_id,
+        pipeline=row.pipeline,
+        pushed_by=row.pushed_by,
+        pushed_at=row.pushed_at,
+        reason="push" if row.reason == "push" else "drift",
+    )
 
 
 def new_deployment_id(request: BuildRequest, host: HostIdentity, now: float) -> str:

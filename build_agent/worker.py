@@ -22,9 +22,9 @@ from build_agent.inbox import Delivery, Inbox, Message, parse_request
 from build_agent.lease import Keeper, Work
 from build_agent.logs import Log
 from build_agent.outcome import Ended, undoes_rollback
-from build_agent.record import Recorder
+from build_agent.record import Recorder, tip_request_of
 from build_agent.stop import Interrupted, Stop
-from build_agent.supersede import Kept, keep_begun
+from build_agent.supersede import Kept, is_newer, keep_begun
 from contracts.errors import InvalidMessage
 from contracts.installation import Installation
 from contracts.messages import BuildRequest, DeploymentResult
@@ -292,7 +292,7 @@ class Worker:
             self._idle_from = self._clock.now()
 
     def _work_under_lock(self, kept: Kept, work: Work) -> None:
-        for delivery in kept.begun.values():
+        for delivery in (*kept.begun.values(), *self._left_behind(kept, work)):
             self._end_begun(delivery, work)
         for delivery in kept.in_order():
             superseded = kept.superseded if delivery is kept.tip else 0
@@ -404,6 +404,24 @@ class Worker:
             self._settle(delivery, "joined", None)
         else:
             self._give_back(delivery.messages, FREED_DELAY)
+
+    def _left_behind(self, kept: Kept, work: Work) -> list[Delivery]:
+        """Deployments of older pushes that began, and whose requests may never come again.
+
+        A run `again` has no message in the queue; if the world failed it, its want brings it back,
+        unless a newer push has taken that want over. The newer push's run takes its place.
+        """
+        if kept.tip is None:
+            return []
+        newest = kept.tip.request
+        held = {delivery.deployment_id for delivery in kept.all}
+        return [
+            Delivery(request, [], row.deployment_id)
+            for row in self._recorder.unended(work.pipeline)
+            if row.deployment_id not in held
+            and (request := tip_request_of(row)) is not None
+            and is_newer(newest, request)
+        ]
 
     def _end_begun(self, delivery: Delivery, work: Work) -> None:
         """An interrupted deployment whose request is superseded: ended, announced, settled."""
