@@ -13,8 +13,8 @@ from cli.session import Session
 from contracts.codec import encode
 
 MARKS = {
-    "ok": click.style("OK", fg=GOOD),
-    "wrong": click.style("wrong", fg=BAD),
+    "ok": click.style("OK     ", fg=GOOD),
+    "wrong": click.style("wrong  ", fg=BAD),
     "skipped": click.style("skipped", fg=DIM),
 }
 
@@ -52,7 +52,7 @@ def command(
         if finding.part != part:
             part = finding.part
             out.say(click.style(part, bold=True))
-        out.say(f"  {MARKS[finding.verdict]:<7} {finding.check}: {finding.detail}")
+        out.say(f"  {MARKS[finding.verdict]} {finding.check}: {finding.detail}")
         if finding.mend and finding.verdict != "ok":
             out.say(f"          to mend: {finding.mend}")
     counts = {v: sum(1 for f in findings if f.verdict == v) for v in ("ok", "wrong", "skipped")}

@@ -104,7 +104,8 @@ def _sections() -> Iterator[str]:
 
 
 def _section(name: str, command: click.Command) -> str:
-    with click.Context(command, info_name=f"slipway {name}", terminal_width=WIDTH) as context:
+    parent = click.Context(main, info_name="slipway", help_option_names=["-h", "--help"])
+    with click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH) as context:
         text = command.get_help(context)
     return f"\n### {name}\n\n```text\n{text}\n```\n"
 

@@ -18,7 +18,7 @@ from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import BAD, BUSY, DIM, GOOD, Output
 from cli.progress import LEARNT_FROM, remaining, usual
 from cli.session import Session
-from cli.tips import Tip, ask, verdict
+from cli.tips import Tip, ask, last_seen, verdict
 from contracts.codec import encode
 from contracts.wording import duration, person, short, tidy
 
@@ -57,7 +57,11 @@ class UnderWay:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineStatus:
-    """One pipeline. `tip_verdict`: `up to date`, `ahead`, `not run`, `unknown` (see `tip_note`)."""
+    """One pipeline. `tip_verdict`: `up to date`, `ahead`, `not run`, `unknown`.
+
+    Where the branch may not be looked at, `tip_note` says why, and `tip` is the one that was last
+    seen by the reconciler (at `tip_checked_at`) or by a deployment.
+    """
 
     pipeline: str
     running: Running | None
@@ -69,6 +73,7 @@ class PipelineStatus:
     tip: str | None
     tip_verdict: str
     tip_note: str
+    tip_checked_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +214,7 @@ def _pipeline(
 
     row = row or PipelineRow(pipeline=name)
     commit, note = tip
+    commit = commit or last_seen(row)
     return PipelineStatus(
         pipeline=name,
         running=_running(row, running.get(row.running_deployment or "")),
@@ -220,6 +226,7 @@ def _pipeline(
         tip=commit,
         tip_verdict=verdict(commit, row),
         tip_note=note,
+        tip_checked_at=row.checked_at if note else now,
     )
 
 
@@ -291,7 +298,7 @@ def _line(pipeline: PipelineStatus, at: float) -> list[str]:
         else ""
     )
     by = person(running.by) if running and running.by else ""
-    return [pipeline.pipeline, commit + subject, since, by, _now(pipeline), _tip(pipeline)]
+    return [pipeline.pipeline, commit + subject, since, by, _now(pipeline), _tip(pipeline, at)]
 
 
 def _now(pipeline: PipelineStatus) -> str:
@@ -307,16 +314,20 @@ def _now(pipeline: PipelineStatus) -> str:
     return "idle"
 
 
-def _tip(pipeline: PipelineStatus) -> str:
+def _tip(pipeline: PipelineStatus, at: float) -> str:
     if pipeline.tip is None:
         return click.style("skipped", fg=DIM)
     commit = short(pipeline.tip)
+    seen = ""
+    if pipeline.tip_note:
+        checked = pipeline.tip_checked_at
+        seen = f" (seen {ago(checked, at)})" if checked else " (when last deployed)"
     match pipeline.tip_verdict:
         case "up to date":
-            return click.style("up to date", fg=GOOD)
+            return click.style("up to date", fg=GOOD) + seen
         case "ahead":
-            return click.style(f"{commit} is ahead", fg=BUSY)
-    return click.style(f"{commit} does not run", fg=BAD)
+            return click.style(f"{commit} is ahead", fg=BUSY) + seen
+    return click.style(f"{commit} does not run", fg=BAD) + seen
 
 
 def _remarks(pipeline: PipelineStatus) -> list[str]:

@@ -47,6 +47,11 @@ def _tip(client: Future[Any], pipeline: PipelineSettings) -> Tip:
     return str(answer["branch"]["commitId"]), ""
 
 
+def last_seen(row: PipelineRow) -> str | None:
+    """The tip as the reconciler and the agent last saw it, or None if they never did."""
+    return row.ahead_tip or row.handled_tip or row.baseline_tip
+
+
 def verdict(tip: str | None, row: PipelineRow) -> str:
     """How the tip stands to what runs: `up to date`, `not run`, `ahead`, or `unknown`.
 

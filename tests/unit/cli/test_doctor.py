@@ -178,10 +178,6 @@ def _no_pass_role(world: World) -> None:
     }
 
 
-def _failing(world: World) -> None:
-    world.table.pipelines.change("shop", failures=3)
-
-
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -192,7 +188,6 @@ def _failing(world: World) -> None:
         (_no_host, "slipway-host-1: does not exist"),
         (_another_stack, "runs what was deployed: it runs shop:7, Slipway deployed shop:8 last"),
         (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/task"),
-        (_failing, "state: its last 3 deployments failed"),
     ],
 )
 def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None], told: str) -> None:
@@ -221,6 +216,13 @@ def test_what_does_not_exist_is_wrong_and_what_may_not_be_seen_is_skipped(
         _, findings = examined(whole, "shop")
         (found,) = [f for f in findings if f["check"] == check]
         assert found["verdict"] == verdict
+
+
+def test_commits_that_fail_are_told_and_are_no_fault_of_the_installation(whole: World) -> None:
+    whole.table.pipelines.change("shop", failures=3)
+
+    assert wrong(whole, "shop") == []
+    assert "3 deployments failed in a row" in whole.run("doctor", "shop").output
 
 
 def test_a_running_deployment_is_not_mistaken_for_another_stacks_work(whole: World) -> None:

@@ -130,6 +130,22 @@ def test_an_unreadable_tip_is_skipped_with_its_reason(world: World) -> None:
     assert shop["tip_note"]
 
 
+def test_where_the_branch_may_not_be_looked_at_the_reconcilers_last_look_is_told(
+    world: World,
+) -> None:
+    # GIVEN a tip that the reconciler saw ahead two minutes ago, and no access of our own
+    world.runs("shop", world.deployed("shop", 7))
+    world.table.pipelines.change("shop", ahead_tip=commit_of(9).id, checked_at=NOW - 120)
+
+    # WHEN
+    shop = status(world)["pipelines"][0]
+    text = world.run("status", "shop").output
+
+    # THEN
+    assert (shop["tip"], shop["tip_verdict"]) == (commit_of(9).id, "ahead")
+    assert "is ahead (seen 2 min ago)" in text
+
+
 @pytest.mark.parametrize(
     ("running", "handled", "verdict"),
     [(9, 9, "up to date"), (7, 7, "ahead"), (7, 9, "not run")],
