@@ -102,7 +102,7 @@ class Alarms(Construct):
 
     def composite(self, what: str, of: Sequence[str], *, quiet: str, description: str) -> None:
         """One word for several alarms, withheld while `quiet` says the cause already."""
-        cloudwatch.CompositeAlarm(
+        alarm = cloudwatch.CompositeAlarm(
             self,
             what,
             composite_alarm_name=f"{self._installation}-{what}",
@@ -116,7 +116,9 @@ class Alarms(Construct):
             actions_suppressor=self.all[quiet],
             actions_suppressor_wait_period=cdk.Duration.minutes(2),
             actions_suppressor_extension_period=cdk.Duration.minutes(5),
-        ).add_alarm_action(self._action)
+        )
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
 
     def tell(self, names: Sequence[str]) -> None:
         """Each of these alarms speaks for itself, at its start and at its end."""

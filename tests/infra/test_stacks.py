@@ -275,7 +275,7 @@ def test_an_alarm_says_also_when_it_is_over(full: Stacks) -> None:
             if alarm["AlarmName"] not in composed:
                 assert alarm["AlarmActions"] == alarm["OKActions"]
     (composite,) = resources(full.prod, "AWS::CloudWatch::CompositeAlarm").values()
-    assert composite["AlarmActions"]
+    assert composite["AlarmActions"] == composite["OKActions"]
 
 
 @pytest.mark.parametrize("which", ["dev", "prod"])
