@@ -12,7 +12,7 @@ from tests.e2e.chaos.trial import Say, Trial
 from tests.e2e.chaos.witness import Witness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def witness(chain: Chain) -> Iterator[Witness]:
     """Sees every accepted request; while it is there, agents are started as `chaos.agent`."""
     chain.until_asleep()

@@ -68,6 +68,23 @@ class Trial:
         self.say(f"pushed {pushed.commit_id[:7]} {message!r}")
         return pushed
 
+    def push_commit(self, commit_id: str, message: str, *, quietly: bool = False) -> Pushed:
+        """Push one commit of the repository's clone as the branch's tip."""
+        branch = self.chain.pipeline(PIPELINE).branch
+        began = time.time()
+        repository = self.chain.repository(PIPELINE)
+        repository.git("push", "--quiet", "origin", f"{commit_id}:refs/heads/{branch}")
+        if not quietly:
+            self.say(f"pushed {commit_id[:7]} {message!r}")
+        return Pushed(
+            pipeline=PIPELINE,
+            branch=branch,
+            commit_id=commit_id,
+            message=message,
+            began_at=began,
+            ended_at=time.time(),
+        )
+
     def die_at(self, point: str, passes: int = 1) -> None:
         """The agent is killed (SIGKILL) the moment it passes `point` for the `passes`th time."""
         self.home.mkdir(parents=True, exist_ok=True)
@@ -146,6 +163,18 @@ class Trial:
         found = self.chain.deployments(PIPELINE)
         return [row for row in found if row.deployment_id not in self.rows_before]
 
+    def asked(self) -> set[str]:
+        """The ids of the case's requests."""
+        return {
+            request_id
+            for request_id, request in self.witness.look().items()
+            if request_id not in self.requests_before and request.pipeline == PIPELINE
+        }
+
+    def builds_begun(self) -> int:
+        """Of all commits of the case."""
+        return len([point for point in self.journal() if point["point"] == "in build"])
+
     def _all_noticed(self) -> bool:
         """As many notices as outcomes, and none under way."""
         wanted = Counter(commit_of(row) for row in self.rows() if row.status != "superseded")
@@ -159,11 +188,7 @@ class Trial:
 
     def _every_request_has_its_outcome(self) -> int:
         """Exactly one: the table holds one row for each, or none."""
-        asked = {
-            request_id
-            for request_id, request in self.witness.look().items()
-            if request_id not in self.requests_before and request.pipeline == PIPELINE
-        }
+        asked = self.asked()
         assert asked, "no request was accepted"
         settled = self.chain.table.requests.settled(asked)
         assert set(settled) == asked, "a request without an outcome"

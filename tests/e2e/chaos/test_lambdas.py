@@ -1,0 +1,132 @@
+"""kill -9 of a Lambda's process while it runs: the run is repeated, nothing is lost."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import termios
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.started import Ledger
+from local.workplace import Workplace
+from tests.e2e.chaos.trial import Trial
+
+KILLS = 2
+"""Lambda runs an event three times: the third one is spared."""
+AT_WORK = 0.01
+"""Seconds of processor time into a run at which it is killed: the least that Linux counts."""
+LONGEST = 0.5
+"""Seconds after which it is killed in any case."""
+LOOK_EVERY = 0.01
+
+FUNCTIONS = {
+    "trigger": "the push event is being turned into a request",
+    "starter": "the host is being started",
+    "notifier": "the notice is being posted",
+    "stopper": "the host is being stopped",
+    "reconciler": "the world is being looked at",
+}
+
+
+def _cases() -> list[object]:
+    return [
+        pytest.param(name, words, id=name, marks=() if name == "starter" else pytest.mark.chaos)
+        for name, words in FUNCTIONS.items()
+    ]
+
+
+@pytest.mark.parametrize(("function", "words"), _cases())
+def test_kill_a_lambda(trial: Trial, function: str, words: str) -> None:
+    # GIVEN somebody who kills the function's process whenever it is at work
+    workplace = trial.chain.workplace
+    killer = Killer(emulator_of(workplace), workplace.emulator_dir, f"slipway-{function}")
+    killer.start()
+    try:
+        # WHEN somebody pushes
+        pushed = trial.push(f"{function} is killed")
+        trial.chain.until(f"{KILLS} kills", lambda: len(killer.killed) == KILLS, 90)
+        trial.say(f"kill -9 of λ {function}, {KILLS} times, while {words}: {killer.killed}")
+    finally:
+        killer.stop()
+
+    # THEN the function is run again, and it ends as if nothing had happened
+    trial.ends_well(pushed)
+
+
+def emulator_of(workplace: Workplace) -> int:
+    ledger = Ledger.load(workplace)
+    assert ledger is not None
+    return next(note.pid for note in ledger.started.processes if note.name == "emulator")
+
+
+class Killer(threading.Thread):
+    """Kills the emulator's workers of one function: in the middle of a run, or as they start.
+
+    Those that wait for a run are frozen first: so it is seen when one is given a run, and it is let
+    go for a moment of work before it is killed.
+    """
+
+    def __init__(self, emulator_pid: int, emulator_dir: Path, function: str) -> None:
+        super().__init__(daemon=True)
+        self._emulator = psutil.Process(emulator_pid)
+        self._mark = f"{emulator_dir}/tmp/ministack-lambda-{function}-"
+        self._frozen = {worker.pid: worker for worker in self._workers()}
+        for worker in self._frozen.values():
+            worker.suspend()
+        self._enough = threading.Event()
+        self.killed: list[int] = []
+
+    def run(self) -> None:
+        while len(self.killed) < KILLS and not self._enough.wait(LOOK_EVERY):
+            for worker in self._workers():
+                with suppress(psutil.NoSuchProcess):
+                    self._perhaps_kill(worker)
+        self._let_go()
+
+    def stop(self) -> None:
+        self._enough.set()
+        self.join(5)
+
+    def _perhaps_kill(self, worker: psutil.Process) -> None:
+        frozen = worker.pid in self._frozen
+        if worker.pid in self.killed or (frozen and not is_given_a_run(worker.pid)):
+            return
+        if frozen:
+            before, began = cpu_seconds(worker), time.monotonic()
+            worker.resume()
+            while cpu_seconds(worker) - before < AT_WORK and time.monotonic() - began < LONGEST:
+                pass  # a run is over too soon for any pause
+        worker.kill()
+        self.killed.append(worker.pid)
+
+    def _let_go(self) -> None:
+        for worker in self._frozen.values():
+            with suppress(psutil.NoSuchProcess):
+                worker.resume()
+
+    def _workers(self) -> list[psutil.Process]:
+        found = []
+        for process in self._emulator.children():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if any(word.startswith(self._mark) for word in process.cmdline()):
+                    found.append(process)
+        return found
+
+
+def is_given_a_run(pid: int) -> bool:
+    """Whether the event of a run waits, unread, in the worker's standard input."""
+    waiting = array.array("i", [0])
+    with Path(f"/proc/{pid}/fd/0").open("rb", buffering=0) as pipe:
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return waiting[0] > 0
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
