@@ -10,7 +10,7 @@ from build_agent.close import Closer
 from build_agent.host import HostIdentity
 from build_agent.logs import console_link
 from build_agent.outcome import Ended, pipeline_changes
-from contracts.errors import WorldFailed
+from build_agent.stop import Interrupted
 from contracts.installation import Installation
 from contracts.messages import BuildRequest, DeploymentResult
 from contracts.table import Table
@@ -87,7 +87,7 @@ class Recorder:
     ) -> DeploymentResult:
         """Record the outcome and what it changes in the pipeline's row, in one transaction.
 
-        The outcome that was recorded first stands. WorldFailed if nothing could be recorded.
+        The outcome that was recorded first stands. Interrupted if the lock is not held any more.
         """
         pipeline = self._table.pipelines.get(request.pipeline)
         result = self._result(row, request, ended, settles, failures=pipeline.failures)
@@ -96,7 +96,7 @@ class Recorder:
             return result
         before = self._table.deployments.get(row.deployment_id)
         if before is None or before.result is None:
-            raise WorldFailed("the outcome could not be recorded: the pipeline lock was lost")
+            raise Interrupted("the outcome could not be recorded: the pipeline lock was lost")
         return before.result
 
     def announce(self, result: DeploymentResult) -> None:

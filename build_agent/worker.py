@@ -354,7 +354,6 @@ class Worker:
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
             ended = self._deployment(request, row, work, before).run()
-            self._check_lock(work)
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
         self._close(delivery, result, announced=row.announced_at is not None)
@@ -377,10 +376,6 @@ class Worker:
             work=work,
             before=before,
         )
-
-    def _check_lock(self, work: Work) -> None:
-        """An outcome is only recorded by who holds the lock; the recording itself is fenced too."""
-        self._keeper.check(work)
 
     # --- other ends
 

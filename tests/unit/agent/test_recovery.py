@@ -12,6 +12,7 @@ from build_agent.backoff import LOCKED_DELAY
 from build_agent.stop import Interrupted
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Target
+from contracts.table.requests import Settled
 from tests.unit.agent.world import A, B, Killed, Topic, World, digest_of, make_request
 
 THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Publish")
@@ -313,6 +314,7 @@ def test_a_worker_that_lost_its_lock_records_nothing(world: World) -> None:
     # THEN the recording itself refuses (fencing)
     (row,) = world.table.deployments.newest("web", 5)
     assert (row.status, world.row.failures, world.outcome(request)) == (None, 0, None)
+    assert world.table.requests.attempts(request.request_id).count == 0
 
 
 def test_an_operator_may_take_over(world: World) -> None:
@@ -427,6 +429,27 @@ def test_a_request_whose_own_deployment_runs_elsewhere_is_not_joined(world: Worl
     # THEN it has one outcome, and no second run
     assert world.outcome(request) == "succeeded"
     assert len(world.topic.results) == 1
+
+
+def test_a_request_that_another_settled_meanwhile_is_not_deployed_again(world: World) -> None:
+    # GIVEN a request that another host settles between this one's receive and its lock
+    request = make_request(1)
+    world.send(request)
+    worker = world.worker()
+    take = worker._table.locks.take
+
+    def take_late(*arguments: Any, **members: Any) -> Any:
+        outcome = Settled(
+            request_id=request.request_id, outcome="succeeded", pipeline="web", settled_at=1.0
+        )
+        world.table.requests.settle([outcome], kept=1000)
+        return take(*arguments, **members)
+
+    worker._table.locks.take = take_late  # type: ignore[method-assign]
+    worker.step()
+    # THEN it is only deleted
+    assert world.source.fetched == []
+    assert (world.queued(), world.table.wants.all()) == ((0, 0), [])
 
 
 def test_what_ecr_holds_is_found_by_the_build_key_not_by_the_commit(world: World) -> None:
