@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.e2e.chain import Chain
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """The whole chain with two pipelines on one host, each with its first commit deployed."""
+    # Whoever ends the tests early ends the run with them, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory: Path = tmp_path_factory.mktemp("run")
     workplace, progress = Workplace(directory), Progress()
     bring_up(workplace, Options(pipelines=2, internal_endpoints=True), progress)
