@@ -173,11 +173,14 @@ def test_nothing_of_a_hostile_repository_runs(remote: Remote, tmp_path: Path) ->
     remote.commit(".gitconfig", f'[filter "evil"]\n smudge = touch {mark}\n')
     remote.fetch()
     mirror = next((remote.work / "mirrors").iterdir())
-    hook = mirror / "hooks" / "post-checkout"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
-    hook.chmod(0o755)
-    # WHEN its files are laid out
+    for name in ("post-checkout", "post-index-change", "reference-transaction"):
+        hook = mirror / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+    # WHEN it is fetched again and its files are laid out
+    remote.commit("more")
+    remote.fetch()
     remote.files(remote.git("rev-parse", "HEAD"))
     # THEN nothing ran
     assert not mark.exists()
