@@ -24,7 +24,7 @@ from build_agent.logs import Log
 from build_agent.outcome import Ended, undoes_rollback
 from build_agent.record import Recorder, tip_request_of
 from build_agent.stop import Interrupted, Stop
-from build_agent.supersede import Kept, is_newer, keep_begun
+from build_agent.supersede import Kept, keep_begun
 from contracts.errors import InvalidMessage
 from contracts.installation import Installation
 from contracts.messages import BuildRequest, DeploymentResult
@@ -292,7 +292,7 @@ class Worker:
             self._idle_from = self._clock.now()
 
     def _work_under_lock(self, kept: Kept, work: Work) -> None:
-        for delivery in (*kept.begun.values(), *self._left_behind(kept, work)):
+        for delivery in kept.begun.values():
             self._end_begun(delivery, work)
         for delivery in kept.in_order():
             superseded = kept.superseded if delivery is kept.tip else 0
@@ -351,6 +351,7 @@ class Worker:
         result = row.result
         if result is None:
             if request.is_tip:
+                self._end_left_behind(request, work)
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
             ended = self._deployment(request, row, work, before).run()
@@ -400,23 +401,20 @@ class Worker:
         else:
             self._give_back(delivery.messages, FREED_DELAY)
 
-    def _left_behind(self, kept: Kept, work: Work) -> list[Delivery]:
-        """Deployments of older pushes that began, and whose requests may never come again.
+    def _end_left_behind(self, newest: BuildRequest, work: Work) -> None:
+        """End deployments of older pushes that began, and whose requests may never come again.
 
         A run `again` has no message in the queue; if the world failed it, its want brings it back,
-        unless a newer push has taken that want over. The newer push's run takes its place.
+        unless a newer push has taken that want over. And a request that came to two hosts at once
+        may have been joined by one to the other's run of that very request, and that run have
+        failed. The run that begins now takes their place.
         """
-        if kept.tip is None:
-            return []
-        newest = kept.tip.request
-        held = {delivery.deployment_id for delivery in kept.all}
-        return [
-            Delivery(request, [], row.deployment_id)
-            for row in self._recorder.unended(work.pipeline)
-            if row.deployment_id not in held
-            and (request := tip_request_of(row)) is not None
-            and is_newer(newest, request)
-        ]
+        for row in self._recorder.unended(work.pipeline):
+            request = tip_request_of(row)
+            if request is None or request.request_id == newest.request_id:
+                continue
+            if request.pushed_at <= newest.pushed_at:
+                self._supersede(Delivery(request, []), work, "a newer push took its place")
 
     def _end_begun(self, delivery: Delivery, work: Work) -> None:
         """An interrupted deployment whose request is superseded: ended, announced, settled."""

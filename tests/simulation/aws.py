@@ -152,7 +152,12 @@ class SQS:
         self.queues = queues
 
     def receive_message(
-        self, *, QueueUrl: str, MaxNumberOfMessages: int, WaitTimeSeconds: int, VisibilityTimeout: int
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int,
+        WaitTimeSeconds: int,
+        VisibilityTimeout: int,
     ) -> dict[str, Any]:
         return {"Messages": self.queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout)}
 

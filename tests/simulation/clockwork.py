@@ -23,6 +23,7 @@ class Fiber:
         self.done = False
         self.dead = False
         self.error: BaseException | None = None
+        self.frozen_until = 0.0
         self._body = body
         self._go = threading.Lock()
         self._back = threading.Lock()
@@ -156,6 +157,9 @@ class Clockwork:
     def _step(self, fiber: Fiber) -> None:
         if fiber.done or fiber.dead:
             return
+        if fiber.frozen_until > self.time:
+            self.at(fiber.frozen_until, lambda: self._step(fiber))
+            return
         outer, self.current = self.current, fiber
         try:
             fiber.resume()
@@ -163,4 +167,3 @@ class Clockwork:
             self.current = outer
             if fiber.done:
                 self.fibers.discard(fiber)
-

@@ -20,6 +20,8 @@ from contracts.messages import Commit
 from lambdas.notifier.slack import Answer
 from tests.simulation.clockwork import Clockwork
 
+LONG_BUILDS = 0.04
+"""Share of the builds that take longer than a host may be silent."""
 ARN = "arn:aws:ecs:us-east-1:222222222222:task-definition/"
 
 
@@ -112,7 +114,8 @@ class Images:
         if (image.repository, tag) in world.ecr and not fresh:
             raise Violation(f"commit {commit.id[:6]} is built though its image is in ECR")
         world.builds += 1
-        for _ in range(world.dice.randint(1, 4)):
+        long = world.dice.random() < world.long_builds
+        for _ in range(world.dice.randint(20, 40) if long else world.dice.randint(1, 4)):
             world.clockwork.sleep(world.dice.uniform(10, 60))
             stop.check()
             sink("#1 building")
@@ -125,9 +128,7 @@ class Images:
     def same_as_running(self, *_arguments: Any, **_more: Any) -> bool:
         return False
 
-    def push(
-        self, image: Any, built: Built, *, commit: str, tag: str, stop: Any, sink: Any
-    ) -> str:
+    def push(self, image: Any, built: Built, *, commit: str, tag: str, stop: Any, sink: Any) -> str:
         world = self._world
         world.clockwork.sleep(world.dice.uniform(2, 20))
         stop.check()
@@ -194,7 +195,11 @@ class Services:
         allowed = named and (service.pipeline, target) in world.rollbacks
         if service.versions[target] < newest and not allowed:
             raise Violation(f"push {service.versions[target]} replaces push {newest}")
-        if service.images[target] == service.images[service.primary] and service.steady and not named:
+        if (
+            service.images[target] == service.images[service.primary]
+            and service.steady
+            and not named
+        ):
             raise Violation("a digest that runs already is rolled out")
         self._begin(service, target)
         if world.weather.happens("ECS fails", 0.05):

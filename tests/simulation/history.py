@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.clockwork import Clockwork
+from tests.simulation.deploying import LONG_BUILDS
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.invariants import check_at_rest
 from tests.simulation.weather import KINDS
@@ -31,6 +32,7 @@ class Plan:
     actions: tuple[tuple[float, str, Any], ...]
     faults: frozenset[str]
     calm_after: float
+    long_builds: float = LONG_BUILDS
 
 
 @dataclass
@@ -98,6 +100,7 @@ def run(
         client=client,
         without=without,
     )
+    world.long_builds = plan.long_builds
     outcome = Outcome(plan)
     for at, verb, argument in plan.actions:
         world.clockwork.at(START + at, _action(world, verb, argument))
@@ -176,7 +179,7 @@ def _freeze(world: World, name: str, host: str) -> None:
     agent = world.agents.get(host)
     if agent is not None and not agent.dead:
         world.say(f"{host} freezes")
-        agent.frozen_until = world.clockwork.time + world.dice.choice((30.0, 200.0, 1e9))
+        agent.freeze(world.dice.choice((30.0, 200.0, 1e9)))
 
 
 _OPERATE: dict[str, Callable[[World, str, str], None]] = {
@@ -202,6 +205,7 @@ def _costs(world: World) -> Counter[str]:
             "builds": world.builds,
             "requests": len(world.accepted),
             "seconds until settled": int(sum(waits)),
+            "seconds asleep with work": int(world.asleep_with_work),
             "awake seconds": int(world.awake_seconds),
             "receives": world.queues["build"].numbers,
             "invocations": world.invocations,

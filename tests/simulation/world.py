@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from build_agent.backoff import delay_after
 from build_agent.close import Closer
@@ -79,6 +79,13 @@ def _pipeline(name: str) -> PipelineSettings:
         cluster="prod",
         service=name,
     )
+
+
+class Rollback(NamedTuple):
+    """What an operator asked for: the request, and the revision that it goes back to."""
+
+    request: BuildRequest
+    revision: int
 
 
 class Agent:
@@ -164,6 +171,12 @@ class Agent:
     def working(self) -> bool:
         """It is at a deployment (and would go on with it)."""
         return not self.dead and self.keeper._work is not None and not self.stop.requested
+
+    def freeze(self, seconds: float) -> None:
+        """The process stands still (SIGSTOP, a disk that hangs), heartbeat and all."""
+        self.frozen_until = self.world.clockwork.time + seconds
+        if self.fiber is not None:
+            self.fiber.frozen_until = self.frozen_until
 
     def wake(self, at: float) -> None:
         """Take the next step at `at`, unless one is due before or under way."""
@@ -266,6 +279,8 @@ class World:
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
         self.updated = {name: {1} for name in names}
         self.rollbacks: set[tuple[str, int]] = set()
+        self.last_rollback: dict[str, Rollback] = {}
+        self.pushed_at: dict[str, float] = {}
         self.ecr: dict[tuple[str, str], str] = {}
         self.slack = Slack(self.clockwork, self.weather)
         self.agents: dict[str, Agent] = {}
@@ -273,12 +288,18 @@ class World:
         self.invocations = 0
         self.failed_invocations = 0
         self.accepted: dict[str, BuildRequest] = {}
+        self.queued: set[str] = set()
+        self.started: set[str] = set()
         self.under_way = 0
         self.stopped_at = {host: START for host in self.hosts}
         self.awake_seconds = 0.0
+        self.asleep_with_work = 0.0
+        self.long_builds = deploying.LONG_BUILDS
         self._running_since: dict[str, float] = {}
         self._commits = 0
         self._delivery = self._make_delivery()
+        for name in names:
+            self.table.pipelines.change(name, baseline_tip=self.repositories[name].tip)
         self._tick(START)
 
     def say(self, text: str) -> None:
@@ -358,8 +379,9 @@ class World:
         if topic == "request":
             request = BuildRequest.from_json(text)
             self.accepted.setdefault(request.request_id, request)
-            self._deliver("to the queue", lambda: self.queues[BUILD].put(text))
-            self._deliver("to the starter", lambda: self._start(text))
+            if self._deliver("to the queue", lambda: self.queues[BUILD].put(text)):
+                self.queued.add(request.request_id)
+            self._deliver("to the starter", lambda: self._start(text, request.request_id))
         elif attributes["kind"] == "idle":
             self._deliver("to the stopper", lambda: self._stop(text))
         else:
@@ -367,11 +389,14 @@ class World:
 
     def _deliver(
         self, where: str, deliver: Callable[[], None], *, may_be_lost: bool = True
-    ) -> None:
-        """At least once, in any order, or (after a target that failed for long) not at all."""
+    ) -> bool:
+        """At least once, in any order; or never, for a target that failed for long: False.
+
+        (What SNS gives up on lies in the subscription's own dead-letter queue then.)
+        """
         if may_be_lost and self.weather.happens("delivery lost", 0.08):
             self.say(f"a delivery {where} is lost")
-            return
+            return False
         times = 2 if self.weather.happens("delivery twice", 0.15) else 1
         for _ in range(times):
             delay = self.dice.uniform(0.05, 0.5)
@@ -379,14 +404,20 @@ class World:
                 delay = self.dice.uniform(10, 1500)
             self.under_way += 1
             self.clockwork.after(delay, lambda: self._arrived(deliver))
+        return True
 
     def _arrived(self, deliver: Callable[[], None]) -> None:
         self.under_way -= 1
         deliver()
 
-    def _start(self, text: str) -> None:
+    def _start(self, text: str, request_id: str) -> None:
         event = {"Records": [{"Sns": {"Message": text}}]}
-        self.invoke("starter", lambda c: start(event, self.lambda_services(c)))
+
+        def body(caller: Caller) -> None:
+            start(event, self.lambda_services(caller))
+            self.started.add(request_id)
+
+        self.invoke("starter", body)
 
     def _stop(self, text: str) -> None:
         event = {"Records": [{"Sns": {"Message": text}}]}
@@ -430,9 +461,7 @@ class World:
         before = self.slack.posted.get(notice_id, 0)
         done = False
         try:
-            answer = notify(
-                {"Records": [record]}, NotifierWorld(self._delivery, sqs), lambda: 50.0
-            )
+            answer = notify({"Records": [record]}, NotifierWorld(self._delivery, sqs), lambda: 50.0)
             done = not answer["batchItemFailures"]
         except Killed:
             pass
@@ -453,6 +482,8 @@ class World:
     def _state_changed(self, instance: Instance) -> None:
         self.say(f"{instance.host_id} is {instance.state}")
         host, agent = instance.host_id, self.agents.get(instance.host_id)
+        if instance.state == "pending":
+            self._count_sleep(host)
         if instance.state == "running":
             self._running_since[host] = self.clockwork.time
             self._boot(instance)
@@ -467,6 +498,15 @@ class World:
                 agent.kill()
             if "stopped event" not in self.without:
                 self._event(host)
+
+    def _count_sleep(self, starting: str) -> None:
+        """How long work has waited for this start while every host was stopped."""
+        if any(i.state != "stopped" for h, i in self.ec2.instances.items() if h != starting):
+            return
+        wants = self.table.wants.all()
+        if wants:
+            since = max([min(w.noted_at for w in wants), *self.stopped_at.values()])
+            self.asleep_with_work += self.clockwork.time - since
 
     def _event(self, host: str) -> None:
         """EventBridge tells of the stop: perhaps late, twice, or never."""
@@ -543,14 +583,13 @@ class World:
         if kind in ("build", "rollout"):
             repository.bad[commit] = kind
         repository.tips.append(commit)
+        self.pushed_at[pipeline] = self.clockwork.time
         version = len(repository.tips) - 1
         self.say(f"push {version} to {pipeline} ({kind}): {commit[-4:]}")
         event = {
             "Records": [
                 {
-                    "codecommit": {
-                        "references": [{"commit": commit, "ref": "refs/heads/main"}]
-                    },
+                    "codecommit": {"references": [{"commit": commit, "ref": "refs/heads/main"}]},
                     "eventId": f"{pipeline}-{version}",
                     "eventSourceARN": f"arn:aws:codecommit:us-east-1:111111111111:{pipeline}",
                     "eventTime": None,
@@ -561,9 +600,7 @@ class World:
         at = self.clockwork.time
         self.invoke(
             "trigger",
-            lambda c: publish_pushes(
-                event, self.installation, caller_sns(c, self), now=at
-            ),
+            lambda c: publish_pushes(event, self.installation, caller_sns(c, self), now=at),
         )
 
     def rollback(self, pipeline: str) -> None:
@@ -584,6 +621,7 @@ class World:
             pushed_at=self.clockwork.time,
             reason="rollback",
         )
+        self.last_rollback[pipeline] = Rollback(request, revision)
         self.table.wants.note(request, self.clockwork.time)
         self._published("request", request.to_json(), {"kind": "request"})
 

@@ -1,0 +1,272 @@
+"""Every guard of the agent and of the Lambdas is taken out once, and the histories must notice.
+
+A guard is either `needed`: without it a promise is broken in some history; or it has a `cost`:
+without it the same histories take more of something, by at least the share that is named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from build_agent import worker as worker_module
+from build_agent.inbox import Inbox
+from build_agent.supersede import _join
+from tests.simulation.guards import NOT_STOPPING, Guard, nothing
+from tests.simulation.history import Outcome, Plan, plan_of, run
+from tests.simulation.weather import KINDS
+
+EVERYTHING = frozenset(KINDS)
+ROUGH = frozenset({"agent killed", "host frozen", "delivery twice", "delivery late", "call slow"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """`plan` makes a history of a seed in which the guard matters; `most`: how many to try."""
+
+    guard: Guard
+    plan: Callable[[int], Plan]
+    breaks: str = ""
+    cost: str = ""
+    share: float = 1.0
+    most: int = 200
+
+
+def calm(seed: int, faults: frozenset[str] = frozenset(), **changes: Any) -> Plan:
+    return dataclasses.replace(plan_of(seed), faults=faults, **changes)
+
+
+def with_faults(*faults: str) -> Callable[[int], Plan]:
+    return lambda seed: calm(seed, frozenset(faults))
+
+
+def crowded(*faults: str) -> Callable[[int], Plan]:
+    """Two hosts, two pipelines, many pushes in little time."""
+
+    def plan(seed: int) -> Plan:
+        actions = [(20.0 * i + seed % 20, "push", (i % 2, "good")) for i in range(10)]
+        if "host frozen" in faults:
+            actions += [(60.0 * i, "freeze", i % 2) for i in range(1, 4)]
+        if "agent killed" in faults:
+            actions += [(50.0 * i + seed % 40, "kill agent", i % 2) for i in range(1, 5)]
+        return Plan(seed, 2, 2, tuple(sorted(actions, key=lambda a: a[0])), frozenset(faults), 900)
+
+    return plan
+
+
+def patched(name: str, target: str, stand_in: Any) -> Guard:
+    return Guard(name, patches=((target, stand_in),))
+
+
+def loose(name: str, condition: str, instead: str = "") -> Guard:
+    return Guard(name, conditions=((condition, instead),))
+
+
+def no_reply(*arguments: Any, **named: Any) -> None:
+    return None
+
+
+def false(*arguments: Any, **named: Any) -> bool:
+    return False
+
+
+def deleted_at_once(inbox: Inbox, wait: float) -> Any:
+    messages = _receive(inbox, wait)
+    inbox.delete(messages)
+    return messages
+
+
+def settled_first(worker: Any, delivery: Any, result: Any, *, announced: bool) -> None:
+    worker._settle(delivery, result.status, result.deployment_id)
+    if not announced:
+        worker._recorder.announce(result)
+
+
+def each_by_itself(kept: Any, delivery: Any) -> None:
+    _join(kept.named, delivery)
+
+
+def new_each_time(requests: Any, request_id: str, deployment_id: str, *_a: Any, **_n: Any) -> str:
+    return deployment_id
+
+
+_receive = Inbox.receive
+WORKER = "build_agent.worker.Worker"
+KEEPER = "build_agent.lease.Keeper"
+DECISION = "lambdas.decision"
+assert worker_module
+
+CASES = [
+    # section 4
+    Case(
+        loose("work begins under no claim", f"boot = :boot AND {NOT_STOPPING}", "boot = :boot"),
+        crowded("call slow", "delivery late"),
+        breaks="while it works",
+    ),
+    Case(
+        Guard("the schedule", parts=frozenset({"schedule"})),
+        with_faults("Lambda is lost", "delivery lost", "event lost"),
+        breaks="no rest",
+    ),
+    Case(
+        Guard("the stopped event", parts=frozenset({"stopped event"})),
+        with_faults("slow stop"),
+        cost="seconds until settled",
+        share=1.005,
+    ),
+    Case(
+        patched("a want is published again", f"{DECISION}.republished", nothing),
+        with_faults("delivery lost"),
+        breaks="no rest",
+    ),
+    Case(
+        patched("drift", f"{DECISION}.drift_actions", nothing),
+        with_faults("Lambda is lost"),
+        breaks="its tip is",
+    ),
+    Case(
+        patched("the count as a hint", f"{DECISION}._hinted", false),
+        with_faults("Lambda is lost", "Lambda crashes"),
+        breaks="no rest",
+    ),
+    Case(
+        patched("work keeps a host awake", f"{DECISION}._kept", lambda snapshot, host: ""),
+        with_faults("ECS fails", "fetch fails", "build fails", "push fails"),
+        cost="boots",
+        share=1.02,
+    ),
+    Case(
+        patched("silent hosts are stopped", f"{DECISION}._broken", nothing),
+        with_faults("silent boot", "host frozen"),
+        breaks="no rest",
+    ),
+    Case(
+        Guard(
+            "a request that is settled leaves no want",
+            conditions=(
+                ("attribute_not_exists(pk)", "attribute_not_exists(pk) OR attribute_exists(pk)"),
+            ),
+        ),
+        with_faults("delivery twice", "delivery late", "old duplicate"),
+        cost="boots",
+        share=1.01,
+    ),
+    # section 5
+    Case(
+        Guard(
+            "requests are deleted last",
+            patches=(("build_agent.inbox.Inbox.receive", deleted_at_once),),
+        ),
+        with_faults("agent killed", "host dies", "ECS fails", "fetch fails"),
+        cost="seconds until settled",
+        share=1.2,
+    ),
+    Case(
+        patched("an outcome is announced before it is settled", f"{WORKER}._close", settled_first),
+        with_faults("call lost", "call refused"),
+        breaks="nobody was told",
+    ),
+    Case(
+        patched("older pushes are superseded", "build_agent.supersede.Kept.take", each_by_itself),
+        crowded(),
+        cost="seconds until settled",
+        share=1.1,
+    ),
+    Case(
+        patched(
+            "a request finds its deployment again",
+            "contracts.table.requests.Requests.point",
+            new_each_time,
+        ),
+        with_faults("agent killed", "ECS fails", "call lost"),
+        breaks="has no outcome",
+    ),
+    Case(
+        patched("runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply),
+        crowded("ECS fails"),
+        breaks="has no outcome",
+    ),
+    Case(
+        patched("the lock is looked at before a change", f"{KEEPER}.check", no_reply),
+        crowded("host frozen"),
+        breaks="without its lock",
+    ),
+    Case(
+        patched("the lock is renewed", f"{KEEPER}._renew", no_reply),
+        crowded(),
+        cost="seconds until settled",
+        share=1.1,
+    ),
+    Case(
+        patched("leases are renewed", f"{KEEPER}._extend", no_reply),
+        with_faults(),
+        cost="receives",
+        share=1.02,
+    ),
+    Case(
+        patched("the heartbeat", f"{KEEPER}._heartbeat", no_reply),
+        with_faults(),
+        breaks="while it works",
+    ),
+    Case(
+        patched(
+            "another run is asked of the holder", "contracts.table.locks.Locks.ask_again", false
+        ),
+        crowded(),
+        cost="receives",
+        share=1.2,
+    ),
+    Case(
+        loose(
+            "a lock with the note `again` is kept",
+            "fence = :fence AND attribute_not_exists(again)",
+            "fence = :fence",
+        ),
+        crowded(),
+        cost="seconds until settled",
+        share=1.05,
+    ),
+    Case(
+        patched("an image is found in ECR", "tests.simulation.deploying.Images.find", no_reply),
+        with_faults("agent killed", "ECS fails"),
+        breaks="its image is in ECR",
+    ),
+    Case(
+        patched("a rollback stands", "build_agent.worker.undoes_rollback", false),
+        with_faults("delivery late"),
+        breaks="undid",
+    ),
+]
+
+
+def costs(case: Case, plans: list[Plan], **how: Any) -> tuple[Counter[str], list[Outcome]]:
+    total: Counter[str] = Counter()
+    outcomes = [run(plan, **how) for plan in plans]
+    for outcome in outcomes:
+        total += outcome.costs
+    return total, outcomes
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c.guard.name for c in CASES])
+def test_taking_this_guard_out_is_noticed(case):
+    if case.cost:
+        plans = [case.plan(seed) for seed in range(40)]
+        before, _ = costs(case, plans)
+        with case.guard.out() as client:
+            after, _ = costs(case, plans, client=client, without=case.guard.parts)
+        assert after[case.cost] >= case.share * before[case.cost], (before, after)
+        return
+    found: list[str] = []
+    with case.guard.out() as client:
+        for seed in range(case.most):
+            outcome = run(case.plan(seed), client=client, without=case.guard.parts)
+            if outcome.violation:
+                found.append(outcome.violation)
+            if case.breaks in outcome.violation and outcome.violation:
+                return
+    pytest.fail(f"{case.most} histories, and nothing noticed; but: {found[:3]}")
