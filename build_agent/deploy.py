@@ -132,6 +132,7 @@ class Deployment:
     commit: Commit | None = None
     running: Running | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -198,7 +199,9 @@ class Deployment:
             )  # fmt: skip
             self.means.keeper.progress(self.work)
         digests = {i: digest for i, digest in found.items() if digest is not None}
-        self._note(images={self.pipeline.images[i].repository: d for i, d in digests.items()})
+        self.digests = {self.pipeline.images[i].repository: d for i, d in digests.items()}
+        if self.row.task_definition_after is None:
+            self._note(images=self.digests)
         return [(self.pipeline.images[i], digest) for i, digest in digests.items()]
 
     def _build(self, commit: Commit, wanted: Sequence[tuple[int, str]]) -> dict[int, Built]:
@@ -294,13 +297,17 @@ class Deployment:
             self._enter(stage)
         self.means.keeper.progress(self.work, stage)
         if progress.step == "update" and progress.task_definition:
-            # Before the service changes: who comes after a crash follows this very revision.
+            # Before the service changes: who comes after a crash follows this very revision. Its
+            # images are noted with it, in one write: an attempt at a newer tip that ends before
+            # its own revision must not make an older revision look like the newer images'.
             self.row = replace(
                 self.row,
+                images=self.digests or self.row.images,
                 task_definition_after=progress.task_definition,
                 task_definition_before=self.row.task_definition_before or running.task_definition,
             )
             self._note(
+                images=self.row.images,
                 task_definition_after=self.row.task_definition_after,
                 task_definition_before=self.row.task_definition_before,
             )
