@@ -344,6 +344,7 @@ class Worker:
             return
         before = self._table.pipelines.get(request.pipeline)
         if undoes_rollback(request, before):
+            self._note_handled(request)
             self._supersede(delivery, work, "an operator's rollback is newer than this push")
             return
         row = self._recorder.begin(request, work.lock)
@@ -415,6 +416,13 @@ class Worker:
                 continue
             if request.pushed_at <= newest.pushed_at:
                 self._supersede(Delivery(request, []), work, "a newer push took its place")
+
+    def _note_handled(self, request: BuildRequest) -> None:
+        """The tip was dealt with: it stays unrun on purpose, so the drift check need not ask."""
+        if request.commit_id is not None:
+            self._table.pipelines.change(
+                request.pipeline, handled_tip=request.commit_id, ahead_tip=None, ahead_since=None
+            )
 
     def _end_begun(self, delivery: Delivery, work: Work) -> None:
         """An interrupted deployment whose request is superseded: ended, announced, settled."""

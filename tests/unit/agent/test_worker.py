@@ -351,6 +351,24 @@ def test_a_rollback_runs_the_earlier_definition_and_stands(world: World) -> None
     assert (world.row.running_commit, world.row.rolled_back_to) == (B, None)
 
 
+def test_a_push_that_a_rollback_took_over_is_not_found_ahead_again(world: World) -> None:
+    # GIVEN A, then B, and an operator's rollback to A that is newer than a push of C
+    first, _second = deployed(world, A, B)
+    worker = world.worker()
+    target = Target(kind="deployment", deployment_id=first.deployment_id)
+    pushed = "c" * 40
+    world.send(make_request(49, commit_id=pushed))
+    world.send(make_request(50, target=target, **ROLLBACK))
+    world.table.pipelines.change("web", ahead_tip=pushed, ahead_since=1.0)
+
+    # WHEN both are in the queue
+    worker.step()
+
+    # THEN A runs, and C counts as handled: the drift check has nothing to ask for
+    assert world.row.running_commit == A
+    assert (world.row.handled_tip, world.row.ahead_tip) == (pushed, None)
+
+
 def test_a_rollback_to_what_never_ran_is_refused(world: World) -> None:
     for number, named in enumerate(("web-20260101000000-000000", "api-20260101000000-000000")):
         target = Target(kind="deployment", deployment_id=named)
