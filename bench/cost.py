@@ -31,9 +31,9 @@ class Setup:
     """What is counted: disk in GB, CloudWatch metrics and alarms of the default installation."""
 
     instance: str = "c7g.large"
-    disk_gb: int = 30
-    metrics: int = 10
-    alarms: int = 8
+    disk_gb: int = 50
+    metrics: int = 20
+    alarms: int = 18
 
     @property
     def standing(self) -> float:

@@ -6,12 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.deploy_step import CLI, FABFUEL, SLIPWAY, Commands
 from bench.ecs_service import scripted_service
 from bench.measure import plain_environment, run_once
 from bench.report import Bound, Section
-from tests.scripted_ecs import Behaviour, becomes_healthy, breaker_fails, breaker_rolls_back
+from tests.scripted_ecs import (
+    Behaviour,
+    ScriptedEcs,
+    becomes_healthy,
+    breaker_fails,
+    breaker_rolls_back,
+)
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,26 @@ class Case:
     good: bool
 
 
+def with_task(behaviour: Behaviour, at: float) -> Behaviour:
+    """`behaviour`, and a running task of what the service runs at `at`: fabfuel counts tasks."""
+
+    def behave(ecs: ScriptedEcs, new: dict[str, Any]) -> None:
+        behaviour(ecs, new)
+        ecs.at(at, lambda: ecs.add_task(ecs.service["taskDefinition"], "RUNNING"))
+
+    return behave
+
+
 CASES = (
-    Case("steady after 8 s", becomes_healthy(8.0), 8.0, good=True),
-    Case("rolled back by the breaker, done after 16 s", breaker_rolls_back(having_run=True), 16.0,
-         good=False),
+    Case("steady after 8 s", with_task(becomes_healthy(8.0), 8.0), 8.0, good=True),
+    Case(
+        "rolled back by the breaker, done after 16 s",
+        with_task(breaker_rolls_back(having_run=True), 16.0),
+        16.0,
+        good=False,
+    ),
     Case("failed after 8 s, not rolled back", breaker_fails, 8.0, good=False),
-)  # fmt: skip
+)
 
 
 def section(peers: Path) -> Section:

@@ -16,7 +16,8 @@ Parallel = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 """Runs functions, perhaps at the same time; their results in order."""
 
 TEN = 10  # messages in one call (SQS API reference)
-AT_ONCE = 8
+AT_ONCE = 10
+"""Calls at the same time: a hundred messages, which is what one call to the table takes."""
 _GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 
 

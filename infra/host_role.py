@@ -52,7 +52,6 @@ class HostRole(Construct):
                 arns.table,
                 (
                     "BatchGetItem",
-                    "BatchWriteItem",
                     "ConditionCheckItem",
                     "DeleteItem",
                     "GetItem",

@@ -19,9 +19,12 @@ from botocore.config import Config
 from build_agent.inbox import Threads
 from tests.unit.agent.world import World, make_installation, make_pipeline
 
+LATENCY = 0.01
+"""Seconds added to every call: about what AWS needs to answer within a region."""
+
 
 class Calls:
-    """Clients that count what they send."""
+    """Clients that count what they send, and wait for AWS as one would in AWS."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -37,6 +40,7 @@ class Calls:
 
     def _counted(self, **_ignored: Any) -> None:
         self.count += 1
+        time.sleep(LATENCY)
 
 
 class WallClock:

@@ -50,7 +50,7 @@ class Requests:
         return {settled.request_id: settled for settled in found}
 
     def settle(self, outcomes: Iterable[Settled], *, kept: float) -> None:
-        """Record outcomes in batches of 25. `kept`: seconds until the rows may expire."""
+        """Record outcomes, a hundred in one call. `kept`: seconds until the rows may expire."""
         self._store.put_many(
             {**settled_key(o.request_id), **encode(o), "expires": int(o.settled_at + kept)}
             for o in outcomes

@@ -83,7 +83,7 @@ def test_a_full_receive_is_followed_by_several_at_once() -> None:
     sqs = Calls()
     inbox(sqs).receive_more(10)
     inbox(sqs).receive_more(3)
-    assert len(sqs.members) == 8 + 1
+    assert len(sqs.members) == 10 + 1
 
 
 def test_a_request_is_read_raw_or_in_an_envelope() -> None:
