@@ -23,7 +23,7 @@ CAUSE_CHARACTERS = 2000
 """So that a notice stays far below SNS's 256 KiB."""
 
 LOOKED_BACK = 20
-"""Deployments looked at for one without an outcome; each that begins looks anew."""
+"""Deployments looked at for one that was left behind; each that begins looks anew."""
 
 
 class Recorder:
@@ -65,10 +65,10 @@ class Recorder:
     def find(self, deployment_id: str) -> DeploymentRow | None:
         return self._table.deployments.get(deployment_id)
 
-    def unended(self, pipeline: str) -> list[DeploymentRow]:
-        """Those of the pipeline's newest deployments that have no outcome yet."""
+    def unannounced(self, pipeline: str) -> list[DeploymentRow]:
+        """The pipeline's newest deployments that have no outcome, or one that nobody was told."""
         rows = self._table.deployments.newest(pipeline, LOOKED_BACK)
-        return [row for row in rows if row.ended_at is None]
+        return [row for row in rows if row.announced_at is None]
 
     def enter(self, deployment_id: str, stage: str) -> None:
         self._table.deployments.enter_stage(deployment_id, stage, self._clock.now())

@@ -25,13 +25,13 @@ LONG_BUILDS = 0.04
 ARN = "arn:aws:ecs:us-east-1:222222222222:task-definition/"
 
 
-class Violation(AssertionError):
-    """What must never be, was."""
+class Violation(BaseException):
+    """What must never be, was. Not an Exception: the worker outlives those."""
 
 
 @dataclass
 class Repository:
-    """One branch: its tips in order of their pushes, and what is wrong with a commit, if anything."""
+    """One branch: its tips in order of their pushes, and what is wrong with a commit, if any."""
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
     bad: dict[str, str] = field(default_factory=dict)

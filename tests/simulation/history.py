@@ -114,6 +114,7 @@ def run(
     outcome.words = world.words
     outcome.faults = world.weather.happened
     outcome.costs = _costs(world)
+    outcome.seen = frozenset(world.seen)
     return outcome
 
 

@@ -63,7 +63,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     repository, service = world.repositories[pipeline], world.services[pipeline]
     if not service.steady:
         raise Violation(f"{pipeline} is in the middle of a rollout")
-    if _a_rollback_stands(world, pipeline):
+    if _a_rollback_stands(world, pipeline, rows):
         return
     tip = repository.tip
     if len(repository.tips) == 1 or service.commit == tip:
@@ -78,20 +78,26 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     gave_up = any(r.status == "gave_up" for r in rows)
     if not gave_up and not ended & expected:
         raise Violation(
-            f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]} ({sorted(map(str, ended))})"
+            f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
+            f" ({', '.join(sorted(map(str, ended)))})"
         )
 
 
-def _a_rollback_stands(world: World, pipeline: str) -> bool:
-    """An operator's rollback that succeeded after the last push is what runs; True if there is one."""
-    asked = world.last_rollback.get(pipeline)
-    if asked is None or world.pushed_at.get(pipeline, 0.0) >= asked.request.pushed_at:
+def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -> bool:
+    """Whether an operator's rollback is the last that took effect; it is then what runs.
+
+    A push from before the rollback was asked for, and the drift check, must not undo it.
+    """
+    good = [r for r in rows if r.status in ("succeeded", "unchanged")]
+    rollbacks = [r for r in good if r.reason == "rollback"]
+    if not rollbacks:
         return False
-    settled = world.table.requests.settled([asked.request.request_id])
-    outcome = settled[asked.request.request_id].outcome if settled else None
-    if outcome not in ("succeeded", "unchanged"):
-        return False
+    rollback = max(rollbacks, key=lambda r: r.ended_at or 0.0)
+    after = [r for r in good if r.started_at >= (rollback.ended_at or 0.0) and r is not rollback]
+    for row in after:
+        if row.reason == "drift" or (row.pushed_at or 0.0) <= (rollback.pushed_at or 0.0):
+            raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]
-    if service.images[service.primary] != service.images[asked.revision]:
-        raise Violation(f"{pipeline} was rolled back, and something undid that")
-    return True
+    if not after and service.arn(service.primary) != rollback.task_definition_after:
+        raise Violation(f"{pipeline} was rolled back, and runs something else")
+    return not after

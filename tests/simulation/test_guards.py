@@ -17,7 +17,7 @@ import pytest
 from build_agent import worker as worker_module
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
-from tests.simulation.guards import NOT_STOPPING, Guard, nothing
+from tests.simulation.guards import Guard, nothing
 from tests.simulation.history import Outcome, Plan, plan_of, run
 from tests.simulation.weather import KINDS
 
@@ -57,6 +57,19 @@ def crowded(*faults: str) -> Callable[[int], Plan]:
         return Plan(seed, 2, 2, tuple(sorted(actions, key=lambda a: a[0])), frozenset(faults), 900)
 
     return plan
+
+
+def while_stopping(seed: int) -> Plan:
+    """A push in the minutes in which a host slowly stops."""
+    actions = ((0.0, "push", (0, "good")), (480.0 + 7 * (seed % 40), "push", (0, "good")))
+    return Plan(seed, 1, 1, actions, frozenset({"slow stop"}), 3000, long_builds=0)
+
+
+def rolled_back(seed: int) -> Plan:
+    """Pushes, some of them heard of late, and then an operator goes back."""
+    pushes = tuple((500.0 * i, "push", (0, "good")) for i in range(4))
+    actions = (*pushes, (1700.0, "rollback", 0))
+    return Plan(seed, 1, 1, actions, frozenset({"delivery late", "delivery twice"}), 3600)
 
 
 def patched(name: str, target: str, stand_in: Any) -> Guard:
@@ -104,20 +117,15 @@ assert worker_module
 CASES = [
     # section 4
     Case(
-        loose("work begins under no claim", f"boot = :boot AND {NOT_STOPPING}", "boot = :boot"),
-        crowded("call slow", "delivery late"),
-        breaks="while it works",
-    ),
-    Case(
         Guard("the schedule", parts=frozenset({"schedule"})),
         with_faults("Lambda is lost", "delivery lost", "event lost"),
         breaks="no rest",
     ),
     Case(
         Guard("the stopped event", parts=frozenset({"stopped event"})),
-        with_faults("slow stop"),
-        cost="seconds until settled",
-        share=1.005,
+        while_stopping,
+        cost="seconds asleep with work",
+        share=3,
     ),
     Case(
         patched("a want is published again", f"{DECISION}.republished", nothing),
@@ -136,9 +144,9 @@ CASES = [
     ),
     Case(
         patched("work keeps a host awake", f"{DECISION}._kept", lambda snapshot, host: ""),
-        with_faults("ECS fails", "fetch fails", "build fails", "push fails"),
+        with_faults("delivery late"),
         cost="boots",
-        share=1.02,
+        share=1.05,
     ),
     Case(
         patched("silent hosts are stopped", f"{DECISION}._broken", nothing),
@@ -187,7 +195,9 @@ CASES = [
         breaks="has no outcome",
     ),
     Case(
-        patched("runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply),
+        patched(
+            "runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply
+        ),
         crowded("ECS fails"),
         breaks="has no outcome",
     ),
@@ -198,15 +208,15 @@ CASES = [
     ),
     Case(
         patched("the lock is renewed", f"{KEEPER}._renew", no_reply),
-        crowded(),
+        lambda seed: dataclasses.replace(crowded()(seed), long_builds=1.0),
         cost="seconds until settled",
-        share=1.1,
+        share=1.05,
     ),
     Case(
         patched("leases are renewed", f"{KEEPER}._extend", no_reply),
-        with_faults(),
+        lambda seed: dataclasses.replace(crowded()(seed), long_builds=0.5),
         cost="receives",
-        share=1.02,
+        share=1.1,
     ),
     Case(
         patched("the heartbeat", f"{KEEPER}._heartbeat", no_reply),
@@ -233,12 +243,12 @@ CASES = [
     ),
     Case(
         patched("an image is found in ECR", "tests.simulation.deploying.Images.find", no_reply),
-        with_faults("agent killed", "ECS fails"),
+        with_faults(),
         breaks="its image is in ECR",
     ),
     Case(
         patched("a rollback stands", "build_agent.worker.undoes_rollback", false),
-        with_faults("delivery late"),
+        rolled_back,
         breaks="undid",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The whole of Slipway in one simulated world: real Lambdas, real agents, everything else a fake."""
+"""All of Slipway in one simulated world: real Lambdas, real agents, everything else a fake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from build_agent.backoff import delay_after
 from build_agent.close import Closer
@@ -81,15 +81,8 @@ def _pipeline(name: str) -> PipelineSettings:
     )
 
 
-class Rollback(NamedTuple):
-    """What an operator asked for: the request, and the revision that it goes back to."""
-
-    request: BuildRequest
-    revision: int
-
-
 class Agent:
-    """The agent's process on one host, in one boot; a process that is started again is a new one."""
+    """The agent's process on one host, in one boot; started again, it is a new one."""
 
     def __init__(self, world: World, instance: Instance) -> None:
         self.world = world
@@ -99,6 +92,7 @@ class Agent:
         self.stop = Stop()
         self.failures = 0
         self.next_at = float("inf")
+        self.beat_at = float("inf")
         self.fiber: Fiber | None = None
         self.frozen_until = 0.0
         self.keeper, self.worker = self._assemble()
@@ -174,7 +168,7 @@ class Agent:
 
     def freeze(self, seconds: float) -> None:
         """The process stands still (SIGSTOP, a disk that hangs), heartbeat and all."""
-        self.frozen_until = self.world.clockwork.time + seconds
+        self.frozen_until = max(self.frozen_until, self.world.clockwork.time + seconds)
         if self.fiber is not None:
             self.fiber.frozen_until = self.frozen_until
 
@@ -193,6 +187,7 @@ class Agent:
             self.wake(self.frozen_until)
             return
         self.fiber = Fiber(self._step)
+        self.beat_in(30.0)
         self.world.clockwork.adopt(self.fiber)
 
     def _step(self) -> None:
@@ -217,13 +212,21 @@ class Agent:
             soonest = max(min(coming), self.world.clockwork.time)
             self.wake(soonest + self.world.dice.uniform(0.1, 1))
 
-    def beat(self) -> None:
-        if self.dead:
+    def beat_in(self, seconds: float) -> None:
+        """Every 30 s as in life; an idle host's beats, which only say that it lives, more rarely."""
+        at = self.world.clockwork.time + seconds
+        if self.dead or at >= self.beat_at:
             return
+        self.beat_at = at
+        self.world.clockwork.at(at, lambda: self._beat(at))
+
+    def _beat(self, at: float) -> None:
+        if self.dead or at != self.beat_at:
+            return
+        self.beat_at = float("inf")
         if not self.frozen:
             self.keeper.beat()
-        every = 30.0 if self.fiber is not None else 120.0
-        self.world.clockwork.after(every, self.beat)
+        self.beat_in(30.0 if self.fiber is not None else 120.0)
 
     def terminate(self) -> None:
         """SIGTERM: what is held is given back; SIGKILL after the grace time."""
@@ -279,19 +282,18 @@ class World:
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
         self.updated = {name: {1} for name in names}
         self.rollbacks: set[tuple[str, int]] = set()
-        self.last_rollback: dict[str, Rollback] = {}
-        self.pushed_at: dict[str, float] = {}
         self.ecr: dict[tuple[str, str], str] = {}
         self.slack = Slack(self.clockwork, self.weather)
         self.agents: dict[str, Agent] = {}
         self.builds = 0
         self.invocations = 0
+        self.seen: set[str] = set()
         self.failed_invocations = 0
         self.accepted: dict[str, BuildRequest] = {}
         self.queued: set[str] = set()
         self.started: set[str] = set()
         self.under_way = 0
-        self.stopped_at = {host: START for host in self.hosts}
+        self.stopped_at = dict.fromkeys(self.hosts, START)
         self.awake_seconds = 0.0
         self.asleep_with_work = 0.0
         self.long_builds = deploying.LONG_BUILDS
@@ -481,6 +483,7 @@ class World:
 
     def _state_changed(self, instance: Instance) -> None:
         self.say(f"{instance.host_id} is {instance.state}")
+        self._note_state(instance)
         host, agent = instance.host_id, self.agents.get(instance.host_id)
         if instance.state == "pending":
             self._count_sleep(host)
@@ -498,6 +501,15 @@ class World:
                 agent.kill()
             if "stopped event" not in self.without:
                 self._event(host)
+
+    def _note_state(self, instance: Instance) -> None:
+        """Which states of the protocol were reached: EC2's, the row's, and whether work waits."""
+        row = self.table.hosts.get(instance.host_id)
+        known = "no row" if row is None or not row.boot else row.state
+        if row is not None and row.boot and row.boot != instance.boot:
+            known += " (earlier boot)"
+        work = "work" if self.table.wants.all() else "no work"
+        self.seen.add(f"{instance.state}, {known}, {work}")
 
     def _count_sleep(self, starting: str) -> None:
         """How long work has waited for this start while every host was stopped."""
@@ -541,7 +553,7 @@ class World:
             return
         agent = self.agents[instance.host_id] = Agent(self, instance)
         agent.wake(self.clockwork.time)
-        agent.beat()
+        agent.beat_in(0.0)
 
     def kill_agent(self, host: str) -> None:
         """kill -9 of the process; systemd starts another one."""
@@ -556,7 +568,7 @@ class World:
     def _before_stop(self, instance: Instance) -> None:
         agent = self.agents.get(instance.host_id)
         if agent is not None and agent.boot == instance.boot and agent.working:
-            if agent.frozen or not self.weather.over and self._is_silent(agent):
+            if agent.frozen or self._is_silent(agent):
                 return
             raise Violation(f"{instance.host_id} is stopped while it works")
 
@@ -583,7 +595,6 @@ class World:
         if kind in ("build", "rollout"):
             repository.bad[commit] = kind
         repository.tips.append(commit)
-        self.pushed_at[pipeline] = self.clockwork.time
         version = len(repository.tips) - 1
         self.say(f"push {version} to {pipeline} ({kind}): {commit[-4:]}")
         event = {
@@ -621,7 +632,6 @@ class World:
             pushed_at=self.clockwork.time,
             reason="rollback",
         )
-        self.last_rollback[pipeline] = Rollback(request, revision)
         self.table.wants.note(request, self.clockwork.time)
         self._published("request", request.to_json(), {"kind": "request"})
 
@@ -658,8 +668,7 @@ class World:
             h
             for h in self.hosts
             if h not in rows
-            or not rows[h].held
-            and rows[h].next_start_at <= self.clockwork.time - TICK
+            or (not rows[h].held and rows[h].next_start_at <= self.clockwork.time - TICK)
         ]
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
         waiting = [
@@ -686,4 +695,4 @@ class _CodeCommit:
         return {"branch": {"commitId": self._world.repositories[repositoryName].tip}}
 
 
-__all__ = ["START", "World", "Message", "Violation"]
+__all__ = ["START", "Message", "Violation", "World"]

@@ -1,0 +1,187 @@
+"""Histories with faults, run to rest: every promise holds; a failing seed tells its story."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from contracts.table.requests import Settled
+from tests.simulation.history import Outcome, Plan, plan_of, run, shrunk
+from tests.simulation.weather import KINDS
+from tests.simulation.world import START, World
+
+HISTORIES = 2000
+CHUNK = 250
+
+
+def story_of(failed: Outcome) -> str:
+    """The smallest history that breaks the same promise, in words, and how to run it again."""
+    words = failed.violation.split(":")[0][:12]
+    small = shrunk(failed.plan, lambda plan: words in run(plan).violation)
+    again = f"python -m tests.simulation.soak --seed {failed.plan.seed}"
+    return f"{run(small).told()}\n{small}\nagain: {again}"
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, CHUNK))
+def test_every_promise_holds_in_every_history(first):
+    for seed in range(first, first + CHUNK):
+        outcome = run(plan_of(seed))
+        assert not outcome.violation, story_of(outcome)
+
+
+def test_the_same_seed_is_the_same_history():
+    first, second = (run(plan_of(11)) for _ in range(2))
+    assert first.words == second.words
+    assert first.costs == second.costs
+
+
+def test_the_histories_have_every_fault_and_every_end():
+    """What is promised of all histories would be little if they were all alike."""
+    faults: set[str] = set()
+    hosts: set[int] = set()
+    for seed in range(400):
+        outcome = run(plan_of(seed))
+        faults |= set(outcome.faults)
+        hosts.add(outcome.plan.hosts)
+    assert hosts == {1, 2, 3}
+    assert faults == set(KINDS)
+
+
+# --- cases that must be among the histories
+
+
+def calm_plan(*actions: tuple[float, str, object], hosts: int = 1) -> Plan:
+    return Plan(1, 1, hosts, actions, frozenset(), 60.0, long_builds=0.0)
+
+
+def rested(world: World, seconds: float = 20_000.0) -> World:
+    world.clockwork.run_until(world.clockwork.time + seconds)
+    assert world.at_rest, world.words
+    return world
+
+
+def calm_world(**values: object) -> World:
+    given = {"pipelines": 1, "hosts": 1, "faults": frozenset(), "calm_after": 0.0, **values}
+    return World(1, **given)  # type: ignore[arg-type]
+
+
+def test_a_branch_that_goes_from_a_to_b_and_back_to_a_runs_a():
+    # GIVEN A deployed, then B, WHEN the branch is forced back to A
+    world = calm_world()
+    for kind in ("good", "good", "back"):
+        world.push("shop", kind)
+        world.clockwork.run_until(world.clockwork.time + 900)
+    rested(world)
+    # THEN A runs again, from the image that ECR had
+    assert world.services["shop"].commit == world.repositories["shop"].tips[1]
+    assert world.builds == 2
+
+
+def test_a_branch_that_went_back_unheard_of_is_found():
+    world = calm_world()
+    for kind in ("good", "good"):
+        world.push("shop", kind)
+        world.clockwork.run_until(world.clockwork.time + 900)
+    # WHEN the push back to A is heard of by nobody
+    repository = world.repositories["shop"]
+    repository.tips.append(repository.tips[1])
+    rested(world)
+    assert world.services["shop"].commit == repository.tips[1]
+
+
+def test_a_duplicate_of_a_request_settled_long_ago_wakes_nobody():
+    # GIVEN a deployed push, at rest
+    world = calm_world()
+    world.push("shop", "good")
+    rested(world)
+    starts = world.ec2.starts
+    (request,) = world.accepted.values()
+    assert world.table.requests.settled([request.request_id])
+    # WHEN its request comes to the starter again, THEN no host starts for it
+    world._start(request.to_json(), request.request_id)
+    rested(world)
+    assert world.ec2.starts == starts
+
+
+def test_a_stale_idle_notice_of_an_earlier_boot_stops_nobody():
+    # GIVEN a host in its second boot, at work
+    world = calm_world()
+    world.push("shop", "good")
+    notices: list[str] = []
+    stop = world._stop
+    world._stop = lambda text: (notices.append(text), stop(text))[1]  # type: ignore[method-assign]
+    rested(world)
+    world.push("shop", "good")
+    world.clockwork.run_until(world.clockwork.time + 60)
+    assert world.agents["i-1"].working
+    # WHEN the notice of its first boot comes again, THEN it goes on
+    world._stop(notices[0])
+    world.clockwork.run_until(world.clockwork.time + 5)
+    assert world.agents["i-1"].working
+
+
+def test_a_host_that_is_never_heard_is_tried_three_times_and_then_hourly():
+    # GIVEN an agent that never comes up
+    world = calm_world(without=frozenset({"asleep"}))
+    world._boot = lambda instance: None  # type: ignore[method-assign]
+    world.push("shop", "good")
+    # WHEN five hours pass
+    world.clockwork.run_until(START + 5 * 3600)
+    # THEN it was started three times in the first hour and hourly since, and people were told once
+    assert 6 <= world.ec2.starts <= 8
+    told = [notice for notice in world.slack.posted if notice.startswith("alert/no_heartbeat")]
+    assert len(told) == 1
+
+
+def test_the_drift_check_does_not_undo_a_rollback():
+    # GIVEN two deployments and an operator's rollback to the first
+    world = calm_world()
+    for kind in ("good", "good"):
+        world.push("shop", kind)
+        world.clockwork.run_until(world.clockwork.time + 900)
+    world.rollback("shop")
+    # WHEN the drift check has come round many times
+    rested(world)
+    # THEN the first still runs
+    assert world.services["shop"].commit == world.repositories["shop"].tips[1]
+
+
+def test_a_pipeline_locked_elsewhere_keeps_no_second_host_awake():
+    # GIVEN a pipeline that somebody deploys from the command line for an hour
+    world = calm_world(hosts=2)
+    lock = world.table.locks.take("shop", "cli:ada", START, ttl=3600)
+    assert lock is not None
+    # WHEN a push comes
+    world.push("shop", "good")
+    world.clockwork.run_until(START + 3500)
+    # THEN no host has been awake for it for long, and its request was not worn out
+    assert world.awake_seconds < 1200
+    assert world.queues["build"].most_receives < 10
+    # AND when the lock is given back, it is deployed
+    world.table.locks.abandon(lock)
+    rested(world)
+    assert world.services["shop"].commit == world.repositories["shop"].tip
+
+
+def test_outages_of_slack_delay_notices_and_no_deployment():
+    # GIVEN a Slack that answers with errors only
+    plan = calm_plan((1.0, "push", (0, "good")))
+    broken = dataclasses.replace(
+        plan, faults=frozenset({"Slack answers 500", "Slack is silent"}), calm_after=7200.0
+    )
+    # WHEN a push is deployed, THEN it takes as long as without, and is told of in the end
+    calm, rough = run(plan), run(broken)
+    assert not calm.violation and not rough.violation
+    assert rough.costs["seconds until settled"] < calm.costs["seconds until settled"] + 120
+
+
+def test_what_was_settled_stays_settled():
+    world = calm_world()
+    world.push("shop", "good")
+    rested(world)
+    (request,) = world.accepted.values()
+    other = Settled(
+        request_id=request.request_id, outcome="failed", pipeline="shop", settled_at=START
+    )
+    assert not world.table.requests.settle_once(other, kept=9.0)
