@@ -403,14 +403,14 @@ class Worker:
             self._give_back(delivery.messages, FREED_DELAY)
 
     def _end_left_behind(self, newest: BuildRequest, work: Work) -> None:
-        """End deployments of older pushes that began, and whose requests may never come again.
+        """End or announce deployments of older pushes whose requests may never come again.
 
         A run `again` has no message in the queue; if the world failed it, its want brings it back,
         unless a newer push has taken that want over. And a request that came to two hosts at once
         may have been joined by one to the other's run of that very request, and that run have
         failed. The run that begins now takes their place.
         """
-        for row in self._recorder.unended(work.pipeline):
+        for row in self._recorder.unannounced(work.pipeline):
             request = tip_request_of(row)
             if request is None or request.request_id == newest.request_id:
                 continue
