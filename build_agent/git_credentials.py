@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from contracts.errors import WorldFailed
+
 USER_VARIABLE = "SLIPWAY_GIT_USER"
 PASSWORD_VARIABLE = "SLIPWAY_GIT_PASSWORD"  # noqa: S105 - a variable's name
 _ASKPASS = f"""#!/bin/sh
@@ -85,9 +87,15 @@ def assumed_login(
 
 
 def askpass_program(folder: Path) -> Path:
-    """What git asks for user name and password: it holds neither, it prints two variables."""
+    """What git asks for user name and password: it holds neither, it prints two variables.
+
+    WorldFailed where it cannot be written: the disk is full.
+    """
     program = folder / "askpass"
-    if not program.exists() or program.read_text() != _ASKPASS:
-        program.write_text(_ASKPASS)
-    program.chmod(0o700)
+    try:
+        if not program.exists() or program.read_text() != _ASKPASS:
+            program.write_text(_ASKPASS)
+        program.chmod(0o700)
+    except OSError as error:
+        raise WorldFailed(f"cannot write {str(program)!r}: {error.strerror}") from None
     return program

@@ -78,7 +78,7 @@ def _waiting_pipelines(snapshot: Snapshot) -> list[str]:
     return sorted(
         name
         for name in wanted
-        if not snapshot.paused(name) and not snapshot.locked(name) and name not in at_work
+        if not snapshot.paused(name) and not snapshot.kept_from_us(name) and name not in at_work
     )
 
 

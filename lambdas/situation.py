@@ -92,6 +92,15 @@ class Snapshot:
         row = self.locks.get(pipeline)
         return row is not None and row.taken(self.now) and row.holder.split("/")[0] != (but or " ")
 
+    def kept_from_us(self, pipeline: str) -> bool:
+        """Somebody is at the pipeline: its lock is held, and not by a host that is powered off.
+
+        Such a host took its lock down with it: waiting for its expiry would lose a whole period.
+        """
+        off = {host.host_id for host in self.hosts if host.ec2_state == "stopped"}
+        row = self.locks.get(pipeline)
+        return row is not None and row.taken(self.now) and row.holder.split("/")[0] not in off
+
 
 @dataclass(frozen=True, kw_only=True)
 class StartHost:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.e2e.chaos.trial import Cost, Trial
 
 MEBIBYTE = 1 << 20
 DISK = 64 * MEBIBYTE
+PIECE = 4096
 
 
 @pytest.mark.chaos
@@ -66,7 +69,7 @@ def test_the_disk_of_the_build_area_is_full(trial: Trial, left: int, words: str)
     with small_disk(trial.home / "agent") as disk:
         # GIVEN a build area on a small disk that something has filled
         ballast = disk / "ballast"
-        fill(ballast, DISK if left == 0 else DISK - left)
+        fill(ballast, left)
         trial.say(f"the build area's disk is filled: {words}")
 
         # WHEN somebody pushes, and the attempt fails
@@ -88,13 +91,15 @@ def failed_attempts(trial: Trial) -> int:
 
 @contextmanager
 def small_disk(directory: Path) -> Iterator[Path]:
-    """A disk of its own for `directory` while the block runs; the host sleeps before and after."""
-    directory.mkdir(parents=True, exist_ok=True)
-    as_root("mount", "-t", "tmpfs", "-o", f"size={DISK},mode=777", "tmpfs", str(directory))
-    try:
-        yield directory
-    finally:
-        as_root("umount", "--lazy", str(directory))
+    """A small disk for what is in `directory` while the block runs; the host sleeps meanwhile."""
+    with TemporaryDirectory() as copy:
+        shutil.copytree(directory, copy, symlinks=True, dirs_exist_ok=True)
+        as_root("mount", "-t", "tmpfs", "-o", f"size={DISK},mode=777", "tmpfs", str(directory))
+        try:
+            shutil.copytree(copy, directory, symlinks=True, dirs_exist_ok=True)
+            yield directory
+        finally:
+            as_root("umount", "--lazy", str(directory))
 
 
 def as_root(*command: str) -> None:
@@ -103,12 +108,9 @@ def as_root(*command: str) -> None:
     subprocess.run([*prefix, *command], check=True)
 
 
-def fill(path: Path, size: int) -> None:
-    """Write up to `size` bytes, or whatever fits."""
-    piece = b"\0" * MEBIBYTE
-    with path.open("wb", buffering=0) as file:
-        try:
-            for _ in range(size // MEBIBYTE):
-                file.write(piece)
-        except OSError:
-            pass
+def fill(path: Path, left: int) -> None:
+    """Write until only `left` bytes of the disk are free."""
+    piece = b"\0" * PIECE
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while shutil.disk_usage(path.parent).free >= left + PIECE:
+            file.write(piece)

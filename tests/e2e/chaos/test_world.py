@@ -30,7 +30,7 @@ class Outage:
 OUTAGES = {
     "registry": Outage("registry", "no layer can be pushed", during="build", cost=Cost(builds=2)),
     "ecr": Outage("ecr", "ECR's API does not answer", during="build", cost=Cost(builds=2)),
-    "ecs": Outage("ecs", "ECS cannot be asked what runs", during="fetch"),
+    "ecs": Outage("ecs", "ECS cannot be asked what runs", how={"seconds": 20.0}),
     "ecs-while-waiting": Outage("ecs", "ECS goes silent in the rollout", during="wait"),
     "ecs-throttles": Outage(
         "ecs",
@@ -38,9 +38,11 @@ OUTAGES = {
         action="UpdateService",
         how={"times": 6, "code": "ThrottlingException", "status": 400},
     ),
-    "sns": Outage("sns", "the outcome cannot be announced", action="Publish", during="build"),
+    "sns": Outage("sns", "the outcome cannot be announced", action="Publish", during="wait"),
     "sqs": Outage("sqs", "the lease cannot be renewed", during="build"),
-    "dynamodb": Outage("dynamodb", "the table does not answer", during="build"),
+    "dynamodb": Outage(
+        "dynamodb", "the table does not answer", during="build", cost=Cost(builds=2)
+    ),
     "no-capacity": Outage(
         "ec2",
         "the zone has no capacity for the host",
@@ -57,10 +59,11 @@ def test_an_outage(trial: Trial, outage: Outage) -> None:
     trial.say(outage.words)
     if outage.during is None:
         trial.fault(outage.service, outage.action, **outage.how)
-    pushed = trial.push(f"while {outage.words}", "slow")
+    pushed = trial.push(f"while {outage.words}", "slow" if outage.during == "build" else "works")
     if outage.during is not None:
         trial.until_stage(pushed, outage.during)
         trial.fault(outage.service, outage.action, **outage.how)
+    trial.until_felt(outage.service, timed="seconds" in outage.how)
 
     # THEN it ends as if nothing had happened, a little later
     trial.ends_well(pushed, outage.cost)

@@ -20,12 +20,15 @@ from urllib.request import Request, urlopen
 
 from contracts.table.deployments import DeploymentRow
 from local.push import Pushed
-from tests.e2e.chain import Chain
+from local.waiting import wait_for
+from tests.e2e.chain import DEPLOY_SECONDS, Chain
 from tests.e2e.chaos.agent import DIE_AT, JOURNAL
 from tests.e2e.chaos.witness import Witness
 
 PIPELINE = "sample"
 END_SECONDS = 180.0
+ENDLESS = 1_000_000
+"""A fault with an end in time has so many answers that it never runs out of them."""
 Say = Callable[[str], None]
 
 
@@ -103,13 +106,26 @@ class Trial:
 
     def fault(self, service: str, action: str = "", **how: Any) -> None:
         """AWS answers this service's calls with errors: `times` of them, or for `seconds`."""
-        body = json.dumps({"service": service, "action": action, **how}).encode()
-        self._internal("faults", body)
         self.say(f"{service} {action or '(all calls)'} fails: {how}")
+        order = {"service": service, "action": action, "times": ENDLESS, **how}
+        self._internal("POST", "faults", order)
+
+    def until_felt(self, service: str, *, timed: bool) -> None:
+        """A call has met the `timed` fault, or all of its `times` have been used up.
+
+        Without this a case could pass because nothing ever met its fault.
+        """
+
+        def felt() -> bool:
+            faults = self._internal("GET", "faults")
+            left = [fault["times"] for fault in faults if fault["service"] == service]
+            return any(n < ENDLESS for n in left) if timed else not any(left)
+
+        self._until(f"a call that {service} refuses", felt)
 
     def sudden_death(self) -> None:
         """The instance loses its power."""
-        self._internal(f"ec2/{self.host}/die", b"{}")
+        self._internal("POST", f"ec2/{self.host}/die", {})
         self.say(f"{self.host} loses its power")
 
     def until_stage(self, pushed: Pushed, stage: str) -> DeploymentRow:
@@ -119,13 +135,14 @@ class Trial:
             row = self.chain.deployment_of(pushed.commit_id, PIPELINE)
             return row if row is not None and row.stage == stage else None
 
-        return self.chain.until(f"stage {stage}", there)
+        return wait_for(f"stage {stage}", there, seconds=DEPLOY_SECONDS, poll=0.03)
 
-    def _internal(self, path: str, body: bytes) -> None:
+    def _internal(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.chain.state.endpoint_url}/_slipway/{path}"
-        request = Request(url, data=body, method="POST")  # noqa: S310 - our own http URL
+        data = json.dumps(body).encode() if body is not None else None
+        request = Request(url, data=data, method=method)  # noqa: S310 - our own http URL
         with urlopen(request, timeout=5) as answer:  # noqa: S310
-            assert answer.status == 200
+            return json.load(answer)
 
     # --- the end of every case
 
@@ -142,7 +159,7 @@ class Trial:
         asleep = time.time() - last.ended_at
         requests = self._every_request_has_its_outcome()
         rows = self._every_outcome_has_one_row_and_one_notice()
-        assert chain.serves(PIPELINE) == last.commit_id
+        self._until("the last commit, still", lambda: chain.serves(PIPELINE) == last.commit_id)
         assert chain.depth(chain.names.build_dead_letters) == 0
         spent = self._cost(last.commit_id)
         self.say(
@@ -221,7 +238,9 @@ class Trial:
         return Cost(
             builds=len(builds),
             rollouts=len([d for d in fresh if self._runs(d, digest)]),
-            revisions=len([p for p in points if p["point"] == "registered"]),
+            revisions=len(
+                [p for p in points if p["point"] == "registered" and self._has(p["about"], digest)]
+            ),
         )
 
     def journal(self) -> list[dict[str, Any]]:
@@ -242,12 +261,15 @@ class Trial:
 
     def _runs(self, deployment: dict[str, Any], digest: str) -> bool:
         """Whether that rollout was one of this digest."""
-        ecs = self.chain.prod("ecs")
-        (revision,) = ecs.describe_service_revisions(
+        (revision,) = self.chain.prod("ecs").describe_service_revisions(
             serviceRevisionArns=[deployment["targetServiceRevisionArn"]]
         )["serviceRevisions"]
-        definition = ecs.describe_task_definition(taskDefinition=revision["taskDefinition"])
-        containers = definition["taskDefinition"]["containerDefinitions"]
+        return self._has(revision["taskDefinition"], digest)
+
+    def _has(self, task_definition: str, digest: str) -> bool:
+        """Whether a container of that revision runs this digest."""
+        described = self.chain.prod("ecs").describe_task_definition(taskDefinition=task_definition)
+        containers = described["taskDefinition"]["containerDefinitions"]
         return any(container["image"].endswith(digest) for container in containers)
 
 

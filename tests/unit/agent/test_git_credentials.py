@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from build_agent.git_credentials import RoleCredentials, assumed_login, code_commit_login
+from build_agent.git_credentials import (
+    RoleCredentials,
+    askpass_program,
+    assumed_login,
+    code_commit_login,
+)
+from contracts.errors import WorldFailed
 
 URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"
 NOW = datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC).timestamp()
@@ -67,3 +74,13 @@ def test_credentials_are_never_shown() -> None:
     said = f"{credentials!r} {login!r}"
     assert "secret" not in said
     assert login.password not in said
+
+
+def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
+    # GIVEN a folder that nothing can be written to (root may write anywhere but below a file)
+    folder = tmp_path / "file"
+    folder.touch()
+
+    # THEN the world failed, with no trace for whoever starts the agent
+    with pytest.raises(WorldFailed, match="cannot write .*askpass"):
+        askpass_program(folder)

@@ -124,6 +124,17 @@ class TestWaking:
         expired = locked(holder="cli:ada", expires_at=START)
         assert started(asleep(), wants=(want(),), locks=expired) == [HOST]
 
+    def test_the_lock_of_a_host_that_lost_its_power_keeps_nobody_asleep(self):
+        # GIVEN a host that died while it worked: its want and its lock are left
+        work = {"wants": (want(),), "locks": locked()}
+        # THEN EC2's `stopped` event alone starts it again, the lock's expiry is not waited for
+        assert started(host("stopped", state="busy"), **work) == [HOST]
+        # while another one that is awake at the pipeline does keep it
+        elsewhere = {**work, "locks": locked(holder=f"{OTHER}/boot-9")}
+        assert (
+            started(asleep(), host(host_id=OTHER, boot="boot-9", state="busy"), **elsewhere) == []
+        )
+
     def test_an_orphaned_again_wakes_a_host(self):
         orphan = locked(holder="", expires_at=0.0, again="ada")
         assert started(asleep(), locks=orphan) == [HOST]
