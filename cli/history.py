@@ -21,8 +21,10 @@ from contracts.wording import duration, person, short, tidy
 
 FAILED = ("failed", "rolled_back", "gave_up")
 DEFAULT_LIMIT = 20
-PAGE = 500
-"""Rows that one call reads at most: about as many as its limit of 1 MB allows."""
+PAGE = 200
+FAILED_PAGE = 500
+"""Rows that one call reads at most; its limit of 1 MB holds about 500, and of those `--failed`
+reads only the failures are sent."""
 PLOT_LIMIT = 200
 FAILED_BACK = "30d"
 """How far `--failed` looks without `--since`: it reads the successes between the failures too."""
@@ -70,7 +72,7 @@ def command(
     names = named_pipelines(session, pipeline)
     wanted = back or (FAILED_BACK if failed else None)
     start = since(wanted, session.clock.now()) if wanted else None
-    most = limit or (PLOT_LIMIT if plot else None if back else DEFAULT_LIMIT)
+    most = limit or (None if back else PLOT_LIMIT if plot else DEFAULT_LIMIT)
     rows = list(islice(select(session, names, start, failed=failed, most=most), most))
     if plot:
         _plot(rows, output, out)
@@ -86,7 +88,7 @@ def select(
 
     `start`: not older than this (seconds since the epoch). `most` fits the pages to the need.
     """
-    page = PAGE if failed or most is None else min(PAGE, most)
+    page = FAILED_PAGE if failed else PAGE if most is None else min(PAGE, most)
     statuses = FAILED if failed else ()
     streams = [
         _back_to(start, session.table.deployments.newest_first(name, page=page, statuses=statuses))

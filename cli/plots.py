@@ -19,6 +19,8 @@ COLOURS = {
     "rolled_back": "#ef6c00",
     "gave_up": "#6a1b9a",
 }
+FEW_DAYS = 14
+"""Days up to which each is named on the axis."""
 WIDTH, HEIGHT = 9.0, 3.2
 """Inches of one plot."""
 
@@ -66,20 +68,22 @@ def _durations(axes: Any, rows: Sequence[DeploymentRow]) -> None:
         (LEAD_TIME, lead_time, "o", "#1565c0"),
         (PUSH_TO_STEADY, push_to_steady, "s", "#00897b"),
     )
-    drawn = False
     for name, measure, marker, colour in series:
-        points = [(_when(row), seconds) for row in rows if (seconds := measure(row)) is not None]
+        points = [(_when(row), length) for row in rows if (length := measure(row)) is not None]
         if points:
-            times, lengths = zip(*points, strict=True)
-            axes.scatter(times, lengths, s=14, marker=marker, color=colour, label=name)
-            drawn = True
+            times, seconds = zip(*points, strict=True)
+            axes.scatter(times, seconds, s=14, marker=marker, color=colour, label=name)
     axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY} of each success")
-    if not drawn:
+    lengths = [s for _, measure, *_ in series for row in rows if (s := measure(row)) is not None]
+    if not lengths:
         axes.text(0.5, 0.5, "no successes", ha="center", va="center", transform=axes.transAxes)
         return
-    axes.set_yscale("log")
+    if max(lengths) > 20 * max(min(lengths), 1e-3):
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter("")
+    else:
+        axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
-    axes.yaxis.set_minor_formatter("")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="best")
     axes.tick_params(axis="x", rotation=20)
@@ -110,6 +114,9 @@ def _outcomes(axes: Any, rows: Sequence[DeploymentRow]) -> None:
         )
         bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
     axes.yaxis.get_major_locator().set_params(integer=True)
+    if len(days) <= FEW_DAYS:
+        moments = [datetime.fromtimestamp(day, UTC) for day in days]
+        axes.set_xticks(moments, [moment.strftime("%Y-%m-%d") for moment in moments])
     axes.legend(loc="best")
     axes.tick_params(axis="x", rotation=20)
 
