@@ -215,11 +215,15 @@ class ProdStack(cdk.Stack):
             "SLIPWAY_BUILD_QUEUE_URL": self.build_queue.queue_url,
         }
 
-    def _decide(self, *table_actions: str) -> list[Allow]:
-        """What whoever decides about hosts has to see, and which rows it moves."""
+    def _decide(self, *table_actions: str, counts: bool = True) -> list[Allow]:
+        """What whoever decides about hosts has to see, and which rows it moves.
+
+        `counts`: the queue's, too; the starter has a request in its hand already.
+        """
+        queue = self._arns.queue(self._names.build_queue)
         return [
             use_table(self._arns.table, ("Query", *table_actions)),
-            count_messages(self._arns.queue(self._names.build_queue)),
+            *([count_messages(queue)] if counts else []),
             see_hosts(),
         ]
 
@@ -231,7 +235,7 @@ class ProdStack(cdk.Stack):
             shared=self._shared,
             description="Slipway: a build request wakes a host.",
             statements=[
-                *self._decide("ConditionCheckItem", "PutItem", "UpdateItem"),
+                *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
                 start_hosts(self._host_arns),
             ],
             environment=self._host_environment,

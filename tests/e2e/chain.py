@@ -134,9 +134,9 @@ class Chain:
         answer = self.prod("ec2").describe_instances(InstanceIds=ids)
         return [i["State"]["Name"] for r in answer["Reservations"] for i in r["Instances"]]
 
-    def depth(self, queue: str) -> int:
-        """Messages of a queue, those in flight included."""
-        sqs = self.prod("sqs")
+    def depth(self, queue: str, sqs: Any | None = None) -> int:
+        """Messages of a queue of the prod account (or of `sqs`'s), those in flight included."""
+        sqs = sqs or self.prod("sqs")
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         counts = (
             "ApproximateNumberOfMessages",
@@ -160,10 +160,14 @@ class Chain:
     # --- waiting
 
     def until(
-        self, what: str, condition: Callable[[], T | None], seconds: float = DEPLOY_SECONDS
+        self,
+        what: str,
+        condition: Callable[[], T | None],
+        seconds: float = DEPLOY_SECONDS,
+        poll: float = 0.2,
     ) -> T:
         """The condition's first true answer; a failure says what did not happen."""
-        return wait_for(what, condition, seconds=seconds, poll=0.2)
+        return wait_for(what, condition, seconds=seconds, poll=poll)
 
     def until_ended(self, pushed: Pushed, seconds: float = DEPLOY_SECONDS) -> DeploymentRow:
         """The deployment of that push, once it is announced."""

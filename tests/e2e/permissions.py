@@ -17,7 +17,29 @@ from local.state import State
 
 PREFIX = "slipway-"
 
-NOT_ASKED: dict[str, str] = {}
+_BOOT = "the host's boot unit: the local run starts the agent as a process"
+_SESSION = "Session Manager: there is no machine to open a session on"
+_LAYERS = "Docker's registry protocol has no such question; ECR's own endpoint asks it"
+_STUCK = "a rollout that its circuit breaker does not end; told by the tests of the rollout"
+
+NOT_ASKED: dict[str, str] = {
+    "dynamodb:DeleteItem@slipway-reconciler": "the end of an alert; see tests/e2e/chaos",
+    "dynamodb:GetItem@slipway-notifier": "a notice that is delivered twice",
+    "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
+    "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
+    "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,
+    "ecs:ListServiceDeployments@slipway-host": _STUCK,
+    "ecs:StopServiceDeployment@slipway-host": _STUCK,
+    "kms:Decrypt@slipway-notifier": "the emulator does not ask it behind ssm:GetParameter",
+    "s3:GetObject@slipway-host": _BOOT,
+    "sqs:SendMessage@slipway-notifier": "its queue alone runs it, so no event of its own fails",
+    "ssm:GetParameter@slipway-host": _BOOT,
+    "ssm:UpdateInstanceInformation@slipway-host": _SESSION,
+    "ssmmessages:CreateControlChannel@slipway-host": _SESSION,
+    "ssmmessages:CreateDataChannel@slipway-host": _SESSION,
+    "ssmmessages:OpenControlChannel@slipway-host": _SESSION,
+    "ssmmessages:OpenDataChannel@slipway-host": _SESSION,
+}
 
 
 def granted(state: State) -> set[str]:

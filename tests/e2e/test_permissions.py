@@ -7,9 +7,17 @@ from tests.e2e.permissions import NOT_ASKED, asked, granted
 
 
 def test_nothing_was_denied(chain: Chain) -> None:
-    assert sorted(asked(chain.state, allowed=False)) == []
+    denied = sorted(asked(chain.state, allowed=False))
+    assert not denied, "\n".join(denied)
 
 
-def test_every_granted_action_is_needed_or_listed(chain: Chain) -> None:
+def test_every_granted_action_is_asked_for_or_listed(chain: Chain) -> None:
     unused = granted(chain.state) - asked(chain.state, allowed=True)
-    assert unused == NOT_ASKED.keys()
+    unknown = sorted(unused - NOT_ASKED.keys())
+    assert not unknown, "granted, never asked for, not listed:\n" + "\n".join(unknown)
+
+
+def test_no_action_is_listed_that_is_asked_for_or_not_granted(chain: Chain) -> None:
+    unused = granted(chain.state) - asked(chain.state, allowed=True)
+    stale = sorted(NOT_ASKED.keys() - unused)
+    assert not stale, "listed, but asked for or not granted:\n" + "\n".join(stale)
