@@ -26,6 +26,8 @@ from tests.simulation.history import plan_of, run
 from tests.simulation.model import Bounds, Model
 
 SAVE_EVERY = 500
+LARGEST = 1_500_000
+"""States of a world that are explored at most (about 2 KB each)."""
 WORLDS = (
     Bounds(pushes=2, lost=0, doubled=0, crashes=0),
     Bounds(pushes=2, lost=1, doubled=0, crashes=0),
@@ -102,9 +104,9 @@ def model() -> bool:
     """Explore larger worlds than the tests do; whether all is fine."""
     fine = True
     for bounds in WORLDS:
-        findings = explore(Model(bounds), bounds, limit=6_000_000)
+        findings = explore(Model(bounds), bounds, limit=LARGEST)
         print(
-            f"{bounds}\n  {findings.states} states, {findings.steps} steps, {findings.rests} at rest,"
+            f"{bounds}\n  {findings.states} states, {findings.steps} steps, {findings.rests} rests,"
             f" {findings.stuck_states} stuck, {findings.seconds:.0f} s"
             f"{'' if findings.complete else ' (not complete)'}",
             flush=True,

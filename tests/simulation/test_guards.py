@@ -198,8 +198,9 @@ CASES = [
         patched(
             "runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply
         ),
-        crowded("ECS fails"),
+        crowded("ECS fails", "fetch fails", "call lost", "call refused", "received twice"),
         breaks="has no outcome",
+        most=500,
     ),
     Case(
         patched("the lock is looked at before a change", f"{KEEPER}.check", no_reply),
@@ -209,7 +210,7 @@ CASES = [
     Case(
         patched("the lock is renewed", f"{KEEPER}._renew", no_reply),
         lambda seed: dataclasses.replace(crowded()(seed), long_builds=1.0),
-        cost="seconds until settled",
+        cost="receives",
         share=1.05,
     ),
     Case(
@@ -220,8 +221,9 @@ CASES = [
     ),
     Case(
         patched("the heartbeat", f"{KEEPER}._heartbeat", no_reply),
-        with_faults(),
-        breaks="while it works",
+        lambda seed: calm(seed, long_builds=1.0),
+        cost="boots",
+        share=1.1,
     ),
     Case(
         patched(

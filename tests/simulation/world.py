@@ -213,7 +213,7 @@ class Agent:
             self.wake(soonest + self.world.dice.uniform(0.1, 1))
 
     def beat_in(self, seconds: float) -> None:
-        """Every 30 s as in life; an idle host's beats, which only say that it lives, more rarely."""
+        """Every 30 s at work, as in life; an idle host only says that it lives: more rarely."""
         at = self.world.clockwork.time + seconds
         if self.dead or at >= self.beat_at:
             return
