@@ -11,7 +11,6 @@ What was seen so far is kept in `.local/soak.json` (`--state`). Exit code 1: a p
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
@@ -63,7 +62,7 @@ class Seen:
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True))
+        new.write_text(json.dumps(vars(self), indent=1, sort_keys=True))
         new.replace(path)
 
     def told(self) -> str:
