@@ -82,5 +82,5 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
     folder.touch()
 
     # THEN the world failed, with no trace for whoever starts the agent
-    with pytest.raises(WorldFailed, match="cannot write .*askpass"):
+    with pytest.raises(WorldFailed, match=r"cannot write .*askpass"):
         askpass_program(folder)
