@@ -71,8 +71,8 @@ screenshots: setup ## the Slack page in Chromium: checked, and its pictures for 
 bench: setup ## measure, side by side with other tools
 	$(BIN)/python -m bench
 
-soak: setup ## push again and again for a long while, and count
-	$(BIN)/python -m bench soak
+soak: setup ## simulated histories without end, resumable: stop it whenever you like (docs/reliability.md)
+	$(BIN)/python -m tests.simulation.soak
 
 chaos: setup ## kill, starve and break the real chain; each case tells what it did
 	$(PYTEST) --timeout 600 tests/e2e/chaos

@@ -109,7 +109,7 @@ def _one_of(allowed: tuple[Any, ...], raw: Any, path: str) -> Any:
 
 def _scalar(hint: Any, raw: Any, path: str, pattern: re.Pattern[str] | None) -> Any:
     if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        if not math.isfinite(raw):
+        if not _is_finite(raw):
             raise InvalidMessage(path, "must be a finite number")
         return float(raw)
     if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
@@ -123,6 +123,13 @@ def _scalar(hint: Any, raw: Any, path: str, pattern: re.Pattern[str] | None) -> 
     if hint is Any:
         return raw
     raise InvalidMessage(path, f"must be {_article(hint)}, not {_kind(raw)}")
+
+
+def _is_finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer of more digits than a float can hold
+        return False
 
 
 @functools.cache
