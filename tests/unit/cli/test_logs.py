@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.unit.cli.world import NOW, World
 
@@ -44,6 +45,27 @@ def test_following_ends_with_the_deployment_and_misses_no_last_line(world: World
 
     world.clock.then(lambda: None)
     world.clock.then(last_words)
+
+    # WHEN, THEN
+    result = world.run("logs", row.deployment_id, "--follow")
+    assert result.stdout.splitlines() == ["begun", "last words"]
+
+
+def test_a_deployment_that_ends_right_after_a_read_is_read_once_more(world: World) -> None:
+    # GIVEN a deployment that prints its last line and ends just after we have read its lines
+    row = world.begin("shop", 1, started_at=NOW - 10)
+    lines = ["begun"]
+
+    def read_then_end(request: dict[str, Any]) -> Any:
+        begin = int(request.get("nextToken", "0"))
+        answer = [{"timestamp": 0, "message": line} for line in lines[begin:]]
+        token = str(len(lines))
+        if not answer and len(lines) == 1:
+            lines.append("last words")
+            world.end(row, "failed", at=NOW)
+        return {"events": answer, "nextForwardToken": token}
+
+    world.answers["GetLogEvents"] = read_then_end
 
     # WHEN, THEN
     result = world.run("logs", row.deployment_id, "--follow")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from contracts.messages import BuildRequest
 from contracts.table.requests import Settled
@@ -27,6 +28,15 @@ def held(world: World, queue: str) -> list[str]:
         QueueUrl=world.queues[queue], MaxNumberOfMessages=10, VisibilityTimeout=0
     )
     return [m["Body"] for m in answer.get("Messages", [])]
+
+
+def count(world: World, queue: str) -> int:
+    """Messages of the queue, received ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = world.client("sqs").get_queue_attributes(
+        QueueUrl=world.queues[queue], AttributeNames=names
+    )
+    return sum(int(answer["Attributes"][name]) for name in names)
 
 
 @pytest.fixture
@@ -53,7 +63,20 @@ def test_a_request_is_published_again_and_leaves_the_dead_letters(world: World) 
     # THEN it is asked for under its own id
     assert result.exit_code == 0, result.output
     assert published(world) == [REQUEST]
-    assert held(world, "slipway-build-dead-letters") == []
+    assert count(world, "slipway-build-dead-letters") == 0
+
+
+def test_what_could_not_be_sent_on_is_not_deleted(world: World) -> None:
+    # GIVEN a request topic that takes nothing
+    def refuse(request: dict[str, Any]) -> Any:
+        raise ClientError({"Error": {"Code": "InternalError", "Message": "down"}}, "Publish")
+
+    world.answers["Publish"] = refuse
+    put(world, "slipway-build-dead-letters", REQUEST.to_json())
+
+    # WHEN, THEN
+    assert world.run("redrive").exit_code == 3
+    assert count(world, "slipway-build-dead-letters") == 1
 
 
 def test_a_request_that_was_given_up_on_is_asked_for_anew(world: World) -> None:

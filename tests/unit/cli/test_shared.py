@@ -142,6 +142,22 @@ def test_the_region_is_the_installations_unless_it_is_given(
     assert ":eu-west-1:" in moved.installation.request_topic_arn
 
 
+@pytest.mark.parametrize(
+    ("arn", "who"),
+    [
+        ("arn:aws:sts::222222222222:assumed-role/Admin/ada", None),
+        ("arn:aws:iam::222222222222:root", "grace"),
+    ],
+)
+def test_who_asks_is_the_caller_or_for_an_accounts_root_who_is_logged_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, arn: str, who: str | None
+) -> None:
+    world.answers["GetCallerIdentity"] = lambda request: {"Arn": arn, "Account": PROD}
+    monkeypatch.setattr("cli.session.getuser", lambda: "grace")
+
+    assert Session(installation=world.path).caller == (who or arn)
+
+
 # --- completion, colour, columns
 
 
