@@ -85,8 +85,8 @@ def _read(
                 return found, token
             raise
         found += answer["events"]
-        # CloudWatch Logs gives the same token again when there is no more (GetLogEvents)
-        if answer["nextForwardToken"] == token or not answer["events"]:
+        # the same token again means that there is no more; an empty page does not (GetLogEvents)
+        if answer["nextForwardToken"] == token:
             return found, answer["nextForwardToken"]
         token = answer["nextForwardToken"]
 
