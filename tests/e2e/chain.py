@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 DEPLOY_SECONDS = 60.0
 NEWEST = 50
+RUNS = 3  # an asynchronous run and its two retries
+EVENTS = Path(__file__).resolve().parents[1] / "events"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,26 @@ class Chain:
         url = f"{self.state.slack_url}/_fault"
         request = Request(url, data=body, method="POST")  # noqa: S310 - our own http URL
         with urlopen(request, timeout=5) as answer:  # noqa: S310
+            assert answer.status == 200
+
+    def kill_runs(self, *functions: str) -> None:
+        """The next run of each function dies, and its two retries: the event is lost to it."""
+        for function in functions:
+            self._fault({"service": "lambda-run", "action": function, "times": RUNS})
+
+    def call(self, function: str, *, wait: bool, client: Any | None = None) -> bool:
+        """Run a function with the schedule's event; False if it failed. Not waited for: True."""
+        answer = (client or self.prod("lambda")).invoke(
+            FunctionName=function,
+            InvocationType="RequestResponse" if wait else "Event",
+            Payload=(EVENTS / "schedule.json").read_bytes(),
+        )
+        return "FunctionError" not in answer
+
+    def _fault(self, fault: dict[str, Any]) -> None:
+        url = f"{self.state.endpoint_url}/_slipway/faults"
+        request = Request(url, data=json.dumps(fault).encode(), method="POST")  # noqa: S310
+        with urlopen(request, timeout=10) as answer:  # noqa: S310
             assert answer.status == 200
 
     # --- looking

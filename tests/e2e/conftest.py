@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,17 +15,23 @@ from local.progress import Progress
 from local.up import Options, bring_up
 from local.workplace import Workplace
 from tests.e2e.chain import Chain
+from tests.e2e.without import Permission, taken_out
 
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """The whole chain with two pipelines on one host, each with its first commit deployed."""
+    """The whole chain with two pipelines on one host, each with its first commit deployed.
+
+    SLIPWAY_E2E_WITHOUT=ACTION@ROLE takes that action out of that role first: then the tests fail.
+    """
     # Whoever ends the tests early ends the run with them, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory: Path = tmp_path_factory.mktemp("run")
     workplace, progress = Workplace(directory), Progress()
     bring_up(workplace, Options(pipelines=2, internal_endpoints=True), progress)
-    yield Chain(directory)
+    chain, missing = Chain(directory), os.environ.get("SLIPWAY_E2E_WITHOUT")
+    with taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext():
+        yield chain
     take_down(workplace, progress)
 
 

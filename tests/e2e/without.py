@@ -3,6 +3,8 @@
     slipway local up --internal-endpoints
     python -m tests.e2e.without sqs:DeleteMessage@slipway-host
 
+The tests of this folder do the same, whole, with SLIPWAY_E2E_WITHOUT=ACTION@ROLE.
+
 Exit code 0: the chain failed without it, or the emulator denied it. 1: nobody noticed. The role
 gets its policy back in any case.
 """
@@ -103,25 +105,57 @@ def without(document: dict[str, Any], action: str) -> dict[str, Any]:
 
 
 def failure_of(chain: Chain) -> str | None:
-    """What of the chain does not happen after a push; None if all of it does."""
-    began = time.time()
+    """What of the chain does not happen; None if all of it does."""
     try:
-        chain.until_asleep()
-        pushed = chain.push(f"a probe at {began:.0f}")
-        chain.until(
-            "the answer with the commit", lambda: chain.serves() == pushed.commit_id, CHAIN_SECONDS
-        )
-        chain.until_ended(pushed, CHAIN_SECONDS)
-        chain.until(
-            "the notice", lambda: chain.notices(pushed.commit_id[:7], since=began), CHAIN_SECONDS
-        )
-        chain.until_asleep()
-        chain.until(
-            "an empty queue", lambda: chain.depth(chain.names.build_queue) == 0, CHAIN_SECONDS
-        )
+        _push_is_deployed(chain)
+        _poison_is_kept(chain)
+        _lost_events_are_kept(chain)
     except WorldFailed as error:
         return str(error)
     return None
+
+
+def _push_is_deployed(chain: Chain) -> None:
+    chain.until_asleep()
+    began = time.time()
+    pushed = chain.push(f"a probe at {began:.0f}")
+    chain.until(
+        "the answer with the commit", lambda: chain.serves() == pushed.commit_id, CHAIN_SECONDS
+    )
+    chain.until_ended(pushed, CHAIN_SECONDS)
+    chain.until(
+        "the notice", lambda: chain.notices(pushed.commit_id[:7], since=began), CHAIN_SECONDS
+    )
+    chain.until_asleep()
+    queue = chain.names.build_queue
+    chain.until("an empty queue", lambda: chain.depth(queue) == 0, CHAIN_SECONDS)
+
+
+def _poison_is_kept(chain: Chain) -> None:
+    chain.dead_letters()
+    chain.prod("sqs").send_message(QueueUrl=chain.state.queue_url, MessageBody="poison")
+    chain.push("beside poison")
+    chain.until("the dead letter", chain.dead_letters, CHAIN_SECONDS)
+    chain.until_asleep()
+
+
+def _lost_events_are_kept(chain: Chain) -> None:
+    names = chain.names
+    places: list[tuple[str, str, Any, Any]] = [
+        (names.trigger_function, names.trigger_failures, chain.dev("lambda"), chain.dev("sqs"))
+    ]
+    for function in ("starter", "stopper", "reconciler"):
+        clients = (chain.prod("lambda"), chain.prod("sqs"))
+        places.append((names.function(function), names.failures(function), *clients))
+    for function, queue, lambdas, sqs in places:
+        before = chain.depth(queue, sqs)
+        chain.kill_runs(function)
+        chain.call(function, wait=False, client=lambdas)
+
+        def kept(queue: str = queue, sqs: Any = sqs, before: int = before) -> bool:
+            return chain.depth(queue, sqs) > before
+
+        chain.until(f"the event kept in {queue}", kept, CHAIN_SECONDS)
 
 
 def probe(chain: Chain, permission: Permission) -> list[str]:
