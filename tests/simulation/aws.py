@@ -281,9 +281,9 @@ class EC2:
         if self._weather.happens("no capacity", 0.4):
             raise refusal("InsufficientInstanceCapacity", 500)
         self.starts += 1
-        self._become(instance, "pending", launched=float(int(self._clockwork.time)))
         instance.boots += 1
         boots = instance.boots
+        self._become(instance, "pending", launched=float(int(self._clockwork.time)))
         if self._weather.happens("start dies", 0.2):
             self._clockwork.after(20, lambda: self._if(instance, boots, "pending", "stopped"))
         else:
