@@ -11,8 +11,11 @@ from local import docker
 from local.docker import Docker
 from local.progress import Progress
 from local.started import Ledger, Started
+from local.waiting import wait_until
 from local.workplace import Workplace
 
+ROUNDS = 5
+REMOVE_SECONDS = 10.0
 # The agents go with their supervisor; then nothing new is asked of the emulator.
 ORDER = ("supervisor", "proxy", "slack-page", "emulator")
 
@@ -28,11 +31,19 @@ def take_down(workplace: Workplace, progress: Progress) -> bool:
             ledger.end(name)
     with progress.step("containers and images removed"):
         _leave_docker(ledger)
-    for name in ledger.end_marked():
-        progress.say(f"ended what was left: {name}")
+    _end_stragglers(ledger, progress)
     _remove_directories(workplace, ledger.started)
     ledger.forget()
     return True
+
+
+def _end_stragglers(ledger: Ledger, progress: Progress) -> None:
+    """Whatever has the run's mark and was not noted; what starts others is ended before them."""
+    for _ in range(ROUNDS):
+        ended = ledger.end_marked()
+        if not ended:
+            return
+        progress.say(f"ended what was left: {', '.join(ended)}")
 
 
 def _leave_docker(ledger: Ledger) -> None:
@@ -56,8 +67,15 @@ def _leave_docker(ledger: Ledger) -> None:
 
 def _remove_directories(workplace: Workplace, started: Started) -> None:
     for path in (*workplace.parts(), *(Path(name) for name in started.directories)):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        if not wait_until(lambda path=path: _removed(path), seconds=REMOVE_SECONDS):  # type: ignore[misc]
+            raise WorldFailed(f"cannot remove {path}: something still uses it")
+
+
+def _removed(path: Path) -> bool:
+    """Remove a file or a tree; False where a process that is about to end still writes to it."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+    return not path.exists()
