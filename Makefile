@@ -57,8 +57,9 @@ templates: setup .make/checkov ## the templates: cdk-nag, cfn-lint, checkov
 	.venv-checkov/bin/checkov --directory .make/templates --framework cloudformation --skip-download \
 	  --compact --quiet
 
-docs: setup ## what is made from code: docs/configuration.md, tests/infra/iam.md
+docs: setup ## what is made from code: docs/configuration.md, docs/cli.md, tests/infra/iam.md
 	$(BIN)/python -m infra.configuration_docs
+	$(BIN)/python -m cli.reference
 	$(BIN)/python -m tests.infra.iam_table
 
 format: setup ## let ruff put the code in order
@@ -71,7 +72,7 @@ screenshots: setup ## the Slack page in Chromium: checked, and its pictures for 
 bench: setup ## measure, side by side with other tools
 	$(BIN)/python -m bench
 
-soak: setup ## simulated histories without end, resumable: stop it whenever you like (docs/reliability.md)
+soak: setup ## simulated histories with faults, resumable, and what they have seen
 	$(BIN)/python -m tests.simulation.soak
 
 chaos: setup ## kill, starve and break the real chain; each case tells what it did

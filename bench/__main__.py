@@ -73,8 +73,9 @@ def _memory_gb() -> int:
 
 @click.command()
 @click.argument("names", nargs=-1)
-def main(names: tuple[str, ...]) -> None:
-    """Measure all parts, or only NAMES (then nothing is written)."""
+@click.option("--write", "write_some", is_flag=True, help="Write the report of only these NAMES.")
+def main(names: tuple[str, ...], write_some: bool) -> None:
+    """Measure all parts and write the report, or only NAMES."""
     known = parts()
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -90,8 +91,12 @@ def main(names: tuple[str, ...]) -> None:
         sections += measured
     bounds = markdown_table(("what", "bound", "measured", ""), bound_rows(sections))
     console.print(Markdown("\n".join(["## Bounds", "", *bounds])))
-    if not names:
-        about = {**machine(), "took": f"{(time.monotonic() - began) / 60:.0f} minutes"}
+    if not names or write_some:
+        about = {
+            **machine(),
+            "parts": ", ".join(names) if names else "all",
+            "took": f"{(time.monotonic() - began) / 60:.0f} minutes",
+        }
         write(ROOT / "bench" / "results.json", to_results(sections, about))
         (ROOT / "docs" / "benchmarks.md").write_text(to_markdown(sections, about), encoding="utf-8")
     sys.exit(0)
