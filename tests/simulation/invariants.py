@@ -94,7 +94,7 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
         return False
     rollback = max(rollbacks, key=lambda r: r.ended_at or 0.0)
     after = [r for r in good if r.started_at >= (rollback.ended_at or 0.0) and r is not rollback]
-    for row in after:
+    for row in sorted(after, key=lambda r: r.started_at)[:1]:  # a newer push ends the rollback
         if row.reason == "drift" or (row.pushed_at or 0.0) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]
