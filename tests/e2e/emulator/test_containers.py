@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -202,16 +203,22 @@ def tasks(yard: Yard, status: str = "RUNNING") -> list[dict[str, Any]]:
 
 def answers(yard: Yard) -> list[str]:
     """What the running tasks answer over HTTP, at their own addresses."""
-    found = []
-    for task in tasks(yard):
-        details = [one for attached in task["attachments"] for one in attached["details"]]
-        address = [one["value"] for one in details if one["name"] == "privateIPv4Address"]
+    return [answer_of(task) for task in tasks(yard)]
+
+
+def answer_of(task: dict[str, Any]) -> str:
+    """A task's answer; asked again for a while, because one may meet a busy machine."""
+    details = [one for attached in task["attachments"] for one in attached["details"]]
+    address = [one["value"] for one in details if one["name"] == "privateIPv4Address"]
+
+    def asked() -> str:
         try:
             with urllib.request.urlopen(f"http://{address[0]}:8080/", timeout=2) as answer:
-                found.append(answer.read().decode())
-        except (OSError, IndexError):
-            found.append("")
-    return found
+                return answer.read().decode()
+        except (OSError, HTTPException, IndexError):
+            return ""
+
+    return wait_until(asked, seconds=10)
 
 
 def roll_out(yard: Yard, definition: str) -> dict[str, Any]:
