@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -10,7 +9,7 @@ from build_agent.clock import Clock
 from build_agent.host import HostIdentity
 from contracts.installation import Installation
 from contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
-from contracts.wording import plain_text, subject
+from contracts.wording import subject, texts_by_protocol
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
 
@@ -63,17 +62,15 @@ class Closer:
         self._publish(CloseNotice(kind="alert", notice_id=notice_id, alert=alert))
 
     def _publish(self, notice: CloseNotice) -> None:
-        texts = {"default": notice.to_json(), "email": self._text(notice)}
         self._sns.publish(
             TopicArn=self._installation.close_topic_arn,
-            Message=json.dumps(texts),
+            Message=texts_by_protocol(notice, commit_url=self._commit_url(notice)),
             MessageStructure="json",
             MessageAttributes=sns_attributes(notice.attributes),
             Subject=subject(notice),
         )
 
-    def _text(self, notice: CloseNotice) -> str:
-        url = None
-        if notice.result is not None:
-            url = self._installation.pipeline(notice.result.pipeline).commit_url
-        return plain_text(notice, commit_url=url)
+    def _commit_url(self, notice: CloseNotice) -> str | None:
+        if notice.result is None:
+            return None
+        return self._installation.pipeline(notice.result.pipeline).commit_url

@@ -19,9 +19,6 @@ from local.started import Ledger
 if TYPE_CHECKING:
     from bench.pushing import LocalRun
 
-ROUNDS_OF_QUEUE = 1
-"""One message is drained: the least that the original can have."""
-
 
 class _Steps:
     """Runs commands in one environment, and keeps how long each named step took."""

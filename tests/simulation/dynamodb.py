@@ -105,12 +105,6 @@ class FakeDynamoDB:
         self._check(Key, expressions)
         self.rows.get(Key["pk"]["S"], {}).pop(Key["sk"]["S"], None)
 
-    def batch_write_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
-        for requests in RequestItems.values():
-            for request in requests:
-                self._store(request["PutRequest"]["Item"])
-        return {}
-
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
         codes = []
         for entry in TransactItems:
