@@ -384,10 +384,15 @@ class ScriptedEcs:
         return {"serviceDeploymentArn": mine["serviceDeploymentArn"]}
 
     def _on_ListTasks(self, parameters: Json) -> Json:
+        """A hundred at once, as ECS does."""
         wanted = parameters.get("desiredStatus", "RUNNING")
-        return {"taskArns": [t["taskArn"] for t in self.tasks if t["desiredStatus"] == wanted]}
+        arns = [t["taskArn"] for t in self.tasks if t["desiredStatus"] == wanted]
+        start = int(parameters.get("nextToken", "0"))
+        more = {"nextToken": str(start + 100)} if len(arns) > start + 100 else {}
+        return {"taskArns": arns[start : start + 100], **more}
 
     def _on_DescribeTasks(self, parameters: Json) -> Json:
+        assert len(parameters["tasks"]) <= 100, "DescribeTasks takes 100 tasks"
         known = {t["taskArn"]: t for t in self.tasks}
         return {"tasks": [copy.deepcopy(known[a]) for a in parameters["tasks"] if a in known]}
 

@@ -87,6 +87,10 @@ class Unanswered(WorldFailed):
     """AWS kept throttling or failing, or could not be reached, until the patience ended."""
 
 
+NO_ANSWER = (Refused, Unanswered, WrongForAws)
+"""Whatever `Api` raises: caught where what was asked can be done without."""
+
+
 class Api:
     """One AWS service, called with patience.
 
@@ -128,6 +132,23 @@ class Api:
         Only throttling is, briefly. Raises what `read` raises.
         """
         return self._call(operation, parameters, self._limit(), optional=True)
+
+    def pages(
+        self, operation: str, member: str, *, optional: bool = False, **parameters: Any
+    ) -> list[Any]:
+        """All of `member` that a listing has, page by page; `optional` as in `look`.
+
+        Raises what `read` raises.
+        """
+        call = self.look if optional else self.read
+        found: list[Any] = []
+        token: dict[str, str] = {}
+        while True:
+            page = call(operation, **parameters, **token)
+            found += page.get(member) or []
+            if not page.get("nextToken"):
+                return found
+            token = {"nextToken": page["nextToken"]}
 
     def change(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The answer of a call that changes something; the guard is asked right before it."""

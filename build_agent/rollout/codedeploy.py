@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api, Denied, Refused, WrongForAws
 from build_agent.rollout.follow import interval
 from build_agent.rollout.plan import Outcome, Timeouts
 from build_agent.rollout.service import Service
@@ -141,8 +141,10 @@ def group_of(api: Api, service: Service) -> Group:
     )
     if _deploys(api, usual, cluster, service.name):
         return usual
-    for application in _pages(api, "list_applications", "applications"):
-        groups = _pages(api, "list_deployment_groups", "deploymentGroups", application)
+    for application in api.pages("list_applications", "applications"):
+        groups = api.pages(
+            "list_deployment_groups", "deploymentGroups", applicationName=application
+        )
         for name in groups:
             group = Group(application=application, name=name)
             if _deploys(api, group, cluster, service.name):
@@ -254,7 +256,7 @@ def _events(api: Api, identifier: str, service: Service) -> list[Mapping[str, An
     target = f"{service.cluster.rpartition('/')[2]}:{service.name}"
     try:
         answer = api.look("get_deployment_target", deploymentId=identifier, targetId=target)
-    except (Denied, Refused, Unanswered, WrongForAws):
+    except NO_ANSWER:
         return []
     ecs = (answer.get("deploymentTarget") or {}).get("ecsTarget") or {}
     events: list[Mapping[str, Any]] = ecs.get("lifecycleEvents") or []
@@ -282,15 +284,3 @@ def _deploys(api: Api, group: Group, cluster: str, service: str) -> bool:
         return False
     pairs = [(s.get("clusterName"), s.get("serviceName")) for s in info.get("ecsServices") or []]
     return (cluster, service) in pairs
-
-
-def _pages(api: Api, operation: str, member: str, application: str | None = None) -> list[str]:
-    where = {} if application is None else {"applicationName": application}
-    found: list[str] = []
-    token: dict[str, str] = {}
-    while True:
-        page = api.read(operation, **where, **token)
-        found += page.get(member) or []
-        if not page.get("nextToken"):
-            return found
-        token = {"nextToken": page["nextToken"]}

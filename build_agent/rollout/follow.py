@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api, Denied
 from build_agent.rollout.judge import (
     Look,
     Ours,
@@ -80,7 +80,7 @@ class History:
         except Denied as error:
             self.skipped = f"{error.action} is denied; judged by the deployment's rolloutState"
             return None
-        except (Refused, Unanswered, WrongForAws) as error:
+        except NO_ANSWER as error:
             self._miss(f"{error}; judged by the deployment's rolloutState", NOTHING)
             return None
         if found is None:
@@ -164,7 +164,7 @@ def known_deployments(api: Api, service: Service) -> frozenset[str]:
         answer = api.look(
             "list_service_deployments", cluster=service.cluster, service=service.arn, maxResults=10
         )
-    except (Denied, Refused, Unanswered, WrongForAws):
+    except NO_ANSWER:
         return frozenset()
     return frozenset(d["serviceDeploymentArn"] for d in answer.get("serviceDeployments") or [])
 

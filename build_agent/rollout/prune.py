@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api
 from build_agent.rollout.plan import short
 from build_agent.rollout.service import Service, look_again, parse_service
 
@@ -40,7 +40,7 @@ def prune(api: Api, service: Service, *, keep: int, needed: Iterable[str]) -> Pr
         for arn in outdated:
             api.change("deregister_task_definition", taskDefinition=arn)
             done.append(arn)
-    except (Denied, Refused, Unanswered, WrongForAws) as error:
+    except NO_ANSWER as error:
         warning = f"old revisions were not all deregistered: {error}"
         return Pruned(deregistered=tuple(done), warnings=(warning,))
     return Pruned(deregistered=tuple(done))
@@ -55,29 +55,19 @@ def surplus(revisions: Iterable[str], *, keep: int, needed: Iterable[str]) -> li
 
 def _active(api: Api, family: str) -> list[str]:
     """The ACTIVE revisions of exactly this family."""
-    found: list[str] = []
-    token: dict[str, str] = {}
-    while True:
-        page = api.read(
-            "list_task_definitions", familyPrefix=family, status="ACTIVE", sort="DESC", **token
-        )
-        arns = page.get("taskDefinitionArns") or []
-        found += [arn for arn in arns if short(arn).rpartition(":")[0] == family]
-        if not page.get("nextToken"):
-            return found
-        token = {"nextToken": page["nextToken"]}
+    arns = api.pages(
+        "list_task_definitions",
+        "taskDefinitionArns",
+        familyPrefix=family,
+        status="ACTIVE",
+        sort="DESC",
+    )
+    return [arn for arn in arns if short(arn).rpartition(":")[0] == family]
 
 
 def _used_in_cluster(api: Api, service: Service) -> set[str]:
     """Task definitions that services of the same cluster name."""
-    arns: list[str] = []
-    token: dict[str, str] = {}
-    while True:
-        page = api.read("list_services", cluster=service.cluster, **token)
-        arns += page.get("serviceArns") or []
-        if not page.get("nextToken"):
-            break
-        token = {"nextToken": page["nextToken"]}
+    arns = api.pages("list_services", "serviceArns", cluster=service.cluster)
     used: set[str] = set()
     for start in range(0, len(arns), PER_CALL):
         answer = api.read(

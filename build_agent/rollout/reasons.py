@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws, clean
+from build_agent.rollout.api import Api, clean
 from build_agent.rollout.service import Service
+from build_agent.rollout.tasks import tasks_of
 
 SHOWN = 3
 """How many different reasons are told, the most frequent first."""
@@ -15,16 +16,8 @@ SHOWN = 3
 
 def stopped_reasons(api: Api, service: Service, task_definition: str) -> tuple[str, ...]:
     """Why tasks of `task_definition` stopped, with how often; empty where ECS does not tell."""
-    try:
-        arns = api.look(
-            "list_tasks", cluster=service.cluster, serviceName=service.name, desiredStatus="STOPPED"
-        ).get("taskArns")
-        if not arns:
-            return ()
-        tasks = api.look("describe_tasks", cluster=service.cluster, tasks=arns[:100]).get("tasks")
-    except (Denied, Refused, Unanswered, WrongForAws):
-        return ()
-    return summarize(t for t in tasks or [] if t.get("taskDefinitionArn") == task_definition)
+    stopped = tasks_of(api, service, "STOPPED")
+    return summarize(t for t in stopped if t.get("taskDefinitionArn") == task_definition)
 
 
 def summarize(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -30,7 +30,6 @@ from build_agent.rollout.service import (
     CODE_DEPLOY,
     Service,
     containers_of_revision,
-    containers_of_tasks,
     look_again,
     parse_service,
     read_service,
@@ -390,6 +389,8 @@ def _running_containers(run: _Run, service: Service) -> Mapping[str, tuple[str, 
         containers = containers_of_revision(run.api, revision)
         if containers:
             return containers
+    from build_agent.rollout.tasks import containers_of_tasks
+
     return containers_of_tasks(run.api, service)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api, WrongForAws
 from build_agent.rollout.plan import Clock
 from contracts.errors import WrongUse
 
@@ -181,29 +181,6 @@ def containers_of_revision(api: Api, revision: str) -> dict[str, tuple[str, str]
     }
 
 
-def containers_of_tasks(api: Api, service: Service) -> dict[str, tuple[str, str]]:
-    """Container to (image, digest) of the service's running tasks; only what all agree on."""
-    try:
-        arns = api.look(
-            "list_tasks", cluster=service.cluster, serviceName=service.name, desiredStatus="RUNNING"
-        ).get("taskArns")
-        tasks = (
-            api.look("describe_tasks", cluster=service.cluster, tasks=arns[:100]).get("tasks")
-            if arns
-            else []
-        )
-    except (Denied, Refused, Unanswered, WrongForAws):
-        return {}
-    seen: dict[str, set[tuple[str, str]]] = {}
-    for task in tasks or []:
-        if task.get("taskDefinitionArn") == service.task_definition:
-            for container in task.get("containers") or []:
-                if container.get("imageDigest"):
-                    pair = (container.get("image", ""), container["imageDigest"])
-                    seen.setdefault(container["name"], set()).add(pair)
-    return {name: pairs.pop() for name, pairs in seen.items() if len(pairs) == 1}
-
-
 def _live_revision(api: Api, service: Service) -> Mapping[str, Any] | None:
     """The service revision that the primary deployment runs, or None where ECS does not tell."""
     primary = service.primary
@@ -224,7 +201,7 @@ def _revisions_by_history(api: Api, service: Service) -> list[str]:
             status=["SUCCESSFUL"],
             maxResults=1,
         )
-    except (Denied, Refused, Unanswered, WrongForAws):
+    except NO_ANSWER:
         return []
     return [
         brief["targetServiceRevisionArn"]
@@ -236,7 +213,7 @@ def _revisions_by_history(api: Api, service: Service) -> list[str]:
 def _revision(api: Api, arn: str) -> Mapping[str, Any] | None:
     try:
         answer = api.look("describe_service_revisions", serviceRevisionArns=[arn])
-    except (Denied, Refused, Unanswered, WrongForAws):
+    except NO_ANSWER:
         return None
     found = answer.get("serviceRevisions") or []
     return found[0] if found else None

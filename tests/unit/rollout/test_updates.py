@@ -217,3 +217,15 @@ def test_a_followed_deployment_with_nothing_known_before_it_is_not_started_again
     assert (result.outcome, result.restored) == ("failed", False)
     assert "nothing is known to go back to" in result.cause
     assert len(scripted.made("UpdateService")) == 1
+
+
+def test_the_reasons_of_a_failure_are_found_among_hundreds_of_stopped_tasks() -> None:
+    # GIVEN a service whose earlier revision has left more stopped tasks than one answer holds
+    scripted = ScriptedEcs(behaviour=ecs.breaker_fails)
+    for _ in range(230):
+        scripted.add_task(V7, "STOPPED", stoppedReason="Scaling activity")
+
+    # WHEN ours fails, THEN its own task's reason is told
+    result = run(scripted, image=f"{IMAGE}:v8")
+    assert "Essential container in task exited; container web exit code 1" in result.cause
+    assert "Scaling activity" not in result.cause
