@@ -51,10 +51,10 @@ NOTICE_VISIBILITY = cdk.Duration.minutes(5)
 """Six times the notifier's timeout: what AWS advises for a queue that feeds a function."""
 
 NOTICE_RECEIVES = 200
-"""The notifier lets a notice that Slack does not take come back after 10 s, 20 s … 15 minutes.
+"""The notifier lets a notice that Slack does not take come back after 3 s, 6 s … 15 minutes.
 
 200 receives are two days: an outage of a day delays notices and loses none. What nobody can read
-uses them up at once and lies among the dead letters within minutes.
+uses them up 5 s apart and lies among the dead letters after a quarter of an hour.
 """
 
 NOTICE_BATCH = 10

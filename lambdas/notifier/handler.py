@@ -2,8 +2,8 @@
 
 The queue holds raw bodies of close notices (close topic) and of CloudWatch alarms (alarm topic).
 A record that fails comes back by itself, with growing pauses; the others of its batch are done
-(ReportBatchItemFailures). A body that nobody can read comes back at once, until the queue's
-maxReceiveCount puts it among the notices dead letters, which raise an alarm.
+(ReportBatchItemFailures). A body that nobody can read comes back every few seconds, until the
+queue's maxReceiveCount puts it among the notices dead letters, which raise an alarm.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from lambdas.observability import about, count, logger, observed
 FIRST_PAUSE = 3.0
 LONGEST_PAUSE = 900.0
 """Seconds between tries: a day of outage is about a hundred receives, each message by itself."""
+UNREADABLE_PAUSE = 5.0
+"""Seconds: no later try helps (save by a newer notifier), and soon an alarm is to tell of it."""
 LONGEST_VISIBILITY = 42_000.0
 """Seconds: SQS allows 12 h from the receive."""
 
@@ -126,7 +128,7 @@ def pause_of(verdict: Verdict, receives: int) -> float:
     Slack's own word (Retry-After) counts; else the pause doubles up to `LONGEST_PAUSE`.
     """
     if verdict.unreadable:
-        return 0.0
+        return UNREADABLE_PAUSE
     growing = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(receives - 1, 20))
     return min(verdict.wait + 1 if verdict.wait else growing, LONGEST_VISIBILITY)
 
