@@ -15,6 +15,7 @@ from typing import Protocol
 
 from build_agent.build_key import build_tag
 from build_agent.clock import Clock
+from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image import Built
 from build_agent.lease import Keeper, Work
 from build_agent.logs import BuildLog, Shipper
@@ -102,7 +103,7 @@ class ServicesLike(Protocol):
 class DiskLike(Protocol):
     """What `disk.Disk` is."""
 
-    def make_room(self, source: str, *, stop: Stop, sink: Sink) -> None: ...
+    def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +163,7 @@ class Deployment:
 
     def _fetch(self) -> Commit:
         self._enter("fetch")
+        self._make_room(FOR_FETCH)
         wanted = self.request.target.commit_id
         self.commit = self.means.source.fetch(
             self.pipeline, wanted, stop=self.work.stop, sink=self.output
@@ -206,7 +208,7 @@ class Deployment:
 
     def _build(self, commit: Commit, wanted: Sequence[tuple[int, str]]) -> dict[int, Built]:
         self._enter("build")
-        self.means.disk.make_room(self.pipeline.git_url, stop=self.work.stop, sink=self._line)
+        self._make_room(FOR_BUILD)
         built = {}
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
             for number, tag in wanted:
@@ -215,6 +217,11 @@ class Deployment:
                     fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
                 )  # fmt: skip
         return built
+
+    def _make_room(self, least: int) -> None:
+        self.means.disk.make_room(
+            self.pipeline.git_url, least=least, stop=self.work.stop, sink=self._line
+        )
 
     def _same_as_running(self, image: ImageSettings, built: Built, running: Running) -> str | None:
         """The running digest if `built` is the same but for its labels, else None."""

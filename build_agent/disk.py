@@ -1,4 +1,4 @@
-"""Room for the next build: pruned between builds, never during one, and by free disk only."""
+"""Room for the next fetch and build: pruned between builds only, and by free disk only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from contracts.errors import WorldFailed
 PRUNE_TIMEOUT = 600.0
 FREE_SHARE = 0.2
 """Share of the disk that should be free before a build."""
-FREE_BYTES = 2 << 30
-"""A build is not begun with less than this."""
+FOR_FETCH, FOR_BUILD = 64 << 20, 2 << 30
+"""Bytes without which neither is begun."""
 CACHE_KEPT = "8GB"
 """BuildKit's cache after the first, gentle step."""
 
@@ -42,18 +42,21 @@ class Disk:
     prune_cache: bool
     space: FreeSpace = free_space
 
-    def make_room(self, source: str, *, stop: Stop, sink: Sink) -> None:
-        """Prune step by step until there is room; WorldFailed if there is none after all."""
+    def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None:
+        """Prune step by step until there is room; WorldFailed if `least` bytes are not free then.
+
+        A prune needs no login, so nothing is written for it: the disk may be full to the last byte.
+        """
         if not is_tight(*self.space(self.folder)):
             return
-        with self.docker.session() as docker:
-            for command in prune_commands(source, cache=self.prune_cache):
-                sink("the disk is filling up: docker " + " ".join(command))
-                self._prune(docker, command, stop)
-                if not is_tight(*self.space(self.folder)):
-                    return
+        docker = DockerSession(self.docker, self.folder / "no-docker-configuration")
+        for command in prune_commands(source, cache=self.prune_cache):
+            sink("the disk is filling up: docker " + " ".join(command))
+            self._prune(docker, command, stop)
+            if not is_tight(*self.space(self.folder)):
+                return
         free, _total = self.space(self.folder)
-        if free < FREE_BYTES:
+        if free < least:
             raise WorldFailed(f"the disk is full: {free >> 20} MiB free after pruning")
 
     def _prune(self, docker: DockerSession, command: list[str], stop: Stop) -> None:

@@ -262,7 +262,7 @@ def _result(outcome: Any, service: Service, before: int, target: int) -> Rollout
 
 
 class Disk:
-    def make_room(self, source: str, *, stop: Any, sink: Any) -> None:
+    def make_room(self, source: str, *, least: int, stop: Any, sink: Any) -> None:
         return None
 
 

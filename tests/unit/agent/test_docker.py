@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.disk import Disk, is_tight, prune_commands
+from build_agent.disk import FOR_BUILD, FOR_FETCH, Disk, is_tight, prune_commands
 from build_agent.docker import (
     Docker,
     RegistryLogin,
@@ -112,8 +112,8 @@ class Daemon:
         return Disk(docker, folder, prune_cache, space=lambda _f: (self.free[0], self.total))
 
 
-def make_room(disk: Disk) -> None:
-    disk.make_room("https://git/app", stop=STOP, sink=lambda line: None)
+def make_room(disk: Disk, least: int = FOR_BUILD) -> None:
+    disk.make_room("https://git/app", least=least, stop=STOP, sink=lambda line: None)
 
 
 def test_nothing_is_pruned_while_there_is_room(tmp_path: Path) -> None:
@@ -138,6 +138,13 @@ def test_a_disk_that_stays_full_is_the_worlds_fault(tmp_path: Path) -> None:
 
 def test_little_room_is_enough_to_try(tmp_path: Path) -> None:
     make_room(Daemon([10 * GIB]).disk(tmp_path))
+    make_room(Daemon([GIB]).disk(tmp_path), least=FOR_FETCH)
+
+
+def test_a_prune_writes_nothing_to_a_disk_that_may_be_full(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    make_room(Daemon([0, 30 * GIB]).disk(folder))
+    assert not folder.exists()
 
 
 def test_on_a_shared_daemon_only_our_own_images_go() -> None:

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from build_agent.backoff import LOCKED_DELAY
+from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.stop import Interrupted
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Target
@@ -276,6 +277,31 @@ def test_a_stop_that_came_first_starts_nothing(world: World) -> None:
     worker.step()
     assert world.source.fetched == []
     assert world.queued() == (1, 0)
+
+
+def test_room_is_made_before_the_fetch_and_before_the_build(world: World) -> None:
+    request = make_request(1)
+    world.send(request)
+    # WHEN the disk is full, THEN nothing is fetched, and it is tried again
+    world.disk.free = 0
+    world.worker().step()
+    assert world.source.fetched == []
+    assert world.table.requests.attempts(request.request_id).count == 1
+    # WHEN there is room for a fetch only, THEN nothing is built
+    world.disk.free = FOR_FETCH
+    world.redeliver(request)
+    world.worker().step()
+    assert (world.source.fetched, world.images.built) == ([None], [])
+    # WHEN there is room, THEN it is deployed; an image that is in ECR needs room for a fetch only
+    world.disk.free = FOR_BUILD
+    world.redeliver(request)
+    world.worker().step()
+    assert world.outcome(request) == "succeeded"
+    world.disk.free = FOR_FETCH
+    again = make_request(2)
+    world.send(again)
+    world.worker().step()
+    assert world.outcome(again) == "unchanged"
 
 
 def test_a_worker_that_lost_its_lock_changes_nothing_in_ecs(world: World) -> None:

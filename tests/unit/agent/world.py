@@ -21,6 +21,7 @@ from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
 from build_agent.stop import Stop
 from build_agent.worker import Worker, WorkerParts
+from contracts.errors import WorldFailed
 from contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
 from contracts.messages import BuildRequest, CloseNotice, Commit, DeploymentResult, request_id_of
 from contracts.table import Table
@@ -253,8 +254,16 @@ def result_of(outcome: Any, before: str, after: str, **members: Any) -> RolloutR
 
 
 class FakeDisk:
-    def make_room(self, source: str, *, stop: Stop, sink: Any) -> None:
-        return None
+    """`free`: bytes; `asked`: what each call asked for."""
+
+    def __init__(self) -> None:
+        self.free = 10 << 30
+        self.asked: list[int] = []
+
+    def make_room(self, source: str, *, least: int, stop: Stop, sink: Any) -> None:
+        self.asked.append(least)
+        if self.free < least:
+            raise WorldFailed("the disk is full")
 
 
 class World:
@@ -274,6 +283,7 @@ class World:
         self.dead_lives: set[int] = set()
         self.topic = Topic()
         self.source = FakeSource()
+        self.disk = FakeDisk()
         self.images = FakeImages()
         self.services = FakeServices()
 
@@ -307,7 +317,7 @@ class World:
             table, installation=self.installation, host=host, closer=closer, clock=self.clock
         )
         means = Means(
-            source=self.source, images=self.images, services=self.services, disk=FakeDisk(),
+            source=self.source, images=self.images, services=self.services, disk=self.disk,
             recorder=recorder, keeper=keeper, clock=self.clock,
         )  # fmt: skip
         parts = WorkerParts(
