@@ -14,11 +14,14 @@ import math
 import re
 import types
 import typing
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from contracts.errors import InvalidMessage
 
 T = TypeVar("T")
+Reader = Callable[[Any, str, bool], Any]
+"""From a JSON value, its path and whether to be strict to a member's value, or InvalidMessage."""
 
 _MISSING: Any = object()
 
@@ -54,75 +57,121 @@ def decode(cls: type[T], data: Any, *, strict: bool = True, path: str = "") -> T
     """
     if not isinstance(data, dict):
         raise InvalidMessage(path or "$", f"must be an object, not {_kind(data)}")
-    hints = _hints(typing.cast(Any, cls))
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    members = _members(typing.cast(Any, cls))
     if strict:
         for name in data:
-            if name not in fields:
+            if name not in members:
                 raise InvalidMessage(_join(path, str(name)), "is not a member of this message")
     values: dict[str, Any] = {}
-    for name, field in fields.items():
-        where = _join(path, name)
+    for name, (read, required) in members.items():
         raw = data.get(name, _MISSING)
-        if raw is _MISSING:
-            if _has_default(field):
-                continue
-            raise InvalidMessage(where, "is missing")
-        values[name] = _value(hints[name], raw, where, strict, field.metadata.get("pattern"))
+        if raw is not _MISSING:
+            values[name] = read(raw, _join(path, name), strict)
+        elif required:
+            raise InvalidMessage(_join(path, name), "is missing")
     return cls(**values)
 
 
-def _value(
-    hint: Any, raw: Any, path: str, strict: bool, pattern: re.Pattern[str] | None = None
-) -> Any:
+@functools.cache
+def _members(cls: type[Any]) -> dict[str, tuple[Reader, bool]]:
+    """Each member's reader, made once for a class from its hints, and whether it is required."""
+    hints = typing.get_type_hints(cls)
+    return {
+        field.name: (_reader(hints[field.name], field.metadata.get("pattern")), _is_required(field))
+        for field in dataclasses.fields(cls)
+    }
+
+
+def _reader(hint: Any, pattern: re.Pattern[str] | None = None) -> Reader:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        if raw is None and type(None) in arguments:
-            return None
         (only,) = [a for a in arguments if a is not type(None)]
-        return _value(only, raw, path, strict, pattern)
-    if origin in (tuple, dict):
-        return _collection(origin, arguments, raw, path, strict)
-    if origin is Literal:
-        return _one_of(arguments, raw, path)
-    if dataclasses.is_dataclass(hint):
-        return decode(typing.cast(type[Any], hint), raw, strict=strict, path=path)
-    return _scalar(hint, raw, path, pattern)
-
-
-def _collection(origin: Any, arguments: tuple[Any, ...], raw: Any, path: str, strict: bool) -> Any:
+        return _optional(_reader(only, pattern))
     if origin is tuple:
+        return _list_of(_reader(arguments[0]))
+    if origin is dict:
+        return _object_of(_reader(arguments[1]))
+    if origin is Literal:
+        return _one_of(arguments)
+    if dataclasses.is_dataclass(hint):
+        cls = typing.cast(type[Any], hint)
+        return lambda raw, path, strict: decode(cls, raw, strict=strict, path=path)
+    return _text(pattern) if hint is str else _SCALARS[hint]
+
+
+def _optional(read: Reader) -> Reader:
+    return lambda raw, path, strict: None if raw is None else read(raw, path, strict)
+
+
+def _list_of(read: Reader) -> Reader:
+    def read_list(raw: Any, path: str, strict: bool) -> Any:
         if not isinstance(raw, list | tuple):
             raise InvalidMessage(path, f"must be a list, not {_kind(raw)}")
-        return tuple(_value(arguments[0], v, f"{path}[{i}]", strict) for i, v in enumerate(raw))
-    if not isinstance(raw, dict):
-        raise InvalidMessage(path, f"must be an object, not {_kind(raw)}")
-    return {str(k): _value(arguments[1], v, f"{path}.{k}", strict) for k, v in raw.items()}
+        return tuple(read(item, f"{path}[{i}]", strict) for i, item in enumerate(raw))
+
+    return read_list
 
 
-def _one_of(allowed: tuple[Any, ...], raw: Any, path: str) -> Any:
-    if not isinstance(raw, str) or raw not in allowed:
-        names = ", ".join(repr(a) for a in allowed)
-        raise InvalidMessage(path, f"must be one of {names}, not {_shown(raw)}")
-    return raw
+def _object_of(read: Reader) -> Reader:
+    def read_object(raw: Any, path: str, strict: bool) -> Any:
+        if not isinstance(raw, dict):
+            raise InvalidMessage(path, f"must be an object, not {_kind(raw)}")
+        return {str(key): read(item, f"{path}.{key}", strict) for key, item in raw.items()}
+
+    return read_object
 
 
-def _scalar(hint: Any, raw: Any, path: str, pattern: re.Pattern[str] | None) -> Any:
-    if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        if not _is_finite(raw):
-            raise InvalidMessage(path, "must be a finite number")
-        return float(raw)
-    if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
+def _one_of(allowed: tuple[Any, ...]) -> Reader:
+    def read_one(raw: Any, path: str, _strict: bool) -> Any:
+        if not isinstance(raw, str) or raw not in allowed:
+            names = ", ".join(repr(a) for a in allowed)
+            raise InvalidMessage(path, f"must be one of {names}, not {_shown(raw)}")
         return raw
-    if hint is bool and isinstance(raw, bool):
-        return raw
-    if hint is str and isinstance(raw, str):
+
+    return read_one
+
+
+def _text(pattern: re.Pattern[str] | None) -> Reader:
+    def read_text(raw: Any, path: str, _strict: bool) -> Any:
+        if not isinstance(raw, str):
+            raise InvalidMessage(path, f"must be a string, not {_kind(raw)}")
         if pattern is not None and not pattern.fullmatch(raw):
             raise InvalidMessage(path, f"{_shown(raw)} must match {pattern.pattern}")
         return raw
-    if hint is Any:
-        return raw
-    raise InvalidMessage(path, f"must be {_article(hint)}, not {_kind(raw)}")
+
+    return read_text
+
+
+def _number(raw: Any, path: str, _strict: bool) -> float:
+    if not isinstance(raw, int | float) or isinstance(raw, bool):
+        raise InvalidMessage(path, f"must be a number, not {_kind(raw)}")
+    if not _is_finite(raw):
+        raise InvalidMessage(path, "must be a finite number")
+    return float(raw)
+
+
+def _integer(raw: Any, path: str, _strict: bool) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool):
+        raise InvalidMessage(path, f"must be an integer, not {_kind(raw)}")
+    return raw
+
+
+def _truth(raw: Any, path: str, _strict: bool) -> bool:
+    if not isinstance(raw, bool):
+        raise InvalidMessage(path, f"must be true or false, not {_kind(raw)}")
+    return raw
+
+
+def _anything(raw: Any, _path: str, _strict: bool) -> Any:
+    return raw
+
+
+_SCALARS: Mapping[Any, Reader] = {
+    float: _number,
+    int: _integer,
+    bool: _truth,
+    Any: _anything,
+}
 
 
 def _is_finite(number: int | float) -> bool:
@@ -132,15 +181,8 @@ def _is_finite(number: int | float) -> bool:
         return False
 
 
-@functools.cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return (
-        field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-    )
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _join(path: str, name: str) -> str:
@@ -152,10 +194,6 @@ def _kind(value: Any) -> str:
     if value is None:
         return "null"
     return names.get(type(value), f"a number ({value})" if isinstance(value, int | float) else "?")
-
-
-def _article(hint: Any) -> str:
-    return {str: "a string", int: "an integer", float: "a number", bool: "true or false"}[hint]
 
 
 def _shown(value: Any) -> str:
