@@ -1,15 +1,16 @@
 """Simulated time: events in order, and code that waits in the middle of what it does.
 
-Whatever the real code does runs on one thread at a time. Code that must be able to wait half-way
-(a worker in a build, a slow Lambda) runs in a `Fiber`: a thread of its own that moves only while
-the main loop waits for it, so that a seed fixes every step.
+All of the real code runs on one thread. Code that must be able to wait half-way (a worker in a
+build, a slow Lambda) runs in a `Fiber`: a stack of its own that moves only while the main loop waits
+for it, so that a seed fixes every step.
 """
 
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
+
+from greenlet import getcurrent, greenlet
 
 
 class Killed(BaseException):
@@ -22,27 +23,18 @@ class Fiber:
     def __init__(self, body: Callable[[], None]) -> None:
         self.done = False
         self.dead = False
-        self.error: BaseException | None = None
         self.frozen_until = 0.0
         self._body = body
-        self._go = threading.Lock()
-        self._back = threading.Lock()
-        self._go.acquire()
-        self._back.acquire()
-        _carry(self)
+        self._inside = greenlet(self._run)
 
     def resume(self) -> None:
         """Run it until it pauses or ends; raises what it raised, save Killed."""
-        self._go.release()
-        self._back.acquire()
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
+        self._inside.parent = getcurrent()
+        self._inside.switch()
 
     def pause(self) -> None:
         """Called from inside: hand over to whoever resumed; raises Killed if killed meanwhile."""
-        self._back.release()
-        self._go.acquire()
+        self._inside.parent.switch()
         if self.dead:
             raise Killed
 
@@ -51,48 +43,14 @@ class Fiber:
         if not self.done:
             self.resume()
 
-    def run(self) -> None:
-        """On the carrying thread."""
-        self._go.acquire()
+    def _run(self) -> None:
         try:
             if not self.dead:
                 self._body()
         except Killed:
             pass
-        except BaseException as error:  # noqa: BLE001 - handed to whoever resumed
-            self.error = error
-        self.done = True
-
-
-_idle: list[_Carrier] = []
-
-
-class _Carrier(threading.Thread):
-    """A thread that runs one fiber after another: making threads costs more than all else."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.fiber: Fiber | None = None
-        self.wake = threading.Lock()
-        self.wake.acquire()
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self.wake.acquire()
-            fiber = self.fiber
-            if fiber is None:
-                return
-            fiber.run()
-            self.fiber = None
-            _idle.append(self)
-            fiber._back.release()
-
-
-def _carry(fiber: Fiber) -> None:
-    carrier = _idle.pop() if _idle else _Carrier()
-    carrier.fiber = fiber
-    carrier.wake.release()
+        finally:
+            self.done = True
 
 
 class Clockwork:
