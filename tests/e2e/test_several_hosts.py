@@ -1,0 +1,82 @@
+"""Three hosts and five pipelines on one queue: all at work, one pipeline never at two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+
+from contracts.table.deployments import DeploymentRow
+from local.down import take_down
+from local.progress import Progress
+from local.push import Pushed
+from local.up import Options, bring_up
+from local.workplace import Workplace
+from tests.e2e.chain import Chain
+
+SLOW = 3
+"""Pipelines whose build takes some seconds: as many as there are hosts, so that all are needed."""
+
+
+@pytest.fixture
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A run of its own; the first commits are on their way."""
+    workplace = Workplace(tmp_path_factory.mktemp("wide"))
+    options = Options(pipelines=5, hosts=3, wait_for_first=False)
+    bring_up(workplace, options, Progress())
+    yield Chain(workplace.directory)
+    take_down(workplace, Progress())
+
+
+def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:
+    # GIVEN five pipelines and three hosts
+    pipelines = list(wide.state.pipelines)
+    hosts = {host.instance_id for host in wide.state.hosts}
+    assert (len(pipelines), len(hosts)) == (5, 3)
+
+    # WHEN all pipelines are pushed to at once, and the first once more while it is deployed
+    pushed = _push_to_all(wide, pipelines)
+    wide.until("three hosts awake", lambda: wide.host_states() == ["running"] * 3)
+    wide.until("the first fetch", lambda: wide.deployment_of(pushed[0].commit_id))
+    pushed[0] = wide.push("once more", pipeline=pipelines[0])
+
+    # THEN the last push of each answers over HTTP, and all hosts sleep
+    for last in pushed:
+        wide.until_ended(last)
+        assert wide.until(f"{last.pipeline}'s answer", lambda last=last: _answers(wide, last))  # type: ignore[misc]
+    wide.until_asleep()
+
+    # THEN each host has worked, and no two on one pipeline at a time
+    rows = {name: wide.deployments(name) for name in pipelines}
+    assert {row.host_id for of in rows.values() for row in of} == hosts
+    for of in rows.values():
+        _one_after_the_other(of)
+
+    # THEN nothing is left over
+    assert wide.depth(wide.names.build_queue) == 0
+    assert wide.depth(wide.names.build_dead_letters) == 0
+    assert wide.table.wants.all() == []
+    assert not any(lock.holder or lock.again for lock in wide.table.locks.all())
+
+
+def _push_to_all(chain: Chain, pipelines: list[str]) -> list[Pushed]:
+    def push(number: int) -> Pushed:
+        behaviour = "slow" if number < SLOW else "works"
+        return chain.push("five at once", behaviour, pipeline=pipelines[number])
+
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        return list(pool.map(push, range(len(pipelines))))
+
+
+def _answers(chain: Chain, pushed: Pushed) -> bool:
+    return chain.serves(pushed.pipeline) == pushed.commit_id
+
+
+def _one_after_the_other(rows: list[DeploymentRow]) -> None:
+    """Each began after the one before had ended, and not under an earlier taking of the lock."""
+    for before, after in pairwise(sorted(rows, key=lambda row: row.started_at)):
+        assert before.ended_at is not None
+        assert before.ended_at <= after.started_at, (before, after)
+        assert before.fence <= after.fence, (before, after)
