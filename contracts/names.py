@@ -96,6 +96,11 @@ class Names:
         return self._with(f"host-{number}")
 
     @property
+    def key_alias(self) -> str:
+        """The alias of the KMS key of topics and queues, where there is one."""
+        return f"alias/{self.installation}"
+
+    @property
     def build_log_group(self) -> str:
         return f"/{self.installation}/builds"
 

@@ -65,6 +65,11 @@ class Arns:
         """The ARN of the SSM parameter `name`, which starts with a slash."""
         return self.prod("ssm", f"parameter/{name.removeprefix('/')}")
 
+    @property
+    def any_key(self) -> str:
+        """KMS keys of prod in its region: a key's id is KMS's to make."""
+        return self.prod("kms", "key/*")
+
     def log_group(self, name: str) -> str:
         return self.prod("logs", f"log-group:{name}")
 

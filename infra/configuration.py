@@ -493,6 +493,12 @@ class Configuration(Part):
     lambdas: Lambdas = Lambdas()
     alarms: Alarms = Alarms()
     limits: LimitSettings = LimitSettings()
+    customer_key: bool = Field(
+        default=False,
+        description="true: topics and queues of the prod stack are encrypted under one KMS key "
+        "made for them ($1 a month), `alias/<name>`. false: topics without a key, queues under "
+        "SQS's own.",
+    )
     permissions_boundary: PolicyArn | None = Field(
         default=None, description="A policy set as the boundary of every role."
     )

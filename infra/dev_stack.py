@@ -17,7 +17,7 @@ from infra.configuration import Configuration
 from infra.function import Shared, SlipwayFunction
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
-from infra.statements import Allow, publish, trust_roles
+from infra.statements import Allow, publish, trust_roles, use_key_named
 
 
 class DevStack(cdk.Stack):
@@ -50,13 +50,21 @@ class DevStack(cdk.Stack):
             name="trigger",
             shared=shared,
             description="Slipway: a push event becomes build requests.",
-            statements=[publish("PublishRequests", [self._arns.topic(self._names.request_topic)])],
+            statements=self._publishing(),
             timeout=cdk.Duration.seconds(30),
         )
         self._repositories(shared)
         self._roles()
         self._watch()
         self._outputs()
+
+    def _publishing(self) -> list[Allow]:
+        """What the trigger does in prod: publish to one topic, under prod's key if it has one."""
+        statements = [publish("PublishRequests", [self._arns.topic(self._names.request_topic)])]
+        if self._configuration.customer_key:
+            region = self._configuration.prod_region
+            statements.append(use_key_named(self._names.key_alias, self._arns.any_key, region))
+        return statements
 
     def _repositories(self, shared: Shared) -> None:
         created: dict[str, set[str]] = {}

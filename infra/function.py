@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
@@ -15,6 +16,7 @@ from constructs import Construct
 
 from contracts.names import Names
 from infra.configuration import Configuration
+from infra.customer_key import CustomerKey
 from infra.findings import accept, accept_checkov
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
@@ -49,6 +51,17 @@ class Shared:
     differences: Differences
     arn: Callable[[str, str], str]
     """The ARN of a service's resource on this stack's side."""
+    customer_key: CustomerKey | None = None
+    """What this stack's topics and queues are encrypted under, in place of AWS's own."""
+
+    @property
+    def key(self) -> kms.IKey | None:
+        return self.customer_key.key if self.customer_key else None
+
+    @property
+    def use_key(self) -> list[Allow]:
+        """What whoever sends to this stack's topics or works on its queues needs besides."""
+        return [self.customer_key.use] if self.customer_key else []
 
 
 class SlipwayFunction(Construct):
@@ -74,7 +87,11 @@ class SlipwayFunction(Construct):
         self.name = name
         physical = shared.names.function(name)
         self.failures: sqs.Queue = dead_letter_queue(
-            self, "Failures", name=shared.names.failures(name), differences=shared.differences
+            self,
+            "Failures",
+            name=shared.names.failures(name),
+            differences=shared.differences,
+            key=shared.key,
         )
         log_group = logs.LogGroup(
             self,
@@ -92,6 +109,7 @@ class SlipwayFunction(Construct):
             statements=[
                 write_logs(shared.arn("logs", f"log-group:/aws/lambda/{physical}")),
                 send_to(shared.arn("sqs", shared.names.failures(name))),
+                *shared.use_key,
                 *statements,
             ],
         )

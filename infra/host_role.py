@@ -43,11 +43,13 @@ class HostRole(Construct):
         installation: Installation,
         agent: s3_assets.Asset,
         passed_roles: list[str],
+        use_key: Sequence[Allow] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         c, arns, names = configuration, Arns(installation), installation.names
         statements = [
             *_requests(arns),
+            *use_key,
             use_table(
                 arns.table,
                 (

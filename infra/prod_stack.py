@@ -5,6 +5,8 @@ Read `ProdStack.__init__` from top to bottom: it is the way of a request.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -18,6 +20,7 @@ from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.assets import Staged
 from infra.configuration import Configuration
+from infra.customer_key import CustomerKey
 from infra.dashboard import Dashboard
 from infra.findings import accept_checkov
 from infra.function import Shared, SlipwayFunction, retention_of
@@ -88,9 +91,14 @@ class ProdStack(cdk.Stack):
             description=f"Slipway {installation.name}: a build request becomes a running service.",
         )
         self._configuration = configuration
-        self._shared = shared
         self._names = installation.names
         self._arns = Arns(installation)
+        key = (
+            CustomerKey(self, "CustomerKey", arns=self._arns)
+            if configuration.customer_key
+            else None
+        )
+        self._shared = replace(shared, customer_key=key)
 
         DeploymentsTable(self, "Deployments", name=self._names.table)
         ImageRepositories(self, "Images", configuration=configuration)
@@ -131,6 +139,7 @@ class ProdStack(cdk.Stack):
             "BuildDeadLetters",
             name=self._names.build_dead_letters,
             differences=differences,
+            key=self._shared.key,
         )
         self.build_queue = work_queue(
             self,
@@ -140,6 +149,7 @@ class ProdStack(cdk.Stack):
             dead_letters=self.build_dead_letters,
             max_receive_count=MAX_RECEIVES,
             differences=differences,
+            key=self._shared.key,
         )
 
     def _topics(self) -> None:
@@ -172,6 +182,7 @@ class ProdStack(cdk.Stack):
             name=name,
             names=self._names,
             differences=self._shared.differences,
+            key=self._shared.key,
         )
 
     def _hosts(
@@ -196,6 +207,7 @@ class ProdStack(cdk.Stack):
             installation=installation,
             agent=release.asset,
             passed_roles=sorted(configured | set(sample_roles)),
+            use_key=self._shared.use_key,
         )
         self.hosts = BuildHosts(
             self,
@@ -287,6 +299,7 @@ class ProdStack(cdk.Stack):
             "UndeliveredReconciler",
             name=self._names.subscription_dead_letters("reconciler"),
             differences=self._shared.differences,
+            key=self._shared.key,
         )
         target = targets.LambdaFunction(
             self.reconciler.function, dead_letter_queue=self.undelivered_events
@@ -352,6 +365,7 @@ class ProdStack(cdk.Stack):
             "NoticesDeadLetters",
             name=self._names.notices_dead_letters,
             differences=self._shared.differences,
+            key=self._shared.key,
         )
         queue = work_queue(
             self,
@@ -361,6 +375,7 @@ class ProdStack(cdk.Stack):
             dead_letters=self.notices_dead_letters,
             max_receive_count=NOTICE_RECEIVES,
             differences=self._shared.differences,
+            key=self._shared.key,
         )
         self.close_topic.to_queue("notices", queue, kinds=NOTIFIED_KINDS)
         self.alarm_topic.to_queue("notices-alarms", queue)

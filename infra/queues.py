@@ -1,8 +1,9 @@
-"""Queues as Slipway has them: encrypted by SQS, kept for 14 days, TLS only."""
+"""Queues as Slipway has them: encrypted, kept for 14 days, TLS only."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -15,19 +16,29 @@ RETENTION = cdk.Duration.days(14)
 
 
 def dead_letter_queue(
-    scope: Construct, construct_id: str, *, name: str, differences: Differences
+    scope: Construct,
+    construct_id: str,
+    *,
+    name: str,
+    differences: Differences,
+    key: kms.IKey | None = None,
 ) -> sqs.Queue:
-    """A queue for what was given up on: nothing reads it but a person, an alarm watches it."""
+    """A queue for what was given up on: nothing reads it but a person, an alarm watches it.
+
+    `key`: the customer's; None: SQS's own.
+    """
     queue = sqs.Queue(
         scope,
         construct_id,
         queue_name=name,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        encryption=_encryption(key),
+        encryption_master_key=key,
         retention_period=RETENTION,
         enforce_ssl=differences.tls_only,
     )
     accept(queue, "SQS3", "It is itself where events end that were given up on.")
-    accept_checkov(queue, SSE_SQS)
+    if key is None:
+        accept_checkov(queue, SSE_SQS)
     differences.accept_plain_http(queue)
     return queue
 
@@ -41,13 +52,15 @@ def work_queue(
     dead_letters: sqs.Queue,
     max_receive_count: int,
     differences: Differences,
+    key: kms.IKey | None = None,
 ) -> sqs.Queue:
-    """A queue that somebody works on."""
+    """A queue that somebody works on; `key` as above."""
     queue = sqs.Queue(
         scope,
         construct_id,
         queue_name=name,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        encryption=_encryption(key),
+        encryption_master_key=key,
         retention_period=RETENTION,
         visibility_timeout=visibility,
         dead_letter_queue=sqs.DeadLetterQueue(
@@ -55,6 +68,11 @@ def work_queue(
         ),
         enforce_ssl=differences.tls_only,
     )
-    accept_checkov(queue, SSE_SQS)
+    if key is None:
+        accept_checkov(queue, SSE_SQS)
     differences.accept_plain_http(queue)
     return queue
+
+
+def _encryption(key: kms.IKey | None) -> sqs.QueueEncryption:
+    return sqs.QueueEncryption.SQS_MANAGED if key is None else sqs.QueueEncryption.KMS

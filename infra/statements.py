@@ -12,6 +12,9 @@ from typing import Any
 
 from aws_cdk import aws_iam as iam
 
+USE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
+"""AWS: whoever sends to an encrypted topic or queue needs both; who receives, the first."""
+
 NO_RESOURCES = "AWS: these actions know no resources; only '*' is allowed."
 
 
@@ -135,6 +138,26 @@ def decrypt_parameters(key_alias_region: str, account: str, partition: str) -> A
             "StringEquals": {"kms:ViaService": f"ssm.{key_alias_region}.amazonaws.com"},
         },
         why="The key's id is not known at synth: its alias and the service are conditions.",
+    )
+
+
+def use_key(key: str, region: str) -> Allow:
+    """The key of encrypted topics and queues: through SNS and SQS alone."""
+    through = [f"{service}.{region}.amazonaws.com" for service in ("sns", "sqs")]
+    return allow("UseKey", USE_KEY, [key], {"StringEquals": {"kms:ViaService": through}})
+
+
+def use_key_named(alias: str, keys: str, region: str) -> Allow:
+    """The key that bears `alias` in another account, to publish to its encrypted topics."""
+    return allow(
+        "UseKey",
+        USE_KEY,
+        [keys],
+        {
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias},
+            "StringEquals": {"kms:ViaService": f"sns.{region}.amazonaws.com"},
+        },
+        why="The key's id is not known to the other account: its alias and SNS are conditions.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -15,6 +16,11 @@ from contracts.names import Names
 from infra.findings import accept_checkov
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
+
+UNENCRYPTED = {
+    "CKV_AWS_26": "What passes is names and ids, under TLS; alias/aws/sns can be used neither "
+    "across accounts nor by CloudWatch. Who needs a key configures `customerKey`."
+}
 
 
 class Topic(Construct):
@@ -32,18 +38,16 @@ class Topic(Construct):
         name: str,
         names: Names,
         differences: Differences,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._names, self._differences = names, differences
+        self._names, self._differences, self._key = names, differences, key
         self.undelivered: dict[str, sqs.Queue] = {}
-        self.topic = sns.Topic(self, "Topic", topic_name=name, enforce_ssl=differences.tls_only)
-        accept_checkov(
-            self.topic,
-            {
-                "CKV_AWS_26": "What passes is names and ids, under TLS; alias/aws/sns can be used "
-                "neither across accounts nor by CloudWatch."
-            },
+        self.topic = sns.Topic(
+            self, "Topic", topic_name=name, enforce_ssl=differences.tls_only, master_key=key
         )
+        if key is None:
+            accept_checkov(self.topic, UNENCRYPTED)
         differences.accept_plain_http(self.topic)
 
     def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
@@ -111,6 +115,7 @@ class Topic(Construct):
             f"Undelivered-{name}",
             name=self._names.subscription_dead_letters(name),
             differences=self._differences,
+            key=self._key,
         )
         self.undelivered[name] = queue
         return queue

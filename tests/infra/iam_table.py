@@ -50,7 +50,7 @@ def _section(template: Template) -> str:
             "|---|---|---|---|",
             *_trust_rows(trust_statements(template)),
             "",
-            "| Queue or topic | lets | do | if |",
+            "| Key, queue or topic | lets | do | if |",
             "|---|---|---|---|",
             *_trust_rows(resource_statements(template)),
             "",

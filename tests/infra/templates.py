@@ -144,7 +144,10 @@ def trust_statements(template: Template) -> Iterator[Statement]:
 
 
 def resource_statements(template: Template) -> Iterator[Statement]:
-    """What queues and topics let others do."""
+    """What queues, topics and keys let others do."""
+    for name, key in resources(template, "AWS::KMS::Key").items():
+        for raw in key["KeyPolicy"]["Statement"]:
+            yield Statement(_short(name), "lets in", raw)
     for kind, key in (("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics")):
         for policy in resources(template, kind).values():
             owner = ", ".join(text(target) for target in policy[key])

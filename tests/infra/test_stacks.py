@@ -139,7 +139,6 @@ def test_the_build_queue_outlasts_a_long_night(full: Stacks) -> None:
     assert queue["VisibilityTimeout"] == full.configuration.limits.visibility
     assert queue["MessageRetentionPeriod"] == 14 * 86400
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 100
-    assert queue["SqsManagedSseEnabled"] is True
 
 
 def test_hosts_are_closed_and_their_disks_encrypted(full: Stacks) -> None:
