@@ -5,11 +5,14 @@ Both depend on nothing but the files' contents, so an unchanged tree gives an un
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import io
+import os
 import shutil
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +43,8 @@ SERVICES = frozenset(
 )
 """The AWS services whose descriptions the agent keeps; botocore carries four hundred."""
 
+FORGOTTEN_SECONDS = 3600
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -51,15 +56,26 @@ class Staged:
 
 
 def stage(installation: Installation, into: Path, *, vendored: bool, root: Path = ROOT) -> Staged:
-    """Write the assets below `into`, in a folder named after their contents."""
+    """Write the assets below `into`, in a folder named after the settings; drop forgotten ones."""
     settings = installation.to_json()
     name = hashlib.sha256(f"{settings}{vendored}".encode()).hexdigest()[:16]
     folder = into / name
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    drop_forgotten(into)
     functions = _functions(folder / "functions", settings, root)
     agent = folder / "agent.tar"
     agent.write_bytes(_archive(settings, vendored, root))
     digest = hashlib.sha256(agent.read_bytes()).hexdigest()
     return Staged(functions=functions, agent=agent, agent_sha256=digest)
+
+
+def drop_forgotten(into: Path) -> None:
+    """Remove what no synth has staged for an hour: the CDK copies assets while it synthesizes."""
+    for folder in into.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another synth may be at it, too
+            if time.time() - folder.stat().st_mtime > FORGOTTEN_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _functions(folder: Path, settings: str, root: Path) -> Path:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
 from contracts.installation import FILE_NAME, Installation, load_installation
-from infra.assets import Staged, stage
+from infra.assets import FORGOTTEN_SECONDS, Staged, stage
 from infra.configuration import load
 from infra.resolve import resolve
 from tests.infra.templates import EXAMPLE, FULL, ROOT
@@ -39,6 +41,24 @@ def test_the_same_files_give_the_same_bytes(
 def test_another_configuration_gives_another_archive(staged: Staged, tmp_path: Path) -> None:
     other = stage(resolve(load(FULL)), tmp_path, vendored=True)
     assert other.agent_sha256 != staged.agent_sha256
+
+
+def test_what_no_synth_has_staged_for_a_while_is_dropped(
+    installation: Installation, tmp_path: Path
+) -> None:
+    # GIVEN what three synths of other configurations have left, one of them just now
+    for name, age in (("old", 2 * FORGOTTEN_SECONDS), ("older", 86400), ("fresh", 60)):
+        (tmp_path / name / "functions").mkdir(parents=True)
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    # AND this one's own of long ago
+    staged = stage(installation, tmp_path, vendored=False)
+    own = staged.functions.parent
+    os.utime(own, (time.time() - 86400,) * 2)
+    # WHEN it is staged again
+    stage(installation, tmp_path, vendored=False)
+    # THEN what another synth may be reading is there, and what this one has made
+    assert {path.name for path in tmp_path.iterdir()} == {"fresh", own.name}
+    assert staged.agent.exists()
 
 
 def test_the_hash_is_the_archive_s_own(staged: Staged) -> None:
