@@ -23,6 +23,12 @@ from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
 from infra.statements import Allow, send_to, write_logs
 
+MEMORY = {"trigger": 1024, "starter": 1024, "notifier": 512, "stopper": 256, "reconciler": 256}
+"""MB. A run needs 46 to 72 of them; the rest buys processor time for the cold start, of which AWS
+gives a function a share in proportion: trigger and starter stand between a push and its host's
+start, for the stopper and the reconciler nobody waits. Measured and reckoned by bench/memory.py.
+"""
+
 RETRIES = 2
 """After 1 and 2 minutes: what Lambda does with an asynchronous invocation that raised."""
 
@@ -80,7 +86,6 @@ class SlipwayFunction(Construct):
         description: str,
         statements: Sequence[Allow],
         environment: Mapping[str, str] | None = None,
-        memory: int = 256,
         timeout: cdk.Duration,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -131,7 +136,7 @@ class SlipwayFunction(Construct):
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 **(environment or {}),
             },
-            memory_size=memory,
+            memory_size=MEMORY[name],
             timeout=timeout,
             retry_attempts=RETRIES,
             max_event_age=LONGEST_WAIT,
