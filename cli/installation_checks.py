@@ -241,7 +241,10 @@ def _webhooks(session: Session) -> Iterator[Finding]:
         return
     own = {p.webhook_parameter for p in settings.pipelines if p.webhook_parameter}
     for name in sorted(own or {settings.names.webhook_parameter()}):
-        answer = session.client("ssm").get_parameters(Names=[name])
+        # What it is, without what it holds: who may check need not be able to post.
+        answer = session.client("ssm").describe_parameters(
+            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}]
+        )
         if not answer["Parameters"]:
             yield wrong("webhook", f"{name} is not set", "`slipway webhook set` stores it")
         elif answer["Parameters"][0]["Type"] != "SecureString":

@@ -96,6 +96,21 @@ class Names:
         return self._with(f"host-{number}")
 
     @property
+    def read_policy(self) -> str:
+        """For who looks with `slipway`; attached by the account's administrator."""
+        return self._with("read")
+
+    @property
+    def operate_policy(self) -> str:
+        """For who acts with `slipway`."""
+        return self._with("operate")
+
+    @property
+    def webhook_policy(self) -> str:
+        """For who sets the Slack webhook."""
+        return self._with("webhook")
+
+    @property
     def key_alias(self) -> str:
         """The alias of the KMS key of topics and queues, where there is one."""
         return f"alias/{self.installation}"

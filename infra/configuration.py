@@ -493,6 +493,11 @@ class Configuration(Part):
     lambdas: Lambdas = Lambdas()
     alarms: Alarms = Alarms()
     limits: LimitSettings = LimitSettings()
+    operator_policies: bool = Field(
+        default=True,
+        description="true: the prod stack makes the policies `<name>-read`, `<name>-operate` and "
+        "`<name>-webhook`, to be attached to the roles of who runs `slipway`.",
+    )
     customer_key: bool = Field(
         default=False,
         description="true: topics and queues of the prod stack are encrypted under one KMS key "

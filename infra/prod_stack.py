@@ -28,6 +28,7 @@ from infra.host_role import HostRole
 from infra.hosts import AgentRelease, BuildHosts
 from infra.image_repositories import ImageRepositories
 from infra.network import HostNetwork
+from infra.operators import OperatorPolicies
 from infra.queues import dead_letter_queue, work_queue
 from infra.sample import SampleServices
 from infra.statements import (
@@ -120,6 +121,8 @@ class ProdStack(cdk.Stack):
         self._reconciler(installation)
         self._notifier(installation)
         self._watch()
+        if configuration.operator_policies:
+            self._operators(installation)
         self._outputs()
 
     def _build_logs(self) -> None:
@@ -383,6 +386,27 @@ class ProdStack(cdk.Stack):
             self.close_topic.to_email(f"email-{number}", address, kinds=NOTIFIED_KINDS)
             self.alarm_topic.to_email(f"email-alarms-{number}", address)
         return queue
+
+    def _operators(self, installation: Installation) -> None:
+        """What `slipway` does, as policies for the roles of who runs it."""
+        OperatorPolicies(
+            self,
+            "Operators",
+            installation=installation,
+            dead_letters=self._dead_letters(),
+            use_key=self._shared.use_key,
+        )
+
+    def _dead_letters(self) -> list[str]:
+        """The queues that `slipway redrive` empties."""
+        names, functions = self._names, ("starter", "stopper", "reconciler")
+        subscriptions = ("build", "notices", "notices-alarms", *functions)
+        return [
+            names.build_dead_letters,
+            names.notices_dead_letters,
+            *(names.failures(function) for function in functions),
+            *(names.subscription_dead_letters(name) for name in subscriptions),
+        ]
 
     def _watch(self) -> None:
         """Alarms and the dashboard."""

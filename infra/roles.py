@@ -51,7 +51,11 @@ def slipway_role(
         assumed_by=trusted,
         max_session_duration=max_session,
         inline_policies={"slipway": _document(statements)} if inline else {},
-        managed_policies=[] if inline else _managed(scope, construct_id, name, statements),
+        managed_policies=(
+            []
+            if inline
+            else managed_policies(scope, f"{construct_id}Policy", name, description, statements)
+        ),
     )
     if inline:
         _accept_wildcards(role, statements)
@@ -68,13 +72,17 @@ def _accept_wildcards(construct: IConstruct, statements: Sequence[Allow]) -> Non
             accept(construct, f"IAM5[Resource::{resource}]", statement.why or "")
 
 
-def _managed(
-    scope: Construct, construct_id: str, name: str, statements: Sequence[Allow]
+def managed_policies(
+    scope: Construct, construct_id: str, name: str, description: str, statements: Sequence[Allow]
 ) -> list[iam.IManagedPolicy]:
+    """A policy `name`; where `statements` are too long for one, also `<name>-2`, `<name>-3` …
+
+    InvalidConfiguration where they are more than can be attached to one role.
+    """
     parcels = list(parcels_of(statements))
     if len(parcels) > MANAGED_POLICIES:
         problem = (
-            f"role {name} would need {len(parcels)} policies and IAM allows {MANAGED_POLICIES}: "
+            f"{name} would need {len(parcels)} policies and IAM allows {MANAGED_POLICIES} a role: "
             "spread the pipelines over several installations"
         )
         raise InvalidConfiguration([("pipelines", problem)])
@@ -82,8 +90,9 @@ def _managed(
     for number, parcel in enumerate(parcels, start=1):
         policy = iam.ManagedPolicy(
             scope,
-            f"{construct_id}Policy{number}",
-            managed_policy_name=f"{name}-{number}",
+            f"{construct_id}{number}",
+            managed_policy_name=name if number == 1 else f"{name}-{number}",
+            description=description,
             document=_document(parcel),
         )
         _accept_wildcards(policy, parcel)

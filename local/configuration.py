@@ -15,6 +15,8 @@ PROD_ACCOUNT = "222222222222"
 BRANCH = "production"
 SAMPLE_PORT = 8080
 NAMES = Names(INSTALLATION)
+OPERATOR = "operator"
+"""A role of the prod account that may ask for tips, as the commands do; who wants it makes it."""
 
 HEALTH_COMMAND = [
     "CMD",
@@ -79,7 +81,10 @@ def local_configuration(
     return {
         "name": INSTALLATION,
         "region": REGION,
-        "dev": {"account": DEV_ACCOUNT},
+        "dev": {
+            "account": DEV_ACCOUNT,
+            "operators": [f"arn:aws:iam::{PROD_ACCOUNT}:role/{OPERATOR}"],
+        },
         "prod": {"account": PROD_ACCOUNT},
         "pipelines": [_pipeline(names, initial_image) for names in pipelines],
         "buildHost": {

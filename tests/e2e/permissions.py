@@ -26,7 +26,6 @@ NOT_ASKED: dict[str, str] = {
     "dynamodb:ConditionCheckItem@slipway-host": "a request that joins another host's run; here is"
     " one host",
     "dynamodb:DeleteItem@slipway-reconciler": "the end of an alert; see tests/e2e/chaos",
-    "dynamodb:GetItem@slipway-notifier": "a notice that is delivered twice",
     "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
     "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cli.redrive import ways_back
+from contracts.names import Names
 from tests.infra.iam_table import SNAPSHOT, table_of
 from tests.infra.templates import (
     Stacks,
@@ -27,6 +29,7 @@ UNNAMEABLE = {
     "ecs:ListTaskDefinitions",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
+    "ssm:DescribeParameters",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
@@ -128,7 +131,8 @@ def test_nobody_but_the_notifier_reads_the_webhook(full: Stacks) -> None:
         s.owner
         for t in full.both
         for s in identity_statements(t)
-        if "ssm:GetParameter" in s.actions and any("webhook" in r for r in s.resources)
+        if any(a.startswith("ssm:Get") for a in s.actions)
+        and any("webhook" in r for r in s.resources)
     }
     assert readers == {"slipway-stage-notifier"}
 
@@ -153,6 +157,23 @@ def test_hosts_are_started_and_stopped_by_whom_it_concerns(full: Stacks) -> None
 
     assert holders("ec2:StartInstances") == {"slipway-stage-starter", "slipway-stage-reconciler"}
     assert holders("ec2:StopInstances") == {"slipway-stage-stopper", "slipway-stage-reconciler"}
+
+
+def test_operators_may_empty_the_queues_that_redrive_knows(full: Stacks) -> None:
+    (taking,) = [
+        s for s in of_role(full, "slipway-stage-operate") if "sqs:DeleteMessage" in s.actions
+    ]
+    names = {r.rpartition(":")[2] for r in taking.resources}
+    assert names == set(ways_back(Names("slipway-stage")))
+
+
+def test_who_only_looks_changes_nothing(full: Stacks) -> None:
+    looking = ("Batch", "Describe", "Get", "List", "Query", "Simulate")
+    actions = actions_of(full, "slipway-stage-read") - {"sts:AssumeRole"}
+    assert all(action.partition(":")[2].startswith(looking) for action in actions)
+    # AND who acts neither touches a host or a service past Slipway, nor reads a secret
+    acting = actions_of(full, "slipway-stage-operate")
+    assert not {a for a in acting if a.partition(":")[0] in ("ec2", "ecs", "iam", "ssm", "sts")}
 
 
 def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: Stacks) -> None:

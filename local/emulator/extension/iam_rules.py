@@ -7,6 +7,7 @@
 * `iam:PassRole` and `ecs:TagResource` are asked for by RegisterTaskDefinition and RunTask.
 * A call on several instances, services or tasks is asked for each of them.
 * `ec2:ResourceTag/…` is there.
+* DescribeRepositories is about the repository that it names.
 * Calls on a log stream are about the stream, not about its group.
 * A batch of SQS or SNS is allowed by the single action (`sqs:DeleteMessage`).
 * `cloudwatch:namespace` is there for PutMetricData.
@@ -210,6 +211,8 @@ def _resource_as_aws(extract: Callable[..., str]) -> Callable[..., str]:
             return ecs_resource(operation, _json(body), f"arn:aws:ecs:{region}:{account}:")
         if service == "ec2" and _operation(service, *arguments).startswith("Describe"):
             return "*"
+        if service == "ecr" and (named := _first(_json(body), "repositoryNames")):
+            return f"arn:aws:ecr:{region}:{account}:repository/{named}"
         if service == "sqs" and "MessageMoveTask" in _operation(service, *arguments):
             return str(_json(body).get("SourceArn") or "*")
         resource = extract(service, *arguments, region, account)

@@ -224,6 +224,19 @@ def test_a_service_is_named_by_its_own_arn(world, role):
         assert error_code(refused.value) == "AccessDeniedException"
 
 
+def test_an_image_repository_is_named_by_its_own_arn(world, role):
+    # GIVEN two repositories, and a role that may look at one
+    for name in ("mine", "theirs"):
+        world.root("ecr").create_repository(repositoryName=name)
+    role.allow("ecr:DescribeRepositories", resource=f"arn:aws:ecr:{PREFIX}:repository/mine")
+    # WHEN it looks at each / THEN it may at its own
+    ecr = role.client("ecr")
+    assert ecr.describe_repositories(repositoryNames=["mine"])["repositories"]
+    with pytest.raises(ClientError) as refused:
+        ecr.describe_repositories(repositoryNames=["theirs"])
+    assert error_code(refused.value) in DENIED
+
+
 def test_a_condition_on_the_cluster_holds(world, role):
     # GIVEN a role that may list the tasks of one cluster
     for name in ("seen", "unseen"):

@@ -1,0 +1,131 @@
+"""What people need who run `slipway`: policies to attach to their roles, made with the stack.
+
+Three, because looking, acting and holding the webhook are three kinds of trust. `slipway deploy`
+and `taskdef` are the rollout alone, for any service: what they need is theirs who run them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from constructs import Construct
+
+from contracts.installation import Installation
+from contracts.table.hosts import PARTITION as HOST
+from contracts.table.locks import PARTITION as LOCK
+from contracts.table.pipelines import PARTITION as PIPELINE
+from infra.arns import Arns
+from infra.roles import managed_policies
+from infra.statements import NO_RESOURCES, Allow, allow, assume, publish, see_hosts, use_table
+
+FUNCTIONS = ("starter", "stopper", "notifier", "reconciler")
+REDRIVEN = ("reconciler", "starter", "stopper")
+"""The functions whose failed events `slipway redrive` runs again."""
+
+
+class OperatorPolicies(Construct):
+    """`<name>-read`, `<name>-operate` (besides `-read`) and `<name>-webhook`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        installation: Installation,
+        dead_letters: Sequence[str],
+        use_key: Sequence[Allow],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        arns, names = Arns(installation), installation.names
+        self._policy(
+            names.read_policy,
+            "Slipway: status, history, report, watch, logs, doctor.",
+            _read(arns, dead_letters),
+        )
+        self._policy(
+            names.operate_policy,
+            f"Slipway, besides {names.read_policy}: redeploy, rollback, pause, resume, hold, "
+            "release, redrive.",
+            [*_operate(arns, dead_letters), *use_key],
+        )
+        self._policy(names.webhook_policy, "Slipway: webhook set.", [_set_webhook(arns)])
+
+    def _policy(self, name: str, description: str, statements: Sequence[Allow]) -> None:
+        managed_policies(self, name, name, description, statements)
+
+
+def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
+    i = arns.installation
+    names = i.names
+    return [
+        use_table(arns.table, ("BatchGetItem", "GetItem", "Query")),
+        see_hosts(),
+        allow(
+            "CountMessages",
+            ["sqs:GetQueueAttributes"],
+            [arns.queue(name) for name in (names.build_queue, *dead_letters)],
+        ),
+        allow(
+            "ReadBuildLogs",
+            ["logs:GetLogEvents"],
+            [f"{arns.log_group(names.build_log_group)}:log-stream:*"],
+            why="Streams of this one group: one for each deployment.",
+        ),
+        assume("ReadTips", arns.tip_role),
+        allow(
+            "CheckTopics",
+            ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"],
+            [arns.topic(names.request_topic), arns.topic(names.close_topic)],
+        ),
+        allow(
+            "CheckFunctions",
+            ["lambda:GetFunctionConfiguration"],
+            [arns.prod("lambda", f"function:{names.function(name)}") for name in FUNCTIONS],
+        ),
+        # Whether the webhook is set, not what it is: a value would come with GetParameter.
+        allow("CheckWebhook", ["ssm:DescribeParameters"], ["*"], why=NO_RESOURCES),
+        allow(
+            "CheckServices",
+            ["ecs:DescribeServices"],
+            sorted({arns.prod("ecs", f"service/{p.cluster}/{p.service}") for p in i.pipelines}),
+        ),
+        allow("CheckDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        allow(
+            "CheckImages",
+            ["ecr:DescribeRepositories"],
+            sorted({arns.image_repository(m.repository) for p in i.pipelines for m in p.images}),
+        ),
+        allow("CheckPassRole", ["iam:SimulatePrincipalPolicy"], [arns.host_role]),
+    ]
+
+
+def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
+    names = arns.installation.names
+    return [
+        publish("AskForDeployments", [arns.topic(names.request_topic)]),
+        allow(
+            "PauseAndHold",
+            ["dynamodb:UpdateItem"],
+            [arns.table],
+            {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [HOST, LOCK, PIPELINE]}},
+        ),
+        allow(
+            "TakeDeadLetters",
+            ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            [arns.queue(name) for name in dead_letters],
+        ),
+        allow("SendNoticesAgain", ["sqs:SendMessage"], [arns.queue(names.notices_queue)]),
+        allow(
+            "RunEventsAgain",
+            ["lambda:InvokeFunction"],
+            [arns.prod("lambda", f"function:{names.function(name)}") for name in REDRIVEN],
+        ),
+    ]
+
+
+def _set_webhook(arns: Arns) -> Allow:
+    """Write, not read. The account's own `aws/ssm` key lets in whoever SSM lets in."""
+    i = arns.installation
+    own = {p.webhook_parameter for p in i.pipelines if p.webhook_parameter}
+    parameters = sorted(own | {i.names.webhook_parameter()})
+    return allow("SetWebhook", ["ssm:PutParameter"], [arns.parameter(name) for name in parameters])
