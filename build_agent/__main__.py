@@ -71,6 +71,7 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
     while worker.is_alive():
         worker.join(0.1)
         systemd.alive()
+        systemd.doing("idle" if agent.worker.resting else "at work")
         if asked and not agent.stop.requested:
             systemd.stopping()
             agent.worker.request_stop("told to stop by a signal")

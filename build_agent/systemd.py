@@ -22,6 +22,7 @@ class Systemd:
         self._address = environment.get(SOCKET_VARIABLE, "")
         self._clock = clock
         self._next_at = 0.0
+        self._doing = ""
 
     @classmethod
     def of_process(cls, clock: Callable[[], float]) -> Systemd:
@@ -37,6 +38,12 @@ class Systemd:
         if now >= self._next_at:
             self._next_at = now + SAY_EVERY
             self._say("WATCHDOG=1")
+
+    def doing(self, what: str) -> None:
+        """What `systemctl status` shows, and what updates wait for; said when it changes."""
+        if what != self._doing:
+            self._doing = what
+            self._say(f"STATUS={what}")
 
     def stopping(self) -> None:
         """The agent gives back what it holds, and ends."""

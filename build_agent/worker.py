@@ -80,6 +80,8 @@ class Worker:
         self._arrived = False
         self._idle_from = 0.0
         self._said_idle = False
+        self.resting = False
+        """Whether the last look at the queue found nothing to do."""
 
     def run(self) -> None:
         """Work until told to stop, then give back what is held. Never raises for AWS's failures."""
@@ -146,6 +148,7 @@ class Worker:
 
     def _perhaps_say_idle(self) -> Step:
         """After an idle period without work: say so, and again after each further one."""
+        self.resting = True
         now = self._clock.now()
         if now - self._idle_from < self._limits.idle_period:
             return "idle"
@@ -180,7 +183,7 @@ class Worker:
                 if not begun:
                     self._arrived = False
                     return None
-                self._said_idle = False
+                self._said_idle = self.resting = False
             for message, why in poison:
                 self._dead_letter(message, why)
             self._fold(kept, deliveries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from build_agent.systemd import SAY_EVERY
 from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
 
@@ -56,6 +58,10 @@ class Host:
         return digest
 
     def boot(self) -> subprocess.CompletedProcess[str]:
+        return self.script("boot.sh")
+
+    def script(self, name: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the bootstrap's scripts as the host would."""
         environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
             "CLOUD": str(self.cloud),
@@ -64,9 +70,10 @@ class Host:
             "SLIPWAY_UNIT_DIR": str(self.root / "units"),
             "SLIPWAY_ETC": str(self.root / "etc"),
             "SLIPWAY_LOGS": str(self.root / "log"),
+            **more,
         }
         return subprocess.run(
-            ["bash", str(BOOTSTRAP / "boot.sh")],
+            ["bash", str(BOOTSTRAP / name)],
             env=environment,
             capture_output=True,
             text=True,
@@ -212,10 +219,66 @@ def test_user_data_is_constant_whole_and_within_ec2_s_limit() -> None:
     assert hashlib.sha256(script.encode()).hexdigest()[:16] == "e9aa9ad137932968"
 
 
-@pytest.mark.parametrize("name", ["boot.sh", "install.sh", "user_data.sh"])
+@pytest.mark.parametrize("name", sorted(p.name for p in BOOTSTRAP.glob("*.sh")))
 def test_scripts_are_shellcheck_clean(name: str) -> None:
     checker = Path(sys.executable).with_name("shellcheck")
     result = subprocess.run(
         [str(checker), str(BOOTSTRAP / name)], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout
+
+
+def test_updates_wait_until_the_agent_has_nothing_to_do(host: Host) -> None:
+    # GIVEN an agent that says twice that it is at work, and then that it is idle
+    (host.root / "bin" / "systemctl").write_text(
+        '#!/bin/bash\necho "$*" >> "$CLOUD/done"\n'
+        '[[ $(wc -l < "$CLOUD/done") -gt 2 ]] && echo idle || echo "at work"\n'
+    )
+    # WHEN updates are due
+    result = host.script("await_idle.sh", SLIPWAY_LOOK_EVERY="0.01")
+    # THEN they begin at the third look, at what the agent's own unit says
+    assert result.returncode == 0, result.stderr
+    assert host.done == ["show --property=StatusText --value slipway-agent.service"] * 3
+
+
+def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
+    """`systemd-analyze verify` in a root with the programs that the units name."""
+    units = tmp_path / "etc" / "systemd" / "system"
+    units.mkdir(parents=True)
+    programs = re.compile(r"^Exec\w*=(?:[-@:+!]*)(/\S+)|^  (/\S+)", re.MULTILINE)
+    names = sorted(p.name for p in BOOTSTRAP.iterdir() if p.suffix in (".service", ".timer"))
+    for name in ("sysinit.target", "basic.target", "shutdown.target", "network-online.target"):
+        (units / name).write_text("[Unit]\n")
+    (units / "docker.service").write_text("[Service]\nExecStart=/usr/bin/dnf\n")
+    for name in names:
+        text = (BOOTSTRAP / name).read_text(encoding="utf-8")
+        (units / name).write_text(text, encoding="utf-8")
+        for program in (a or b for a, b in programs.findall(text)):
+            path = tmp_path / program.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("#!/bin/sh\n")
+            path.chmod(0o755)
+    result = subprocess.run(
+        ["systemd-analyze", "verify", f"--root={tmp_path}", "--man=no", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in result.stderr.splitlines() if "slipway" in line]
+    assert ours == []
+    assert len(names) == 4
+
+
+def test_the_agent_s_unit_restarts_it_watches_it_and_saves_it_from_a_full_memory() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(BOOTSTRAP / "slipway-agent.service")
+    service = unit["Service"]
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"  # it is never given up
+    assert (service["Type"], service["Restart"]) == ("notify", "always")
+    assert float(service["WatchdogSec"]) > 2 * SAY_EVERY
+    assert int(service["OOMScoreAdjust"]) < -500
+    assert service["OOMPolicy"] == "continue"
+    # AND a stop gives it the time to give its requests back
+    assert (service["KillMode"], service["KillSignal"]) == ("mixed", "SIGTERM")
+    assert float(service["TimeoutStopSec"]) >= 30

@@ -45,6 +45,15 @@ def test_signs_of_life_are_rare_enough_and_often_enough(
     assert said(listener) == [b"READY=1", *[b"WATCHDOG=1"] * 3, b"STOPPING=1"]
 
 
+def test_what_the_agent_does_is_said_when_it_changes(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify")}, lambda: 0.0)
+    for what in ("at work", "at work", "idle", "idle", "at work"):
+        systemd.doing(what)
+    assert said(listener) == [b"STATUS=at work", b"STATUS=idle", b"STATUS=at work"]
+
+
 def test_without_systemd_nothing_is_said(tmp_path: Path) -> None:
     Systemd({}, lambda: 0.0).ready()
 

@@ -402,6 +402,31 @@ def test_idle_is_said_after_an_idle_period_and_again(world: World) -> None:
     assert len(world.topic.notices) == 2
 
 
+def test_it_rests_from_an_empty_look_until_there_is_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a worker that looks at itself while it announces an outcome
+    worker, publish = world.worker(), world.topic.publish
+    seen = []
+
+    def publishing(**message: Any) -> None:
+        seen.append(worker.resting)
+        publish(**message)
+
+    monkeypatch.setattr(world.topic, "publish", publishing)
+    assert not worker.resting
+    # WHEN there is nothing, then a push, then nothing
+    worker.step()
+    assert worker.resting
+    world.send(make_request(1))
+    assert worker.step() == "worked"
+    # THEN it rests in between only
+    assert seen == [False]
+    assert not worker.resting
+    worker.step()
+    assert worker.resting
+
+
 def test_work_begins_a_new_idle_period(world: World) -> None:
     worker = world.worker()
     worker.step()
