@@ -34,7 +34,7 @@ class Part:
 
     def __init__(self, name: str, said: list[str], stop: Stop) -> None:
         self.name, self.said, self.stop_event = name, said, stop
-        self.waiting = False
+        self.waiting = self.resting = False
         self.ends_on_stop = True
 
     def start(self) -> None:
