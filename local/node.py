@@ -15,11 +15,12 @@ from pathlib import Path
 
 from contracts.errors import SlipwayError, WorldFailed, WrongUse
 
-OLDEST = 20
+OLDEST = 22
+"""The CDK warns at every call of a node whose support has ended (20: October 2026)."""
 
 
 def node_binary() -> Path:
-    """A node of version 20 or newer; WorldFailed (saying what to do) where there is none."""
+    """A node that is new enough; WorldFailed (saying what to do) where there is none."""
     for candidate in (shutil.which("node"), _bundled("bin/node")):
         if candidate and _major(candidate) >= OLDEST:
             return Path(candidate)
