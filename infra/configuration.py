@@ -29,6 +29,8 @@ from contracts.messages import PIPELINE_NAME
 
 CONTEXT_KEY = "slipway"
 MOST_SAMPLES = 50
+MOST_CREATED_IMAGES = 150
+"""CloudFormation allows 500 resources in a stack: with these, prod stays below it."""
 
 
 @dataclass(frozen=True)
@@ -663,6 +665,14 @@ def _few_samples(c: Configuration) -> list[Fault]:
     return [("pipelines", f"{samples} sample services: at most {MOST_SAMPLES} are made")]
 
 
+def _few_created_images(c: Configuration) -> list[Fault]:
+    created = {i.repository.name for p in c.pipelines for i in p.images if i.repository.create}
+    if len(created) <= MOST_CREATED_IMAGES:
+        return []
+    problem = f"{len(created)} image repositories to be created: at most {MOST_CREATED_IMAGES} are"
+    return [("pipelines", f"{problem}; make the others yourself, with create false")]
+
+
 def _host_builds_it(c: Configuration) -> list[Fault]:
     return [
         (
@@ -741,6 +751,7 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _one_pipeline_per_service,
     _whole_service,
     _few_samples,
+    _few_created_images,
     _same_everywhere,
     _host_builds_it,
     _image_repositories_apart,

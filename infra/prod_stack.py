@@ -382,9 +382,9 @@ class ProdStack(cdk.Stack):
         )
         self.close_topic.to_queue("notices", queue, kinds=NOTIFIED_KINDS)
         self.alarm_topic.to_queue("notices-alarms", queue)
-        for number, address in enumerate(self._configuration.notices.emails, start=1):
-            self.close_topic.to_email(f"email-{number}", address, kinds=NOTIFIED_KINDS)
-            self.alarm_topic.to_email(f"email-alarms-{number}", address)
+        for address in self._configuration.notices.emails:
+            self.close_topic.to_email("email", address, kinds=NOTIFIED_KINDS)
+            self.alarm_topic.to_email("email-alarms", address)
         return queue
 
     def _operators(self, installation: Installation) -> None:

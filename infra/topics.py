@@ -27,7 +27,7 @@ class Topic(Construct):
     """A standard topic. Attributes: `topic`, `undelivered` (dead letters by subscription).
 
     SNS discards what an endpoint refuses (a policy, a deleted queue): so each subscription is made
-    here, with a dead-letter queue of its own.
+    here, with a dead-letter queue of its own; those of one name, e-mail addresses, share it.
     """
 
     def __init__(
@@ -110,6 +110,8 @@ class Topic(Construct):
         )
 
     def _undelivered(self, name: str) -> sqs.Queue:
+        if name in self.undelivered:
+            return self.undelivered[name]
         queue = dead_letter_queue(
             self,
             f"Undelivered-{name}",
