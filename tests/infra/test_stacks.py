@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,13 @@ def test_a_synth_looks_nothing_up(full: Stacks) -> None:
         assert set(template.get("Parameters", {})) == {"BootstrapVersion"}
 
 
-def test_a_second_synth_gives_the_same_templates(full: Stacks, tmp_path: Path) -> None:
+def test_a_second_synth_gives_the_same_templates(
+    full: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # WHEN it is synthesized from another folder, its assets copied anew
+    monkeypatch.chdir(tmp_path)
     again = synthesize_file(FULL, tmp_path)
+    # THEN `cdk diff` would have nothing to say
     assert again.both == full.both
 
 
@@ -299,6 +305,64 @@ def _queue(template: Template, name: str) -> dict[str, Any]:
     return queue
 
 
+NAMED = {
+    "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::KMS::Alias": "AliasName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::SSM::Parameter": "Name",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+}
+
+
+def _names(stacks: Stacks) -> list[tuple[str, str]]:
+    """What may be there once in an account and region: kind and name."""
+    return [
+        (kind, text(properties[key]))
+        for kind, key in NAMED.items()
+        for template in stacks.both
+        for properties in resources(template, kind).values()
+    ]
+
+
+def test_stage_stands_beside_production_in_the_same_accounts(
+    example: Stacks, tmp_path: Path
+) -> None:
+    # GIVEN the same configuration under another name, for its own repositories
+    data = read(EXAMPLE)
+    data["name"] = "slipway-stage"
+    # WHEN it is synthesized with all that the other one has
+    data["customerKey"] = True
+    names = _names(synthesize(data, tmp_path))
+    # THEN no name is taken already
+    assert len(names) > 40
+    assert not set(names) & set(_names(example))
+
+
+def test_two_branches_of_a_repository_go_to_two_services(tmp_path: Path) -> None:
+    # GIVEN a pipeline for stage and one for production, of one repository
+    data = read(EXAMPLE)
+    stage = copy.deepcopy(data["pipelines"][0])
+    stage |= {"name": "sample-stage", "branch": "stage"}
+    stage["images"][0]["buildArguments"] = {"environment": "stage"}
+    data["pipelines"].append(stage)
+    # WHEN it is synthesized
+    stacks = synthesize(data, tmp_path)
+    # THEN one repository tells of both branches, and each has a service
+    (repository,) = resources(stacks.dev, "AWS::CodeCommit::Repository").values()
+    (trigger,) = repository["Triggers"]
+    assert trigger["Branches"] == ["main", "stage"]
+    services = resources(stacks.prod, "AWS::ECS::Service").values()
+    assert {s["ServiceName"] for s in services} == {"sample", "sample-stage"}
+    assert len(resources(stacks.prod, "AWS::ECR::Repository")) == 1
+
+
 def test_one_account_for_both_sides_and_another_region_for_dev(tmp_path: Path) -> None:
     # GIVEN one account, and repositories in another region
     data = read(EXAMPLE)
@@ -306,19 +370,7 @@ def test_one_account_for_both_sides_and_another_region_for_dev(tmp_path: Path) -
     # WHEN it is synthesized
     stacks = synthesize(data, tmp_path)
     # THEN no name is taken twice, and each role is trusted as before
-    named = {
-        "AWS::IAM::Role": "RoleName",
-        "AWS::Lambda::Function": "FunctionName",
-        "AWS::SQS::Queue": "QueueName",
-        "AWS::CloudWatch::Alarm": "AlarmName",
-        "AWS::Logs::LogGroup": "LogGroupName",
-    }
-    names = [
-        (kind, text(properties[key]))
-        for kind, key in named.items()
-        for template in stacks.both
-        for properties in resources(template, kind).values()
-    ]
+    names = _names(stacks)
     assert len(set(names)) == len(names)
     # AND nothing of dev names a topic of its own region
     assert "arn:aws:sns:eu-west-1" not in json.dumps(stacks.dev)
