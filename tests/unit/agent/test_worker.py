@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from contracts.errors import DeploymentFailed
+from contracts.installation import ImageSettings
 from contracts.messages import Target
 from contracts.table.deployments import DeploymentRow
-from tests.unit.agent.world import START, A, B, World, make_installation, make_request
+from tests.unit.agent.world import (
+    START,
+    A,
+    B,
+    World,
+    make_installation,
+    make_pipeline,
+    make_request,
+)
 
 ROLLBACK = {"reason": "rollback"}
 
@@ -93,6 +102,34 @@ def test_each_pipeline_with_work_is_deployed(world: World) -> None:
     world.worker().step()
     assert [r.pipeline for r in world.topic.results] == ["api", "web"]
     assert (world.outcome(web), world.outcome(api)) == ("unchanged", "succeeded")
+
+
+def test_one_commit_s_images_go_into_their_containers_in_one_rollout(aws: Any) -> None:
+    # GIVEN a pipeline that builds two images of its repository, for a service of two containers
+    web, proxy = (
+        ImageSettings(
+            repository=name,
+            repository_uri=f"127.0.0.1:4566/{name}",
+            dockerfile=f"{name}/Dockerfile",
+            containers=(name,),
+        )
+        for name in ("app", "proxy")
+    )
+    world = World(aws, make_installation(pipelines=(make_pipeline(images=(web, proxy)),)))
+    world.services.images[1] = {"app": "127.0.0.1:4566/app:1", "proxy": "127.0.0.1:4566/proxy:1"}
+    request = make_request(1)
+    world.send(request)
+    # WHEN it is pushed to
+    world.worker().step()
+    # THEN both are built from that commit, and one revision has both
+    assert world.outcome(request) == "succeeded"
+    assert world.images.built == [A, A]
+    (plan,) = world.services.plans
+    digests = {name: image.partition("@")[2] for name, image in plan.images.items()}
+    assert set(digests) == {"app", "proxy"}
+    assert digests["app"] != digests["proxy"]
+    # AND each is known by a build key of its own, so that the next push rebuilds what it must
+    assert len(world.images.ecr) == 2
 
 
 def test_with_several_hosts_the_second_pipeline_is_left_to_another(aws: Any) -> None:
