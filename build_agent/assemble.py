@@ -17,6 +17,7 @@ from build_agent.close import Closer
 from build_agent.deploy import Means
 from build_agent.disk import Disk
 from build_agent.docker import Docker, client_programs, find_client
+from build_agent.fence import Fence
 from build_agent.git_credentials import assumed_login
 from build_agent.host import HostIdentity
 from build_agent.image import Images
@@ -80,6 +81,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     recorder = Recorder(table, installation=installation, host=host, closer=closer, clock=clock)
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
     docker = Docker(_docker_program(stop, log), run, folder / "docker")
+    fence = Fence(clock.now)
     means = Means(
         source=Source(
             folder,
@@ -99,7 +101,10 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             folder=folder,
         ),
         services=Services(
-            client("ecs"), ecr=lambda: client("ecr"), codedeploy=lambda: client("codedeploy")
+            fence.around(client("ecs")),
+            ecr=lambda: client("ecr"),
+            codedeploy=lambda: fence.around(client("codedeploy")),
+            fence=fence,
         ),
         disk=Disk(docker, folder, prune_cache=installation.mode == "aws"),
         recorder=recorder,

@@ -20,8 +20,8 @@ from contracts.installation import Limits
 from contracts.table import Table
 from contracts.table.locks import Lock
 
-CHANGE_MARGIN = 10.0
-"""Seconds that the lock must have left for a change in ECS to be begun."""
+MARGIN = 10.0
+"""Seconds before the lock's end at which work stops that could not renew it."""
 
 
 @dataclass
@@ -101,11 +101,12 @@ class Keeper:
         work.stage = stage or work.stage
 
     def check(self, work: Work) -> None:
-        """Before a change in ECS: raise Interrupted unless the lock is surely still ours."""
+        """Before a change in ECS: raise Interrupted unless the lock is ours, for all its time.
+
+        Renewing it is the look: a change takes effect while it lasts, or never (`fence.py`).
+        """
         work.stop.check()
-        now = self._clock.now()
-        if not self._table.locks.is_mine(work.lock, now, margin=self._margin):
-            work.stop.request("the pipeline lock was lost")
+        self._renew_lock(work)
         work.stop.check()
 
     # --- what the keeper does
@@ -118,7 +119,7 @@ class Keeper:
 
     @property
     def _margin(self) -> float:
-        return min(CHANGE_MARGIN, self._limits.lock_ttl / 4)
+        return min(MARGIN, self._limits.lock_ttl / 4)
 
     def _extend(self) -> None:
         held = self.held
@@ -134,18 +135,21 @@ class Keeper:
         work = self._work
         if work is None:
             return
-        now = self._clock.now()
         try:
-            if self._table.locks.renew(work.lock, now, ttl=self._limits.lock_ttl):
-                work.renewed_at = now
-            else:
-                work.stop.request("the pipeline lock was lost")
+            self._renew_lock(work)
             takeover = self._table.locks.get(work.pipeline).takeover
             if takeover is not None:
                 work.stop.request(f"{takeover} takes over")
         finally:
             if self._clock.now() - work.renewed_at > self._limits.lock_ttl - self._margin:
                 work.stop.request("the pipeline lock could not be renewed in time")
+
+    def _renew_lock(self, work: Work) -> None:
+        now = self._clock.now()
+        if self._table.locks.renew(work.lock, now, ttl=self._limits.lock_ttl):
+            work.renewed_at = now
+        else:
+            work.stop.request("the pipeline lock was lost")
 
     def _heartbeat(self) -> None:
         work = self._work

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from build_agent.clock import RolloutClock
+from build_agent.fence import Fence
 from build_agent.rollout import (
     Live,
     OneOffTask,
@@ -124,16 +125,21 @@ def runtime_architecture(definition: Mapping[str, Any]) -> str | None:
 
 
 class Services:
-    """ECS services, by pipeline. `ecs` is boto3's client, the others make one when needed."""
+    """ECS services, by pipeline. `ecs` is boto3's client, the others make one when needed.
+
+    The clients that change something are those that `fence` is around.
+    """
 
     def __init__(
         self,
         ecs: Any,
         *,
+        fence: Fence,
         ecr: Callable[[], Any],
         codedeploy: Callable[[], Any],
     ) -> None:
         self._ecs = ecs
+        self._fence = fence
         self._ecr = ecr
         self._codedeploy = codedeploy
 
@@ -172,7 +178,7 @@ class Services:
                 ecr=self._ecr,
                 codedeploy_client=self._codedeploy,
                 on_progress=on_progress,
-                guard=guard,
+                guard=self._fence.noted(guard),
             )
         except WrongUse as error:
             raise DeploymentFailed(str(error), stage="rollout") from None

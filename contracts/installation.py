@@ -77,14 +77,22 @@ class PipelineSettings:
     notify_superseded: bool = False
 
 
+LEAST_LOCK = 325
+"""Seconds that a pipeline lock must last in AWS, so that no change comes after it.
+
+A signature's life (five minutes), what may pass before it, and what clocks may differ: see
+`build_agent/fence.py`.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The protocol's times, in seconds; defaults are production's, the local run shortens some."""
 
     idle_period: int = 300
     heartbeat: int = 30
-    visibility: int = 300
-    lock_ttl: int = 120
+    visibility: int = 360
+    lock_ttl: int = 330
     stop_claim: int = 120
     no_heartbeat: int = 600
     no_progress: int = 3900

@@ -25,6 +25,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
 
 from contracts.errors import InvalidConfiguration
+from contracts.installation import LEAST_LOCK
 from contracts.messages import PIPELINE_NAME
 
 CONTEXT_KEY = "slipway"
@@ -445,9 +446,9 @@ class LimitSettings(Part):
     idle_period: Seconds = Field(default=300, description="A host without work says it is idle.")
     heartbeat: Seconds = Field(default=30, description="Between two signs of life of a host.")
     visibility: Annotated[int, Field(ge=10, le=43200)] = Field(
-        default=300, description="A held request comes back this long after its last renewal."
+        default=360, description="A held request comes back this long after its last renewal."
     )
-    lock_ttl: Seconds = Field(default=120, description="A pipeline lock ends without renewal.")
+    lock_ttl: Seconds = Field(default=330, description="A pipeline lock ends without renewal.")
     stop_claim: Annotated[int, Field(ge=60, le=3600)] = Field(
         default=120, description="A claim to stop a host ends; longer than the stopper can live."
     )
@@ -723,9 +724,13 @@ def _code_repository_limits(c: Configuration) -> list[Fault]:
 
 def _limits_fit(c: Configuration) -> list[Fault]:
     limits = c.limits
+    lock = max(
+        (2 * limits.heartbeat, "twice heartbeat"),
+        (0 if c.local else LEAST_LOCK, "AWS takes calls of who has lost it until then"),
+    )
     rules: tuple[tuple[str, int, int, str], ...] = (
-        ("visibility", limits.visibility, 2 * limits.heartbeat, "twice heartbeat"),
-        ("lockTtl", limits.lock_ttl, 2 * limits.heartbeat, "twice heartbeat"),
+        ("visibility", limits.visibility, limits.lock_ttl + 1, "longer than lockTtl"),
+        ("lockTtl", limits.lock_ttl, *lock),
         ("noHeartbeat", limits.no_heartbeat, 3 * limits.heartbeat, "three times heartbeat"),
     )
     return [

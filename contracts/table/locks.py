@@ -62,10 +62,11 @@ class Locks:
     def take(self, pipeline: str, holder: str, now: float, *, ttl: float) -> Lock | None:
         """The lock, or None while another holds it. `ttl`: seconds until it expires unrenewed.
 
-        An expired lock is taken over; the note `again` that its last holder left stands.
+        An expired lock is taken over, and one of an earlier boot of the same host; the note `again`
+        that its last holder left stands.
         """
         before = self.get(pipeline)
-        if before.taken(now) and before.holder != holder:
+        if before.taken(now) and not _same_worker(before.holder, holder):
             return None
         fence = before.fence + 1
         taken = self._store.update(
@@ -99,11 +100,6 @@ class Locks:
                 ":now": now,
             },
         )
-
-    def is_mine(self, lock: Lock, now: float, *, margin: float = 0.0) -> bool:
-        """Looked at consistently: still ours, and for `margin` seconds more."""
-        row = self.get(lock.pipeline)
-        return (row.fence, row.holder) == (lock.fence, lock.holder) and row.taken(now + margin)
 
     def ask_again(
         self, pipeline: str, asker: str, now: float, *, by: str = "", pushed_at: float = 0.0
@@ -185,6 +181,13 @@ class Locks:
             " AND (holder = :free OR expires_at <= :now)",
             parameters={":fence": row.fence, ":free": "", ":now": now},
         )
+
+
+def _same_worker(holder: str, asker: str) -> bool:
+    """A host has one worker, and what held a lock before it booted is gone."""
+    host, slash, _boot = asker.partition("/")
+    by_host = slash and not asker.startswith("cli:")
+    return holder == asker or bool(by_host and holder.startswith(host + slash))
 
 
 def again_request(row: LockRow, now: float) -> BuildRequest:

@@ -105,7 +105,7 @@ def test_the_examples_are_right(path: Path) -> None:
             "network.availabilityZone",
             "is not in eu-central-1",
         ),
-        ("limits.lockTtl", 31, "limits.lockTtl", "31: must be at least 60 (twice heartbeat)"),
+        ("limits.lockTtl", 300, "limits.lockTtl", "300: must be at least 325 (AWS takes calls"),
         ("limits.stopClaim", 30, "limits.stopClaim", "30: must be greater than or equal to 60"),
         (
             "dev.operators",

@@ -1,8 +1,8 @@
 """Simulated time: events in order, and code that waits in the middle of what it does.
 
 All of the real code runs on one thread. Code that must be able to wait half-way (a worker in a
-build, a slow Lambda) runs in a `Fiber`: a stack of its own that moves only while the main loop waits
-for it, so that a seed fixes every step.
+build, a slow Lambda) runs in a `Fiber`: a stack of its own that moves only while the main loop
+waits for it, so that a seed fixes every step.
 """
 
 from __future__ import annotations

@@ -6,14 +6,14 @@ ECS goes on by itself: a deployment that was begun ends whether or not anybody f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from build_agent.fence import SIGNATURE_LIFE, Fence
 from build_agent.image import Built
-from build_agent.lease import CHANGE_MARGIN
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
 from contracts.errors import DeploymentFailed, WorldFailed
@@ -142,14 +142,18 @@ class Images:
 class Services:
     """ECS, for one agent (`holder`): every change is held against the pipeline's lock.
 
-    Save where the process stood still, between its look at the lock and its call, for longer than
-    the lock's margin: ECS knows no fencing, nothing can hold that call back.
+    The process may stand still (`freeze`) before its call is signed, and after. What comes with a
+    signature that is too old is refused, as AWS does.
     """
 
-    def __init__(self, world: Any, source: Source, holder: str) -> None:
+    def __init__(
+        self, world: Any, source: Source, holder: str, freeze: Callable[[float], None]
+    ) -> None:
         self._world = world
         self._source = source
         self._holder = holder
+        self._freeze = freeze
+        self._fence = Fence(world.clockwork.now)
 
     def running(self, pipeline: Any, *, stop: Any) -> Running:
         stop.check()
@@ -167,15 +171,16 @@ class Services:
     ) -> RolloutResult:
         service: Service = self._world.services[plan.service]
         before = service.primary
+        look = self._fence.noted(guard)
         if plan.target is not None:
             target = int(plan.target.rpartition(":")[2])
         else:
-            guard()
+            look()
             target = self._register(service, plan)
             on_progress(_progress("register", service, target))
         on_progress(_progress("update", service, target))
         if target != service.primary:
-            guard()
+            look()
             self._update(service, target, named=plan.target is not None)
         elif service.steady:
             return _result("unchanged", service, before, target)
@@ -189,19 +194,15 @@ class Services:
 
     def _update(self, service: Service, target: int, *, named: bool) -> None:
         world = self._world
-        looked = world.clockwork.time
-        if world.weather.happens("ECS is slow", 0.2):
-            world.clockwork.sleep(world.dice.uniform(0.5, 6))
+        self._send()
         if world.weather.happens("ECS fails", 0.1):
             raise WorldFailed("ECS throttles")
         lock = world.table.locks.get(service.pipeline)
-        stood_still = world.clockwork.time - looked > CHANGE_MARGIN
-        mine = lock.holder == self._holder and lock.taken(world.clockwork.time)
-        if not mine and not stood_still:
+        if lock.holder != self._holder or not lock.taken(world.clockwork.time):
             raise Violation(f"{self._holder} changes {service.pipeline} without its lock")
         newest = max(service.versions[r] for r in world.updated[service.pipeline])
         allowed = named and (service.pipeline, target) in world.rollbacks
-        if service.versions[target] < newest and not allowed and not stood_still:
+        if service.versions[target] < newest and not allowed:
             raise Violation(f"push {service.versions[target]} replaces push {newest}")
         if (
             service.images[target] == service.images[service.primary]
@@ -212,6 +213,23 @@ class Services:
         self._begin(service, target)
         if world.weather.happens("ECS fails", 0.05):
             raise WorldFailed("ECS took the update, its answer was lost")
+
+    def _send(self) -> None:
+        """The call is signed, and comes to ECS after a while."""
+        world = self._world
+        self._stand_still()
+        signed_at = world.clockwork.time
+        self._fence.check(signed_at)
+        self._stand_still()
+        if world.weather.happens("ECS is slow", 0.2):
+            world.clockwork.sleep(world.dice.uniform(0.5, 6))
+        if world.clockwork.time - signed_at > SIGNATURE_LIFE:
+            raise WorldFailed("ECS: the signature has expired")
+
+    def _stand_still(self) -> None:
+        if self._world.weather.happens("held up", 0.15):
+            self._freeze(self._world.dice.choice((5.0, 100.0, 290.0, 320.0, 500.0)))
+            self._world.clockwork.sleep(0.0)
 
     def _begin(self, service: Service, target: int) -> None:
         world = self._world

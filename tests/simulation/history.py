@@ -180,7 +180,7 @@ def _freeze(world: World, name: str, host: str) -> None:
     agent = world.agents.get(host)
     if agent is not None and not agent.dead:
         world.say(f"{host} freezes")
-        agent.freeze(world.dice.choice((30.0, 200.0, 1e9)))
+        agent.freeze(world.dice.choice((30.0, 200.0, 450.0, 1e9)))
 
 
 _OPERATE: dict[str, Callable[[World, str, str], None]] = {

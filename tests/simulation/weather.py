@@ -33,6 +33,7 @@ KINDS = (
     "agent killed",
     "host dies",
     "host frozen",
+    "held up",
     "fetch fails",
     "build fails",
     "push fails",

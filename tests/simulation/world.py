@@ -131,7 +131,7 @@ class Agent:
         means = Means(
             source=source,
             images=deploying.Images(world),
-            services=deploying.Services(world, source, identity.holder),
+            services=deploying.Services(world, source, identity.holder, self.freeze),
             disk=deploying.Disk(),
             recorder=recorder,
             keeper=keeper,

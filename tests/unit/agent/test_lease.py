@@ -10,7 +10,10 @@ import pytest
 from build_agent.inbox import Message
 from build_agent.lease import KeeperThread, Work
 from build_agent.stop import Interrupted
+from contracts.installation import Limits
 from tests.unit.agent.world import World, make_request
+
+TTL = Limits().lock_ttl
 
 
 class Held:
@@ -20,7 +23,7 @@ class Held:
         self.world = world
         world.worker().step()
         self.keeper = world.keeper
-        lock = world.table.locks.take("web", "i-1/b", world.clock.now(), ttl=120)
+        lock = world.table.locks.take("web", "i-1/b", world.clock.now(), ttl=TTL)
         assert lock is not None
         world.send(make_request(1))
         (received,) = world.sqs.receive_message(QueueUrl=world.queue)["Messages"]
@@ -51,7 +54,7 @@ def test_a_beat_renews_lock_lease_and_heartbeat(held: Held, world: World) -> Non
     world.clock.pass_by(30)
     held.keeper.beat()
     assert extended[0]["Entries"][0]["VisibilityTimeout"] == world.installation.limits.visibility
-    assert world.table.locks.get("web").expires_at == world.clock.now() + 120
+    assert world.table.locks.get("web").expires_at == world.clock.now() + TTL
     row = world.table.hosts.get("i-1")
     assert row is not None
     assert (row.pipeline, row.stage, row.deployment_id) == ("web", "build", held.work.deployment_id)
@@ -67,8 +70,8 @@ def test_many_beats_keep_the_lock_for_as_long_as_the_work_lasts(held: Held, worl
 
 
 def test_a_lock_that_another_took_stops_the_work(held: Held, world: World) -> None:
-    world.clock.pass_by(121)
-    assert world.table.locks.take("web", "i-2/b", world.clock.now(), ttl=120)
+    world.clock.pass_by(TTL + 1)
+    assert world.table.locks.take("web", "i-2/b", world.clock.now(), ttl=TTL)
     held.keeper.beat()
     with pytest.raises(Interrupted, match="lock was lost"):
         held.work.stop.check()
@@ -84,7 +87,7 @@ def test_a_lock_that_cannot_be_renewed_in_time_stops_the_work(held: Held, world:
     held.keeper.beat()
     held.work.stop.check()
     # WHEN the lock is about to expire unrenewed
-    world.clock.pass_by(51)
+    world.clock.pass_by(TTL - 60 - 9)
     held.keeper.beat()
     with pytest.raises(Interrupted, match="renewed in time"):
         held.work.stop.check()
@@ -136,14 +139,33 @@ def test_one_part_that_fails_does_not_keep_the_others_from_their_turn(
     world.sqs.change_message_visibility_batch = fails
     world.clock.pass_by(30)
     held.keeper.beat()
-    assert world.table.locks.get("web").expires_at == world.clock.now() + 120
+    assert world.table.locks.get("web").expires_at == world.clock.now() + TTL
 
 
-def test_before_a_change_the_lock_must_have_time_left(held: Held, world: World) -> None:
+def test_from_a_look_before_a_change_the_lock_has_all_its_time(held: Held, world: World) -> None:
+    world.clock.pass_by(TTL - 1)
     held.keeper.check(held.work)
-    world.clock.pass_by(115)
-    with pytest.raises(Interrupted):
+    assert world.table.locks.get("web").expires_at == world.clock.now() + TTL
+
+
+def test_no_change_is_made_once_the_lock_has_ended(held: Held, world: World) -> None:
+    world.clock.pass_by(TTL)
+    with pytest.raises(Interrupted, match="lock was lost"):
         held.keeper.check(held.work)
+
+
+def test_a_hosts_next_boot_takes_over_what_its_last_one_held(world: World) -> None:
+    now = world.clock.now()
+    first = world.table.locks.take("web", "i-1/b1", now, ttl=TTL)
+    assert first is not None
+    assert world.table.locks.take("web", "i-10/b1", now, ttl=TTL) is None
+    assert world.table.locks.take("web", "cli:i-1/b1", now, ttl=TTL) is None
+    second = world.table.locks.take("web", "i-1/b2", now, ttl=TTL)
+    assert second is not None
+    assert not world.table.locks.renew(first, now, ttl=TTL)
+    # Two people at the command line are no boots of one host.
+    assert world.table.locks.take("api", "cli:role/a", now, ttl=TTL)
+    assert world.table.locks.take("api", "cli:role/b", now, ttl=TTL) is None
 
 
 def test_the_thread_beats_until_it_is_stopped() -> None:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from build_agent.fence import Fence
 from build_agent.rollout.plan import Step
 from build_agent.service import (
     Running,
@@ -123,7 +124,7 @@ def test_a_plan_takes_the_pipelines_settings() -> None:
 def test_a_service_that_is_not_there_is_the_commits_fault(aws: Any) -> None:
     ecs = aws("ecs", region_name="us-east-1")
     ecs.create_cluster(clusterName="prod")
-    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None)
+    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None, fence=Fence(lambda: 0.0))
     with pytest.raises(DeploymentFailed, match="there is no service 'web'"):
         services.running(make_pipeline(), stop=Stop())
 
@@ -141,7 +142,7 @@ def test_what_a_service_runs_is_read_from_its_task_definition(aws: Any) -> None:
     )
     ecs.list_service_deployments = lambda **_members: {"serviceDeployments": []}
     ecs.create_service(cluster="prod", serviceName="web", taskDefinition="web", desiredCount=0)
-    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None)
+    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None, fence=Fence(lambda: 0.0))
     running = services.running(make_pipeline(), stop=Stop())
     assert running.images == {"app": f"{URI}@{D1}"}
     assert running.architecture == "X86_64"

@@ -1,0 +1,102 @@
+"""A change in ECS is signed right after a look at the lock, or it is not sent."""
+
+from __future__ import annotations
+
+from time import time as now
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from build_agent.fence import LATE, SIGNATURE_LIFE, Fence, signed_at
+from build_agent.lease import MARGIN
+from contracts.errors import WorldFailed
+from contracts.installation import LEAST_LOCK, Limits
+
+
+class Wire:
+    """A client of ECS whose requests end here."""
+
+    def __init__(self, fence: Fence) -> None:
+        self.sent: list[str] = []
+        session = boto3.Session("AKIATEST", "secret", region_name="us-east-1")
+        config = Config(retries={"mode": "standard", "max_attempts": 4})
+        self.client: Any = fence.around(session.client("ecs", config=config))
+        self.client.meta.events.register("before-send.ecs", self._answer)
+
+    def _answer(self, request: Any, event_name: str, **_more: Any) -> AWSResponse:
+        self.sent.append(event_name.rpartition(".")[2])
+        answer = AWSResponse(request.url, 200, {}, None)
+        answer._content = b"{}"
+        return answer
+
+    def update(self) -> None:
+        self.client.update_service(service="web")
+
+
+class Time:
+    """The host's own time, but for a shift."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+
+    def __call__(self) -> float:
+        return now() + self.shift
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def test_a_change_right_after_a_look_is_sent(time: Time) -> None:
+    fence = Fence(time)
+    wire = Wire(fence)
+    fence.noted(lambda: None)()
+    wire.update()
+    assert wire.sent == ["UpdateService"]
+
+
+def test_a_change_that_is_signed_late_is_not_sent_and_a_read_is(time: Time) -> None:
+    # GIVEN a process that stands still after its look
+    time.shift = -LATE - 5
+    fence = Fence(time)
+    wire = Wire(fence)
+    fence.noted(lambda: None)()
+    # WHEN it goes on, THEN the change is not sent, not by a repetition either
+    with pytest.raises(WorldFailed, match="held up"):
+        wire.update()
+    wire.client.describe_services(services=["web"])
+    assert wire.sent == ["DescribeServices"]
+
+
+def test_a_change_without_a_look_is_not_sent(time: Time) -> None:
+    wire = Wire(Fence(time))
+    with pytest.raises(WorldFailed):
+        wire.update()
+    assert wire.sent == []
+
+
+def test_a_look_that_fails_is_none(time: Time) -> None:
+    fence = Fence(time)
+
+    def lost() -> None:
+        raise WorldFailed("lost")
+
+    with pytest.raises(WorldFailed, match="lost"):
+        fence.noted(lost)()
+    with pytest.raises(WorldFailed, match="held up"):
+        fence.check(time())
+
+
+def test_the_lock_outlives_a_signature() -> None:
+    assert LEAST_LOCK >= LATE + SIGNATURE_LIFE + MARGIN
+    # A request whose host died comes back when the lock has ended: it would be settled into it.
+    assert LEAST_LOCK <= Limits().lock_ttl < Limits().visibility
+
+
+@pytest.mark.parametrize("date", ["20261125T230001Z", b"20261125T230001Z"])
+def test_a_signatures_date_is_read(date: str | bytes) -> None:
+    assert signed_at(date) == 1795647601
