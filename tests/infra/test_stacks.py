@@ -123,6 +123,13 @@ def test_environments_are_few_and_hold_no_secret(full: Stacks) -> None:
     }
 
 
+def test_no_log_is_kept_for_ever(full: Stacks) -> None:
+    groups = [g for t in full.both for g in resources(t, "AWS::Logs::LogGroup").values()]
+    assert {g["RetentionInDays"] for g in groups} == {full.configuration.lambdas.log_retention_days}
+    # AND every function writes into one of them: five, beside builds and sample
+    assert len(groups) == 7
+
+
 def test_whoever_claims_a_stop_dies_before_the_claim(full: Stacks) -> None:
     claim = full.configuration.limits.stop_claim
     for function in resources(full.prod, "AWS::Lambda::Function").values():
