@@ -125,7 +125,8 @@ def test_who_operates_does_what_there_is_to_do(chain: Chain, people: dict[str, P
     operator.does("redeploy", "sample")
     (runs, *_) = [row for row in chain.deployments() if row.status == "succeeded"]
     operator.does("rollback", "--to", runs.deployment_id)
-    found = json.loads(operator.does("doctor", "--json"))["findings"]
+    # (doctor ends with 1 where other tests have left something to mend)
+    found = json.loads(operator.run("doctor", "--json").stdout)["findings"]
     # THEN each did it; doctor was not refused anything and may ask for tips
     assert all(chain.depth(queue) == 0 for queue in dead)
     assert not [f for f in found if "not allowed" in f["detail"]], found
