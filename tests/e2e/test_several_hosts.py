@@ -16,9 +16,6 @@ from local.up import Options, bring_up
 from local.workplace import Workplace
 from tests.e2e.chain import Chain
 
-SLOW = 3
-"""Pipelines whose build takes some seconds: as many as there are hosts, so that all are needed."""
-
 
 @pytest.fixture
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
@@ -36,11 +33,12 @@ def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:
     hosts = {host.instance_id for host in wide.state.hosts}
     assert (len(pipelines), len(hosts)) == (5, 3)
 
-    # WHEN all pipelines are pushed to at once, and the first once more while it is deployed
-    pushed = _push_to_all(wide, pipelines)
+    # WHEN one host is at a build that takes a while, and all pipelines are pushed to at once
+    slow = wide.push("a slow one", "slow", pipeline=pipelines[0])
+    wide.until("its fetch", lambda: wide.deployment_of(slow.commit_id, slow.pipeline))
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        pushed = list(pool.map(lambda name: wide.push("at once", pipeline=name), pipelines))
     wide.until("three hosts awake", lambda: wide.host_states() == ["running"] * 3)
-    wide.until("the first fetch", lambda: wide.deployment_of(pushed[0].commit_id))
-    pushed[0] = wide.push("once more", pipeline=pipelines[0])
 
     # THEN the last push of each answers over HTTP, and all hosts sleep
     for last in pushed:
@@ -59,15 +57,6 @@ def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:
     assert wide.depth(wide.names.build_dead_letters) == 0
     assert wide.table.wants.all() == []
     assert not any(lock.holder or lock.again for lock in wide.table.locks.all())
-
-
-def _push_to_all(chain: Chain, pipelines: list[str]) -> list[Pushed]:
-    def push(number: int) -> Pushed:
-        behaviour = "slow" if number < SLOW else "works"
-        return chain.push("five at once", behaviour, pipeline=pipelines[number])
-
-    with ThreadPoolExecutor(len(pipelines)) as pool:
-        return list(pool.map(push, range(len(pipelines))))
 
 
 def _answers(chain: Chain, pushed: Pushed) -> bool:
