@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from bench import (
+    answering,
     cold_start,
     cost,
     deploy_step,
@@ -44,6 +45,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "cold": lambda: [cold_start.section()],
         "fetch": lambda: [fetching.section(WORK)],
         "idle": lambda: [idling.section()],
+        "answer": lambda: [answering.section()],
         "cost": lambda: [cost.section()],
         "growth": lambda: [growth.section(IMAGES)],
     }

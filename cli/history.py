@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output, outcome
+from cli.past import past
 from cli.session import Session
 from contracts.dora import lead_time, push_to_steady
 from contracts.errors import WrongUse
@@ -21,10 +22,6 @@ from contracts.wording import duration, person, short, tidy
 
 FAILED = ("failed", "rolled_back", "gave_up")
 DEFAULT_LIMIT = 20
-PAGE = 200
-FAILED_PAGE = 500
-"""Rows that one call reads at most; its limit of 1 MB holds about 500, and of those `--failed`
-reads only the failures are sent."""
 PLOT_LIMIT = 200
 FAILED_BACK = "30d"
 """How far `--failed` looks without `--since`: it reads the successes between the failures too."""
@@ -73,7 +70,9 @@ def command(
     wanted = back or (FAILED_BACK if failed else None)
     start = since(wanted, session.clock.now()) if wanted else None
     most = limit or (None if back else PLOT_LIMIT if plot else DEFAULT_LIMIT)
-    rows = list(islice(select(session, names, start, failed=failed, most=most), most))
+    whole = out.as_json and not plot
+    found = select(session, names, start, failed=failed, most=most, whole=whole)
+    rows = list(islice(found, most))
     if plot:
         _plot(rows, output, out)
         return
@@ -82,23 +81,30 @@ def command(
 
 
 def select(
-    session: Session, names: list[str], start: float | None, *, failed: bool, most: int | None
+    session: Session,
+    names: list[str],
+    start: float | None,
+    *,
+    failed: bool,
+    most: int | None,
+    whole: bool,
 ) -> Iterator[DeploymentRow]:
     """Deployments of the pipelines, newest first, reading no further than is asked for.
 
-    `start`: not older than this (seconds since the epoch). `most` fits the pages to the need.
+    `start`: not older than this (seconds since the epoch). `whole`: with their results.
     """
-    page = FAILED_PAGE if failed else PAGE if most is None else min(PAGE, most)
-    statuses = FAILED if failed else ()
     streams = [
-        _back_to(start, session.table.deployments.newest_first(name, page=page, statuses=statuses))
+        past(
+            session.table,
+            name,
+            start=start,
+            most=most,
+            statuses=FAILED if failed else (),
+            whole=whole,
+        )
         for name in names
     ]
     return heapq.merge(*streams, key=lambda row: row.started_at, reverse=True)
-
-
-def _back_to(start: float | None, rows: Iterator[DeploymentRow]) -> Iterator[DeploymentRow]:
-    return rows if start is None else takewhile(lambda row: row.started_at >= start, rows)
 
 
 def entry(row: DeploymentRow) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import click
 from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output
+from cli.past import past
 from cli.session import Session
 from contracts.codec import encode
 from contracts.dora import LEAD_TIME, PUSH_TO_STEADY, Figures, Spread, figures
@@ -21,7 +20,6 @@ from contracts.wording import counted, duration
 
 DEFAULT_SINCE = "30d"
 ALL = "all pipelines"
-PAGE = 500
 LOOK_BACK = 7 * 86400.0
 """Seconds before the beginning that are read too: a change that failed then may be restored now."""
 
@@ -53,7 +51,7 @@ def command(
     names = named_pipelines(session, pipeline)
     now = session.clock.now()
     start = since(back, now)
-    rows = {name: list(_rows(session, name, start - LOOK_BACK)) for name in names}
+    rows = {name: list(past(session.table, name, start=start - LOOK_BACK)) for name in names}
     told = {name: figures(found, start, now) for name, found in rows.items()}
     if len(names) > 1:
         told[ALL] = figures([row for found in rows.values() for row in found], start, now)
@@ -68,11 +66,6 @@ def command(
         )
         out.say()
         out.say(f"{page}: written")
-
-
-def _rows(session: Session, pipeline: str, start: float) -> Iterator[DeploymentRow]:
-    rows = session.table.deployments.newest_first(pipeline, page=PAGE)
-    return takewhile(lambda row: row.started_at >= start, rows)
 
 
 HEADINGS = (
