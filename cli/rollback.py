@@ -87,7 +87,7 @@ def _named(session: Session, pipeline: str, deployment_id: str) -> DeploymentRow
 
 def _previous(session: Session, pipeline: str) -> DeploymentRow:
     deployments, row = session.table.deployments, session.table.pipelines.get(pipeline)
-    if session.table.locks.get(pipeline).taken(session.clock.now()) and row.running_deployment:
+    if _is_deployed_now(session, pipeline) and row.running_deployment:
         running = deployments.get(row.running_deployment)
         if running is not None and ran(running):
             return running  # what the service ran when the deployment under way began
@@ -99,6 +99,16 @@ def _previous(session: Session, pipeline: str) -> DeploymentRow:
             f" name one with --to (`slipway history {pipeline}`)"
         )
     return target
+
+
+def _is_deployed_now(session: Session, pipeline: str) -> bool:
+    """A deployment is under way; the lock alone outlives one that has ended by a moment."""
+    lock = session.table.locks.get(pipeline)
+    if not lock.taken(session.clock.now()):
+        return False
+    newest = session.table.deployments.newest(pipeline, 1)
+    ended = newest[0].ended_at if newest else None
+    return ended is None or ended < lock.taken_at
 
 
 def ran(row: DeploymentRow) -> bool:

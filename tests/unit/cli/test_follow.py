@@ -290,6 +290,17 @@ def test_a_rollout_under_way_is_asked_to_give_way_to_what_runs(world: World) -> 
     assert world.table.locks.get("shop").takeover == request.request_id
 
 
+def test_a_lock_that_outlives_its_deployment_by_a_moment_is_no_deployment(world: World) -> None:
+    # GIVEN version 2, recorded but its lock not given back yet
+    first, second = running_two_versions(world)
+    row = world.table.deployments.get(second)
+    assert row is not None
+    world.table.locks.take("shop", "i-1/boot", row.started_at, ttl=10 * 86400)
+
+    # WHEN, THEN what ran before it is meant, not what it deployed
+    assert dry_run(world)["to"] == first
+
+
 def test_nobody_is_asked_to_give_way_where_nothing_is_under_way(world: World) -> None:
     running_two_versions(world)
 
