@@ -2,8 +2,9 @@
 
 Looked for in this order; the first that is there is taken:
 
-1. `--installation FILE`, or the file named by `SLIPWAY_INSTALLATION`: an `installation.json`, or a
-   `cdk.json` with the context key `slipway`;
+1. `--installation FILE`, or the file named by `SLIPWAY_INSTALLATION`: an `installation.json`, a
+   `cdk.json` with the context key `slipway`, or a configuration as `cdk -c configuration=FILE`
+   takes it;
 2. the local run of this folder or a parent of it: `.local/installation.json` beside
    `.local/state.json`, while the latter is there (`slipway local up` writes both); where
    `SLIPWAY_LOCAL` names another directory than `.local`, that one;
@@ -70,13 +71,19 @@ def _nearest(folder: Path, local_folder: str) -> Path | None:
 
 
 def _read(path: Path) -> Installation:
-    context = _context(path)
+    context = _context(path) or _configuration(path)
     if context is None:
         return load_installation(path)
     from infra.configuration import Configuration  # brings in pydantic
     from infra.resolve import resolve
 
     return resolve(Configuration.parse(context))
+
+
+def _configuration(path: Path) -> Any | None:
+    """What a file that is a configuration holds, or None if it is none."""
+    data = _object(path)
+    return data if "buildHost" in data else None
 
 
 def _context(path: Path) -> Any | None:

@@ -30,8 +30,8 @@ def verb(function: F) -> F:
         "--installation",
         "installation_file",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Settings file (installation.json or cdk.json). Default: $SLIPWAY_INSTALLATION, the"
-        " local run, or the cdk.json of this folder.",
+        help="Settings file (installation.json, cdk.json or a configuration). Default:"
+        " $SLIPWAY_INSTALLATION, the local run, or the cdk.json of this folder.",
     )
     @click.option("--profile", help="AWS profile. Default: as for the AWS CLI.")
     @click.option("--region", help="AWS region. Default: the installation's.")

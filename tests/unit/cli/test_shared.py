@@ -19,6 +19,8 @@ from cli.session import Session
 from contracts.errors import WrongUse
 from tests.unit.cli.world import PROD, World, settings
 
+ROOT = Path(__file__).resolve().parents[3]
+
 # --- which installation
 
 
@@ -71,6 +73,19 @@ def test_a_named_file_comes_first(tmp_path: Path) -> None:
     option = locate(named, folder=tmp_path, environment=environment)
     assert option.installation.pipelines[0].name == "named"
     assert found(tmp_path, **environment) == "variable"
+
+
+def test_a_configuration_file_is_settings_too(tmp_path: Path) -> None:
+    # GIVEN a second installation's configuration, as `cdk -c configuration=FILE` takes it
+    context = json.loads(Path(ROOT, "cdk.json").read_text())["context"]["slipway"]
+    stage = tmp_path / "stage.json"
+    stage.write_text(json.dumps({**context, "name": "slipway-stage"}))
+
+    # WHEN a command is about it
+    located = locate(stage, folder=tmp_path, environment={})
+
+    # THEN its names are that installation's
+    assert located.installation.names.table == "slipway-stage-deployments"
 
 
 def test_a_local_run_that_is_up_is_found_from_below_with_its_address(tmp_path: Path) -> None:
