@@ -89,8 +89,9 @@ def command(session: Session, out: Output, *, queue: str | None, dry_run: bool) 
         raise WrongUse(f"--queue {queue!r}: must be one of {', '.join(ways)}")
     told: list[dict[str, Any]] = []
     stays: list[Letter] = []
-    for name in [queue] if queue else list(ways):
-        for letter in _letters(session, name, ways[name]):
+    names = [queue] if queue else list(ways)
+    for name, received in zip(names, _first_of_each(session, names), strict=True):
+        for letter in _letters(session, name, received, ways[name]):
             told.append(_tell(letter, out))
             if dry_run or letter.way is None:
                 stays.append(letter)
@@ -160,30 +161,43 @@ def _object(body: str) -> dict[str, Any]:
     return data
 
 
-def _letters(session: Session, queue: str, read: Callable[[str], Way]) -> Iterator[Letter]:
-    """Each message of the queue once, until it is empty; none where there is no such queue."""
-    from botocore.exceptions import ClientError
+def _first_of_each(session: Session, queues: list[str]) -> list[list[dict[str, Any]]]:
+    """The first messages of each queue, asked for at once: an empty one takes its whole wait."""
+    session.client("sqs")  # made once, not by each thread
+    asked = [session.start(_receive, session, queue) for queue in queues]
+    return [answer.result() for answer in asked]
 
-    sqs, seen = session.client("sqs"), set()
-    while True:
-        try:
-            answer = sqs.receive_message(
-                QueueUrl=session.queue_url(queue),
-                MaxNumberOfMessages=10,
-                VisibilityTimeout=VISIBILITY,
-                MessageAttributeNames=["All"],
-                WaitTimeSeconds=1,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in MISSING:
-                return
-            raise
-        fresh = [m for m in answer.get("Messages", []) if m["MessageId"] not in seen]
-        if not fresh:
-            return
+
+def _letters(
+    session: Session, queue: str, received: list[dict[str, Any]], read: Callable[[str], Way]
+) -> Iterator[Letter]:
+    """Each message of the queue once, from the `received` ones on until it is empty."""
+    seen: set[str] = set()
+    while fresh := [message for message in received if message["MessageId"] not in seen]:
         seen |= {message["MessageId"] for message in fresh}
         for message in fresh:
             yield _letter(session, queue, message, read)
+        received = _receive(session, queue)
+
+
+def _receive(session: Session, queue: str) -> list[dict[str, Any]]:
+    """Up to ten messages (a short poll may miss some); none where there is no such queue."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = session.client("sqs").receive_message(
+            QueueUrl=session.queue_url(queue),
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=VISIBILITY,
+            MessageAttributeNames=["All"],
+            WaitTimeSeconds=1,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in MISSING:
+            return []
+        raise
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
 
 
 def _letter(
