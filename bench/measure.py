@@ -54,6 +54,12 @@ def call_once(function: Callable[[], object]) -> Cost:
     return Cost(wall, cpu, after.ru_maxrss / 1024)
 
 
+def peak_mb() -> float:
+    """Peak resident memory of this process. `getrusage` would count the process that forked it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def median(costs: Sequence[Cost]) -> Cost:
     """Member by member; the exit code is the worst of all."""
     return Cost(

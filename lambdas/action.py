@@ -8,10 +8,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.errors import WorldFailed
 from contracts.table.hosts import HostRow
-from lambdas.clients import Services
 from lambdas.decision import start_delay
 from lambdas.observability import count, logger
 from lambdas.requests import publish_request
+from lambdas.services import Services
 from lambdas.situation import (
     Action,
     Ask,

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.table.hosts import HostRow
 from contracts.table.pipelines import PipelineRow
-from lambdas.clients import Services
+from lambdas.services import Services
 from lambdas.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.upkeep import drift_due
 

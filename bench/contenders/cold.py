@@ -22,14 +22,17 @@ else:
     import importlib
 
     importlib.import_module(f"lambdas.{sys.argv[1]}.handler")
-    from lambdas.clients import services, sns
-
+    if sys.argv[1] == "trigger":
+        from lambdas.clients import client
+    else:
+        from lambdas.services import services
     imported = time.perf_counter()
-    sns() if sys.argv[1] == "trigger" else services()
+    client("sns") if sys.argv[1] == "trigger" else services()
 done = time.perf_counter()
 
 import json  # noqa: E402  (not part of what is measured)
-import resource  # noqa: E402
 
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"import": imported - started, "clients": done - imported, "peak_mb": peak}))
+from bench.measure import peak_mb  # noqa: E402
+
+cost = {"import": imported - started, "clients": done - imported, "peak_mb": peak_mb()}
+print(json.dumps(cost))

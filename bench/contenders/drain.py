@@ -8,7 +8,6 @@ source, images and service, which answer at once.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from bench.measure import peak_mb
 from build_agent.inbox import Threads
 from tests.unit.agent.world import World, make_installation, make_pipeline
 
@@ -79,7 +79,7 @@ def main(endpoint: str, queue: str, mode: str, pipelines: int) -> None:
         "seconds": time.perf_counter() - started,
         "calls": calls.count,
         "builds": builds,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
     print(json.dumps(answer))
 

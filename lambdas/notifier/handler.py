@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,7 +22,7 @@ from contracts.errors import InvalidMessage, SlipwayError
 from contracts.messages import CloseNotice
 from contracts.table import Table
 from contracts.table.deployments import Deployments
-from lambdas.clients import installation
+from lambdas.clients import client, installation
 from lambdas.notifier.alarms import alarm_notice, is_alarm
 from lambdas.notifier.delivery import Delivery, Verdict
 from lambdas.notifier.measures import measure
@@ -46,7 +45,7 @@ Remaining = Callable[[], float]
 
 @dataclass(frozen=True)
 class World:
-    """What the function acts on, for as long as its process lives; `sqs` is boto3's client.
+    """What the function acts on, for as long as its process lives; `sqs` is botocore's client.
 
     `deployments` is read for the time to restore; None: it is not measured.
     """
@@ -155,8 +154,8 @@ def queue_url(queue_arn: str, endpoint: str) -> str:
 def world() -> World:
     """Clients and settings, made at the first invocation."""
     settings = installation()
-    table = Table(_client("dynamodb"), settings.names.table)
-    webhooks = Webhooks(_client("ssm"), time.time, allow_local=settings.mode == "local")
+    table = Table(client("dynamodb", _QUICK), settings.names.table)
+    webhooks = Webhooks(client("ssm", _QUICK), time.time, allow_local=settings.mode == "local")
     delivery = Delivery(
         installation=settings,
         notices=table.notices,
@@ -165,8 +164,4 @@ def world() -> World:
         clock=time.time,
         sleep=time.sleep,
     )
-    return World(delivery, _client("sqs"), table.deployments)
-
-
-def _client(service: str) -> Any:
-    return boto3.client(service, region_name=installation().region, config=_QUICK)
+    return World(delivery, client("sqs", _QUICK), table.deployments)

@@ -11,8 +11,8 @@ from typing import cast
 from contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
 from contracts.table.alerts import AlertRow
 from contracts.wording import subject, texts_by_protocol
-from lambdas.clients import Services
 from lambdas.observability import count
+from lambdas.services import Services
 
 OURS: frozenset[AlertKind] = frozenset(
     {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}

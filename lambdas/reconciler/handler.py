@@ -6,10 +6,10 @@ from typing import Any
 
 from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.action import carry_out
-from lambdas.clients import Services, services
 from lambdas.decision import decide
 from lambdas.observability import logger, observed
 from lambdas.reconciler.announcement import say_alerts
+from lambdas.services import Services, services
 from lambdas.snapshot import gather
 
 EC2_EVENT = "EC2 Instance State-change Notification"

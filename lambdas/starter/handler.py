@@ -7,10 +7,10 @@ from typing import Any
 from contracts.errors import InvalidMessage
 from contracts.messages import BuildRequest
 from lambdas.action import carry_out
-from lambdas.clients import Services, services
 from lambdas.decision import decide
 from lambdas.envelopes import sns_messages
 from lambdas.observability import about, count, logger, observed
+from lambdas.services import Services, services
 from lambdas.situation import LeaveHost, StartHost
 from lambdas.snapshot import gather
 

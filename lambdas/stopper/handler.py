@@ -6,10 +6,10 @@ from typing import Any
 
 from contracts.messages import CloseNotice
 from lambdas.action import carry_out
-from lambdas.clients import Services, services
 from lambdas.decision import decide
 from lambdas.envelopes import sns_messages
 from lambdas.observability import observed
+from lambdas.services import Services, services
 from lambdas.situation import IdleNotice, LeaveHost, StopIdle
 from lambdas.snapshot import gather
 

@@ -21,7 +21,7 @@ from lambdas.trigger.events import PushEvent, push_events
 def handler(event: dict[str, Any], context: Any) -> None:
     """Lambda entry point for the repository's trigger and for the EventBridge rule."""
     del context
-    publish_pushes(event, clients.installation(), clients.sns(), now=time.time())
+    publish_pushes(event, clients.installation(), clients.client("sns"), now=time.time())
 
 
 def publish_pushes(

@@ -23,11 +23,11 @@ from contracts.installation import ImageSettings, Installation, PipelineSettings
 from contracts.messages import BuildRequest, Target, request_id_of
 from contracts.table import Table
 from lambdas import observability
-from lambdas.clients import Services as LambdaServices
 from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World as NotifierWorld
 from lambdas.notifier.handler import notify
 from lambdas.reconciler.handler import EC2_EVENT, reconcile
+from lambdas.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
 from lambdas.trigger.handler import publish_pushes

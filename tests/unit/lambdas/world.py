@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from contracts.installation import ImageSettings, Installation, PipelineSettings
 from contracts.messages import BuildRequest, CloseNotice, request_id_of
 from contracts.table import Table
-from lambdas.clients import Services
+from lambdas.services import Services
 from tests.simulation.dynamodb import FakeDynamoDB
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -171,14 +171,15 @@ def test_the_function_as_deployed_finds_its_settings_table_parameter_and_queue(
         return Answer(status=200 if len(posted) < 3 else 500)
 
     monkeypatch.setattr(SlackClient, "post", post)
-    clients.installation.cache_clear()
-    deployed.world.cache_clear()
+    made = (clients.installation, clients.client, deployed.world)
+    for one in made:
+        one.cache_clear()
     # WHEN Lambda calls it twice with the same three records, Slack failing for the third
     try:
         answers = [deployed.handler(EVENT, Context()) for _ in range(2)]
     finally:
-        clients.installation.cache_clear()
-        deployed.world.cache_clear()
+        for one in made:
+            one.cache_clear()
     # THEN two are posted once, and only the third comes back
     third = [{"itemIdentifier": EVENT["Records"][2]["messageId"]}]
     assert [answer["batchItemFailures"] for answer in answers] == [third, third]
@@ -200,7 +201,7 @@ class Watched(dict):
         return super().get(name, default)
 os.environ = Watched(before)
 import lambdas.notifier.handler
-heavy = {"pydantic", "requests", "aws_xray_sdk"} & set(sys.modules)
+heavy = {"pydantic", "requests", "aws_xray_sdk", "boto3"} & set(sys.modules)
 if heavy:
     raise SystemExit(f"imported: {heavy}")
 """

@@ -1,0 +1,77 @@
+"""The world that starter, stopper and reconciler act on.
+
+Read from the environment at run time, never at import: `SLIPWAY_HOSTS` (instance ids, separated by
+commas) and `SLIPWAY_BUILD_QUEUE_URL`. All else comes from the installation's settings.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config
+
+from contracts.errors import WrongUse
+from contracts.installation import Installation, PipelineSettings
+from contracts.table import Table
+from lambdas.clients import client, client_as, installation
+
+HOSTS_VARIABLE = "SLIPWAY_HOSTS"
+QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"
+
+_ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
+"""For EC2: a call repeated by the client could hide that the first one did stop the host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The world that handlers act on; a test or a simulation puts its own in its place.
+
+    `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role.
+    """
+
+    installation: Installation
+    now: Callable[[], float]
+    sns: Any
+    table: Table
+    ec2: Any
+    sqs: Any
+    codecommit_as: Callable[[PipelineSettings], Any]
+    hosts: tuple[str, ...]
+    queue_url: str
+
+
+@functools.cache
+def services() -> Services:
+    """Everything that starter, stopper and reconciler need; made at the first invocation."""
+    settings = installation()
+    return Services(
+        installation=settings,
+        now=time.time,
+        sns=client("sns"),
+        table=Table(client("dynamodb"), settings.names.table),
+        ec2=client("ec2", _ONCE),
+        sqs=client("sqs"),
+        codecommit_as=_codecommit_as,
+        hosts=tuple(h.strip() for h in _variable(HOSTS_VARIABLE).split(",") if h.strip()),
+        queue_url=_variable(QUEUE_VARIABLE),
+    )
+
+
+def _codecommit_as(pipeline: PipelineSettings) -> Any:
+    """CodeCommit in the dev account's region, as the pipeline's `tip` role, assumed afresh."""
+    answer = client("sts").assume_role(
+        RoleArn=pipeline.tip_role_arn, RoleSessionName="slipway-reconciler", DurationSeconds=900
+    )
+    return client_as(answer["Credentials"], "codecommit", installation().dev_region)
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise WrongUse(f"the environment variable {name} is not set")
+    return value
