@@ -1,21 +1,25 @@
 """Many more histories than a test run has time for; goes on where it ended.
 
     python -m tests.simulation.soak --histories 200000    # so many more, from the last seed on
-    python -m tests.simulation.soak --seconds 600
+    python -m tests.simulation.soak --seconds 600 --jobs 2
     python -m tests.simulation.soak --seed 1046           # one history, in words
     python -m tests.simulation.soak --model               # the exhaustive model, larger worlds
 
-What was seen so far is kept in `.local/soak.json` (`--state`). Exit code 1: a promise was broken.
+What was seen so far is kept in `.local/soak.json` (`--state`), also when Ctrl-C ends it. Exit code
+1: a promise was broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,8 @@ from tests.simulation.explore import explore
 from tests.simulation.history import plan_of, run
 from tests.simulation.model import Bounds, Model
 
-SAVE_EVERY = 500
+CHUNK = 100
+"""Histories that a process runs at once, and after which what was seen is saved."""
 LARGEST = 1_500_000
 """States of a world that are explored at most (about 2 KB each)."""
 WORLDS = (
@@ -41,7 +46,7 @@ WORLDS = (
 
 @dataclass
 class Seen:
-    """What all runs so far add up to. `states`: states of the protocol that were reached."""
+    """What runs add up to. `seconds`: of processors; `states`: of the protocol, those reached."""
 
     next_seed: int = 0
     histories: int = 0
@@ -65,6 +70,15 @@ class Seen:
         new.write_text(json.dumps(vars(self), indent=1, sort_keys=True))
         new.replace(path)
 
+    def add(self, more: Seen) -> None:
+        """What a chunk from `next_seed` on has seen."""
+        self.next_seed = more.next_seed
+        self.histories += more.histories
+        self.seconds += more.seconds
+        self.faults += more.faults
+        self.states += more.states
+        self.violations += more.violations
+
     def told(self) -> str:
         rate = self.histories / self.seconds if self.seconds else 0.0
         lines = [
@@ -78,25 +92,40 @@ class Seen:
         return "\n".join(lines)
 
 
-def soak(seen: Seen, path: Path, *, histories: int, seconds: float) -> None:
+def soak(seen: Seen, path: Path, *, histories: int, seconds: float, jobs: int) -> None:
     """Run on from the last seed until so many histories or seconds are over."""
-    began = last = time.monotonic()
-    for number in range(1, histories + 1):
-        outcome = run(plan_of(seen.next_seed))
-        if outcome.violation:
-            print(outcome.told(), flush=True)
-            seen.violations.append({"seed": seen.next_seed, "violation": outcome.violation})
-        seen.next_seed += 1
-        seen.histories += 1
+    began = time.monotonic()
+    # Chunks come back in the order of their seeds: what is saved has no gaps.
+    with multiprocessing.Pool(jobs, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for part in pool.imap(run_chunk, chunks(seen.next_seed, histories)):
+            for violation in part.violations:
+                print(violation["told"], flush=True)
+            seen.add(part)
+            seen.save(path)
+            if time.monotonic() - began > seconds:
+                break
+
+
+def chunks(first: int, histories: int) -> Iterator[range]:
+    """So many seeds from `first` on, a chunk each."""
+    seeds = range(first, first + histories)
+    return (seeds[i : i + CHUNK] for i in range(0, histories, CHUNK))
+
+
+def run_chunk(seeds: range) -> Seen:
+    """These histories; what they have seen."""
+    seen = Seen(next_seed=seeds.stop, histories=len(seeds))
+    began = time.process_time()
+    for seed in seeds:
+        outcome = run(plan_of(seed))
         seen.faults += outcome.faults
         seen.states.update(outcome.seen)
-        now = time.monotonic()
-        seen.seconds, last = seen.seconds + now - last, now
-        if number % SAVE_EVERY == 0:
-            seen.save(path)
-        if now - began > seconds:
-            break
-    seen.save(path)
+        if outcome.violation:
+            seen.violations.append(
+                {"seed": seed, "violation": outcome.violation, "told": outcome.told()}
+            )
+    seen.seconds = time.process_time() - began
+    return seen
 
 
 def model() -> bool:
@@ -122,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--state", type=Path, default=Path(".local/soak.json"))
     parser.add_argument("--from", dest="first", type=int, help="begin at this seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one history, in words")
     parser.add_argument("--model", action="store_true", help="the exhaustive model")
     options = parser.parse_args(arguments)
@@ -134,7 +164,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seen = Seen.load(options.state)
     if options.first is not None:
         seen.next_seed = options.first
-    soak(seen, options.state, histories=options.histories, seconds=options.seconds)
+    try:
+        soak(
+            seen,
+            options.state,
+            histories=options.histories,
+            seconds=options.seconds,
+            jobs=options.jobs,
+        )
+    except KeyboardInterrupt:
+        print("interrupted; what was seen so far is saved")
     print(seen.told())
     return 1 if seen.violations else 0
 
