@@ -66,8 +66,8 @@ format: setup ## let ruff put the code in order
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
 
-screenshots: setup ## the Slack page in Chromium: checked, and its pictures for docs/images/
-	$(PYTEST) tests/browser/slack_page.py
+screenshots: setup ## pages in Chromium: checked, and the pictures of docs/images/, from a real local run
+	$(PYTEST) tests/browser/slack_page.py tests/browser/story.py
 
 bench: setup ## measure, side by side with other tools
 	$(BIN)/python -m bench

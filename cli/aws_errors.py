@@ -78,6 +78,21 @@ def plainly(where: str = "") -> Iterator[None]:
         raise translated from error
 
 
+@contextmanager
+def credentials_plainly() -> Iterator[None]:
+    """What the rollout was refused for credentials that AWS does not take is the caller's to mend.
+
+    The agent, whose credentials are renewed for it, is right to try again.
+    """
+    try:
+        yield
+    except SlipwayError as error:
+        answer = getattr(error.__cause__, "response", {}).get("Error", {})
+        if answer.get("Code") in _EXPIRED | _UNKNOWN_KEY:
+            raise _of_answer(error.__cause__, "") from error
+        raise
+
+
 def translate(error: Exception, where: str = "") -> SlipwayError | None:
     """The error that `error` of botocore stands for; None if it is none of botocore's."""
     from botocore import exceptions as aws

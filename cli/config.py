@@ -25,6 +25,11 @@ def check(file: Path, as_json: bool) -> None:
     """Check FILE (default: cdk.json's context key `slipway`) and say all that is wrong.
 
     Each fault is a path, the value, and what is allowed. Needs neither AWS nor the CDK.
+
+    \b
+    Examples:
+      slipway config check
+      slipway config check stage.json
     """
     from infra.configuration import load
     from infra.resolve import resolve

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, roll_out
+from cli.aws_errors import credentials_plainly
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.credentials import Clients, Credentials
 from cli.deploy_lock import Guard, held, lock_place
@@ -134,6 +135,11 @@ def command(context: click.Context, /, **given: Any) -> None:
 
     Exit codes: 0 the new revision is the one that runs; 1 it is not (rolled_back, failed,
     crash_loop, superseded, timed_out); 2 wrong use; 3 AWS or the network failed.
+
+    \b
+    Examples:
+      slipway deploy -c main -n shop -i registry.example/shop:v8
+      slipway deploy -c main -n shop --tag-only v8 --dry-run
     """
     credentials = credentials_from(given)
     as_json, verbose = given.pop("as_json"), given.pop("verbose")
@@ -145,7 +151,8 @@ def command(context: click.Context, /, **given: Any) -> None:
     world = context.find_object(World) or World()
     begun = world.clock.now()
     clients = world.clients(credentials, _print_call if verbose else None)
-    result = _deploy(plan, clients, world, _lock(plan, place, clients))
+    with credentials_plainly():
+        result = _deploy(plan, clients, world, _lock(plan, place, clients))
     seconds = world.clock.now() - begun
     click.echo(
         json_of(result, seconds=seconds)

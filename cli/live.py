@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from cli.follow import heading, stage_lines
+from cli.output import BUSY
 from cli.progress import Usual, remaining
 from contracts.table.deployments import DeploymentRow
 from contracts.wording import duration
@@ -45,13 +46,19 @@ class LiveView:
         grid = Grid.grid(padding=(0, 1))
         for cells in stage_lines(row, self._known, now):
             grid.add_row(*(Text.from_ansi(cell) for cell in cells))
-        parts: list[RenderableType] = [Text(heading(row)), grid]
+        parts: list[RenderableType] = [Text(heading(row), no_wrap=True, overflow="ellipsis"), grid]
         left = remaining(row, self._known, now)
         if row.status is None and left is not None:
             elapsed = now - row.started_at
             bar = Grid.grid(padding=(0, 1))
             bar.add_row(
-                ProgressBar(total=elapsed + left or 1, completed=elapsed, width=BAR_WIDTH),
+                ProgressBar(
+                    total=elapsed + left or 1,
+                    completed=elapsed,
+                    width=BAR_WIDTH,
+                    complete_style=BUSY,
+                    finished_style=BUSY,
+                ),
                 Text(f"usually {duration(left)} to go" if left else "longer than usual"),
             )
             parts.append(bar)

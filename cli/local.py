@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -33,6 +35,8 @@ _directory = click.option(
     help="Where the run keeps its things; default: .local, or what SLIPWAY_LOCAL says.",
 )
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
 
 def _workplace(directory: Path | None) -> Any:
     from local.workplace import Workplace
@@ -56,7 +60,15 @@ def command() -> None:
 def up(
     directory: Path | None, port: int | None, pipelines: int, hosts: int, internal_endpoints: bool
 ) -> None:
-    """Start it in the background; returns when a push would be deployed."""
+    """Start it in the background; returns when a push would be deployed.
+
+    Where everything is stands in DIRECTORY/state.json, for programs.
+
+    \b
+    Examples:
+      slipway local up
+      slipway local up --directory other --pipelines 2
+    """
     from local.progress import Progress
     from local.up import AlreadyRunning, Options, bring_up
 
@@ -80,7 +92,12 @@ def up(
 @command.command()
 @_directory
 def down(directory: Path | None) -> None:
-    """End every process and container that `up` started, and nothing else."""
+    """End every process and container that `up` started, and nothing else.
+
+    \b
+    Example:
+      slipway local down
+    """
     from local.down import take_down
     from local.progress import Progress
 
@@ -100,19 +117,47 @@ def down(directory: Path | None) -> None:
     help="A release whose build fails, whose process ends, or whose health check fails.",
 )
 @click.option("--pipeline", default="sample", show_default=True)
-def push(directory: Path | None, message: str | None, behaviour: str | None, pipeline: str) -> None:
-    """Commit a visible change to the sample application and push it."""
+@_json
+def push(
+    directory: Path | None,
+    message: str | None,
+    behaviour: str | None,
+    pipeline: str,
+    as_json: bool,
+) -> None:
+    """Commit a visible change to the sample application and push it.
+
+    \b
+    Examples:
+      slipway local push --message "my words"
+      slipway local push --break build
+    """
     from local.push import push_release
 
     done = push_release(_workplace(directory), pipeline, message, behaviour or "works")
+    if as_json:
+        click.echo(json.dumps(asdict(done), ensure_ascii=False))
+        return
     click.echo(f"pushed {done.commit_id} to {done.branch} of {done.pipeline}: {done.message}")
 
 
 @command.command()
 @_directory
-def status(directory: Path | None) -> None:
-    """What runs here: processes, hosts and what each service serves."""
+@_json
+def status(directory: Path | None, as_json: bool) -> None:
+    """What runs here: processes, hosts and what each service serves.
+
+    With --json: where everything is, as in DIRECTORY/state.json.
+
+    \b
+    Example:
+      slipway local status
+    """
+    from local.state import read_state
     from local.status import describe
 
+    if as_json:
+        click.echo(json.dumps(asdict(read_state(_workplace(directory))), indent=1))
+        return
     for line in describe(_workplace(directory)):
         click.echo(line)

@@ -12,44 +12,58 @@ from contracts.errors import WrongUse
 from contracts.table.deployments import DeploymentRow
 
 COLOURS = {
-    "succeeded": "#2e7d32",
-    "unchanged": "#a5d6a7",
-    "superseded": "#9e9e9e",
-    "failed": "#c62828",
-    "rolled_back": "#ef6c00",
-    "gave_up": "#6a1b9a",
+    "succeeded": "#2eb67d",
+    "unchanged": "#a8dfc8",
+    "superseded": "#c4c4c8",
+    "failed": "#e01e5a",
+    "rolled_back": "#ecb22e",
+    "gave_up": "#611f69",
 }
-FEW_DAYS = 14
-"""Days up to which each is named on the axis."""
-WIDTH, HEIGHT = 9.0, 3.2
+LEAST_DAYS = 7
+"""Days that the outcomes' axis shows at least, so that one day is a bar and not a wall."""
+WIDTH, HEIGHT = 10.0, 3.0
 """Inches of one plot."""
+INK, SOFT, LINE = "#1d1c1d", "#616061", "#e4e4e4"
+STYLE = {
+    "svg.hashsalt": "slipway",  # the same rows give the same file
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 14,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
 
 
 def history_png(rows: Sequence[DeploymentRow]) -> bytes:
     """Lead times above, outcomes a day below."""
-    figure, axes = _figure(2)
-    _durations(axes[0], rows)
-    _outcomes(axes[1], rows)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
+    _draw(rows, (_durations, _outcomes)).savefig(picture, format="png", dpi=130)
     return picture.getvalue()
 
 
 def durations_svg(rows: Sequence[DeploymentRow]) -> str:
     """Lead time and push to steady of each success, over time, as an `<svg>` element."""
-    figure, axes = _figure(1)
-    _durations(axes[0], rows)
-    return _svg(figure)
+    return _svg(_draw(rows, (_durations,)))
 
 
 def outcomes_svg(rows: Sequence[DeploymentRow]) -> str:
     """Deployments a day by outcome, as an `<svg>` element."""
-    figure, axes = _figure(1)
-    _outcomes(axes[0], rows)
-    return _svg(figure)
+    return _svg(_draw(rows, (_outcomes,)))
 
 
-def _figure(plots: int) -> tuple[Any, Sequence[Any]]:
+def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any]) -> Any:
+    """A figure with the plots below each other."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -58,25 +72,38 @@ def _figure(plots: int) -> tuple[Any, Sequence[Any]]:
             "plots need matplotlib, which is not installed:"
             " `python -m pip install -r requirements.txt` brings it"
         ) from None
-    mpl.rcParams["svg.hashsalt"] = "slipway"  # the same rows give the same file
-    figure = Figure(figsize=(WIDTH, HEIGHT * plots), layout="constrained")
-    return figure, list(figure.subplots(plots, 1, squeeze=False)[:, 0])
+    mpl.rcParams.update(STYLE)
+    figure = Figure(figsize=(WIDTH, HEIGHT * len(plots)), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.08)  # type: ignore[union-attr]
+    for axes, plot in zip(figure.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
+        plot(axes, rows)
+    return figure
 
 
 def _durations(axes: Any, rows: Sequence[DeploymentRow]) -> None:
+    axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY} of each success")
     series = (
-        (LEAD_TIME, lead_time, "o", "#1565c0"),
-        (PUSH_TO_STEADY, push_to_steady, "s", "#00897b"),
+        (LEAD_TIME, lead_time, "o", "#1264a3"),
+        (PUSH_TO_STEADY, push_to_steady, "D", "#00a38d"),
     )
+    lengths: list[float] = []
     for name, measure, marker, colour in series:
         points = [(_when(row), length) for row in rows if (length := measure(row)) is not None]
         if points:
             times, seconds = zip(*points, strict=True)
-            axes.scatter(times, seconds, s=14, marker=marker, color=colour, label=name)
-    axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY} of each success")
-    lengths = [s for _, measure, *_ in series for row in rows if (s := measure(row)) is not None]
+            lengths += seconds
+            axes.scatter(
+                times,
+                seconds,
+                s=34,
+                marker=marker,
+                color=colour,
+                alpha=0.8,
+                linewidths=0,
+                label=name,
+            )
     if not lengths:
-        axes.text(0.5, 0.5, "no successes", ha="center", va="center", transform=axes.transAxes)
+        _nothing(axes, "no successes")
         return
     if max(lengths) > 20 * max(min(lengths), 1e-3):
         axes.set_yscale("log")
@@ -84,16 +111,14 @@ def _durations(axes: Any, rows: Sequence[DeploymentRow]) -> None:
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(loc="best")
-    axes.tick_params(axis="x", rotation=20)
+    _finish(axes)
 
 
 def _outcomes(axes: Any, rows: Sequence[DeploymentRow]) -> None:
-    ended = [row for row in rows if row.ended_at is not None]
     axes.set_title("Deployments a day, by outcome")
+    ended = [row for row in rows if row.ended_at is not None]
     if not ended:
-        axes.text(0.5, 0.5, "no deployments", ha="center", va="center", transform=axes.transAxes)
+        _nothing(axes, "no deployments")
         return
     by_day: dict[str, dict[float, int]] = {}
     for row in ended:
@@ -105,24 +130,48 @@ def _outcomes(axes: Any, rows: Sequence[DeploymentRow]) -> None:
     for status in [s for s in COLOURS if s in by_day]:
         heights = [by_day[status].get(day, 0) for day in days]
         axes.bar(
-            [datetime.fromtimestamp(day, UTC) for day in days],
+            [_date(day) for day in days],
             heights,
             bottom=bottom,
-            width=0.8,
+            width=0.7,
             color=COLOURS[status],
             label=status.replace("_", " "),
         )
         bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
+    first = min(days[0], days[-1] - (LEAST_DAYS - 1) * DAY)
+    axes.set_xlim(_date(first - DAY / 2), _date(days[-1] + DAY / 2))
     axes.yaxis.get_major_locator().set_params(integer=True)
-    if len(days) <= FEW_DAYS:
-        moments = [datetime.fromtimestamp(day, UTC) for day in days]
-        axes.set_xticks(moments, [moment.strftime("%Y-%m-%d") for moment in moments])
-    axes.legend(loc="best")
-    axes.tick_params(axis="x", rotation=20)
+    _finish(axes)
+
+
+def _finish(axes: Any) -> None:
+    """Dates said once, lines across, and the legend above the plot, where it hides nothing."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    formatter = ConciseDateFormatter(locator)
+    formatter.formats[-1] = formatter.zero_formats[-1] = "%H:%M:%S"
+    formatter.offset_formats[-1] = "%Y-%b-%d"
+    axes.xaxis.set_major_formatter(formatter)
+    axes.grid(visible=True, axis="y")
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS),
+        handletextpad=0.4, columnspacing=1.2,
+    )  # fmt: skip
+
+
+def _nothing(axes: Any, words: str) -> None:
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=SOFT, transform=axes.transAxes)
 
 
 def _when(row: DeploymentRow) -> datetime:
-    return datetime.fromtimestamp(row.ended_at or 0.0, UTC)
+    return _date(row.ended_at or 0.0)
+
+
+def _date(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 def _short(seconds: float) -> str:

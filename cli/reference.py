@@ -79,7 +79,9 @@ Medians and 90th percentiles are durations that occurred (nearest rank). Plots n
 
 `status` reads four small partitions of the table, two queues' counts, the hosts, and the tips; a
 pipeline that is being deployed costs one query of its last 20 deployments. `history` reads as many
-rows as it shows. Neither grows with the number of recorded deployments, and nothing scans.
+rows as it shows, `--failed` and `report` those of their period, and of each row only what is shown.
+None grows with the number of recorded deployments, and nothing scans. What they take at 10,000 is
+in [benchmarks.md](benchmarks.md).
 """  # noqa: E501 - tables
 
 

@@ -110,7 +110,7 @@ def html_page(
     start: float,
     end: float,
 ) -> str:
-    """The report as one page: table and plots within it, nothing fetched from anywhere."""
+    """The report as one page: figures, plots and table within it, nothing fetched from anywhere."""
     from cli.plots import durations_svg, outcomes_svg
 
     period = f"{short_moment(start)} to {short_moment(end)} (UTC)"
@@ -119,29 +119,97 @@ def html_page(
         "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in line(name, found)) + "</tr>\n"
         for name, found in told.items()
     )
+    whole = told.get(ALL) or next(iter(told.values()))
+    cards = "".join(
+        f"<div class=card><h2>{_text(title)}</h2><b>{_text(figure)}</b><p>{_text(more)}</p></div>"
+        for title, figure, more in four(whole)
+    )
     return f"""<!doctype html>
 <html lang=en>
 <meta charset=utf-8>
 <meta name=viewport content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{_text(installation)}: deployments</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto }}
-th, td {{ border-bottom: 1px solid #ddd; padding: .4rem .8rem; text-align: left }}
-svg {{ max-width: 100%; height: auto; margin-top: 2rem }}
-</style>
-<h1>{_text(installation)}: deployments</h1>
-<p>{period}</p>
-<table><thead><tr>{headings}</tr></thead>
+<style>{STYLE}</style>
+<header><h1>{_text(installation)}: deployments</h1><p>{period}</p></header>
+<main>
+<section class=cards>{cards}</section>
+<figure>{durations_svg(rows)}</figure>
+<figure>{outcomes_svg(rows)}</figure>
+<div class=table><table><thead><tr>{headings}</tr></thead>
 <tbody>
-{body}</tbody></table>
-{durations_svg(rows)}
-{outcomes_svg(rows)}
-<p>Lead time is commit time to steady. A change failed if it was rolled back, failed in its rollout,
-or was taken back by an operator's rollback. Time to restore lasts until the next success.</p>
+{body}</tbody></table></div>
+<p class=about>Lead time is commit time to steady. A change failed if it was rolled back, failed in its
+rollout, or was taken back by an operator's rollback. Time to restore lasts until the next success.
+Medians and 90th percentiles are durations that occurred.</p>
+</main>
 </html>
 """  # noqa: E501 - a policy is one attribute
+
+
+STYLE = """
+:root { color-scheme: light; --ink: #1d1c1d; --soft: #616061; --line: #e4e4e4 }
+body { margin: 0; background: #f8f8fa; color: var(--ink); font: 15px/1.5 Lato, "Helvetica Neue",
+  Helvetica, Arial, "DejaVu Sans", sans-serif }
+header { background: #3f0e40; color: #fff; padding: 1.4rem max(1.25rem, calc(50% - 36rem)) }
+h1 { font-size: 1.4rem; margin: 0 } header p { margin: 0; color: #d9c9da }
+main { max-width: 72rem; margin: 0 auto; padding: 1.25rem }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: 1rem }
+.card, figure, .table { background: #fff; border: 1px solid var(--line); border-radius: .6rem }
+.card { padding: 1rem 1.2rem } .card b { font-size: 1.9rem; line-height: 1.3 }
+.card h2 { margin: 0; font-size: .85rem; font-weight: 600; color: var(--soft) }
+.card p { margin: 0; color: var(--soft); font-size: .85rem }
+figure { margin: 1rem 0; padding: .6rem } svg { display: block; width: 100%; height: auto }
+.table { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: .87rem }
+th, td { border-top: 1px solid var(--line); padding: .55rem .8rem; text-align: left }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; vertical-align: bottom }
+.about { color: var(--soft); font-size: .87rem }
+@media print { body { background: #fff } .card, figure { break-inside: avoid } }
+"""
+
+
+def four(found: Figures) -> list[tuple[str, str, str]]:
+    """The four figures: title, the figure in large, and what stands below it."""
+    rate, lead, steady = found.change_failure_rate, found.lead_time, found.push_to_steady
+    restore = found.time_to_restore
+    waiting = f"{found.not_restored} not restored yet" if found.not_restored else ""
+    return [
+        (
+            "Deployment frequency",
+            f"{found.per_day:.2f} a day",
+            f"{counted(found.deployments, 'success', 'successes')},"
+            f" {counted(found.failed_builds, 'failed build')}",
+        ),
+        (
+            f"{LEAD_TIME.capitalize()}, median",
+            _median(lead),
+            f"90% within {duration(lead.p90)}; {PUSH_TO_STEADY} {_median(steady)}"
+            if lead.p90 is not None
+            else "no pushed commit went live",
+        ),
+        (
+            "Change failure rate",
+            f"{rate:.1%}" if rate is not None else "none",
+            f"{found.failed_changes} of {counted(found.changes, 'change')}",
+        ),
+        (
+            "Time to restore, median",
+            _median(restore),
+            "; ".join(
+                part
+                for part in (
+                    f"90% within {duration(restore.p90)}" if restore.p90 is not None else "",
+                    waiting,
+                )
+                if part
+            )
+            or "nothing had to be restored",
+        ),
+    ]
+
+
+def _median(spread: Spread) -> str:
+    return duration(spread.p50) if spread.p50 is not None else "none"
 
 
 def _text(value: Any) -> str:

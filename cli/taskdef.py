@@ -12,6 +12,7 @@ import click
 from build_agent.rollout.api import Api
 from build_agent.rollout.service import Service, read_service
 from build_agent.rollout.taskdef import Described, describe, request_of
+from cli.aws_errors import credentials_plainly
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.deploy import World
 from cli.taskdef_values import Changes, apply_changes, appspec_yaml, load_balancer_of
@@ -53,6 +54,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         default=Path(),
         help="Folder to write to. Default: this one.",
     ),
+    click.option("--json", "as_json", is_flag=True, help="Name the files as JSON."),
 )
 
 
@@ -65,6 +67,11 @@ def command(context: click.Context, /, **given: Any) -> None:
 
     What ECS adds to a task definition when it describes it is left out; everything that registering
     accepts is kept.
+
+    \b
+    Examples:
+      slipway taskdef -c main -n shop --container 'web=<IMAGE1_NAME>'
+      slipway taskdef -c main -n shop --set web.environment.LEVEL=debug -o stage
     """
     credentials = credentials_from(given)
     cluster, name = given["cluster"], given["service_name"]
@@ -74,10 +81,12 @@ def command(context: click.Context, /, **given: Any) -> None:
         raise WrongUse("-n/--service-name needs -c/--cluster")
     world = context.find_object(World) or World()
     api = Api(world.clients(credentials, None).client("ecs"), world.clock)
-    service = read_service(api, cluster, name) if name is not None else None
-    described = describe(api, service.task_definition if service else given["task_definition"])
+    with credentials_plainly():
+        service = read_service(api, cluster, name) if name is not None else None
+        described = describe(api, service.task_definition if service else given["task_definition"])
     written = _write(given, api, described, service)
-    click.echo(f"wrote {', '.join(map(str, written))}")
+    names = [str(file) for file in written]
+    click.echo(json.dumps({"files": names}) if given["as_json"] else f"wrote {', '.join(names)}")
 
 
 def _write(

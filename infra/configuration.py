@@ -462,8 +462,13 @@ class LimitSettings(Part):
     max_attempts: Annotated[int, Field(ge=1, le=50)] = Field(
         default=5, description="Failed attempts (not seconds) after which it is given up."
     )
-    settled_kept: Seconds = Field(default=40 * 86400, description="Settled ids are known.")
-    deployments_kept: Seconds = Field(default=400 * 86400, description="Deployments are kept.")
+    settled_kept: Annotated[int, Field(ge=40 * 86400, le=400 * 86400)] = Field(
+        default=40 * 86400,
+        description="Settled ids are known: longer than SNS and SQS together can hold a duplicate.",
+    )
+    deployments_kept: Annotated[int, Field(ge=86400, le=3 * 366 * 86400)] = Field(
+        default=400 * 86400, description="Deployments are kept for `history` and `report`."
+    )
 
 
 class Local(Part):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+INSTALL = "apt install chromium fonts-noto-color-emoji"
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -43,7 +44,7 @@ class Chromium:
     def __init__(self, width: int = 1300, height: int = 1400) -> None:
         program = next((found for name in NAMES if (found := shutil.which(name))), None)
         if program is None:
-            raise SystemExit(f"none of {', '.join(NAMES)} is installed (apt install chromium)")
+            raise SystemExit(f"none of {', '.join(NAMES)} is installed ({INSTALL})")
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()

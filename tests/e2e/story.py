@@ -87,14 +87,7 @@ class Story:
 
     def _push(self, subject: str, *options: str) -> None:
         words = ("--message", subject, "--pipeline", self.pipeline, *options)
-        self.slipway("local", "push", *words)
-        self.commits[subject] = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=self.repository,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        self.commits[subject] = self.answer("local", "push", *words)["commit_id"]
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -106,6 +106,13 @@ def test_the_examples_are_right(path: Path) -> None:
             "is not in eu-central-1",
         ),
         ("limits.lockTtl", 300, "limits.lockTtl", "300: must be at least 325 (AWS takes calls"),
+        (
+            "limits.settledKept",
+            40 * 86400 - 1,
+            "limits.settledKept",
+            "3455999: must be greater than or equal to 3456000",
+        ),
+        ("limits.deploymentsKept", 60, "limits.deploymentsKept", "60: must be greater than"),
         ("limits.stopClaim", 30, "limits.stopClaim", "30: must be greater than or equal to 60"),
         (
             "dev.operators",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import TypeGuard
 
+import click
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
@@ -12,11 +17,12 @@ from click.testing import CliRunner
 from cli.aws_errors import translate
 from cli.main import VERBS, main
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
-from tests.unit.cli.world import World, settings
+from tests.unit.cli.world import REGION, World, settings
 
 ADDRESS = "https://hooks.slack" + ".com/services/T0000/B0000/abcdefGHIJ"
 DEPLOYMENT = "shop-20261118000000-ffffff"
 
+SERVICE = ["-c", "main", "-n", "shop", "-r", REGION]
 INVOCATIONS: dict[str, list[str]] = {
     "status": ["status"],
     "watch": ["watch", "shop"],
@@ -31,17 +37,36 @@ INVOCATIONS: dict[str, list[str]] = {
     "hold": ["hold"],
     "release": ["release"],
     "redrive": ["redrive"],
-    "webhook": ["webhook", "set"],
+    "webhook set": ["webhook", "set"],
     "doctor": ["doctor"],
+    "deploy": ["deploy", *SERVICE, "-i", "shop:v8", "--dry-run"],
+    "taskdef": ["taskdef", *SERVICE],
 }
-OTHERS = {"deploy", "taskdef", "local", "config"}
-"""Verbs whose own tests say this."""
+"""What each verb is called with, for those that ask AWS."""
+WITHOUT_AWS = {"config check", "local up", "local down", "local push", "local status"}
+OF_A_SERVICE = {"deploy", "taskdef"}
+"""They are told a service, and need no installation."""
 
 every_verb = pytest.mark.parametrize("verb", INVOCATIONS)
+every_installation_verb = pytest.mark.parametrize("verb", sorted(set(INVOCATIONS) - OF_A_SERVICE))
+
+
+def verbs() -> set[str]:
+    """Every command there is, as it is typed: `status`, `webhook set`, …"""
+    found = set()
+    for name in VERBS:
+        command = main.get_command(click.Context(main), name)
+        names = [f"{name} {sub}" for sub in command.commands] if is_group(command) else [name]
+        found.update(names)
+    return found
+
+
+def is_group(command: click.Command | None) -> TypeGuard[click.Group]:
+    return isinstance(command, click.Group)
 
 
 def test_every_verb_is_among_them() -> None:
-    assert set(VERBS) - OTHERS == set(INVOCATIONS)
+    assert verbs() == WITHOUT_AWS | set(INVOCATIONS)
 
 
 @pytest.fixture
@@ -62,6 +87,19 @@ def one_sentence(world: World, verb: str, *more: str, code: int) -> str:
     return lines[-1]
 
 
+class HastyClock:
+    """A rollout waits out a network that is down, to its limit: here that is soon."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
 @every_verb
 def test_an_endpoint_that_is_down_is_the_worlds_failure(
     world_without_aws: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
@@ -72,9 +110,11 @@ def test_an_endpoint_that_is_down_is_the_worlds_failure(
         port = free.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setattr("cli.session.ATTEMPTS", 1)
+    monkeypatch.setattr("cli.deploy.MonotonicClock", HastyClock)
 
     # WHEN, THEN
-    assert "AWS does not answer" in one_sentence(world_without_aws, verb, code=3)
+    said = one_sentence(world_without_aws, verb, code=3)
+    assert "AWS does not answer" in said or "was not answered" in said
 
 
 @every_verb
@@ -84,7 +124,8 @@ def test_missing_credentials_are_wrong_use(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
-    assert "no AWS credentials" in one_sentence(world_without_aws, verb, code=2)
+    said = one_sentence(world_without_aws, verb, code=2)
+    assert said.startswith(("slipway: no AWS credentials", "slipway: no credentials"))
 
 
 @every_verb
@@ -130,14 +171,14 @@ def test_an_unknown_pipeline_is_wrong_use(world: World, clone: Path, arguments: 
     assert "pipeline 'shpo' is not configured; configured: shop, api" in result.stderr
 
 
-@every_verb
+@every_installation_verb
 def test_an_installation_that_is_not_deployed_is_wrong_use(
     aws: None, tmp_path: Path, clone: Path, verb: str
 ) -> None:
     # GIVEN an account without any of it (`redrive` finds no queue, so nothing to do; `doctor`
     # is there to find this; `webhook set` makes its parameter)
     world = World(settings("shop"), tmp_path / "installation.json")
-    code = {"redrive": 0, "doctor": 1, "webhook": 0}.get(verb, 2)
+    code = {"redrive": 0, "doctor": 1, "webhook set": 0}.get(verb, 2)
 
     # WHEN, THEN
     result = world.run(*INVOCATIONS[verb], stdin=ADDRESS)
@@ -145,15 +186,47 @@ def test_an_installation_that_is_not_deployed_is_wrong_use(
     assert "Traceback" not in result.output
 
 
-@every_verb
+@pytest.mark.parametrize("verb", sorted(verbs()))
 def test_help_has_an_example_and_the_shared_options(verb: str) -> None:
-    asked = INVOCATIONS[verb][:2] if verb == "webhook" else [verb]
-    text = CliRunner().invoke(main, [*asked, "--help"]).output
+    text = CliRunner().invoke(main, [*verb.split(), "--help"]).output
 
-    assert "Example" in text
-    assert f"slipway {verb}" in text
-    for option in ("--json", "--profile", "--region", "--installation"):
-        assert option in text
+    example = text[text.index("Example") :]
+    assert f"slipway {verb}" in example
+    if verb not in ("local up", "local down"):  # state.json is what they leave for programs
+        assert "--json" in text
+    if verb not in WITHOUT_AWS:
+        assert "--profile" in text
+        assert "--region" in text
+    if verb in set(INVOCATIONS) - OF_A_SERVICE:
+        assert "--installation" in text
+
+
+@pytest.mark.parametrize("verb", ["status", "history", "deploy", "local status"])
+def test_a_process_of_its_own_says_one_sentence_and_ends_with_the_code(
+    tmp_path: Path, verb: str
+) -> None:
+    # GIVEN no credentials anywhere, and no local run
+    world = World(settings("shop"), tmp_path / "installation.json")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SLIPWAY_INSTALLATION": str(world.path),
+        "SLIPWAY_LOCAL": str(tmp_path / "none"),
+    }
+    program = Path(sys.executable).parent / "slipway"
+
+    # WHEN
+    done = subprocess.run(
+        [str(program), *INVOCATIONS.get(verb, verb.split())],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    # THEN
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("slipway: ")
 
 
 @pytest.mark.parametrize(
