@@ -24,7 +24,7 @@ LEAST_DAYS = 7
 WIDTH, HEIGHT = 10.0, 3.0
 """Inches of one plot."""
 INK, SOFT, LINE = "#1d1c1d", "#616061", "#e4e4e4"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "slipway",  # the same rows give the same file
     "text.color": INK,
     "axes.edgecolor": LINE,
@@ -42,6 +42,8 @@ STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.12,
+    "figure.constrained_layout.w_pad": 0.08,
 }
 
 
@@ -74,7 +76,6 @@ def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any]) -> Any:
         ) from None
     mpl.rcParams.update(STYLE)
     figure = Figure(figsize=(WIDTH, HEIGHT * len(plots)), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.08)  # type: ignore[union-attr]
     for axes, plot in zip(figure.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
         plot(axes, rows)
     return figure
@@ -148,9 +149,9 @@ def _finish(axes: Any) -> None:
     """Dates said once, lines across, and the legend above the plot, where it hides nothing."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=9)
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator)
+    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
     formatter.formats[-1] = formatter.zero_formats[-1] = "%H:%M:%S"
     formatter.offset_formats[-1] = "%Y-%b-%d"
     axes.xaxis.set_major_formatter(formatter)

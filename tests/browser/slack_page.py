@@ -96,5 +96,5 @@ def test_a_picture_of_every_kind_of_notice(page: SlackPage, browser: Chromium) -
     for name in TOLD:
         post(page, name)
     browser.until(messages(len(TOLD)))
-    browser.size(1300, 3000)
+    browser.size(1300, browser.value("document.documentElement.scrollHeight"))
     browser.picture(IMAGES / "slack-page-all.png")
