@@ -24,7 +24,7 @@ from infra.roles import slipway_role
 from infra.statements import Allow, send_to, write_logs
 
 MEMORY = {"trigger": 1024, "starter": 1024, "notifier": 512, "stopper": 256, "reconciler": 256}
-"""MB. A run needs 46 to 72 of them; the rest buys processor time for the cold start, of which AWS
+"""MB. A run needs 42 to 70 of them; the rest buys processor time for the cold start, of which AWS
 gives a function a share in proportion: trigger and starter stand between a push and its host's
 start, for the stopper and the reconciler nobody waits. Measured and reckoned by bench/memory.py.
 """
