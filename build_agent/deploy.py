@@ -144,10 +144,7 @@ class Deployment:
         try:
             ended = self._go_back() if self._names_deployment else self._build_and_roll_out()
         except DeploymentFailed as error:
-            known = self.running.task_definition if self.running else None
-            ended = of_failure(
-                error, stage=self._stage, now_running=known or self.before.running_task_definition
-            )
+            ended = of_failure(error, stage=self._stage, now_running=self._now_running)
             self.output(f"failed: {error.cause}")
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
@@ -343,6 +340,13 @@ class Deployment:
     @property
     def _stage(self) -> Stage:
         return self.stages[-1][0] if self.stages else "received"
+
+    @property
+    def _now_running(self) -> str | None:
+        """What the service ran when it was looked at; unknown if an attempt before touched it."""
+        if self.running is not None:
+            return self.running.task_definition
+        return None if self.row.task_definition_after else self.before.running_task_definition
 
     @property
     def _names_deployment(self) -> bool:

@@ -10,6 +10,7 @@ from build_agent.close import Closer
 from build_agent.host import HostIdentity
 from build_agent.logs import console_link
 from build_agent.outcome import Ended, pipeline_changes
+from build_agent.rollout import short
 from build_agent.stop import Interrupted
 from contracts.installation import Installation
 from contracts.messages import BuildRequest, DeploymentResult
@@ -146,7 +147,7 @@ class Recorder:
             ended_at=self._clock.now(),
             image_digest=ended.image_digest,
             task_definition_before=ended.before,
-            task_definition_after=ended.after,
+            task_definition_after=ended.after or begun_rollout(row),
             now_running=ended.now_running,
             timings=_rounded(ended.timings),
             cause=ended.cause[:CAUSE_CHARACTERS] if ended.cause else None,
@@ -176,6 +177,11 @@ def tip_request_of(row: DeploymentRow) -> BuildRequest | None:
         pushed_at=row.pushed_at,
         reason="push" if row.reason == "push" else "drift",
     )
+
+
+def begun_rollout(row: DeploymentRow) -> str | None:
+    """`family:revision` that an earlier attempt was about to give to the service, or gave it."""
+    return short(row.task_definition_after) if row.task_definition_after else None
 
 
 def new_deployment_id(request: BuildRequest, host: HostIdentity, now: float) -> str:

@@ -204,7 +204,7 @@ def runs_now(result: DeploymentResult) -> str:
     if result.status in ("succeeded", "unchanged"):
         return _new_version_runs(result, now)
     if now is None:
-        if result.stage in BEFORE_ROLLOUT:
+        if result.stage in BEFORE_ROLLOUT and new is None:
             return "The service was not touched: the previous version still runs."
         return "Which version runs now could not be read."
     if result.status == "superseded":

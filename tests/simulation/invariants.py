@@ -98,6 +98,18 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
         if row.reason == "drift" or (row.pushed_at or 0.0) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]
-    if not after and service.arn(service.primary) != rollback.task_definition_after:
+    running = service.arn(service.primary)
+    if not after and running not in {rollback.task_definition_after, *_left_by(rows, rollback)}:
         raise Violation(f"{pipeline} was rolled back, and runs something else")
     return not after
+
+
+def _left_by(rows: list[DeploymentRow], rollback: DeploymentRow) -> set[str]:
+    """What newer pushes had brought to the service when the world made an end of their attempts."""
+    return {
+        row.task_definition_after
+        for row in rows
+        if row.status == "gave_up"
+        and row.task_definition_after
+        and (row.pushed_at or 0.0) > (rollback.pushed_at or 0.0)
+    }

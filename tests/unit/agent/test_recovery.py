@@ -14,6 +14,7 @@ from build_agent.stop import Interrupted
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Target
 from contracts.table.requests import Settled
+from contracts.wording import runs_now
 from tests.unit.agent.world import A, B, Killed, Topic, World, digest_of, make_request
 
 THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Publish")
@@ -196,6 +197,47 @@ def test_after_enough_failed_attempts_it_is_given_up_and_said(
     assert world.queued(world.dead) == (1, 0)
     assert world.table.wants.all() == []
     assert world.row.handled_tip == A
+
+
+def test_a_service_that_an_earlier_attempt_touched_is_not_called_untouched(world: World) -> None:
+    # GIVEN an attempt that updated the service and never heard of it, and then no fetch any more
+    request = make_request(1)
+    world.services.script = raising(WorldFailed("the answer was lost"))
+    worker = world.worker()
+    world.send(request)
+    worker.step()
+    assert world.services.revision == 2
+    world.source.on_fetch = fail_with(WorldFailed("down"), 99)
+    # WHEN it is given up
+    for _ in range(world.installation.limits.max_attempts):
+        world.redeliver(request)
+        worker.step()
+    # THEN it is not said that the version before runs
+    (result,) = world.topic.results
+    assert (result.status, result.task_definition_after) == ("gave_up", "web:2")
+    assert runs_now(result) == "Which version runs now could not be read."
+
+
+def raising(error: Exception) -> Callable[[Any], Any]:
+    def fail(_result: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_fetch_that_fails_after_an_update_does_not_say_what_runs(world: World) -> None:
+    # GIVEN a first attempt that updated the service, and a branch that is gone by the second
+    request = make_request(1)
+    world.services.script = raising(WorldFailed("the answer was lost"))
+    worker = world.worker()
+    world.send(request)
+    worker.step()
+    world.source.on_fetch = fail_with(DeploymentFailed("no branch", stage="fetch"), 1)
+    world.redeliver(request)
+    worker.step()
+    (result,) = world.topic.results
+    assert (result.status, result.now_running) == ("failed", None)
+    assert runs_now(result) == "Which version runs now could not be read."
 
 
 def test_it_is_given_up_after_six_hours_whatever_the_count(world: World) -> None:

@@ -195,8 +195,8 @@ def test_who_it_was(reason: str, pushed_by: str, said: str) -> None:
     ],
 )
 def test_superseded_before_and_in_the_rollout(stage: str, headline: str, runs: str) -> None:
-    running = "shop:43" if stage == "rollout" else None
-    result = deployment(status="superseded", stage=stage, now_running=running).result
+    touched = {"now_running": "shop:43"} if stage == "rollout" else {"task_definition_after": None}
+    result = deployment(status="superseded", stage=stage, **touched).result
     assert result is not None
     assert wording.what_happened(result).endswith(headline)
     assert wording.runs_now(result).startswith(runs)
