@@ -77,7 +77,9 @@ def tidy(text: str, limit: int = LINE_LIMIT) -> str:
     Control characters, nulls, lone surrogates and invisible direction marks go (a right-to-left
     override could turn the rest of the notice around); runs of white space become one space.
     """
-    kept = "".join(_visible(c) for c in text[: limit * 8])
+    read = text[: limit * 8]
+    plain = read.isascii() and read.isprintable()
+    kept = read if plain else "".join(_visible(c) for c in read)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + _ELLIPSIS
 

@@ -42,6 +42,8 @@ _MENTION = re.compile(
 
 def units(text: str) -> int:
     """UTF-16 code units: how Slack's own clients count."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(character > "\uffff" for character in text)
 
 
@@ -162,6 +164,9 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str, limit: int, table: dict[str, str]) -> str:
+    whole = text.translate(str.maketrans(table))
+    if units(whole) <= limit:
+        return whole
     pieces: list[str] = []
     used = 0
     for character in text:

@@ -297,6 +297,8 @@ class EC2:
         if instance.state != "running":
             return
         self.before_stop(instance)
+        if self._weather.happens("stop refused", 0.3):
+            raise refusal("RequestLimitExceeded", 503)
         self._become(instance, "stopping")
         boots = instance.boots
         slow = self._weather.happens("slow stop", 0.3)

@@ -41,12 +41,16 @@ class _Exceptions:
 
 
 class FakeDynamoDB:
-    """One table whatever its name; `rows` by partition key, then sort key."""
+    """One table whatever its name; `rows` by partition key, then sort key.
+
+    `refused`: writes whose condition did not hold.
+    """
 
     exceptions = _Exceptions
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Item]] = {}
+        self.refused = 0
 
     # --- reading
 
@@ -112,6 +116,7 @@ class FakeDynamoDB:
             held = self._holds(request["Item" if kind == "Put" else "Key"], request)
             codes.append("None" if held else "ConditionalCheckFailed")
         if set(codes) != {"None"}:
+            self.refused += 1
             raise TransactionCanceled(codes)
         for entry in TransactItems:
             ((kind, request),) = entry.items()
@@ -128,6 +133,7 @@ class FakeDynamoDB:
 
     def _check(self, key: Item, expressions: dict[str, Any]) -> Item | None:
         if not self._holds(key, expressions):
+            self.refused += 1
             raise ConditionalCheckFailed
         return self._find(key)
 

@@ -210,6 +210,7 @@ def _costs(world: World) -> Counter[str]:
             "awake seconds": int(world.awake_seconds),
             "receives": world.queues["build"].numbers,
             "invocations": world.invocations,
+            "writes refused": world.dynamodb.refused,
         }
     )
 

@@ -22,6 +22,7 @@ KINDS = (
     "EC2 answers late",
     "no capacity",
     "start dies",
+    "stop refused",
     "slow stop",
     "silent boot",
     "slow boot",
