@@ -195,8 +195,10 @@ def test_who_it_was(reason: str, pushed_by: str, said: str) -> None:
     ],
 )
 def test_superseded_before_and_in_the_rollout(stage: str, headline: str, runs: str) -> None:
-    touched = {"now_running": "shop:43"} if stage == "rollout" else {"task_definition_after": None}
-    result = deployment(status="superseded", stage=stage, **touched).result
+    running, new = ("shop:43", "shop:42") if stage == "rollout" else (None, None)
+    result = deployment(
+        status="superseded", stage=stage, now_running=running, task_definition_after=new
+    ).result
     assert result is not None
     assert wording.what_happened(result).endswith(headline)
     assert wording.runs_now(result).startswith(runs)
