@@ -164,7 +164,7 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str, limit: int, table: dict[str, str]) -> str:
-    whole = text.translate(str.maketrans(table))
+    whole = text.translate({ord(character): piece for character, piece in table.items()})
     if units(whole) <= limit:
         return whole
     pieces: list[str] = []
