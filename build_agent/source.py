@@ -36,7 +36,9 @@ FIRST_DEPTH = 200
 LOCAL_TIMEOUT = 600.0
 LOG_TIMEOUT = 30.0
 SUBJECT_LIMIT = 300
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$")
+_BAD_REF = re.compile(
+    r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$"
+)
 _DAMAGED = re.compile(
     r"not a git repository|bad object|corrupt|unable to read (tree|sha1|\w+ file)|"
     r"object file .* is empty|inflate: data|missing (blob|tree|commit)|did not send all necessary"

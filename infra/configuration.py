@@ -71,10 +71,10 @@ def _is_inside_repository(value: str) -> bool:
 def _is_branch(value: str) -> bool:
     return bool(
         re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value)
-        and not value.startswith(("-", "/", "."))
-        and not value.endswith(("/", ".", ".lock"))
+        and not value.startswith("-")
+        and not value.endswith(".")
         and ".." not in value
-        and "//" not in value
+        and all(part and part[0] != "." and part[-5:] != ".lock" for part in value.split("/"))
     )
 
 
@@ -91,7 +91,11 @@ PipelineName = Annotated[
     _pattern(PIPELINE_NAME, "1 to 40 lower-case letters, digits and '-', a letter first"),
 ]
 CodeRepositoryName = Annotated[
-    str, _pattern(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
+    str,
+    _pattern(
+        r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}(?<!\.git)",
+        "1 to 100 letters, digits, '.', '_' and '-', not '.', '..' or with '.git' at the end",
+    ),
 ]
 Branch = Annotated[
     str, _Checked(_is_branch, "a branch name of letters, digits, '.', '_', '-' and '/'")
@@ -565,7 +569,7 @@ def read(path: Path) -> Any:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidConfiguration([("$", f"cannot read {path}: {error.strerror}")]) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidConfiguration([("$", f"{path} is not JSON: {error}")]) from None
     if isinstance(data, dict) and "app" in data:
         context = data.get("context", {})
@@ -586,7 +590,7 @@ def _path(location: tuple[int | str, ...]) -> str:
             path += f"[{part}]"
         elif part != "[key]":
             path += f".{part}" if path else part
-    return path or "$"
+    return _printable(path) or "$"
 
 
 def _problem(error: dict[str, Any]) -> str:
@@ -601,8 +605,16 @@ def _problem(error: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        return "..."
+    return _printable(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _printable(text: str) -> str:
+    """`text` as a terminal shows it: what is no character to be seen is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _unique_names(c: Configuration) -> list[Fault]:
