@@ -313,8 +313,8 @@ class Source:
         return values
 
 
-class _Damaged(Exception):
-    """The mirror cannot be used as it is."""
+class _Damaged(WorldFailed):
+    """The mirror cannot be used as it is; nor a new one, where the remote itself is damaged."""
 
 
 def parse_log(output: str) -> list[Commit]:
@@ -352,7 +352,7 @@ def _fetch_failure(pipeline: PipelineSettings, ended: Finished) -> Exception:
         cause = f"repository {pipeline.repository} holds an object that git refuses"
         return DeploymentFailed(cause, stage="fetch", log_tail=ended.tail)
     if _DAMAGED.search(text):
-        return _Damaged(_last(ended))
+        return _Damaged(f"the fetch from {pipeline.repository} failed: {_last(ended)}")
     return WorldFailed(f"the fetch from {pipeline.repository} failed: {_last(ended)}")
 
 
