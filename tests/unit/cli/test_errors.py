@@ -87,22 +87,21 @@ def one_sentence(world: World, verb: str, *more: str, code: int) -> str:
     return lines[-1]
 
 
-class HastyClock:
-    """A rollout waits out a network that is down, to its limit: here that is soon."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
+@pytest.fixture
+def hasty_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollout waits out a network that is down, to its limit: here waiting takes no time."""
+    waited = [0.0]
+    monkeypatch.setattr("cli.deploy.MonotonicClock.now", lambda self: sum(waited))
+    monkeypatch.setattr("cli.deploy.MonotonicClock.sleep", lambda self, s: waited.append(s))
 
 
 @every_verb
 def test_an_endpoint_that_is_down_is_the_worlds_failure(
-    world_without_aws: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+    world_without_aws: World,
+    clone: Path,
+    verb: str,
+    hasty_rollout: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # GIVEN an address at which nobody listens
     with socket.socket() as free:
@@ -110,7 +109,6 @@ def test_an_endpoint_that_is_down_is_the_worlds_failure(
         port = free.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setattr("cli.session.ATTEMPTS", 1)
-    monkeypatch.setattr("cli.deploy.MonotonicClock", HastyClock)
 
     # WHEN, THEN
     said = one_sentence(world_without_aws, verb, code=3)
