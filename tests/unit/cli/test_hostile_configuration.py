@@ -121,3 +121,11 @@ def test_a_file_however_deep_is_refused(tmp_path: Path, depth: int) -> None:
     file.write_text('{"name": ' + "[" * depth + "]" * depth + "}")
     told = CliRunner().invoke(main, ["config", "check", str(file)])
     assert (told.exit_code, type(told.exception)) == (2, SystemExit)
+
+
+def test_a_value_too_deep_to_be_shown_is_refused() -> None:
+    # GIVEN a value that json reads in few frames, and cannot write in the more that checking takes
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert not is_right({**FULL, "name": deep})
