@@ -32,10 +32,10 @@ unit: setup
 	$(PYTEST) -n 2 tests/unit
 
 infra: setup
-	$(PYTEST) tests/infra
+	$(PYTEST) -n 2 --dist loadfile tests/infra
 
 simulation: setup
-	$(PYTEST) tests/simulation
+	$(PYTEST) -n 2 tests/simulation
 
 e2e: setup
 	$(PYTEST) -m 'not chaos' tests/e2e
