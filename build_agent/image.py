@@ -7,6 +7,7 @@ two images are compared: the commit is one of them.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,16 +210,17 @@ class Images:
 def locate(tree: Path, image: ImageSettings) -> tuple[Path, Path]:
     """Context and Dockerfile in `tree`; DeploymentFailed where they are not there, or outside."""
     root = tree.resolve()
-    context = (tree / image.context).resolve()
-    if not context.is_relative_to(root) or not context.is_dir():
+    context = Path(os.path.realpath(tree / image.context))
+    if not context.is_relative_to(root) or not os.path.isdir(context):  # noqa: PTH112 - see below
         raise DeploymentFailed(
             f"the build context {image.context!r} is no folder of the repository", stage="build"
         )
-    dockerfile = (context / image.dockerfile).resolve()
+    # Unlike pathlib, these raise nothing for links in a circle and names too long.
+    dockerfile = Path(os.path.realpath(context / image.dockerfile))
     if not dockerfile.is_relative_to(root):
         cause = f"{image.dockerfile!r} leads out of the repository"
         raise DeploymentFailed(cause, stage="build")
-    if not dockerfile.is_file():
+    if not os.path.isfile(dockerfile):  # noqa: PTH113
         place = f" in {image.context!r}" if image.context != "." else ""
         cause = f"the repository has no Dockerfile {image.dockerfile!r}{place}"
         raise DeploymentFailed(cause, stage="build")

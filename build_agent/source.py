@@ -51,7 +51,9 @@ _NO_REPOSITORY = re.compile(
     re.IGNORECASE,
 )
 _BAD_OBJECTS = re.compile(r"fsck error|error in object|fatal: fsck", re.IGNORECASE)
-_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_DISK_FULL = re.compile(r"(no space left on device|disk quota exceeded)\W*$", re.I | re.M)
+_OF_A_FILE = re.compile(r"(unable to|cannot) (create|write|unlink|stat)|invalid path")
+"""A line that names a file of the commit, which may be called anything."""
 
 _HARDENED = (
     "core.hooksPath=/dev/null",
@@ -242,10 +244,11 @@ class Source:
         laid = self._plain([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
         if laid.ok:
             return
-        text = "\n".join(laid.tail)
-        if _DISK_FULL.search(text) or _DAMAGED.search(text):
-            if _DAMAGED.search(text) and not _DISK_FULL.search(text):
-                shutil.rmtree(mirror, ignore_errors=True)
+        full = _DISK_FULL.search("\n".join(laid.tail)) is not None
+        damaged = any(_DAMAGED.search(line) for line in laid.tail if not _OF_A_FILE.search(line))
+        if damaged and not full:
+            shutil.rmtree(mirror, ignore_errors=True)
+        if damaged or full:
             raise WorldFailed(f"cannot lay out the files of {commit}: {_last(laid)}")
         raise DeploymentFailed(
             f"the files of commit {commit} cannot be laid out: {_last(laid)}",

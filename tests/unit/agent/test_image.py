@@ -278,12 +278,14 @@ def test_a_missing_dockerfile_is_named(bench: Bench) -> None:
 
 
 def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
-    # GIVEN links that lead out
+    # GIVEN links that lead out, or nowhere
     tree = tmp_path / "tree"
     tree.mkdir()
     (tmp_path / "secret").write_text("FROM secret\n")
     (tree / "Dockerfile").symlink_to(tmp_path / "secret")
     (tree / "out").symlink_to(tmp_path)
+    (tree / "circle").symlink_to("circle")
+    (tree / "long").symlink_to("n" * 300)
     image = make_pipeline().images[0]
     outside: list[dict[str, Any]] = [
         {},
@@ -292,6 +294,10 @@ def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
         {"context": "/"},
         {"dockerfile": "../secret"},
         {"dockerfile": "/etc/passwd"},
+        {"dockerfile": "circle"},
+        {"dockerfile": "long"},
+        {"context": "circle"},
+        {"context": "long"},
     ]
     for changes in outside:
         with pytest.raises(DeploymentFailed):

@@ -195,6 +195,20 @@ def test_hostile_file_names_are_files(remote: Remote) -> None:
     assert set(remote.files(tip)) == {*names, "file"}
 
 
+@pytest.mark.parametrize("name", ["corrupt", "no space left on device", "bad object"])
+def test_what_a_file_is_called_does_not_decide_whose_fault_it_is(remote: Remote, name: str) -> None:
+    # GIVEN a name too long for the disk's files, which reads like trouble of the disk itself
+    blob = remote.git("hash-object", "-w", "--stdin")
+    long = f"{name} {'n' * 300}"
+    remote.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{long}")
+    remote.git("commit", "-q", "-m", "long")
+    tip = remote.fetch()
+    # THEN the commit is at fault, and the mirror stays
+    with pytest.raises(DeploymentFailed, match="cannot be laid out"):
+        remote.files(tip)
+    assert list((remote.work / "mirrors").iterdir())
+
+
 def test_a_link_out_of_the_tree_stays_a_link(remote: Remote) -> None:
     (remote.path / "link").symlink_to("/etc/passwd")
     tip = remote.commit()
