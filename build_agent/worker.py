@@ -346,6 +346,8 @@ class Worker:
             self._forget(delivery)
             return
         before = self._table.pipelines.get(request.pipeline)
+        if before.paused:  # since the request was received: another pipeline's may have come first
+            raise Interrupted("the pipeline is paused")
         if undoes_rollback(request, before):
             self._note_handled(request)
             self._supersede(delivery, work, "an operator's rollback is newer than this push")

@@ -251,6 +251,7 @@ class EC2:
         self._on_state = on_state
         self._stale: dict[str, tuple[float, str, float]] = {}
         self.before_stop: Callable[[Instance], None] = lambda instance: None
+        self.before_start: Callable[[Instance], None] = lambda instance: None
         self.starts = 0
 
     def describe_instances(self, *, Filters: list[dict[str, Any]]) -> dict[str, Any]:
@@ -280,6 +281,7 @@ class EC2:
             raise refusal("IncorrectInstanceState")
         if self._weather.happens("no capacity", 0.4):
             raise refusal("InsufficientInstanceCapacity", 500)
+        self.before_start(instance)
         self.starts += 1
         instance.boots += 1
         boots = instance.boots
@@ -299,11 +301,19 @@ class EC2:
         self.before_stop(instance)
         if self._weather.happens("stop refused", 0.3):
             raise refusal("RequestLimitExceeded", 503)
+        self._stop(instance)
+
+    def _stop(self, instance: Instance) -> None:
         self._become(instance, "stopping")
         boots = instance.boots
         slow = self._weather.happens("slow stop", 0.3)
         wait = self._dice.uniform(60, 400) if slow else self._dice.uniform(5, 30)
         self._clockwork.after(wait, lambda: self._if(instance, boots, "stopping", "stopped"))
+
+    def stop_by_hand(self, instance: Instance) -> None:
+        """Somebody else stops it, an operator or AWS: nothing of Slipway's is asked."""
+        if instance.state == "running":
+            self._stop(instance)
 
     def die(self, instance: Instance) -> None:
         """The hardware fails: stopped at once."""

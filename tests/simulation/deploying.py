@@ -80,6 +80,7 @@ class Source:
 
     def fetch(self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any) -> Commit:
         world = self._world
+        world.not_paused(pipeline.name)
         world.clockwork.sleep(world.dice.uniform(1, 10))
         stop.check()
         if world.weather.happens("fetch fails", 0.1):

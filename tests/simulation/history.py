@@ -79,9 +79,17 @@ OPERATORS = {
     "kill agent": 0.3,
     "host dies": 0.15,
     "freeze": 0.15,
+    "hang": 0.05,
+    "stop by hand": 0.1,
     "duplicate": 0.2,
 }
-NEEDS = {"kill agent": "agent killed", "host dies": "host dies", "freeze": "host frozen"}
+NEEDS = {
+    "kill agent": "agent killed",
+    "host dies": "host dies",
+    "freeze": "host frozen",
+    "hang": "worker hangs",
+    "stop by hand": "host is stopped",
+}
 
 
 def run(
@@ -157,10 +165,13 @@ def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
 def _pause(world: World, name: str, host: str) -> None:
     world.say(f"{name} is paused")
     world.table.pipelines.change(name, paused=True)
+    world.paused_since[name] = world.clockwork.time
 
     def resume() -> None:
         world.say(f"{name} is resumed")
         world.table.pipelines.change(name, paused=False)
+        world.paused_since.pop(name, None)
+        world.resumed_at[name] = world.clockwork.time
 
     world.clockwork.after(world.dice.uniform(60, 1200), resume)
 
@@ -168,12 +179,26 @@ def _pause(world: World, name: str, host: str) -> None:
 def _hold(world: World, name: str, host: str) -> None:
     world.say(f"{host} is held")
     world.table.hosts.hold(host, "ada")
+    world.held_since[host] = world.clockwork.time
 
     def release() -> None:
         world.say(f"{host} is released")
         world.table.hosts.release(host)
+        world.held_since.pop(host, None)
 
     world.clockwork.after(world.dice.uniform(60, 1200), release)
+
+
+def _hang(world: World, name: str, host: str) -> None:
+    agent = world.agents.get(host)
+    if agent is not None and agent.working:
+        world.say(f"the worker on {host} hangs")
+        agent.hang()
+
+
+def _stop_by_hand(world: World, name: str, host: str) -> None:
+    world.say(f"somebody stops {host}")
+    world.ec2.stop_by_hand(world.ec2.instances[host])
 
 
 def _freeze(world: World, name: str, host: str) -> None:
@@ -190,6 +215,8 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "kill agent": lambda world, name, host: world.kill_agent(host),
     "host dies": lambda world, name, host: world.ec2.die(world.ec2.instances[host]),
     "freeze": _freeze,
+    "hang": _hang,
+    "stop by hand": _stop_by_hand,
     "duplicate": lambda world, name, host: world.duplicate(),
 }
 

@@ -35,6 +35,8 @@ KINDS = (
     "host dies",
     "host frozen",
     "held up",
+    "worker hangs",
+    "host is stopped",
     "fetch fails",
     "build fails",
     "push fails",

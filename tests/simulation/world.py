@@ -41,6 +41,8 @@ from tests.simulation.weather import Weather
 START = 1_800_000_000.0
 TICK = 300.0
 LAMBDA_TIMEOUT = 60.0
+LOOKS_AGAIN = 30.0
+"""Seconds from an agent's look at a pause to the fetch that follows it, slow calls included."""
 RETRIES = (60.0, 120.0)
 """Seconds until an asynchronous invocation that failed is tried again (Lambda's own rule)."""
 BUILD, DEAD, NOTICES = "build", "dead letters", "notices"
@@ -172,6 +174,17 @@ class Agent:
         if self.fiber is not None:
             self.fiber.frozen_until = self.frozen_until
 
+    def hang(self) -> None:
+        """The work does not get on, for ever; the keeper goes on beating."""
+        if self.fiber is not None:
+            self.fiber.frozen_until = float("inf")
+
+    @property
+    def stuck(self) -> bool:
+        """Without progress for so long that rule 4 may stop the host."""
+        work, limit = self.keeper._work, self.world.installation.limits.no_progress
+        return work is not None and self.world.clockwork.time - work.progress_at > limit
+
     def wake(self, at: float) -> None:
         """Take the next step at `at`, unless one is due before or under way."""
         if self.dead or self.fiber is not None or at >= self.next_at:
@@ -277,6 +290,7 @@ class World:
         self.sns = SNS(self._published)
         self.ec2 = EC2(self.clockwork, self.dice, self.weather, self.hosts, self._state_changed)
         self.ec2.before_stop = self._before_stop
+        self.ec2.before_start = self._not_held
         names = [p.name for p in self.installation.pipelines]
         self.repositories = {name: Repository() for name in names}
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
@@ -294,6 +308,9 @@ class World:
         self.started: set[str] = set()
         self.under_way = 0
         self.stopped_at = dict.fromkeys(self.hosts, START)
+        self.held_since: dict[str, float] = {}
+        self.paused_since: dict[str, float] = {}
+        self.resumed_at: dict[str, float] = {}
         self.awake_seconds = 0.0
         self.asleep_with_work = 0.0
         self.long_builds = deploying.LONG_BUILDS
@@ -567,10 +584,26 @@ class World:
 
     def _before_stop(self, instance: Instance) -> None:
         agent = self.agents.get(instance.host_id)
-        if agent is not None and agent.boot == instance.boot and agent.working:
-            if agent.frozen or self._is_silent(agent):
-                return
+        if agent is not None and agent.boot == instance.boot and self._is_at_work(agent):
             raise Violation(f"{instance.host_id} is stopped while it works")
+        self._not_held(instance)
+
+    def _not_held(self, instance: Instance) -> None:
+        """A host that an operator holds is neither stopped nor started by a later decision."""
+        since = self.held_since.get(instance.host_id, self.clockwork.time)
+        if self.clockwork.time - since > LAMBDA_TIMEOUT:
+            raise Violation(f"{instance.host_id} is {instance.state} and held, and is not left so")
+
+    def not_paused(self, pipeline: str) -> None:
+        """No deployment begins of a pipeline that is paused."""
+        since = self.paused_since.get(pipeline, self.clockwork.time)
+        if self.clockwork.time - since > LOOKS_AGAIN:
+            raise Violation(f"{pipeline} is paused, and is deployed")
+
+    def _is_at_work(self, agent: Agent) -> bool:
+        """And gets on with it, as far as anybody can tell."""
+        broken = agent.frozen or agent.stuck or self._is_silent(agent)
+        return agent.working and not broken
 
     def _is_silent(self, agent: Agent) -> bool:
         """No heartbeat came through for so long that rule 4 may stop it."""
@@ -671,14 +704,16 @@ class World:
             or (not rows[h].held and rows[h].next_start_at <= self.clockwork.time - TICK)
         ]
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
+        before = self.clockwork.time - TICK - 60
         waiting = [
-            w
+            w.pipeline
             for w in self.table.wants.all()
-            if w.pipeline not in paused and w.noted_at < self.clockwork.time - TICK - 60
+            if w.pipeline not in paused
+            and max(w.noted_at, self.resumed_at.get(w.pipeline, 0.0)) < before
         ]
-        since = max(self.stopped_at.values())
-        if free and waiting and self.clockwork.time - since > TICK + 60:
-            raise Violation(f"every host sleeps while {waiting[0].pipeline} waits")
+        asleep = self.clockwork.time - max(self.stopped_at.values())
+        if free and waiting and asleep > TICK + 60:
+            raise Violation(f"every host sleeps while {waiting[0]} waits")
 
 
 def caller_sns(caller: Caller, world: World) -> Any:
