@@ -28,6 +28,8 @@ _REASON = re.compile(
     r"^#\d+ ERROR: (?P<a>.+)$|^(?:ERROR: )?failed to solve(?: with \S+ \S+)?: (.+)$"
 )
 _CODE = re.compile(r"exit code: (\d+)")
+_DIGEST_ALONE = re.compile(r"#\d+ sha256:[0-9a-f]{64}$")
+"""BuildKit names each step by its digest, too: nothing that a reader of a notice could use."""
 
 
 def build_failure(lines: Sequence[str], returncode: int) -> SlipwayError:
@@ -45,7 +47,8 @@ def build_failure(lines: Sequence[str], returncode: int) -> SlipwayError:
     reason = _reason(lines)
     if not _OWN_COMMAND.search(text) and _NETWORK.search(reason or text):
         return WorldFailed(f"docker could not reach a registry: {reason or last[-1]}")
-    return DeploymentFailed(_cause(lines, reason, returncode), stage="build", log_tail=tuple(lines))
+    told = tuple(line for line in lines if not _DIGEST_ALONE.match(line.strip()))
+    return DeploymentFailed(_cause(lines, reason, returncode), stage="build", log_tail=told)
 
 
 def push_failure(lines: Sequence[str]) -> WorldFailed:

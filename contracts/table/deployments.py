@@ -141,11 +141,6 @@ class Deployments:
         for row in self._store.newest_first(f"DEPLOYMENT#{pipeline}", page=page, having=having):
             yield decode(DeploymentRow, row, strict=False)
 
-    def since(self, pipeline: str, timestamp: str) -> list[DeploymentRow]:
-        """Oldest first; `timestamp` is `YYYYMMDDHHMMSS` in UTC, as in a deployment's id."""
-        rows = self._store.query(f"DEPLOYMENT#{pipeline}", since=f"{pipeline}-{timestamp}")
-        return [decode(DeploymentRow, row, strict=False) for row in rows]
-
 
 def pipeline_of(deployment_id: str) -> str:
     """The pipeline that a deployment id names: `<pipeline>-<YYYYMMDDHHMMSS>-<6 hex digits>`."""

@@ -91,24 +91,15 @@ class Store:
         item = answer.get("Item")
         return from_item(item) if item else None
 
-    def query(
-        self, pk: str, *, prefix: str = "", since: str = "", limit: int = 0, newest: bool = False
-    ) -> list[dict[str, Any]]:
+    def query(self, pk: str, *, limit: int = 0, newest: bool = False) -> list[dict[str, Any]]:
         """The items of a partition in order of `sk`, read consistently, all pages.
 
-        `prefix` or `since` (at or after) narrows `sk`; `limit` above 0 stops early.
+        `limit` above 0 stops early.
         """
-        expression, values = "pk = :pk", {":pk": pk}
-        if since:
-            expression += " AND sk >= :sk"
-            values[":sk"] = since
-        elif prefix:
-            expression += " AND begins_with(sk, :sk)"
-            values[":sk"] = prefix
         request: dict[str, Any] = {
             "TableName": self.table,
-            "KeyConditionExpression": expression,
-            "ExpressionAttributeValues": to_item(values),
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": to_item({":pk": pk}),
             "ConsistentRead": True,
             "ScanIndexForward": not newest,
         }

@@ -124,7 +124,6 @@ def work_moves(dice: random.Random) -> list:
         lambda t: t.deployments.enter_stage(deployment, "build", now),
         lambda t: t.deployments.note(deployment, commit=Commit(id="a" * 40), detail="x"),
         lambda t: t.deployments.newest("shop", 1),
-        lambda t: t.deployments.since("shop", "20261120000000"),
         lambda t: t.notices.claim("n", now, ttl=2),
         lambda t: t.notices.give_back("n"),
         lambda t: t.notices.mark_posted("n", now) if dice.random() < 0.2 else None,

@@ -80,3 +80,10 @@ def test_a_push_fails_for_the_worlds_reasons_alone() -> None:
     assert "no basic auth" in str(push_failure(("Preparing", "no basic auth credentials", "")))
     assert "disk is full" in str(push_failure(("write: no space left on device",)))
     assert "no output" in str(push_failure(()))
+
+
+def test_the_digests_of_steps_are_not_told() -> None:
+    noise = "#6 sha256:" + "0" * 64
+    error = build_failure((RUN[0], noise, *RUN[1:], "#6 sha256:short"), 1)
+    assert isinstance(error, DeploymentFailed)
+    assert error.log_tail == (*RUN, "#6 sha256:short")
