@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -22,10 +21,6 @@ from cli.credentials import Clients, Credentials
 from cli.deploy_lock import Guard, held, lock_place
 from cli.deploy_plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
 from cli.deploy_report import Progresses, call_line, json_of, lines_of
-
-gc.set_threshold(100_000, 50, 50)
-"""botocore's models are many small objects that all stay: looking through them for garbage takes a
-tenth of this command's time."""
 
 
 class MonotonicClock:

@@ -6,7 +6,6 @@ is used directly, because importing boto3 on top of it costs as much as a call.
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -79,8 +78,6 @@ class Session:
 
     @cached_property
     def _botocore(self) -> Any:
-        # botocore's models are many small objects that all stay: no use in looking for garbage
-        gc.set_threshold(100_000, 50, 50)
         from botocore.session import Session as Botocore
 
         session = Botocore(profile=self._profile)  # type: ignore[no-untyped-call]
