@@ -15,6 +15,8 @@ def environment(work: Path) -> Path:
     stamp = home / ".installed"
     if not stamp.exists() or stamp.read_text() != "\n".join(PEERS):
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        subprocess.run([home / "bin" / "pip", "install", "-q", *PEERS], check=True)
+        subprocess.run(
+            [home / "bin" / "python", "-I", "-m", "pip", "install", "-q", *PEERS], check=True
+        )
         stamp.write_text("\n".join(PEERS))
     return home / "bin"

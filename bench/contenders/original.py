@@ -1,15 +1,19 @@
 """The original pipeline's build script, step by step, as its own description tells it.
 
 Its AWS CLI calls, git and docker are run as it runs them, on the local run's repository, queue and
-registry; only its sleep of 300 s is left out. Seconds by step.
+registry; only its sleep of 300 s is left out. Slipway's pipeline is paused meanwhile.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +21,26 @@ from bench.peers import environment as peers_of
 from local.started import Ledger
 
 if TYPE_CHECKING:
-    from bench.pushing import LocalRun
+    from bench.local_run import LocalRun
+
+COMMITS = 3
+PULL, BUILD, PUSH = "git pull", "docker build", "docker push"
+
+
+@dataclass(frozen=True)
+class Original:
+    """Seconds of each step after the original's sleep; git's and docker's are medians."""
+
+    seconds: dict[str, float]
+
+    @property
+    def whole(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def themselves(self) -> float:
+        """What git and docker alone need for a commit."""
+        return sum(self.seconds[step] for step in (PULL, BUILD, PUSH))
 
 
 class _Steps:
@@ -25,25 +48,32 @@ class _Steps:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, list[float]] = defaultdict(list)
 
-    def run(self, step: str, *commands: list[str], cwd: Path | None = None) -> str:
+    def run(
+        self, step: str, *commands: list[str], cwd: Path | None = None, text: str | None = None
+    ) -> str:
+        """The last command's output. RuntimeError if one fails: a step that fails is soon done."""
         began, output = time.perf_counter(), ""
         for command in commands:
             done = subprocess.run(
-                command, env=self._environment, cwd=cwd, capture_output=True, text=True, check=False
-            )
+                command, env=self._environment, cwd=cwd, input=text, capture_output=True,
+                text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise RuntimeError(f"the original's {step!r} failed: {done.stderr[-500:]}")
             output = done.stdout
-        self.seconds[step] = time.perf_counter() - began
+        self.seconds[step].append(time.perf_counter() - began)
         return output
 
 
-def original_steps(run: LocalRun, pipeline: str) -> dict[str, float]:
-    """Seconds of each step after the original's sleep, its clone and its docker cache warm."""
-    state = run.state.pipelines[pipeline]
+def original_steps(run: LocalRun, work: Path) -> Original:
+    """Its steps for one push, its clone and its docker cache warm; git and docker several times."""
+    state = run.pipeline
     ledger = Ledger.load(run.workplace)
     docker = (ledger.started.docker_client if ledger else None) or "docker"
-    aws = str(peers_of(run.workplace.directory.parent) / "aws")
+    program = str(peers_of(work) / "aws")
+    aws = [program, "--endpoint-url", run.state.endpoint_url]  # its SQS ignores the variable
     steps = _Steps(
         {
             **{k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ},
@@ -56,38 +86,40 @@ def original_steps(run: LocalRun, pipeline: str) -> dict[str, float]:
             "DOCKER_CONFIG": str(run.workplace.directory / "original-docker"),
         }
     )
+    registry = run.state.endpoint_url.removeprefix("http://")
+    repository = f"{registry}/{state.ecr_repository}"
+    queue, name = run.state.queue_url, run.installation.names.build_queue
     clone = run.workplace.directory / "original"
+    shutil.rmtree(clone, ignore_errors=True)
+    run.pause()
     steps.run("clone", ["git", "clone", "-q", "-b", state.branch, "--", state.git_url, str(clone)])
+    steps.run("the command's own first start", [program, "--version"])
     steps.seconds.clear()
 
-    name = run.installation.names.build_queue
-    steps.run("queue URL", [aws, "sqs", "get-queue-url", "--queue-name", name])
-    count = [aws, "sqs", "get-queue-attributes", "--queue-url", run.state.queue_url,
-             "--attribute-names", "ApproximateNumberOfMessages"]  # fmt: skip
-    receive = [aws, "sqs", "receive-message", "--queue-url", run.state.queue_url]
+    steps.run("queue URL", [*aws, "sqs", "get-queue-url", "--queue-name", name])
+    count = [*aws, "sqs", "get-queue-attributes", "--queue-url", queue, "--attribute-names",
+             "ApproximateNumberOfMessages"]  # fmt: skip
+    receive = [*aws, "sqs", "receive-message", "--queue-url", queue, "--wait-time-seconds", "0"]
     steps.run("drain one message", count, receive, receive, count)
-    steps.run("git pull", ["git", "checkout", "-q", state.branch], ["git", "pull", "-q"], cwd=clone)
-    registry = run.state.endpoint_url.removeprefix("http://")
-    image = f"{registry}/{state.ecr_repository}"
-    tag = time.strftime("%Y%m%d%H%M%S", time.gmtime())
-    steps.run(
-        "docker build",
-        [docker, "build", "-q", "--build-arg", "environment=production", "--build-arg",
-         f"commit={tag}", "-t", f"{image}:original-{tag}", "."],
-        cwd=clone,
-    )  # fmt: skip
-    password = steps.run("login", [aws, "ecr", "get-login-password"]).strip()
-    subprocess.run(
-        [docker, "login", "-u", "AWS", "--password-stdin", registry],
-        input=password, text=True, env=steps._environment, capture_output=True, check=False,
-    )  # fmt: skip
-    steps.run("images in ECR", [aws, "ecr", "list-images", "--repository-name",
+    password = steps.run("login", [*aws, "ecr", "get-login-password"]).strip()
+    steps.run("docker login", [docker, "login", "-u", "AWS", "--password-stdin", registry],
+              text=password)  # fmt: skip
+    for number in range(COMMITS):
+        run.push()
+        steps.run(PULL, ["git", "checkout", "-q", state.branch], ["git", "pull", "-q"], cwd=clone)
+        image = f"{repository}:original-{number}"
+        steps.run(
+            BUILD,
+            [docker, "build", "-q", "--build-arg", "environment=production", "--build-arg",
+             f"commit={number}", "-t", image, "."],
+            cwd=clone,
+        )  # fmt: skip
+        steps.run(PUSH, [docker, "push", "-q", image])
+    steps.run("images in ECR", [*aws, "ecr", "list-images", "--repository-name",
                                 state.ecr_repository])  # fmt: skip
-    steps.run("docker push", [docker, "push", "-q", f"{image}:original-{tag}"])
     deploy = Path(__file__).with_name("aws_cli_sequence.py")
     steps.run(
         "ecs-deploy's calls, and looking every 10 s",
-        [sys.executable, str(deploy), aws, state.cluster, state.service,
-         f"{image}:original-{tag}", "10"],
+        [sys.executable, str(deploy), program, state.cluster, state.service, image, "10"],
     )  # fmt: skip
-    return steps.seconds
+    return Original({name: statistics.median(times) for name, times in steps.seconds.items()})
