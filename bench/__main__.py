@@ -28,11 +28,21 @@ from bench import (
     peers,
     pushing,
 )
-from bench.report import Section, bound_rows, markdown_table, to_markdown, to_results, write
+from bench.report import (
+    Section,
+    bound_rows,
+    earlier,
+    markdown_table,
+    to_markdown,
+    to_results,
+    with_measured_again,
+    write,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench" / "work"
 IMAGES = ROOT / "docs" / "images"
+RESULTS = ROOT / "bench" / "results.json"
 
 
 def parts() -> dict[str, Callable[[], list[Section]]]:
@@ -73,9 +83,19 @@ def _memory_gb() -> int:
     return round(int(first.split()[1]) / 1e6)
 
 
+def report(sections: list[Section], about: dict[str, str], *, again: tuple[str, ...]) -> None:
+    """Write the report; with `again`, those parts of the one that stands."""
+    if again:
+        standing, whole = earlier(RESULTS)
+        sections = with_measured_again(standing, sections, list(parts()))
+        about = {**whole, "measured again": f"{', '.join(again)} ({about['date']})"}
+    write(RESULTS, to_results(sections, about))
+    (ROOT / "docs" / "benchmarks.md").write_text(to_markdown(sections, about), encoding="utf-8")
+
+
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--write", "write_some", is_flag=True, help="Write the report of only these NAMES.")
+@click.option("--write", "write_some", is_flag=True, help="Put NAMES into the report that stands.")
 def main(names: tuple[str, ...], write_some: bool) -> None:
     """Measure all parts and write the report, or only NAMES."""
     known = parts()
@@ -88,19 +108,16 @@ def main(names: tuple[str, ...], write_some: bool) -> None:
         console.print(f"{time.monotonic() - began:6.0f} s  {name} …")
         measured = known[name]()
         for one in measured:
+            one.part = name
+        for one in measured:
             text = [f"## {one.title}", "", *markdown_table(one.columns, one.rows)]
             console.print(Markdown("\n".join(text)))
         sections += measured
     bounds = markdown_table(("what", "bound", "measured", ""), bound_rows(sections))
     console.print(Markdown("\n".join(["## Bounds", "", *bounds])))
     if not names or write_some:
-        about = {
-            **machine(),
-            "parts": ", ".join(names) if names else "all",
-            "took": f"{(time.monotonic() - began) / 60:.0f} minutes",
-        }
-        write(ROOT / "bench" / "results.json", to_results(sections, about))
-        (ROOT / "docs" / "benchmarks.md").write_text(to_markdown(sections, about), encoding="utf-8")
+        took = f"{(time.monotonic() - began) / 60:.0f} minutes"
+        report(sections, {**machine(), "took": took}, again=names)
     sys.exit(0)
 
 

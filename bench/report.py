@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,10 @@ class Bound:
 
 @dataclass
 class Section:
-    """One subject: a title, what was compared and how, its table, its bounds, further remarks."""
+    """One subject: a title, what was compared and how, its table, its bounds, further remarks.
+
+    `part`: which part of the measurements it came from.
+    """
 
     title: str
     about: str
@@ -38,6 +41,7 @@ class Section:
     remarks: list[str] = field(default_factory=list)
     plots: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
+    part: str = ""
 
 
 def shown(value: Any) -> str:
@@ -98,6 +102,26 @@ def to_results(sections: Sequence[Section], machine: dict[str, str]) -> dict[str
         ],
         "sections": [asdict(section) for section in sections],
     }
+
+
+def earlier(path: Path) -> tuple[list[Section], dict[str, str]]:
+    """The sections of the report that stands, and the machine that it names."""
+    results = json.loads(path.read_text(encoding="utf-8"))
+    names = {one.name for one in fields(Bound)}
+    sections = []
+    for values in results["sections"]:
+        bounds = [Bound(**{k: v for k, v in b.items() if k in names}) for b in values["bounds"]]
+        sections.append(Section(**{**values, "bounds": bounds}))
+    return sections, results["machine"]
+
+
+def with_measured_again(
+    sections: Sequence[Section], again: Sequence[Section], order: Sequence[str]
+) -> list[Section]:
+    """`sections` with those parts replaced that were measured `again`, in the report's order."""
+    parts = {section.part for section in again}
+    kept = [section for section in sections if section.part not in parts]
+    return sorted([*kept, *again], key=lambda section: order.index(section.part))
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
