@@ -75,7 +75,8 @@ def section(peers: Path, *, rounds: int = 9) -> Section:
     )
     for name, cost in costs.items():
         ratio = cost.wall / costs[SLIPWAY].wall
-        made.rows.append((name, cost.wall, cost.cpu, cost.peak_mb, calls[name], ratio))
+        peak = "" if name in (AGENT, CALLS) else cost.peak_mb
+        made.rows.append((name, cost.wall, cost.cpu, peak, calls[name], ratio))
     wall = {name: cost.wall for name, cost in costs.items()}
     made.bounds = [
         Bound("deploy: slipway / fabfuel, wall", 0.8, wall[SLIPWAY] / wall[FABFUEL]),
