@@ -55,6 +55,11 @@ def section(*, rounds: int = 9) -> Section:
     return made
 
 
+def agent_start(*, rounds: int = 3) -> dict[str, float]:
+    """Seconds of the agent's import and of making its clients, medians; `peak_mb`."""
+    return _median([_start(["agent"], plain_environment()) for _ in range(rounds)])
+
+
 def _in_turns(
     function: str, clients: Sequence[str], environment: dict[str, str], rounds: int
 ) -> tuple[dict[str, float], dict[str, float]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import rebuilding
+from bench.cold_start import agent_start
 from bench.contenders.original import Original, original_steps
 from bench.local_run import LocalRun, local_run
 from bench.report import Bound, Section
@@ -105,6 +106,7 @@ def _section(asleep: Followed, awake: Sequence[Followed], original: Original) ->
     total = statistics.median(one.total for one in awake)
     build = statistics.median(one.stages.get("build", 0.0) for one in awake)
     slept = original.whole + ORIGINAL_SLEEP
+    agent = agent_start()
     made.remarks = [
         f"Slipway {total:.2f} s, the original {original.whole:.2f} s and {ORIGINAL_SLEEP:.0f} s of"
         f" sleep: {original.whole / total:.1f} times and {slept / total:.0f} times as long.",
@@ -117,6 +119,15 @@ def _section(asleep: Followed, awake: Sequence[Followed], original: Original) ->
     made.bounds = [
         Bound("push to HTTP, warm: s beyond git, docker and ECS", 2.0, beyond),
         Bound("push to HTTP, warm: s more than docker build", 10.0, total - build),
-        Bound("host running to request received, s", 1.0, asleep.boot_to_receive or float("inf")),
+        Bound(
+            "host running to request received, s",
+            1.0,
+            asleep.boot_to_receive or float("inf"),
+            why_not=(
+                f"the agent's Python modules take {agent['import']:.2f} s to load and its seven"
+                f" clients {agent['clients']:.2f} s to make, botocore's both; the rest is the start"
+                " of the process, its host row, the first receive and the lock"
+            ),
+        ),
     ]
     return made

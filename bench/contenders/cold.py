@@ -1,6 +1,7 @@
-"""A Lambda's cold start: argument `ten-lines SERVICE…`, or the name of one of our functions.
+"""A cold start: argument `ten-lines SERVICE…`, the name of one of our functions, or `agent`.
 
-Imports the handler and makes its clients, which is what the first invocation does before any call.
+Imports the handler and makes its clients, which is what the first invocation does before any call;
+the agent makes those of its clients that it cannot begin without.
 Prints JSON: seconds of each, and the peak resident memory in MB.
 """
 
@@ -13,6 +14,16 @@ if sys.argv[1] == "ten-lines":
 
     imported = time.perf_counter()
     clients = [boto3.client(service) for service in sys.argv[2:]]
+elif sys.argv[1] == "agent":
+    import boto3
+
+    from build_agent.__main__ import assemble  # noqa: F401  (with all that it needs)
+    from build_agent.assemble import clients as clients_of
+
+    imported = time.perf_counter()
+    client = clients_of(boto3.Session())
+    for service in ("dynamodb", "sqs", "sns", "logs", "sts", "ecr", "ecs"):
+        client(service)
 elif sys.argv[1] == "notifier":
     from lambdas.notifier.handler import world
 
