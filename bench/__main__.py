@@ -56,7 +56,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "fetch": lambda: [fetching.section(WORK)],
         "idle": lambda: [idling.section()],
         "answer": lambda: [answering.section()],
-        "cost": lambda: [cost.section()],
+        "cost": cost.sections,
         "growth": lambda: [growth.section(IMAGES)],
     }
 

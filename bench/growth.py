@@ -19,8 +19,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bench.cost import INSTANCES, PUBLIC_IPV4_HOUR
-from bench.report import Section
+from bench.cost import BOOT_SECONDS, BURST, GAP, Setup
+from bench.report import Section, shown
 from build_agent.inbox import Delivery
 from build_agent.supersede import Kept
 from contracts.installation import Limits
@@ -33,14 +33,14 @@ from lambdas.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
 DAY = 86_400.0
 PIPELINES, PUSHES = 1_000, 100_000
 HOSTS = (1, 4, 16)
-BOOT, RECONCILE = 35.0, 300.0
+INSTANCE = "c7g.large"
+"""Hosts that build all day would use up a burstable one's credits."""
+RECONCILE = 300.0
 LIMITS = Limits()
 BUILD_MEDIAN, BUILD_SIGMA, BUILD_LONGEST = 120.0, 0.8, 1_800.0
 """Log-normal, as build times are: median 2 minutes, one in ten over 5.6, at most 30."""
 OVERHEAD = 60.0
 """Seconds of a deployment beside its build: fetch, push, rollout."""
-BURST = 4.0
-"""Mean pushes in a burst: a person pushes, mends, pushes again within minutes."""
 CALLS_A_PUSH, CALLS_A_DEPLOYMENT = 10.25, 60.0
 """Trigger 1, starter 9, agent a quarter; a deployment's rows, leases, ECR and ECS."""
 CALL_DOLLARS = 0.6e-6
@@ -79,10 +79,13 @@ class Outcome:
         return pushes * CALLS_A_PUSH + self.builds * CALLS_A_DEPLOYMENT
 
     @property
+    def saved(self) -> float:
+        """The share of pushes that needed no build of their own."""
+        return self.superseded / (self.superseded + self.builds)
+
+    @property
     def dollars(self) -> float:
-        return self.host_hours * (INSTANCES["c7g.large"] + PUBLIC_IPV4_HOUR) + (
-            self.calls * CALL_DOLLARS
-        )
+        return self.host_hours * Setup(instance=INSTANCE).hourly + self.calls * CALL_DOLLARS
 
     def age(self, share: float) -> float:
         return sorted(self.ages)[min(len(self.ages) - 1, math.ceil(share * len(self.ages)) - 1)]
@@ -189,7 +192,7 @@ class Growth:
         machine = self._machine(host_id)
         machine.ec2_state, machine.launched_at = "pending", now
         self.outcome.starts += 1
-        self._at(now + BOOT, "booted", machine)
+        self._at(now + BOOT_SECONDS, "booted", machine)
 
     def _stop(self, now: float, host_id: str) -> None:
         machine = self._machine(host_id)
@@ -236,7 +239,7 @@ def pushes_of_a_day(
         at = noise.gauss(13.5, 3.0) % 24 * 3600
         for _ in range(1 + int(noise.expovariate(1 / (BURST - 1)))):
             made.append((at, pipeline))
-            at += noise.expovariate(1 / 240)
+            at += noise.expovariate(1 / GAP)
     return sorted(made[:pushes])
 
 
@@ -257,27 +260,59 @@ def section(images: Path) -> Section:
     pushes = pushes_of_a_day()
     outcomes = [Growth(hosts, pushes).run() for hosts in HOSTS]
     for one in outcomes:
-        saved = one.superseded / (one.superseded + one.builds)
         made.rows.append(
-            (one.hosts, one.age(0.5) / 60, one.age(0.99) / 60, one.builds, f"{saved:.0%}",
+            (one.hosts, one.age(0.5) / 60, one.age(0.99) / 60, one.builds, f"{one.saved:.1%}",
              one.host_hours, one.starts, int(one.calls), one.dollars)
         )  # fmt: skip
-    made.plots = [_plot(outcomes, images / "growth.svg")]
+    made.plots = [
+        _plot_ages(outcomes, images / "growth-age.svg"),
+        _plot_figures(outcomes, images / "growth.svg"),
+    ]
     return made
 
 
-def _plot(outcomes: Sequence[Outcome], path: Path) -> str:
-    """The share of pushes deployed within so many minutes; the path as docs/ names it."""
+def _plot_ages(outcomes: Sequence[Outcome], path: Path) -> str:
+    """The share of pushes deployed within so many minutes."""
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
     for one in outcomes:
         ages = sorted(age / 60 for age in one.ages)
         every = max(1, len(ages) // 500)
         shares = [(n + 1) / len(ages) for n in range(len(ages))]
-        axes.plot(ages[::every], shares[::every], label=f"{one.hosts} hosts")
+        axes.plot(ages[::every], shares[::every], label=_hosts(one))
     axes.set(xscale="log", xlabel="minutes from push to deployed", ylabel="share of pushes")
     axes.grid(alpha=0.3)
     axes.legend()
+    return _saved(figure, path)
+
+
+def _plot_figures(outcomes: Sequence[Outcome], path: Path) -> str:
+    """A plot for each figure of the table, by number of hosts."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    names = [_hosts(one) for one in outcomes]
+    plots: dict[str, list[float]] = {
+        "age p50, hours": [one.age(0.5) / 3600 for one in outcomes],
+        "age p99, hours": [one.age(0.99) / 3600 for one in outcomes],
+        "builds saved by superseding, %": [100 * one.saved for one in outcomes],
+        "host hours": [one.host_hours for one in outcomes],
+        "AWS calls, millions": [one.calls / 1e6 for one in outcomes],
+        "$ a day": [one.dollars for one in outcomes],
+    }
+    for axes, (title, values) in zip(figure.subplots(2, 3).flat, plots.items(), strict=True):
+        bars = axes.bar(names, values)
+        axes.bar_label(bars, fmt=shown, padding=2)
+        axes.set_title(title, fontsize=10)
+        axes.margins(y=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    return _saved(figure, path)
+
+
+def _hosts(one: Outcome) -> str:
+    return f"{one.hosts} host" if one.hosts == 1 else f"{one.hosts} hosts"
+
+
+def _saved(figure: Figure, path: Path) -> str:
+    """The path as docs/ names it. The same figures make the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with rc_context({"svg.hashsalt": "slipway"}):
         figure.savefig(path, metadata={"Date": None})

@@ -363,7 +363,11 @@ class BuildHost(Part):
     )
     instance_type: Annotated[
         str, _pattern(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t4g.medium")
-    ] = Field(default="t4g.medium", description="Must fit the architecture.")
+    ] = Field(
+        default="t4g.medium",
+        description="Must fit the architecture. The default is the cheapest for builds of minutes "
+        "(`docs/benchmarks.md`, cost model); from half an hour on a c7g.large is.",
+    )
     ami: Ami = Field(
         description="An Amazon Linux 2023 image of that architecture and region, pinned: "
         "another one replaces the hosts. `docs/operating.md` says how to find it."
@@ -375,7 +379,11 @@ class BuildHost(Part):
         description="Dollars for an hour of one host, for the dashboard; default: no cost shown.",
     )
     volume_size: int = Field(
-        default=50, ge=20, le=16384, description="GiB of the disk; layers are kept on it."
+        default=50,
+        ge=20,
+        le=16384,
+        description="GiB of the disk; layers are kept on it. Of the default 36 are left for images "
+        "and mirrors (`docs/benchmarks.md`, cost model).",
     )
     egress_ports: list[Port] = Field(
         default=[80, 443],
@@ -447,7 +455,11 @@ class Alarms(Part):
 class LimitSettings(Part):
     """The protocol's times, in seconds."""
 
-    idle_period: Seconds = Field(default=300, description="A host without work says it is idle.")
+    idle_period: Seconds = Field(
+        default=300,
+        description="A host without work says it is idle. The default is the longest at which a "
+        "boot avoided costs less than a deployment's work (`docs/benchmarks.md`, idle period).",
+    )
     heartbeat: Seconds = Field(default=30, description="Between two signs of life of a host.")
     visibility: Annotated[int, Field(ge=10, le=43200)] = Field(
         default=360, description="A held request comes back this long after its last renewal."

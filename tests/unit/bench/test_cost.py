@@ -1,0 +1,83 @@
+"""The defaults and the operators' page follow from the cost model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cost import (
+    CACHE_GB,
+    FREE_GB,
+    INSTANCES,
+    SYSTEM_GB,
+    Setup,
+    break_even,
+    cheapest_other,
+    chosen_idle,
+    codebuild,
+    codepipeline_v2,
+    slipway_month,
+)
+from build_agent.disk import CACHE_KEPT, FOR_BUILD
+from infra.configuration import BuildHost, LimitSettings
+
+OPERATING = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+MEDIUM, LARGE = Setup(), Setup(instance="c7g.large")
+
+
+@pytest.mark.parametrize("minutes", [2, 10])
+def test_the_default_instance_is_the_cheapest(minutes: int) -> None:
+    default = BuildHost.model_fields["instance_type"].default
+    assert default == MEDIUM.instance
+    assert default == min(INSTANCES, key=lambda name: Setup(instance=name).deployment(minutes))
+
+
+def test_from_half_an_hour_on_credits_cost_more_than_a_larger_host() -> None:
+    assert LARGE.deployment(30) < MEDIUM.deployment(30)
+
+
+def test_the_default_idle_period_is_the_chosen_one() -> None:
+    assert LimitSettings().idle_period == chosen_idle(MEDIUM).seconds
+
+
+def test_the_default_disk_is_the_one_that_is_counted() -> None:
+    assert BuildHost.model_fields["volume_size"].default == MEDIUM.disk_gb
+    assert f"{CACHE_GB}GB" == CACHE_KEPT
+    assert FREE_GB << 30 == FOR_BUILD
+    left = MEDIUM.disk_gb - SYSTEM_GB - CACHE_GB - FREE_GB
+    assert f"{left} are left" in str(BuildHost.model_fields["volume_size"].description)
+
+
+@pytest.mark.parametrize("minutes", [2, 10, 30])
+def test_from_the_break_even_on_it_is_the_cheapest_and_not_before(minutes: int) -> None:
+    least = break_even(MEDIUM, minutes)
+    assert least is not None
+    assert slipway_month(MEDIUM, least, minutes) <= cheapest_other(least, minutes)
+    assert slipway_month(MEDIUM, least - 1, minutes) > cheapest_other(least - 1, minutes)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "how", "boots", "idle"),
+    [(2, "alone", 1.0, 300.0), (2, "ten in a row", 0.1, 30.0), (10, "alone", 1.0, 300.0),
+     (30, "alone", 1.0, 300.0)],
+)  # fmt: skip
+def test_the_operators_page_says_the_same(
+    minutes: int, how: str, boots: float, idle: float
+) -> None:
+    each = " each" if boots < 1 else ""
+    ours = [f"${one.deployment(minutes, boots=boots, idle=idle):.4f}{each}"
+            for one in (MEDIUM, LARGE)]  # fmt: skip
+    others = [f"${cost:.4f}" for cost in (codebuild(minutes), codepipeline_v2(minutes))]
+    row = " | ".join([f"| b = {minutes} min, {how}", *ours, *others]) + " |"
+    assert row in OPERATING.read_text(encoding="utf-8")
+
+
+def test_the_operators_page_says_what_stands_by_the_month() -> None:
+    page = OPERATING.read_text(encoding="utf-8")
+    disk, metrics = MEDIUM.disk_gb * 0.08, (MEDIUM.metrics - 10) * 0.30
+    assert f"{MEDIUM.disk_gb} GB gp3 a host | {disk:.2f} |" in page
+    assert f"alarms: {MEDIUM.alarms} in prod" in page
+    assert f"custom metrics: {MEDIUM.metrics} in all" in page
+    assert f"| up to {metrics:.2f} |" in page
+    assert f"| {MEDIUM.standing - disk - metrics:.2f} |" in page
