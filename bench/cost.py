@@ -24,9 +24,7 @@ INSTANCES = {"t4g.medium": 0.0336, "t4g.large": 0.0672, "c7g.large": 0.0725, "c7
 """$ an hour."""
 BASELINE = {"t4g.medium": 0.2, "t4g.large": 0.3}
 """Share of its two processors that an instance of this family may use on and on."""
-CREDIT_HOUR = (
-    0.04  # of one processor above the baseline (T4g, unlimited mode, which is the default)
-)
+CREDIT_HOUR = 0.04  # of a processor above the baseline (T4g, unlimited mode, the default)
 GP3_GB_MONTH = 0.08
 PUBLIC_IPV4_HOUR = 0.005
 CUSTOM_METRIC_MONTH = 0.30
