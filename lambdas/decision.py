@@ -52,8 +52,9 @@ def start_delay(silent_boots: int) -> float:
 def _wake(snapshot: Snapshot) -> list[Action]:
     """As many hosts awake as there are pipelines with work that nobody awake is at."""
     needed = _waiting_pipelines(snapshot)
-    free = sum(host.awake and not host.busy for host in snapshot.hosts)
-    hinted = _hinted(snapshot) and not any(host.awake for host in snapshot.hosts)
+    awake = [host for host in snapshot.hosts if host.awake and not snapshot.silent(host)]
+    free = sum(not host.busy for host in awake)
+    hinted = _hinted(snapshot) and not awake
     missing = max(len(needed) - free, 1 if hinted else 0)
     if not missing:
         return []
@@ -74,11 +75,10 @@ def _waiting_pipelines(snapshot: Snapshot) -> list[str]:
     """Pipelines with a want, or a note `again` that nobody holds, that nobody is working on."""
     wanted = {want.pipeline for want in snapshot.wants}
     wanted |= {name for name, lock in snapshot.locks.items() if lock.again}
-    at_work = {host.row.pipeline for host in snapshot.hosts if host.busy}
     return sorted(
         name
-        for name in wanted
-        if not snapshot.paused(name) and not snapshot.kept_from_us(name) and name not in at_work
+        for name in wanted - snapshot.at_work
+        if not snapshot.paused(name) and not snapshot.kept_from_us(name)
     )
 
 
@@ -193,11 +193,9 @@ def _why_broken(snapshot: Snapshot, host: Host) -> StopBroken | None:
     row, now, limits = host.row, snapshot.now, snapshot.limits
     if row.state == "stopping" and row.claim_expires > now:
         return None
-    silence = now - max(row.heartbeat_at, host.launched_at)
-    if silence > limits.no_heartbeat:
-        return StopBroken(
-            host=host, unchanged="heartbeat_at", why=f"no heartbeat for {silence:.0f} s"
-        )
+    if snapshot.silent(host):
+        why = f"no heartbeat for {snapshot.silence(host):.0f} s"
+        return StopBroken(host=host, unchanged="heartbeat_at", why=why)
     if host.busy and now - row.progress_at > limits.no_progress:
         why = f"no progress in stage {row.stage} for {now - row.progress_at:.0f} s"
         return StopBroken(host=host, unchanged="progress_at", why=why)

@@ -83,6 +83,20 @@ class Snapshot:
     notice: IdleNotice | None = None
     tips: Mapping[str, Tip] = field(default_factory=dict)
 
+    @property
+    def at_work(self) -> frozenset[str | None]:
+        """Pipelines that a host is working on, as far as its heartbeat tells."""
+        busy = (host for host in self.hosts if host.busy and not self.silent(host))
+        return frozenset(host.row.pipeline for host in busy)
+
+    def silence(self, host: Host) -> float:
+        """Seconds since a running host's last sign of life, its launch included."""
+        return self.now - max(host.row.heartbeat_at, host.launched_at)
+
+    def silent(self, host: Host) -> bool:
+        """Not heard for so long that nothing is to be expected of it (held: it stays as it is)."""
+        return host.ec2_state == "running" and self.silence(host) > self.limits.no_heartbeat
+
     def paused(self, pipeline: str) -> bool:
         row = self.pipelines.get(pipeline)
         return row is not None and row.paused

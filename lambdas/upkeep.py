@@ -30,14 +30,13 @@ def republished(snapshot: Snapshot) -> list[Action]:
     """
     seems_there = snapshot.queued + snapshot.held_messages > 0
     patience = snapshot.limits.republish_after * (FULL_QUEUE_PATIENCE if seems_there else 1)
-    at_work = {host.row.pipeline for host in snapshot.hosts if host.busy}
     return [
         Republish(want=want, why=f"no progress for {snapshot.now - want.noted_at:.0f} s")
         for want in snapshot.wants
         if snapshot.now - want.noted_at > patience
         and not snapshot.paused(want.pipeline)
         and not snapshot.locked(want.pipeline)
-        and want.pipeline not in at_work
+        and want.pipeline not in snapshot.at_work
     ]
 
 
@@ -141,12 +140,11 @@ def host_alerts(snapshot: Snapshot) -> list[Action]:
 
 
 def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
-    silence = snapshot.now - max(host.row.heartbeat_at, host.launched_at)
-    running = host.ec2_state == "running"
-    if running and silence > snapshot.limits.no_heartbeat:
+    if snapshot.silent(host):
+        silence = snapshot.silence(host)
         why = f"no heartbeat for {silence:.0f} s ({host.row.silent_boots} boots without one)"
         return _raise(snapshot, "no_heartbeat", host.host_id, why)
-    if running and host.heard:
+    if host.ec2_state == "running" and host.heard:
         return _end(snapshot, "no_heartbeat", host.host_id, "the host is heard again")
     return []
 
