@@ -19,7 +19,7 @@ from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image import Built
 from build_agent.lease import Keeper, Work
 from build_agent.logs import BuildLog, Shipper
-from build_agent.outcome import Ended, of_failure, of_rollout
+from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
 from build_agent.process import Sink
 from build_agent.record import Recorder
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, short
@@ -354,11 +354,10 @@ class Deployment:
 
     def _told(self, ended: Ended) -> Ended:
         """`ended` with what the notice tells besides."""
-        tip = self.commit.id if self.commit and self.request.is_tip else None
         told = replace(
             ended,
             commit=self.commit,
-            tip_seen=tip,
+            tip_seen=tip_seen(self.request, self.commit),
             timings=timings_of(self.stages, self.means.clock.now()),
         )
         old = self.before.running_commit

@@ -72,6 +72,17 @@ def of_failure(error: DeploymentFailed, *, stage: str, now_running: str | None) 
     )
 
 
+def tip_seen(request: BuildRequest, fetched: Commit | None) -> str | None:
+    """The branch's tip that a tip request dealt with: as fetched, or else as the request named it.
+
+    A tip that cannot even be fetched is dealt with, too: else the drift check would ask for it
+    again and again, and wake a host each time.
+    """
+    if not request.is_tip:
+        return None
+    return fetched.id if fetched else request.commit_id
+
+
 def pipeline_changes(
     request: BuildRequest, result: DeploymentResult, row: PipelineRow, tip_seen: str | None
 ) -> dict[str, RowValue]:

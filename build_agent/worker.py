@@ -21,7 +21,7 @@ from build_agent.host import HostIdentity
 from build_agent.inbox import Delivery, Inbox, Message, parse_request
 from build_agent.lease import Keeper, Work
 from build_agent.logs import Log
-from build_agent.outcome import Ended, undoes_rollback
+from build_agent.outcome import Ended, tip_seen, undoes_rollback
 from build_agent.record import Recorder, tip_request_of
 from build_agent.stop import Interrupted, Stop
 from build_agent.supersede import Kept, keep_begun
@@ -480,7 +480,7 @@ class Worker:
             stage=stage,  # type: ignore[arg-type]
             commit=row.commit,
             cause=cause,
-            tip_seen=row.commit.id if row.commit and request.is_tip else None,
+            tip_seen=tip_seen(request, row.commit),
         )
         self._inbox.dead_letter(request.to_json(), cause)
         result = self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
