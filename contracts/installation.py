@@ -101,7 +101,7 @@ class Limits:
     drift_every: int = 900
     drift_age: int = 300
     give_up_after: int = 21600
-    max_attempts: int = 5
+    max_attempts: int = 8
     settled_kept: int = 40 * 86400
     deployments_kept: int = 400 * 86400
 

@@ -476,7 +476,7 @@ class LimitSettings(Part):
     drift_age: Seconds = Field(default=300, description="How old a missed tip has to be.")
     give_up_after: Seconds = Field(default=21600, description="A request is given up.")
     max_attempts: Annotated[int, Field(ge=1, le=50)] = Field(
-        default=5, description="Failed attempts (not seconds) after which it is given up."
+        default=8, description="Failed attempts (not seconds) after which it is given up."
     )
     settled_kept: Annotated[int, Field(ge=40 * 86400, le=400 * 86400)] = Field(
         default=40 * 86400,

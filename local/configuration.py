@@ -38,6 +38,7 @@ LIMITS: dict[str, int] = {
     "driftEvery": 30,
     "driftAge": 15,
     "giveUpAfter": 600,
+    "maxAttempts": 5,
 }
 
 

@@ -66,7 +66,7 @@ def test_delays_grow_and_are_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "since", "given_up"), [(4, 0.0, False), (5, 0.0, True), (1, 21600.0, True)]
+    ("count", "since", "given_up"), [(7, 0.0, False), (8, 0.0, True), (1, 21600.0, True)]
 )
 def test_giving_up_is_by_count_or_by_time(count: int, since: float, given_up: bool) -> None:
     attempts = Attempts(request_id="r", count=count, first_at=100.0)
