@@ -83,10 +83,12 @@ class Source:
         world.not_paused(pipeline.name)
         world.clockwork.sleep(world.dice.uniform(1, 10))
         stop.check()
-        if world.weather.happens("fetch fails", 0.1):
+        if world.clockwork.time < world.git_is_back_at or world.weather.happens("fetch fails", 0.1):
             raise WorldFailed("git did not answer")
         repository = world.repositories[pipeline.name]
         found = commit or repository.tip
+        if repository.bad.get(found) == "fetch":
+            raise DeploymentFailed("git refuses an object", stage="fetch")
         self.version[pipeline.name] = len(repository.tips) - 1
         return Commit(id=found, author="Ada", subject="Change")
 
@@ -229,7 +231,7 @@ class Services:
 
     def _stand_still(self) -> None:
         if self._world.weather.happens("held up", 0.15):
-            self._freeze(self._world.dice.choice((5.0, 100.0, 290.0, 320.0, 500.0)))
+            self._freeze(self._world.dice.choice((5.0, 100.0, 290.0, 320.0, 500.0, 800.0)))
             self._world.clockwork.sleep(0.0)
 
     def _begin(self, service: Service, target: int) -> None:
@@ -262,7 +264,9 @@ class Services:
         if service.token != token:
             return _result("superseded", service, before, target)
         outcome = "succeeded" if service.primary == target else "rolled_back"
-        return _result(outcome, service, before, target)
+        seen = _result(outcome, service, before, target)
+        self._stand_still()
+        return seen
 
 
 def _progress(step: Any, service: Service, target: int) -> Progress:

@@ -62,7 +62,7 @@ def plan_of(seed: int) -> Plan:
     actions: list[tuple[float, str, Any]] = []
     for _ in range(dice.randint(1, 5)):
         name = dice.randrange(pipelines)
-        kind = dice.choices(("good", "build", "rollout", "back"), (6, 1, 1, 2))[0]
+        kind = dice.choices(("good", "fetch", "build", "rollout", "back"), (12, 1, 2, 2, 4))[0]
         actions.append((dice.uniform(0, span), "push", (name, kind)))
     for verb, chance in OPERATORS.items():
         if dice.random() < chance:
@@ -231,6 +231,7 @@ def _costs(world: World) -> Counter[str]:
         {
             "boots": world.ec2.starts,
             "builds": world.builds,
+            "revisions": sum(len(service.images) - 1 for service in world.services.values()),
             "requests": len(world.accepted),
             "seconds until settled": int(sum(waits)),
             "seconds asleep with work": int(world.asleep_with_work),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from build_agent.rollout import short
 from contracts.messages import BuildRequest
 from contracts.table.deployments import DeploymentRow
 from tests.simulation.deploying import Violation
@@ -17,6 +18,7 @@ def check_at_rest(world: World) -> None:
         rows = world.table.deployments.newest(pipeline, 200)
         _every_outcome_was_told(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
+        _the_table_knows_what_runs(world, pipeline, rows)
     if world.queues["build"].most_receives > RECEIVES:
         raise Violation(f"a request was received {world.queues['build'].most_receives} times")
 
@@ -68,11 +70,11 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     tip = repository.tip
     if len(repository.tips) == 1 or service.commit == tip:
         return
-    told = [r for r in rows if r.commit is not None and r.commit.id == tip]
+    told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
     if service.commit in repository.bad:
         raise Violation(f"{pipeline} runs {service.commit[-4:]}, which is bad")
-    expected = {"build": {"failed"}, "rollout": {"rolled_back"}}.get(
+    expected = {"fetch": {"failed"}, "build": {"failed"}, "rollout": {"rolled_back"}}.get(
         repository.bad.get(tip, ""), set()
     )
     gave_up = any(r.status == "gave_up" for r in rows)
@@ -81,6 +83,15 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
             f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:
+    """The pipeline's row names the revision that runs, unless an attempt that ended changed it."""
+    known = world.table.pipelines.get(pipeline).running_task_definition
+    service = world.services[pipeline]
+    unknown = any(r.status in ("gave_up", "superseded") and r.task_definition_after for r in rows)
+    if known and not unknown and known != short(service.arn(service.primary)):
+        raise Violation(f"{pipeline} runs {service.primary}, the table says {known}")
 
 
 def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -> bool:

@@ -314,6 +314,7 @@ class World:
         self.awake_seconds = 0.0
         self.asleep_with_work = 0.0
         self.long_builds = deploying.LONG_BUILDS
+        self.git_is_back_at = 0.0
         self._running_since: dict[str, float] = {}
         self._commits = 0
         self._delivery = self._make_delivery()
@@ -355,7 +356,7 @@ class World:
             if caller.dead and len(ended) > 1:
                 return
             self.under_way -= 1
-            if not ended and tried < len(RETRIES):
+            if not ended and tried < len(RETRIES) and "retries" not in self.without:
                 self.under_way += 1
                 self.clockwork.after(RETRIES[tried], again)
             elif not ended:
@@ -618,14 +619,14 @@ class World:
     # --- what people do
 
     def push(self, pipeline: str, kind: str) -> None:
-        """`kind`: good, bad build, bad rollout, or back (to the commit before, by force)."""
+        """`kind`: good, bad fetch, build or rollout, or back (to the commit before, by force)."""
         repository = self.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
             commit = repository.tips[-2]
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("build", "rollout"):
+        if kind in ("fetch", "build", "rollout"):
             repository.bad[commit] = kind
         repository.tips.append(commit)
         version = len(repository.tips) - 1
