@@ -17,6 +17,7 @@ import pytest
 from build_agent import worker as worker_module
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
+from lambdas import decision
 from tests.simulation.guards import Guard, nothing
 from tests.simulation.history import Outcome, Plan, plan_of, run
 from tests.simulation.weather import KINDS
@@ -91,6 +92,10 @@ def false(*arguments: Any, **named: Any) -> bool:
     return False
 
 
+def any_boot(host: Any, notice: Any) -> str:
+    return _differences(host, dataclasses.replace(notice, boot=host.row.boot))
+
+
 def deleted_at_once(inbox: Inbox, wait: float) -> Any:
     messages = _receive(inbox, wait)
     inbox.delete(messages)
@@ -112,6 +117,7 @@ def new_each_time(requests: Any, request_id: str, deployment_id: str, *_a: Any, 
 
 
 _receive = Inbox.receive
+_differences = decision._not_that_host
 WORKER = "build_agent.worker.Worker"
 KEEPER = "build_agent.lease.Keeper"
 DECISION = "lambdas.decision"
@@ -150,6 +156,22 @@ CASES = [
         with_faults("delivery late"),
         cost="boots",
         share=1.05,
+    ),
+    Case(
+        patched(
+            "a refused stop's claim is taken back",
+            "contracts.table.hosts.Hosts.take_back_claim",
+            no_reply,
+        ),
+        with_faults("stop refused"),
+        cost="awake seconds",
+        share=1.05,
+    ),
+    Case(
+        patched("the boot is looked at first", f"{DECISION}._not_that_host", any_boot),
+        with_faults("delivery late", "delivery twice"),
+        cost="writes refused",
+        share=1.005,
     ),
     Case(
         patched("silent hosts are stopped", f"{DECISION}._broken", nothing),
@@ -209,6 +231,13 @@ CASES = [
     Case(
         patched("the lock is looked at before a change", f"{KEEPER}.check", no_reply),
         crowded("host frozen"),
+        breaks="without its lock",
+    ),
+    Case(
+        patched(
+            "a change that is signed late is not sent", "build_agent.fence.Fence.check", no_reply
+        ),
+        crowded("host frozen", "held up"),
         breaks="without its lock",
     ),
     Case(

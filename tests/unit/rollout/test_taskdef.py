@@ -198,7 +198,8 @@ def test_differences_never_show_a_value_that_may_be_secret() -> None:
 
 def values_of(shape: Any, depth: int) -> st.SearchStrategy[Any]:
     """Values that botocore's `shape` allows, structures and lists down to `depth`."""
-    text = st.text("abcXYZ019 -_./:é", max_size=8)
+    least = int(shape.metadata.get("min", 0)) if shape.type_name == "string" else 0
+    text = st.text("abcXYZ019 -_./:é", min_size=least, max_size=max(8, least))
     scalars = {
         "string": st.sampled_from(shape.enum) if getattr(shape, "enum", None) else text,
         "integer": st.integers(-5, 5000),
