@@ -31,6 +31,7 @@ LINE_LIMIT = 4096
 OUTPUT_LIMIT = 1 << 20
 """Bytes of standard output that `Finished.output` holds."""
 _LOOK_EVERY = 0.2
+_FIRST_LOOK = 0.001
 _GRACE = 5.0
 _CHUNK = 65536
 _PR_SET_PDEATHSIG = 1
@@ -189,11 +190,14 @@ def _follow(
                 ended_at = ended_at or now
                 if now - ended_at > 1.0:
                     break
+    pause = _FIRST_LOOK
     while process.poll() is None:
-        if stop.wait(_LOOK_EVERY / 4):
+        # Its pipes are closed a moment before it has ended: look soon, then more and more seldom.
+        if stop.wait(pause):
             raise Interrupted(stop.reason)
         if time.monotonic() > deadline:
             raise TimedOut(f"{name} did not end within {timeout:g} s", lines.tail)
+        pause = min(2 * pause, _LOOK_EVERY)
 
 
 def _read(selector: selectors.BaseSelector, key: selectors.SelectorKey, lines: _Lines) -> None:

@@ -121,3 +121,22 @@ def test_a_program_that_is_not_there_is_the_worlds_fault() -> None:
         run(["/no/such"], timeout=1, stop=Stop())
     with pytest.raises(WorldFailed, match="cannot run"):
         run(["echo", "nul\0byte"], timeout=1, stop=Stop())
+
+
+def test_a_command_that_closed_its_output_is_looked_at_soon_then_seldom() -> None:
+    # GIVEN a command that lives on after its output is closed, and a note of each pause
+    pauses: list[float] = []
+
+    class Noting(Stop):
+        def wait(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            return super().wait(seconds)
+
+    text = "import os, time; os.close(1); os.close(2); time.sleep(0.5)"
+    # WHEN it is run to its end
+    ended = run(python(text), timeout=10, stop=Noting())
+    # THEN the first look came after a millisecond: most commands are gone by then
+    assert ended.ok
+    assert pauses[0] == 0.001
+    assert pauses == sorted(pauses)
+    assert max(pauses) <= 0.2
