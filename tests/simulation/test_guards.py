@@ -7,6 +7,9 @@ without it the same histories take more of something, by at least the share that
 from __future__ import annotations
 
 import dataclasses
+import operator
+import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ import pytest
 from build_agent import worker as worker_module
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
+from contracts.table.pipelines import Pipelines
+from contracts.table.requests import Requests
 from lambdas import decision
 from tests.simulation.guards import Guard, nothing
 from tests.simulation.history import Outcome, Plan, plan_of, run
@@ -76,6 +81,35 @@ def rolled_back(seed: int) -> Plan:
     return Plan(seed, 1, 1, actions, frozenset({"delivery late", "delivery twice"}), 3600)
 
 
+def often(verb: str, *faults: str, every: int = 300) -> Callable[[int], Plan]:
+    """Eight pushes, `every` so many seconds, and after each what the verb says."""
+
+    def plan(seed: int) -> Plan:
+        dice = random.Random(seed)
+        actions: list[tuple[float, str, Any]] = []
+        for at in range(0, 8 * every, every):
+            actions.append((at + dice.uniform(0, 100), "push", (0, "good")))
+            actions.append((at + every * dice.uniform(0.2, 0.8), verb, 0))
+        return Plan(seed, 1, 1, tuple(sorted(actions)), frozenset(faults), 8 * every + 600)
+
+    return plan
+
+
+def paused_during_another(seed: int) -> Plan:
+    """Both pipelines are pushed to, and paused while the one build runs."""
+    at = 60.0 + 5 * (seed % 30)
+    actions = ((0.0, "push", (0, "good")), (1.0, "push", (1, "good")), (at, "pause", 0),
+               (at, "pause", 1))  # fmt: skip
+    return Plan(seed, 2, 1, actions, frozenset(), 1800)
+
+
+def kept_awake(seed: int) -> Plan:
+    """Counts that are wrong keep hosts awake for so long that they say idle many times."""
+    actions = tuple((1800.0 * i + 13 * (seed % 30), "push", (0, "good")) for i in range(8))
+    faults = frozenset({"delivery late", "delivery twice", "wrong counts"})
+    return Plan(seed, 1, 1, actions, faults, 14_400, long_builds=0)
+
+
 def patched(name: str, target: str, stand_in: Any) -> Guard:
     return Guard(name, patches=((target, stand_in),))
 
@@ -94,6 +128,45 @@ def false(*arguments: Any, **named: Any) -> bool:
 
 def any_boot(host: Any, notice: Any) -> str:
     return _differences(host, dataclasses.replace(notice, boot=host.row.boot))
+
+
+def always_true(*arguments: Any, **named: Any) -> bool:
+    return True
+
+
+def any_number(host: Any, notice: Any) -> str:
+    return _differences(host, dataclasses.replace(notice, idle_number=host.row.idle_number))
+
+
+def kept_unless_held(snapshot: Any, host: Any) -> str:
+    return "" if host.row.held else _kept(snapshot, host)
+
+
+def startable_though_held(host: Any, now: float) -> bool:
+    return host.ec2_state == "stopped" and host.row.next_start_at <= now
+
+
+def only_silent(snapshot: Any, host: Any) -> Any:
+    found = _why_broken(snapshot, host)
+    return None if found and found.unchanged == "progress_at" else found
+
+
+def locked(snapshot: Any, pipeline: str) -> bool:
+    return bool(snapshot.locked(pipeline))
+
+
+def never_paused(pipelines: Any, pipeline: str) -> Any:
+    return dataclasses.replace(_row_of(pipelines, pipeline), paused=False)
+
+
+def join_all(worker: Any, delivery: Any) -> None:
+    delivery.deployment_id = None
+    _leave_to_holder(worker, delivery)
+
+
+def unknown_to_the_worker(requests: Any, request_ids: Any) -> Any:
+    caller = sys._getframe(1).f_globals["__name__"]
+    return {} if caller == worker_module.__name__ else _settled(requests, request_ids)
 
 
 def deleted_at_once(inbox: Inbox, wait: float) -> Any:
@@ -117,10 +190,19 @@ def new_each_time(requests: Any, request_id: str, deployment_id: str, *_a: Any, 
 
 
 _receive = Inbox.receive
-_differences = decision._not_that_host
+_differences, _kept, _why_broken = decision._not_that_host, decision._kept, decision._why_broken
+_row_of, _settled = Pipelines.get, Requests.settled
+_leave_to_holder = worker_module.Worker._leave_to_holder
 WORKER = "build_agent.worker.Worker"
 KEEPER = "build_agent.lease.Keeper"
 DECISION = "lambdas.decision"
+SNAPSHOT = "lambdas.situation.Snapshot"
+DEPLOYMENT = "build_agent.deploy.Deployment"
+PIPELINE = "contracts.table.pipelines.Pipelines.get"
+WANTS = "contracts.table.wants.Wants"
+SAME_WORKER = "contracts.table.locks._same_worker"
+REQUESTS = "contracts.table.requests.Requests"
+ROUGH_CALLS = ("ECS fails", "fetch fails", "call lost", "call refused", "received twice")
 assert worker_module
 
 CASES = [
@@ -223,7 +305,7 @@ CASES = [
         patched(
             "runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply
         ),
-        crowded("ECS fails", "fetch fails", "call lost", "call refused", "received twice"),
+        crowded(*ROUGH_CALLS),
         breaks="has no outcome",
         most=700,
         first=300,
@@ -285,6 +367,105 @@ CASES = [
         patched("a rollback stands", "build_agent.worker.undoes_rollback", false),
         rolled_back,
         breaks="undid",
+    ),
+    # what is noted, and what is looked at
+    Case(
+        patched("a want is noted first", f"{WANTS}.note", always_true),
+        with_faults("delivery lost", "Lambda crashes"),
+        breaks="has no outcome",
+    ),
+    Case(
+        patched("a settled request's want is cleared", f"{WANTS}.clear", no_reply),
+        with_faults("delivery late"),
+        breaks="no rest",
+    ),
+    Case(
+        Guard("a Lambda that raised is tried again", parts=frozenset({"retries"})),
+        with_faults("Lambda crashes", "call refused"),
+        cost="seconds asleep with work",
+        share=5,
+    ),
+    Case(
+        patched("another host where EC2 lacks capacity", "lambdas.action.NO_CAPACITY", frozenset()),
+        crowded("no capacity"),
+        cost="seconds asleep with work",
+        share=2,
+    ),
+    Case(
+        patched("a powered-off host's lock keeps nobody", f"{SNAPSHOT}.kept_from_us", locked),
+        often("host dies", "host dies"),
+        cost="seconds asleep with work",
+        share=5,
+    ),
+    Case(
+        patched("a host's next boot has its lock", SAME_WORKER, operator.eq),
+        often("host dies", "host dies"),
+        cost="seconds until settled",
+        share=1.1,
+    ),
+    Case(
+        patched("SIGTERM gives work back", f"{WORKER}.request_stop", no_reply),
+        often("stop by hand", "host is stopped"),
+        cost="seconds until settled",
+        share=1.03,
+    ),
+    Case(
+        patched("a host without progress is stopped", f"{DECISION}._why_broken", only_silent),
+        often("hang", "worker hangs"),
+        breaks="no rest",
+    ),
+    Case(
+        patched("a held host is not started", f"{DECISION}._startable", startable_though_held),
+        often("hold", every=1200),
+        breaks="held, and is not left so",
+    ),
+    Case(
+        Guard(
+            "a held host is not stopped, by the snapshot or by the claim",
+            conditions=((" AND (attribute_not_exists(held) OR held = :no)", ""),),
+            patches=((f"{DECISION}._kept", kept_unless_held),),
+        ),
+        often("hold", "wrong counts"),
+        breaks="held, and is not left so",
+    ),
+    Case(
+        patched("a pause is looked at before the deployment", PIPELINE, never_paused),
+        paused_during_another,
+        breaks="is paused, and is deployed",
+    ),
+    Case(
+        patched("the number is looked at first", f"{DECISION}._not_that_host", any_number),
+        kept_awake,
+        cost="writes refused",
+        share=1.01,
+    ),
+    Case(
+        patched("a revision that was registered is found", f"{DEPLOYMENT}._is_resumed", false),
+        crowded("agent killed", "ECS fails", "ECS is slow", "call lost"),
+        cost="revisions",
+        share=1.02,
+    ),
+    Case(
+        patched("a request that had begun is not joined", f"{WORKER}._leave_to_holder", join_all),
+        crowded(*ROUGH_CALLS, "agent killed"),
+        breaks="has no outcome",
+        first=10,
+    ),
+    Case(
+        loose(
+            "only a lock of one's own is renewed",
+            "fence = :fence AND holder = :h AND expires_at > :now",
+            "attribute_exists(fence)",
+        ),
+        crowded("host frozen", "held up", "call slow", "received twice"),
+        breaks="without its lock",
+        first=95,
+    ),
+    Case(
+        patched("the worker knows what is settled", f"{REQUESTS}.settled", unknown_to_the_worker),
+        with_faults("delivery late", "delivery twice", "old duplicate"),
+        cost="writes refused",
+        share=1.05,
     ),
 ]
 
