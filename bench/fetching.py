@@ -64,8 +64,8 @@ def section(work: Path, *, rounds: int = 7) -> Section:
                 f"the check of what comes from outside (fetch.fsckObjects) makes it"
                 f" {checked / plain:.2f}, reading author and subject (git log)"
                 f" {described / plain:.2f}; the other {again['Slipway'][0] - described:.2f} s are"
-                " the agent's runner of commands: a fork of the agent for each of the two, and its"
-                " pause before it looks again whether one has ended (build_agent/process.py)"
+                " the agent's runner of commands: a fork of the agent for each of the two"
+                " (build_agent/process.py)"
             ),
         )
     ]  # fmt: skip
