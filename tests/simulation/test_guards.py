@@ -35,6 +35,7 @@ ROUGH = frozenset({"agent killed", "host frozen", "delivery twice", "delivery la
 class Case:
     """`plan` makes a history of a seed in which the guard matters; `most`: how many to try, from
     seed `first` on (near where it is known to be found: another seed will do as well, later).
+    `seeds`: how many histories a cost is summed over.
     """
 
     guard: Guard
@@ -42,6 +43,7 @@ class Case:
     breaks: str = ""
     cost: str = ""
     share: float = 1.0
+    seeds: int = 16
     most: int = 200
     first: int = 0
 
@@ -238,6 +240,7 @@ CASES = [
         with_faults("delivery late"),
         cost="boots",
         share=1.05,
+        seeds=40,
     ),
     Case(
         patched(
@@ -254,6 +257,7 @@ CASES = [
         with_faults("delivery late", "delivery twice"),
         cost="writes refused",
         share=1.005,
+        seeds=40,
     ),
     Case(
         patched("silent hosts are stopped", f"{DECISION}._broken", nothing),
@@ -280,6 +284,7 @@ CASES = [
         with_faults("agent killed", "host dies", "ECS fails", "fetch fails"),
         cost="seconds until settled",
         share=1.2,
+        seeds=8,
     ),
     Case(
         patched("an outcome is announced before it is settled", f"{WORKER}._close", settled_first),
@@ -466,6 +471,7 @@ CASES = [
         with_faults("delivery late", "delivery twice", "old duplicate"),
         cost="writes refused",
         share=1.05,
+        seeds=30,
     ),
 ]
 
@@ -481,7 +487,7 @@ def costs(case: Case, plans: list[Plan], **how: Any) -> tuple[Counter[str], list
 @pytest.mark.parametrize("case", CASES, ids=[c.guard.name for c in CASES])
 def test_taking_this_guard_out_is_noticed(case):
     if case.cost:
-        plans = [case.plan(seed) for seed in range(40)]
+        plans = [case.plan(seed) for seed in range(case.seeds)]
         before, _ = costs(case, plans)
         with case.guard.out() as client:
             after, _ = costs(case, plans, client=client, without=case.guard.parts)
