@@ -139,9 +139,9 @@ def test_the_queue_is_found_at_any_endpoint() -> None:
 
 def test_the_webhook_is_in_no_log_line(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", written)
-    # What other tests import may have silenced every logger that it did not know.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    own = logging.StreamHandler(written)
+    own.setFormatter(logger.registered_formatter)
+    monkeypatch.setattr(logging.getLogger(logger.name), "handlers", [own])
     monkeypatch.setattr(logging.getLogger(logger.name), "disabled", False)
     logger.setLevel("INFO")
     notifier.slack.script = [SILENCE, Answer(status=404, text="no_service"), RuntimeError("bug")]
