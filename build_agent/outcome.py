@@ -103,6 +103,7 @@ def pipeline_changes(
             "failures": result.failures_before + 1,
             "failing_since": row.failing_since or result.ended_at,
         }
+        changes |= _left_running(result, row)
     if tip_seen is not None:
         changes["handled_tip"] = tip_seen
         changes |= {"ahead_tip": None, "ahead_since": None}
@@ -134,6 +135,20 @@ def _running(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
             "running_by": result.pushed_by or None,
         }
     return changes
+
+
+def _left_running(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
+    """A failure that leaves another revision running than is known: of which commit is not known.
+
+    An earlier attempt of the same deployment brought the service there, or somebody else did.
+    """
+    known = row.running_task_definition
+    if known is None or result.now_running in (None, known):
+        return {}
+    unknown = dict.fromkeys(
+        ("running_commit", "running_digest", "running_deployment", "running_since", "running_by")
+    )
+    return {"running_task_definition": result.now_running, **unknown}
 
 
 def _short(task_definition: str | None) -> str | None:

@@ -127,9 +127,10 @@ def previous(
     """The deployment to go back to: what ran before the running version was deployed, or None.
 
     So a second rollback goes further back, and never to what the first one left. Rollbacks
-    themselves are no versions. Reads no further than it must.
+    themselves are no versions. Reads no further than it must. None: it is not known which version
+    runs (no deployment that is recorded left it): the newest that ran is the one before.
     """
-    seen = False
+    seen = running_digest is None
     for row in newest_first:
         if not ran(row) or row.reason == "rollback":
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_a_failure_is_counted_from_what_was_before_and_leaves_what_runs() -> Non
     assert (changes["failures"], changes["failing_since"]) == (3, START - 50)
     assert not any(name.startswith("running") for name in changes)
     assert changes["handled_tip"] == B
+
+
+def test_a_failure_that_leaves_another_revision_makes_its_commit_unknown() -> None:
+    known = replace(ROW, running_task_definition="web:1", running_digest="sha256:a")
+    changes = pipeline_changes(make_request(1), result("rolled_back"), known, B)
+    assert changes["running_task_definition"] == "web:2"
+    assert changes["running_commit"] is changes["running_digest"] is None
+    for now in ("web:1", None):
+        same = pipeline_changes(make_request(1), result("failed", now_running=now), known, B)
+        assert "running_commit" not in same
 
 
 def test_being_superseded_changes_neither() -> None:

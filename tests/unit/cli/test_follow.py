@@ -262,6 +262,17 @@ def test_a_second_rollback_goes_further_back(world: World) -> None:
     assert dry_run(world)["to"] == oldest
 
 
+def test_where_it_is_not_known_what_runs_rollback_goes_to_the_last_that_ran(world: World) -> None:
+    # GIVEN version 1, and a failure that left what no deployment is recorded to have run
+    last = world.deployed("shop", 10)
+    world.deployed("shop", 11, "rolled_back")
+    world.runs("shop", last)
+    world.table.pipelines.change("shop", running_digest=None, running_commit=None)
+
+    # WHEN, THEN
+    assert dry_run(world)["to"] == last
+
+
 def test_failures_and_repeats_between_are_no_version_to_go_back_to(world: World) -> None:
     # GIVEN version 1, a failure, version 2 twice
     first = world.deployed("shop", 10)
