@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation import remembered
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import LONG_BUILDS
 from tests.simulation.dynamodb import FakeDynamoDB
@@ -99,6 +100,11 @@ def run(
     without: frozenset[str] = frozenset(),
 ) -> Outcome:
     """Run the plan to rest; never raises for a broken promise, it is in the outcome."""
+    with remembered.rows():
+        return _run(plan, client, without)
+
+
+def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]) -> Outcome:
     world = World(
         plan.seed,
         pipelines=plan.pipelines,

@@ -1,0 +1,43 @@
+"""Rows that did not change are read once: reading them takes a quarter of a history's time.
+
+The table in memory never changes an item in place, and nobody changes what was read from one (rows
+are frozen): the same item is the same row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from contracts.codec import decode
+from contracts.table import alerts, deployments, hosts, locks, pipelines, requests, store, wants
+
+READERS = (alerts, deployments, hosts, locks, pipelines, requests, wants)
+
+
+@contextlib.contextmanager
+def rows() -> Iterator[None]:
+    """Inside, an item is turned into values only once, and those into a row."""
+    values: dict[int, tuple[Any, dict[str, Any]]] = {}
+    found: dict[tuple[type, int], tuple[Any, Any]] = {}
+    read_item = store.from_item
+
+    def from_item(item: Any) -> dict[str, Any]:
+        known = values.get(id(item))
+        if known is None:  # the item is kept, too, so that its id stays its own
+            known = values[id(item)] = (item, read_item(item))
+        return known[1]
+
+    def read_row(cls: Any, data: Any, *, strict: bool) -> Any:
+        known = found.get((cls, id(data)))
+        if known is None:
+            known = found[cls, id(data)] = (data, decode(cls, data, strict=strict))
+        return known[1]
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(store, "from_item", from_item))
+        for module in READERS:
+            stack.enter_context(patch.object(module, "decode", read_row))
+        yield
