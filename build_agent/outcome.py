@@ -140,15 +140,19 @@ def _running(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
 def _left_running(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
     """A failure that leaves another revision running than is known: of which commit is not known.
 
-    An earlier attempt of the same deployment brought the service there, or somebody else did.
+    An earlier attempt of the same deployment brought the service there, or somebody else did. What
+    runs is not known at all where an attempt had begun a rollout and the last one never looked.
     """
-    known = row.running_task_definition
-    if known is None or result.now_running in (None, known):
+    now = result.now_running
+    never_looked = now is None and result.task_definition_after is not None
+    if row.running_task_definition is None or (
+        now in (None, row.running_task_definition) and not never_looked
+    ):
         return {}
     unknown = dict.fromkeys(
         ("running_commit", "running_digest", "running_deployment", "running_since", "running_by")
     )
-    return {"running_task_definition": result.now_running, **unknown}
+    return {"running_task_definition": now, **unknown}
 
 
 def _short(task_definition: str | None) -> str | None:

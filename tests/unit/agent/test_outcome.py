@@ -79,6 +79,9 @@ def test_a_failure_that_leaves_another_revision_makes_its_commit_unknown() -> No
     changes = pipeline_changes(make_request(1), result("rolled_back"), known, B)
     assert changes["running_task_definition"] == "web:2"
     assert changes["running_commit"] is changes["running_digest"] is None
+    begun = result("failed", now_running=None, task_definition_after="web:2")
+    changes = pipeline_changes(make_request(1), begun, known, B)
+    assert changes["running_task_definition"] is changes["running_commit"] is None
     for now in ("web:1", None):
         same = pipeline_changes(make_request(1), result("failed", now_running=now), known, B)
         assert "running_commit" not in same
