@@ -21,9 +21,10 @@ from build_agent.fence import Fence
 from build_agent.git_credentials import assumed_login
 from build_agent.host import HostIdentity
 from build_agent.image import Images
-from build_agent.inbox import Inbox, Threads
+from build_agent.inbox import AT_ONCE, Inbox
 from build_agent.lease import Keeper, KeeperThread
 from build_agent.logs import CloudWatchShipper, Log
+from build_agent.parallel import Threads, ahead
 from build_agent.process import run
 from build_agent.record import Recorder
 from build_agent.service import Services
@@ -40,6 +41,8 @@ _PATIENT = Config(
     read_timeout=60,
     max_pool_connections=20,
 )
+THREADS = 2 * AT_ONCE
+"""Messages are received and others deleted at the same time, as many calls each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +68,14 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     session = boto3.Session(region_name=host.region)
     client = clients(session)
     names, limits = installation.names, installation.limits
-    clock, stop = SystemClock(), Stop()
+    clock, stop, parallel = SystemClock(), Stop(), Threads(THREADS)
     table = Table(client("dynamodb"), names.table)
     inbox = Inbox(
         client("sqs"),
         queue_url=_queue_url(client("sqs"), names.build_queue),
         dead_letters_url=_queue_url(client("sqs"), names.build_dead_letters),
         visibility=limits.visibility,
-        parallel=Threads(),
+        parallel=parallel,
     )
     keeper = Keeper(
         inbox=inbox, table=table, host=host, limits=limits, clock=clock, log=log, stop=stop
@@ -80,7 +83,8 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     closer = Closer(client("sns"), installation, host, clock)
     recorder = Recorder(table, installation=installation, host=host, closer=closer, clock=clock)
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
-    docker = Docker(_docker_program(stop, log), run, folder / "docker")
+    # Its client is looked for while the first request is on its way.
+    docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
     fence = Fence(clock.now)
     means = Means(
         source=Source(
@@ -111,6 +115,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         keeper=keeper,
         clock=clock,
         shipper=shipper,
+        parallel=parallel,
     )
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,

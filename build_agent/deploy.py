@@ -20,6 +20,7 @@ from build_agent.image import Built
 from build_agent.lease import Keeper, Work
 from build_agent.logs import BuildLog, Shipper
 from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
+from build_agent.parallel import Parallel, one_by_one
 from build_agent.process import Sink
 from build_agent.record import Recorder
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, short
@@ -118,6 +119,7 @@ class Means:
     keeper: Keeper
     clock: Clock
     shipper: Shipper | None = None
+    parallel: Parallel = one_by_one
 
 
 @dataclass
@@ -153,8 +155,7 @@ class Deployment:
     # --- the chain
 
     def _build_and_roll_out(self) -> Ended:
-        commit = self._fetch()
-        running = self._look()
+        commit, running = self.means.parallel([self._fetch, self._look])
         digests = self._images(commit, running)
         return self._roll_out(digests, running)
 

@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,9 +39,9 @@ class RegistryLogin:
 
 @dataclass(frozen=True)
 class Docker:
-    """One docker client program and the environment that it runs in."""
+    """The docker client and the environment that it runs in; `program` waits for its name."""
 
-    program: str
+    program: Callable[[], str]
     run: Runner
     folder: Path
 
@@ -70,7 +70,7 @@ class DockerSession:
         extra: Mapping[str, str] | None = None,
     ) -> Finished:
         return self.docker.run(
-            [self.docker.program, *arguments],
+            [self.docker.program(), *arguments],
             timeout=timeout,
             stop=stop,
             sink=sink,

@@ -17,6 +17,7 @@ from typing import Any
 from build_agent.build_failure import build_failure, push_failure
 from build_agent.clock import Clock, utc_stamp, utc_text
 from build_agent.docker import Docker, DockerSession, RegistryLogin
+from build_agent.parallel import ahead
 from build_agent.process import Sink, TimedOut
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
@@ -57,6 +58,7 @@ class Images:
         self._secret = secret
         self._clock = clock
         self._folder = folder
+        self._logins: dict[str, Callable[[], RegistryLogin]] = {}
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
@@ -81,6 +83,7 @@ class Images:
         """
         context, dockerfile = locate(tree, image)
         secrets = self._secrets(image)
+        self._ask_for_login(image)
         with (
             tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as scratch,
             self._docker.session() as docker,
@@ -191,7 +194,15 @@ class Images:
         found = answer.get("images") or []
         return found[0] if found and found[0].get("imageId", {}).get("imageDigest") else None
 
+    def _ask_for_login(self, image: ImageSettings) -> None:
+        """While docker builds; ECR's token lasts twelve hours, a build not as long."""
+        self._logins[image.repository_uri] = ahead(lambda: self._new_login(image))
+
     def _login(self, image: ImageSettings) -> RegistryLogin:
+        asked = self._logins.pop(image.repository_uri, None)
+        return asked() if asked is not None else self._new_login(image)
+
+    def _new_login(self, image: ImageSettings) -> RegistryLogin:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]
         registry = image.repository_uri.partition("/")[0]
         return RegistryLogin.of_token(registry, answer["authorizationToken"])

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from build_agent.parallel import Parallel, one_by_one
 from contracts.errors import InvalidMessage
 from contracts.messages import BuildRequest
-
-Parallel = Callable[[Sequence[Callable[[], Any]]], list[Any]]
-"""Runs functions, perhaps at the same time; their results in order."""
 
 TEN = 10  # messages in one call (SQS API reference)
 AT_ONCE = 10
 """Calls at the same time: a hundred messages, which is what one call to the table takes."""
 _GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
-
-
-def one_by_one(functions: Sequence[Callable[[], Any]]) -> list[Any]:
-    return [function() for function in functions]
-
-
-class Threads:
-    """Runs functions at the same time; boto3 clients may be shared between threads."""
-
-    def __init__(self, count: int = AT_ONCE) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="sqs")
-
-    def __call__(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
-        if len(functions) == 1:
-            return [functions[0]()]
-        return [future.result() for future in [self._pool.submit(f) for f in functions]]
 
 
 @dataclass(frozen=True)

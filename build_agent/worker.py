@@ -186,10 +186,25 @@ class Worker:
                 self._said_idle = self.resting = False
             for message, why in poison:
                 self._dead_letter(message, why)
-            self._fold(kept, deliveries)
-            messages = self._inbox.receive_more(len(messages))
-            self._keeper.hold(messages)
+            messages = self._fold_and_receive(kept, deliveries, len(messages))
         return kept
+
+    def _fold_and_receive(
+        self, kept: dict[str, Kept], deliveries: list[Delivery], last: int
+    ) -> list[Message]:
+        """Take these in while what else is there is received: both wait for AWS most of the time.
+
+        What was received is held before either's error is raised, so `step` gives it back.
+        """
+
+        def receive() -> list[Message]:
+            more = self._inbox.receive_more(last)
+            self._keeper.hold(more)
+            return more
+
+        _, more = self._means.parallel([lambda: self._fold(kept, deliveries), receive])
+        received: list[Message] = more
+        return received
 
     def _sort_out(
         self, messages: Iterable[Message], rows: dict[str, PipelineRow]

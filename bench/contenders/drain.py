@@ -16,7 +16,8 @@ import boto3
 from botocore.config import Config
 
 from bench.measure import peak_mb
-from build_agent.inbox import Threads
+from build_agent.assemble import THREADS
+from build_agent.parallel import Threads
 from tests.unit.agent.world import World, make_installation, make_pipeline
 
 LATENCY = 0.01
@@ -55,7 +56,7 @@ def by_agent(calls: Calls, pipelines: int) -> int:
     world = World(calls.client, installation)
     world.clock = WallClock()  # type: ignore[assignment]
     world.images.find = lambda _image, _tag: None  # type: ignore[method-assign]
-    worker = world.worker(parallel=Threads())
+    worker = world.worker(parallel=Threads(THREADS))
     calls.count = 0
     while worker.step() == "worked":
         pass

@@ -29,7 +29,6 @@ NOT_ASKED: dict[str, str] = {
     "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
     "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,
-    "ecs:ListServiceDeployments@slipway-host": _STUCK,
     "ecs:StopServiceDeployment@slipway-host": _STUCK,
     "kms:Decrypt@slipway-notifier": "the emulator does not ask it behind ssm:GetParameter",
     "s3:GetObject@slipway-host": _BOOT,

@@ -77,7 +77,7 @@ def yard(daemon: local_docker.Docker, tmp_path: Path, monkeypatch: pytest.Monkey
         "FROM scratch\nCOPY busybox /bin/busybox\nCOPY step.sh /step.sh\n"
         'RUN ["/bin/busybox", "sh", "-c", ". /step.sh", "slipway-hostile-step"]\n'
     )
-    docker = Docker(daemon.client, process.run, tmp_path / "docker")
+    docker = Docker(lambda: daemon.client, process.run, tmp_path / "docker")
     images = Images(docker=docker, ecr=None, secret=str, clock=SystemClock(), folder=tmp_path)
     return Yard(images, tree)
 

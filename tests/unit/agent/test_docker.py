@@ -108,7 +108,7 @@ class Daemon:
         return Finished(0, (), "")
 
     def disk(self, folder: Path, *, prune_cache: bool = True) -> Disk:
-        docker = Docker("docker", self.run, folder)
+        docker = Docker(lambda: "docker", self.run, folder)
         return Disk(docker, folder, prune_cache, space=lambda _f: (self.free[0], self.total))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class Bench:
         self.docker = FakeDocker(self.ecr)
         self.secrets = {"/npm": "t0ken-value"}
         self.images = Images(
-            docker=Docker("docker", self.docker, folder / "docker"),
+            docker=Docker(lambda: "docker", self.docker, folder / "docker"),
             ecr=self.ecr,
             secret=lambda place: self.secrets[place],
             clock=FakeClock(),
@@ -224,6 +225,35 @@ def test_a_build_tag_that_names_another_image_is_no_success(bench: Bench) -> Non
     bench.images._add_tag = lambda image, pushed, tag: tag != "build-1"  # type: ignore[method-assign]
     with pytest.raises(WorldFailed, match="build-1"):
         bench.push()
+
+
+def test_the_login_is_asked_for_while_docker_builds_and_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a build that lasts until ECR was asked for a login
+    asked = threading.Semaphore(0)
+    calls = []
+    token = bench.ecr.get_authorization_token
+    usual = bench.docker._usual
+
+    def asking() -> Any:
+        calls.append("token")
+        asked.release()
+        return token()
+
+    def building(arguments: list[str]) -> Finished:
+        assert asked.acquire(timeout=10.0)
+        return usual(arguments)
+
+    monkeypatch.setattr(bench.ecr, "get_authorization_token", asking)
+    bench.docker.answers["build"] = building
+    # WHEN it is built and pushed
+    bench.build()
+    bench.push()
+    # THEN that login is the one that is used, once: the next build asks anew
+    assert calls == ["token"]
+    bench.build()
+    assert calls == ["token", "token"]
 
 
 def test_the_password_goes_to_standard_input_and_the_login_does_not_last(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_agent.inbox import Inbox, Message, Threads, parse_request
+from build_agent.inbox import Inbox, Message, parse_request
+from build_agent.parallel import Threads
 from contracts.errors import InvalidMessage
 from contracts.messages import BuildRequest
 from tests.unit.agent.world import make_request

@@ -13,9 +13,10 @@ from build_agent.close import Closer
 from build_agent.deploy import Means
 from build_agent.host import HostIdentity
 from build_agent.image import Built
-from build_agent.inbox import Inbox, Parallel, one_by_one
+from build_agent.inbox import Inbox
 from build_agent.lease import Keeper
 from build_agent.logs import Log
+from build_agent.parallel import Parallel, one_by_one
 from build_agent.record import Recorder
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
@@ -318,7 +319,7 @@ class World:
         )
         means = Means(
             source=self.source, images=self.images, services=self.services, disk=self.disk,
-            recorder=recorder, keeper=keeper, clock=self.clock,
+            recorder=recorder, keeper=keeper, clock=self.clock, parallel=parallel,
         )  # fmt: skip
         parts = WorkerParts(
             installation=self.installation, host=host, table=table, inbox=inbox,
