@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import dropwhile
 
 from contracts.errors import DeploymentFailed, SlipwayError, WorldFailed
-from contracts.wording import failed_step
+from contracts.wording import failed_step, unfinished_step
 
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _DAEMON_GONE = re.compile(
@@ -47,8 +48,17 @@ def build_failure(lines: Sequence[str], returncode: int) -> SlipwayError:
     reason = _reason(lines)
     if not _OWN_COMMAND.search(text) and _NETWORK.search(reason or text):
         return WorldFailed(f"docker could not reach a registry: {reason or last[-1]}")
-    told = tuple(line for line in lines if not _DIGEST_ALONE.match(line.strip()))
-    return DeploymentFailed(_cause(lines, reason, returncode), stage="build", log_tail=told)
+    cause = _cause(lines, reason, returncode)
+    return DeploymentFailed(cause, stage="build", log_tail=_readable(lines))
+
+
+def build_timeout(lines: Sequence[str], seconds: float) -> DeploymentFailed:
+    """A build that did not end: the commit's, and the step that it was at where docker says."""
+    cause = f"the build did not end within {seconds:g} s"
+    step = unfinished_step(lines)
+    if step is not None:
+        cause += f": it was at step {step}"
+    return DeploymentFailed(cause, stage="build", log_tail=_readable(lines))
 
 
 def push_failure(lines: Sequence[str]) -> WorldFailed:
@@ -58,6 +68,12 @@ def push_failure(lines: Sequence[str]) -> WorldFailed:
         return WorldFailed("the disk is full: no space left for the push")
     last = [line for line in lines if line.strip()]
     return WorldFailed(f"docker push failed: {last[-1][:300] if last else 'no output'}")
+
+
+def _readable(lines: Sequence[str]) -> tuple[str, ...]:
+    """Without BuildKit's digests, and the empty lines before the first that says something."""
+    told = [line for line in lines if not _DIGEST_ALONE.match(line.strip())]
+    return tuple(dropwhile(lambda line: not line.strip(), told))
 
 
 def _cause(lines: Sequence[str], reason: str | None, returncode: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build_agent.build_failure import build_failure, push_failure
+from build_agent.build_failure import build_failure, build_timeout, push_failure
 from build_agent.clock import Clock, utc_stamp, utc_text
 from build_agent.docker import Docker, DockerSession, RegistryLogin
 from build_agent.parallel import ahead
@@ -101,9 +101,8 @@ class Images:
                     command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
                 )
             except TimedOut as error:
-                cause = f"the build did not end within {pipeline.build_timeout} s"
                 tail = tuple(_hidden(line, secrets.values()) for line in error.tail)
-                raise DeploymentFailed(cause, stage="build", log_tail=tail) from None
+                raise build_timeout(tail, pipeline.build_timeout) from None
             if not ended.ok:
                 tail = tuple(_hidden(line, secrets.values()) for line in ended.tail)
                 raise build_failure(tail, ended.returncode)

@@ -279,6 +279,7 @@ def log_lines(result: DeploymentResult, limit: int = LOG_LINES) -> tuple[str, ..
 _STEP_SUMMARY = re.compile(r"^\s*> \[(?:[^\]]*?\s)?(\d+/\d+)\]\s+(.+?):?\s*$")
 _STEP_PROGRESS = re.compile(r"^#(\d+) \[(?:[^\]]*?\s)?(\d+/\d+)\]\s+(.+?)\s*$")
 _STEP_FAILED = re.compile(r"^#(\d+) ERROR\b")
+_STEP_ENDED = re.compile(r"^#(\d+) (?:DONE|CACHED|ERROR|CANCELED)\b")
 _STEP_CLASSIC = re.compile(r"^Step (\d+/\d+) : (.+?)\s*$")
 _STEP_LINE = re.compile(r"^(?:\S*/)?\S*Dockerfile\S*:(\d+)\s*$")
 
@@ -294,6 +295,18 @@ def failed_step(log: Iterable[str]) -> str | None:
         return None
     numbers = [m[1] for line in lines if (m := _STEP_LINE.match(line))]
     return tidy(step, 200) + (f" (line {numbers[-1]})" if numbers else "")
+
+
+def unfinished_step(log: Iterable[str]) -> str | None:
+    """The Dockerfile step that BuildKit's progress shows begun last and not ended, or None."""
+    begun: dict[str, str] = {}
+    for line in log:
+        if header := _STEP_PROGRESS.match(line[:4000]):
+            begun.pop(header[1], None)
+            begun[header[1]] = f"{header[2]} {header[3]}"
+        elif ended := _STEP_ENDED.match(line):
+            begun.pop(ended[1], None)
+    return tidy(list(begun.values())[-1], 200) if begun else None
 
 
 def step_to_tell(result: DeploymentResult) -> str | None:

@@ -200,8 +200,9 @@ class Trial:
         return waiting == 0 and all(noticed[commit] >= n for commit, n in wanted.items())
 
     def _notices(self, commit: str) -> list[str]:
+        """Those that name it in their headline: a later one lists it among its commits."""
         found = self.chain.notices(commit[:7], since=self.began)
-        return [message.text for message in found]
+        return [m.text for m in found if commit[:7] in m.text.partition("\n")[0]]
 
     def _every_request_has_its_outcome(self) -> int:
         """Exactly one: the table holds one row for each, or none."""

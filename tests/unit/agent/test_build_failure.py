@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from build_agent.build_failure import build_failure, push_failure
+from build_agent.build_failure import build_failure, build_timeout, push_failure
 from contracts.errors import DeploymentFailed, WorldFailed
 
 RUN = (
@@ -87,3 +87,39 @@ def test_the_digests_of_steps_are_not_told() -> None:
     error = build_failure((RUN[0], noise, *RUN[1:], "#6 sha256:short"), 1)
     assert isinstance(error, DeploymentFailed)
     assert error.log_tail == (*RUN, "#6 sha256:short")
+
+
+HUNG = (
+    "",
+    "#5 [2/3] COPY . .",
+    "#5 sha256:" + "a" * 64,
+    "#5 DONE 0.1s",
+    "",
+    "#6 [3/3] RUN make test",
+    "#6 sha256:" + "b" * 64,
+    "#6 0.449 begun",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (HUNG, "the build did not end within 60 s: it was at step 3/3 RUN make test"),
+        (HUNG[:4], "the build did not end within 60 s"),
+        ((), "the build did not end within 60 s"),
+        (
+            ("#7 [a 1/2] RUN x", "#8 [b 1/2] RUN y", "#7 [a 1/2] RUN x", "#7 1.0 out"),
+            "the build did not end within 60 s: it was at step 1/2 RUN x",
+        ),
+    ],
+)
+def test_a_build_that_did_not_end_names_the_step_that_it_was_at(
+    lines: tuple[str, ...], cause: str
+) -> None:
+    failure = build_timeout(lines, 60)
+    assert (failure.cause, failure.stage) == (cause, "build")
+
+
+def test_a_notices_log_has_no_digests_and_begins_with_words() -> None:
+    told = build_timeout(HUNG, 60).log_tail
+    assert told == ("#5 [2/3] COPY . .", "#5 DONE 0.1s", "", "#6 [3/3] RUN make test", HUNG[-1])
