@@ -1,23 +1,66 @@
-"""The agent while it idles: AWS calls an hour, counted on its real code over one simulated hour."""
+"""The agent while it idles: its calls in a simulated hour; its memory and CPU for real."""
 
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import boto3
 from moto import mock_aws
 
 from bench.cost import CUSTOM_METRIC_MONTH
+from bench.local_run import LocalRun
 from bench.report import Section
 from build_agent.inbox import Message
 from build_agent.worker import LOOK_EVERY, Worker
+from local.state import read_state
 from tests.unit.agent.world import World, make_installation
 
 HOUR = 3_600.0
 DOLLARS = {"ReceiveMessage": 0.4e-6, "Publish": 0.5e-6, "UpdateItem": 0.625e-6, "GetItem": 0.125e-6}
 """$ a call, us-east-1: SQS, SNS, DynamoDB on demand."""
+
+
+WATCHED = 30.0
+"""Seconds that the real agent is watched."""
+
+
+def process_section(run: LocalRun) -> Section:
+    """The agent of a host that is held awake in `run`, after its deployments."""
+    pid = read_state(run.workplace).hosts[0].agent_pid
+    assert pid is not None  # noqa: S101 - its host is held awake
+    time.sleep(2 * run.installation.limits.idle_period)
+    before = _cpu_seconds(pid)
+    time.sleep(WATCHED)
+    cpu = _cpu_seconds(pid) - before
+    return Section(
+        title="The agent's process while it idles",
+        about=(
+            f"In the local run, after its deployments: its host is held awake, it has said that it"
+            f" idles and looks every second. CPU over {WATCHED:.0f} s."
+        ),
+        columns=("", ""),
+        rows=[
+            ("resident memory, MB", _megabytes(pid, "VmRSS")),
+            ("most it ever was, MB", _megabytes(pid, "VmHWM")),
+            ("CPU, % of a core", 100.0 * cpu / WATCHED),
+        ],
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process (proc(5), /proc/pid/stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _megabytes(pid: int, name: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
 
 
 def section() -> Section:

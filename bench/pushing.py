@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import rebuilding
+from bench import idling, rebuilding
 from bench.cold_start import agent_start
 from bench.contenders.original import Original, original_steps
 from bench.local_run import LocalRun, local_run
@@ -25,9 +25,10 @@ def sections(work: Path) -> list[Section]:
         asleep = _push(run)
         run.hold(True)
         awake = [_push(run) for _ in range(ROUNDS)]
+        idle = idling.process_section(run)
         rebuilt = rebuilding.section(run)
         original = original_steps(run, work)
-    return [_section(asleep, awake, original), rebuilt]
+    return [_section(asleep, awake, original), rebuilt, idle]
 
 
 @dataclass(frozen=True)
