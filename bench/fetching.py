@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,24 +19,23 @@ from bench.emulator import free_port
 from bench.large_repository import BRANCH, COMMITS, add_commit, make
 from bench.measure import plain_environment
 from bench.report import Bound, Section
-from build_agent.process import run
-from build_agent.source import Source
-from build_agent.stop import Stop
-from tests.unit.agent.world import make_pipeline
 
+ROOT = Path(__file__).resolve().parents[1]
 CHECKED, DESCRIBED = "git fetch, objects checked", "the same, then git log"
 NEW = "one new commit"
 FIRST = "first time"
 
 
-def section(work: Path, *, rounds: int = 7) -> Section:
+def section(work: Path, *, rounds: int = 15) -> Section:
     made = Section(
         title="Fetching the source",
         about=(
             f"A repository of {COMMITS:,} commits and 500 MB behind `git daemon` on this machine,"
             " so the network is free and what is left is git's own work and the bytes. Slipway"
             " lays the files out as well; that is not counted here, nor is it for plain `fetch`."
-            " Slipway's first fetch is shallow. The two rows after its own are what it adds to"
+            " Slipway's first fetch is shallow; it runs in a process as large as the agent's, the"
+            " others are started by one as large as this measurement's, which costs them no more."
+            " The two rows after its own are what it adds to"
             " plain `git fetch` on purpose, step by step."
         ),
         columns=("", "how", "seconds", "MB received", "× git fetch"),
@@ -44,9 +45,8 @@ def section(work: Path, *, rounds: int = 7) -> Section:
     shutil.rmtree(work / "fetch", ignore_errors=True)
     folder = work / "fetch"
     folder.mkdir(parents=True)
-    with _served(work) as wire:
-        url = f"{wire.url}/large.git"
-        contenders = _contenders(folder, url)
+    with _served(work) as wire, _slipway(folder / "agent", f"{wire.url}/large.git") as slipway:
+        contenders = _contenders(folder, f"{wire.url}/large.git", slipway)
         for name, (first, _) in contenders.items():
             seconds, received = _timed(first, wire)
             if name not in (CHECKED, DESCRIBED):
@@ -63,9 +63,9 @@ def section(work: Path, *, rounds: int = 7) -> Section:
             why_not=(
                 f"the check of what comes from outside (fetch.fsckObjects) makes it"
                 f" {checked / plain:.2f}, reading author and subject (git log)"
-                f" {described / plain:.2f}; the other {again['Slipway'][0] - described:.2f} s are"
-                " the agent's runner of commands: a fork of the agent for each of the two"
-                " (build_agent/process.py)"
+                f" {described / plain:.2f}; the other"
+                f" {(again['Slipway'][0] - described) * 1e3:.0f} ms are the agent's runner of"
+                " commands: a fork of the agent for each of the two (build_agent/process.py)"
             ),
         )
     ]  # fmt: skip
@@ -76,13 +76,28 @@ CHECK = ("-c", "fetch.fsckObjects=true", "-c", "gc.auto=0", "-c", "maintenance.a
 Contender = tuple[Callable[[], object], Callable[[], object]]
 
 
-def _contenders(folder: Path, url: str) -> dict[str, Contender]:
-    """By name: what it does the first time, and what for each new commit."""
-    source = Source(folder / "agent", run=run, login=lambda _url, _role: None, protocols=("git",))
-    pipeline = make_pipeline(git_url=url, branch=BRANCH)
+@contextmanager
+def _slipway(folder: Path, url: str) -> Iterator[Callable[[], object]]:
+    """The agent's fetch: a call of it is answered when the commit is there."""
+    folder.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.contenders.fetch", str(folder), url, BRANCH],
+        cwd=ROOT, env=plain_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        asks, answers = process.stdin, process.stdout
+        assert asks is not None and answers is not None  # noqa: S101 - opened above
 
-    def slipway() -> object:
-        return source.fetch(pipeline, None, stop=Stop(), sink=lambda _line: None)
+        def fetch() -> None:
+            asks.write("\n")
+            asks.flush()
+            if not answers.readline().strip():
+                raise RuntimeError("the agent's fetch has failed")
+
+        yield fetch
+
+
+def _contenders(folder: Path, url: str, slipway: Callable[[], object]) -> dict[str, Contender]:
+    """By name: what it does the first time, and what for each new commit."""
 
     def clone(name: str, *options: str) -> Callable[[], object]:
         def fresh() -> object:
@@ -116,11 +131,13 @@ def _contenders(folder: Path, url: str) -> dict[str, Contender]:
 def _new_commits(
     contenders: dict[str, Contender], remote: Path, wire: Wire, rounds: int
 ) -> dict[str, tuple[float, float]]:
-    """Medians of seconds and MB; a whole clone is so slow that one time says enough."""
+    """Medians of seconds and MB, in turns of ever another order; one whole clone says enough."""
+    order = random.Random(1)  # noqa: S311 - the same turns in every run
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for turn in range(rounds):
         add_commit(remote, turn)
-        for name, (_, again) in contenders.items():
+        for name in order.sample(list(contenders), len(contenders)):
+            _, again = contenders[name]
             if turn == 0 or name != "git clone":
                 taken[name].append(_timed(again, wire))
     return {

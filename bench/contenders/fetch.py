@@ -1,0 +1,27 @@
+"""The agent's fetch in a process as large as the agent's: one fetch for each line of input.
+
+Arguments: FOLDER URL BRANCH. Prints the commit's id after each.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import build_agent.assemble  # noqa: F401 - with all that an agent has loaded
+from build_agent.process import run
+from build_agent.source import Source
+from build_agent.stop import Stop
+from tests.unit.agent.world import make_pipeline
+
+
+def main(folder: str, url: str, branch: str) -> None:
+    source = Source(Path(folder), run=run, login=lambda _url, _role: None, protocols=("git",))
+    pipeline = make_pipeline(git_url=url, branch=branch)
+    for _ in sys.stdin:
+        commit = source.fetch(pipeline, None, stop=Stop(), sink=lambda _line: None)
+        print(commit.id, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
