@@ -26,6 +26,7 @@ from local.emulator.extension import (
     private,
     registry,
     sqs_redrive,
+    sqs_speed,
 )
 from local.emulator.extension.gateway import Gateway
 from local.emulator.extension.git_http import GitServer
@@ -55,6 +56,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     ecs_containers.install(settings)
     ecs_deployments.install()
     sqs_redrive.install()
+    sqs_speed.install()
     metrics.install()
     injected = faults.install()
     questions = asked.install()
