@@ -44,13 +44,18 @@ class Repository:
 
 @dataclass
 class Service:
-    """An ECS service. `made` is the version (index of the tip) that the primary revision is of."""
+    """An ECS service. `versions`: of each revision the index of the tip that it was made of.
+
+    `proven`: the revision of the last deployment that completed, which the circuit breaker goes
+    back to (ECS developer guide, deployment circuit breaker).
+    """
 
     pipeline: str
     uri: str
     images: dict[int, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
     primary: int = 1
+    proven: int = 1
     steady: bool = True
     token: int = 0
     updates: int = 0
@@ -238,7 +243,7 @@ class Services:
         world = self._world
         service.updates += 1
         service.token += 1
-        token, before = service.token, service.primary
+        token = service.token
         service.primary, service.steady = target, False
         world.updated[service.pipeline].add(target)
         commit = service.images[target].rpartition(":")[2][:40]
@@ -246,8 +251,8 @@ class Services:
 
         def end() -> None:
             if service.token == token:
-                service.primary = before if bad else target
-                service.steady = True
+                service.proven = service.proven if bad else target
+                service.primary, service.steady = service.proven, True
 
         world.clockwork.after(world.dice.uniform(20, 120), end)
 
