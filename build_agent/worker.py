@@ -9,30 +9,30 @@ AWS's clients raise, and holds nothing when it does.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from build_agent.backoff import LOCKED_DELAY, PAUSED_DELAY, delay_after, is_given_up
+from build_agent.backoff import LOCKED_DELAY, delay_after, is_given_up
 from build_agent.clock import Clock
 from build_agent.close import Closer
 from build_agent.deploy import Deployment, Means
 from build_agent.host import HostIdentity
-from build_agent.inbox import Delivery, Inbox, Message, parse_request
+from build_agent.inbox import Delivery, Inbox
+from build_agent.intake import Intake
 from build_agent.lease import Keeper, Work
 from build_agent.logs import Log
 from build_agent.outcome import Ended, tip_seen, undoes_rollback
 from build_agent.record import Recorder, tip_request_of
+from build_agent.settle import Settler
 from build_agent.stop import Interrupted, Stop
-from build_agent.supersede import Kept, keep_begun
-from contracts.errors import InvalidMessage
+from build_agent.supersede import Kept
 from contracts.installation import Installation
-from contracts.messages import BuildRequest, DeploymentResult
+from contracts.messages import BuildRequest
 from contracts.table import Table
 from contracts.table.deployments import DeploymentRow
 from contracts.table.locks import Lock, again_request
 from contracts.table.pipelines import PipelineRow
-from contracts.table.requests import Settled
 
 LONG_POLL = 20.0
 FREED_DELAY = 1
@@ -77,6 +77,15 @@ class Worker:
         self._log = parts.log
         self._stop = parts.stop
         self._jitter = parts.jitter
+        self._settler = Settler(
+            table=parts.table, inbox=parts.inbox, keeper=parts.keeper, recorder=parts.recorder,
+            clock=parts.clock, limits=parts.installation.limits,
+        )  # fmt: skip
+        self._intake = Intake(
+            installation=parts.installation, table=parts.table, inbox=parts.inbox,
+            keeper=parts.keeper, settler=self._settler, closer=parts.closer,
+            parallel=parts.means.parallel, log=parts.log, stop=parts.stop,
+        )  # fmt: skip
         self._arrived = False
         self._idle_from = 0.0
         self._said_idle = False
@@ -105,7 +114,7 @@ class Worker:
         if not self._arrive() or self._is_to_be_stopped():
             return "waiting"
         try:
-            kept = self._collect()
+            kept = self._intake.collect(self._patience(), self._begin_work)
             if kept is None:
                 return "waiting"
             if not kept:
@@ -116,7 +125,7 @@ class Worker:
                 self._handle_pipeline(pipeline, kept[pipeline])
             return "worked"
         finally:
-            self._give_back(self._keeper.held)
+            self._settler.give_back(self._keeper.held)
 
     def request_stop(self, reason: str) -> None:
         """Stop as soon as possible; may be called from another thread."""
@@ -146,6 +155,20 @@ class Worker:
             self._arrived = False
         return not self._arrived
 
+    def _patience(self) -> float:
+        """Seconds that the queue is polled for: until it is time to say that we idle."""
+        due = self._idle_from + self._limits.idle_period - self._clock.now()
+        return 0.0 if self._said_idle else min(LONG_POLL, max(0.0, due))
+
+    def _begin_work(self) -> bool:
+        """There is something to do: say so in the host's row; False if a stop is claimed."""
+        self._arrived = self._table.hosts.begin_work(
+            self._host.host_id, self._host.boot, self._clock.now()
+        )
+        if self._arrived:
+            self._said_idle = self.resting = False
+        return self._arrived
+
     def _perhaps_say_idle(self) -> Step:
         """After an idle period without work: say so, and again after each further one."""
         self.resting = True
@@ -161,115 +184,6 @@ class Worker:
         self._log.info("idle", idle_number=number)
         return "idle"
 
-    # --- receive, supersede
-
-    def _collect(self) -> dict[str, Kept] | None:
-        """Everything in the queue, by pipeline; None if a stop is claimed (all is given back)."""
-        due = self._idle_from + self._limits.idle_period - self._clock.now()
-        wait = 0.0 if self._said_idle else min(LONG_POLL, max(0.0, due))
-        messages = self._inbox.receive(wait)
-        self._keeper.hold(messages)
-        if not messages:
-            return {}
-        rows = self._table.pipelines.all()
-        kept: dict[str, Kept] = {}
-        begun = False
-        while messages and not self._stop.requested:
-            deliveries, poison = self._sort_out(messages, rows)
-            if (deliveries or poison) and not begun:
-                begun = self._table.hosts.begin_work(
-                    self._host.host_id, self._host.boot, self._clock.now()
-                )
-                if not begun:
-                    self._arrived = False
-                    return None
-                self._said_idle = self.resting = False
-            for message, why in poison:
-                self._dead_letter(message, why)
-            messages = self._fold_and_receive(kept, deliveries, len(messages))
-        return kept
-
-    def _fold_and_receive(
-        self, kept: dict[str, Kept], deliveries: list[Delivery], last: int
-    ) -> list[Message]:
-        """Take these in while what else is there is received: both wait for AWS most of the time.
-
-        What was received is held before either's error is raised, so `step` gives it back.
-        """
-
-        def receive() -> list[Message]:
-            more = self._inbox.receive_more(last)
-            self._keeper.hold(more)
-            return more
-
-        _, more = self._means.parallel([lambda: self._fold(kept, deliveries), receive])
-        received: list[Message] = more
-        return received
-
-    def _sort_out(
-        self, messages: Iterable[Message], rows: dict[str, PipelineRow]
-    ) -> tuple[list[Delivery], list[tuple[Message, str]]]:
-        """Requests, and what is none with the reason; a paused pipeline's wait."""
-        known = {p.name for p in self._installation.pipelines}
-        deliveries: list[Delivery] = []
-        poison: list[tuple[Message, str]] = []
-        paused: list[Message] = []
-        for message in messages:
-            try:
-                request = parse_request(message.body)
-            except InvalidMessage as error:
-                poison.append((message, str(error)))
-                continue
-            if request.pipeline not in known:
-                poison.append((message, f"pipeline {request.pipeline!r} is not configured"))
-            elif rows.get(request.pipeline, PipelineRow(pipeline=request.pipeline)).paused:
-                paused.append(message)
-            else:
-                deliveries.append(Delivery(request, [message]))
-        self._give_back(paused, PAUSED_DELAY)
-        return deliveries, poison
-
-    def _fold(self, kept: dict[str, Kept], deliveries: list[Delivery]) -> None:
-        """Take these in; settle and delete the superseded and the long settled at once."""
-        if not deliveries:
-            return
-        ids = [delivery.request_id for delivery in deliveries]
-        settled = self._table.requests.settled(ids)
-        begun = self._table.requests.deployments_of(ids)
-        superseded: list[Delivery] = []
-        for delivery in deliveries:
-            if delivery.request_id in settled:
-                self._forget(delivery)
-                continue
-            delivery.deployment_id = begun.get(delivery.request_id)
-            mine = kept.setdefault(delivery.pipeline, Kept())
-            older = mine.take(delivery)
-            if older is not None and older.deployment_id is not None:
-                keep_begun(mine, older)
-            elif older is not None:
-                superseded.append(older)
-                mine.superseded += 1
-        self._settle_superseded(superseded)
-
-    def _settle_superseded(self, superseded: list[Delivery]) -> None:
-        now = self._clock.now()
-        outcomes = {
-            d.request_id: Settled(
-                request_id=d.request_id, outcome="superseded", pipeline=d.pipeline, settled_at=now
-            )
-            for d in superseded
-        }
-        self._table.requests.settle(outcomes.values(), kept=self._limits.settled_kept)
-        self._delete(message for d in superseded for message in d.messages)
-
-    def _dead_letter(self, message: Message, why: str) -> None:
-        """A message that is no request: kept for a person, said, and only then deleted."""
-        self._log.warning("dead letter", message_id=message.message_id, why=why)
-        self._inbox.dead_letter(message.body, why)
-        text = f"a message on the build queue was given up on: {why}"
-        self._closer.dead_letter(message.message_id, text)
-        self._delete([message])
-
     def _shared(self, kept: dict[str, Kept]) -> list[str]:
         """The pipelines to work on, longest waiting first; with several hosts: one, others wait."""
         names = sorted(
@@ -278,7 +192,7 @@ class Worker:
         )
         if self._installation.host_count > 1:
             for name in names[1:]:
-                self._give_back(m for d in kept[name].all for m in d.messages)
+                self._settler.give_back(m for d in kept[name].all for m in d.messages)
             return names[:1]
         return names
 
@@ -300,7 +214,7 @@ class Worker:
         except Interrupted as stopped:
             self._log.warning("interrupted", pipeline=pipeline, reason=str(stopped))
             delay = 0 if self._stop.requested else LOCKED_DELAY
-            self._give_back((m for d in kept.all for m in d.messages), delay)
+            self._settler.give_back((m for d in kept.all for m in d.messages), delay)
             self._table.locks.abandon(lock)
         except BaseException:
             self._abandon_quietly(lock)
@@ -316,7 +230,7 @@ class Worker:
             superseded = kept.superseded if delivery is kept.tip else 0
             if not self._attempt(delivery, work, settles=1 + superseded):
                 rest = (m for d in kept.all for m in d.messages)
-                self._give_back(rest, LOCKED_DELAY)
+                self._settler.give_back(rest, LOCKED_DELAY)
                 self._table.locks.abandon(work.lock)
                 return
         while not self._table.locks.release(work.lock):
@@ -358,7 +272,7 @@ class Worker:
         """fetch → build → push → rollout → record → announce → settle."""
         request = delivery.request
         if self._table.requests.settled([request.request_id]):
-            self._forget(delivery)
+            self._settler.forget(delivery)
             return
         before = self._table.pipelines.get(request.pipeline)
         if before.paused:  # since the request was received: another pipeline's may have come first
@@ -378,7 +292,7 @@ class Worker:
             ended = self._deployment(request, row, work, before).run()
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
-        self._close(delivery, result, announced=row.announced_at is not None)
+        self._settler.close(delivery, result, announced=row.announced_at is not None)
         log.info(
             "deployment ended",
             deployment_id=row.deployment_id,
@@ -408,7 +322,7 @@ class Worker:
         """
         request = delivery.request
         if not request.is_tip or delivery.deployment_id is not None:
-            self._give_back(delivery.messages, LOCKED_DELAY)
+            self._settler.give_back(delivery.messages, LOCKED_DELAY)
             return
         asked = self._table.locks.ask_again(
             request.pipeline,
@@ -418,9 +332,9 @@ class Worker:
             pushed_at=request.pushed_at,
         )
         if asked:
-            self._settle(delivery, "joined", None)
+            self._settler.settle(delivery, "joined", None)
         else:
-            self._give_back(delivery.messages, FREED_DELAY)
+            self._settler.give_back(delivery.messages, FREED_DELAY)
 
     def _end_left_behind(self, newest: BuildRequest, work: Work) -> None:
         """End or announce deployments of older pushes whose requests may never come again.
@@ -447,7 +361,7 @@ class Worker:
     def _end_begun(self, delivery: Delivery, work: Work) -> None:
         """An interrupted deployment whose request is superseded: ended, announced, settled."""
         if self._table.requests.settled([delivery.request_id]):
-            self._forget(delivery)
+            self._settler.forget(delivery)
             return
         self._supersede(delivery, work, "a newer push took its place")
 
@@ -457,11 +371,11 @@ class Worker:
         noted = self._table.requests.deployments_of([request.request_id])
         row = self._recorder.find(noted[request.request_id]) if noted else None
         if row is None:
-            self._settle(delivery, "superseded", None)
+            self._settler.settle(delivery, "superseded", None)
             return
         ended = Ended(status="superseded", stage="received", commit=row.commit, cause=cause)
         result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
-        self._close(delivery, result, announced=row.announced_at is not None)
+        self._settler.close(delivery, result, announced=row.announced_at is not None)
 
     def _world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
         """Count the attempt and try again later, or give up; True if it was given up."""
@@ -473,7 +387,7 @@ class Worker:
         delay = delay_after(attempts.count, self._jitter())
         if not is_given_up(attempts, now, self._limits) or self._is_recorded(request):
             log.info("to be tried again", attempts=attempts.count, again_in=delay)
-            self._give_back(delivery.messages, delay)
+            self._settler.give_back(delivery.messages, delay)
             return False
         cause = f"given up after {attempts.count} failed attempts: {error}"
         self._give_up(delivery, work, cause)
@@ -499,52 +413,7 @@ class Worker:
         )
         self._inbox.dead_letter(request.to_json(), cause)
         result = self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
-        self._close(delivery, result, announced=False)
-
-    # --- announce, settle
-
-    def _close(self, delivery: Delivery, result: DeploymentResult, *, announced: bool) -> None:
-        if not announced:
-            self._recorder.announce(result)
-        self._settle(delivery, result.status, result.deployment_id)
-
-    def _settle(self, delivery: Delivery, outcome: str, deployment_id: str | None) -> None:
-        """The request's one outcome (the first stands); then its want goes, then its messages."""
-        self._table.requests.settle_once(
-            Settled(
-                request_id=delivery.request_id,
-                outcome=outcome,
-                pipeline=delivery.pipeline,
-                settled_at=self._clock.now(),
-                deployment_id=deployment_id,
-            ),
-            kept=self._limits.settled_kept,
-        )
-        self._forget(delivery)
-
-    def _forget(self, delivery: Delivery) -> None:
-        """A settled request: clear the want that it or a settled neighbour left, delete it."""
-        want = self._table.wants.get(delivery.request)
-        if want is not None and (
-            want.request_id == delivery.request_id
-            or self._table.requests.settled([want.request_id])
-        ):
-            self._table.wants.clear([want.request])
-        self._delete(delivery.messages)
-
-    def _delete(self, messages: Iterable[Message]) -> None:
-        gone = list(messages)
-        if gone:
-            self._inbox.delete(gone)
-        self._keeper.let_go(gone)
-
-    def _give_back(self, messages: Iterable[Message], delay: int = 0) -> None:
-        """Only what is still held: what was deleted or given back is none of ours any more."""
-        held = {message.receipt for message in self._keeper.held}
-        back = [message for message in messages if message.receipt in held]
-        self._keeper.let_go(back)
-        if back:
-            self._inbox.give_back(back, delay)
+        self._settler.close(delivery, result, announced=False)
 
     def _abandon_quietly(self, lock: Lock) -> None:
         """The lock expires by itself where even this fails."""

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from build_agent import worker as worker_module
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
+from build_agent.worker import Worker
 from contracts.table.pipelines import Pipelines
 from contracts.table.requests import Requests
 from lambdas import decision
@@ -168,7 +168,7 @@ def join_all(worker: Any, delivery: Any) -> None:
 
 def unknown_to_the_worker(requests: Any, request_ids: Any) -> Any:
     caller = sys._getframe(1).f_globals["__name__"]
-    return {} if caller == worker_module.__name__ else _settled(requests, request_ids)
+    return {} if caller in WORKERS_OWN else _settled(requests, request_ids)
 
 
 def deleted_at_once(inbox: Inbox, wait: float) -> Any:
@@ -177,10 +177,10 @@ def deleted_at_once(inbox: Inbox, wait: float) -> Any:
     return messages
 
 
-def settled_first(worker: Any, delivery: Any, result: Any, *, announced: bool) -> None:
-    worker._settle(delivery, result.status, result.deployment_id)
+def settled_first(settler: Any, delivery: Any, result: Any, *, announced: bool) -> None:
+    settler.settle(delivery, result.status, result.deployment_id)
     if not announced:
-        worker._recorder.announce(result)
+        settler._recorder.announce(result)
 
 
 def each_by_itself(kept: Any, delivery: Any) -> None:
@@ -194,8 +194,10 @@ def new_each_time(requests: Any, request_id: str, deployment_id: str, *_a: Any, 
 _receive = Inbox.receive
 _differences, _kept, _why_broken = decision._not_that_host, decision._kept, decision._why_broken
 _row_of, _settled = Pipelines.get, Requests.settled
-_leave_to_holder = worker_module.Worker._leave_to_holder
+_leave_to_holder = Worker._leave_to_holder
 WORKER = "build_agent.worker.Worker"
+SETTLER = "build_agent.settle.Settler"
+WORKERS_OWN = ("build_agent.worker", "build_agent.intake", "build_agent.settle")
 KEEPER = "build_agent.lease.Keeper"
 DECISION = "lambdas.decision"
 SNAPSHOT = "lambdas.situation.Snapshot"
@@ -205,7 +207,6 @@ WANTS = "contracts.table.wants.Wants"
 SAME_WORKER = "contracts.table.locks._same_worker"
 REQUESTS = "contracts.table.requests.Requests"
 ROUGH_CALLS = ("ECS fails", "fetch fails", "call lost", "call refused", "received twice")
-assert worker_module
 
 CASES = [
     # section 4
@@ -287,7 +288,7 @@ CASES = [
         seeds=8,
     ),
     Case(
-        patched("an outcome is announced before it is settled", f"{WORKER}._close", settled_first),
+        patched("an outcome is announced before it is settled", f"{SETTLER}.close", settled_first),
         with_faults("call lost", "call refused"),
         breaks="nobody was told",
     ),
