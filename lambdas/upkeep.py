@@ -105,10 +105,13 @@ def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
     age = snapshot.now - row.ahead_since
     if age < snapshot.limits.drift_age:
         return []
+    # Anew after a while: a request that another host's run has joined is settled, and that run may
+    # have failed.
+    times = int(age // snapshot.limits.drift_every)
     return [
         Ask(
             request=BuildRequest(
-                request_id=request_id_of("drift", row.pipeline, f"{tip} {row.ahead_since}"),
+                request_id=request_id_of("drift", row.pipeline, f"{tip} {row.ahead_since} {times}"),
                 pipeline=row.pipeline,
                 commit_id=tip,
                 pushed_by="drift check",

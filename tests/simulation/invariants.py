@@ -104,8 +104,9 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
     if not rollbacks:
         return False
     rollback = max(rollbacks, key=lambda r: r.ended_at or 0.0)
-    after = [r for r in good if r.started_at >= (rollback.ended_at or 0.0) and r is not rollback]
-    for row in sorted(after, key=lambda r: r.started_at)[:1]:  # a newer push ends the rollback
+    # By their ends: an attempt that failed may have begun before the rollback did.
+    after = [r for r in good if (r.ended_at or 0.0) > (rollback.ended_at or 0.0)]
+    for row in sorted(after, key=lambda r: r.ended_at or 0.0)[:1]:  # a newer push ends it
         if row.reason == "drift" or (row.pushed_at or 0.0) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]

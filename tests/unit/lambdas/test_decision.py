@@ -300,6 +300,21 @@ class TestDrift:
         assert (ask.request.reason, ask.request.commit_id) == ("drift", self.B)
         assert ask.request.request_id == same.request.request_id
 
+    def test_a_tip_that_stays_ahead_is_asked_for_anew(self):
+        # A request that another host's run has joined is settled, and that run may have failed.
+        row = PipelineRow(
+            pipeline="shop", handled_tip=self.A, ahead_tip=self.B, ahead_since=START - 300
+        )
+        seen = snapshot(asleep(), pipelines={"shop": row}, tips={"shop": Tip(commit_id=self.B)})
+
+        def asked(now: float) -> str:
+            (ask,) = (a for a in decide(replace(seen, now=now)) if isinstance(a, Ask))
+            return str(ask.request.request_id)
+
+        after_an_age = START - 300 + LIMITS.drift_every
+        assert asked(START) == asked(after_an_age - 1)
+        assert asked(START) != asked(after_an_age) == asked(after_an_age + 300)
+
     def test_the_baseline_is_ahead_again_once_another_tip_was_handled(self):
         # a branch that goes A, B, back to A, whose last trigger never fired
         row = {"baseline_tip": self.A, "handled_tip": self.B}
