@@ -196,7 +196,7 @@ def _why_broken(snapshot: Snapshot, host: Host) -> StopBroken | None:
     if snapshot.silent(host):
         why = f"no heartbeat for {snapshot.silence(host):.0f} s"
         return StopBroken(host=host, unchanged="heartbeat_at", why=why)
-    if host.busy and now - row.progress_at > limits.no_progress:
+    if host.at_work and now - row.progress_at > limits.no_progress:
         why = f"no progress in stage {row.stage} for {now - row.progress_at:.0f} s"
         return StopBroken(host=host, unchanged="progress_at", why=why)
     if host.heard and row.state == "stopping" and not row.claim_expires:

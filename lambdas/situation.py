@@ -47,6 +47,12 @@ class Host:
     def busy(self) -> bool:
         return self.awake and self.heard and self.row.state == "busy"
 
+    @property
+    def at_work(self) -> bool:
+        """Busy; or at work still under a stop claim, which lapses where its claimer has died."""
+        claimed = self.row.state == "stopping" and self.row.pipeline is not None
+        return self.busy or (self.heard and self.ec2_state == "running" and claimed)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdleNotice:

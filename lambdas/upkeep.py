@@ -154,7 +154,7 @@ def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
 
 def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
     stood = snapshot.now - host.row.progress_at
-    if host.busy and stood > snapshot.limits.no_progress:
+    if host.at_work and stood > snapshot.limits.no_progress:
         stage = f"{host.row.pipeline}, stage {host.row.stage}"
         return _raise(
             snapshot, "no_progress", host.host_id, f"no progress for {stood:.0f} s: {stage}"

@@ -209,6 +209,10 @@ class TestSleeping:
         assert chosen(StopIdle, host(idle_since=START - 9 * period), wants=(want(),)) == []
 
 
+AT_WORK = {"state": "stopping", "pipeline": "shop"}
+"""Claimed by somebody who then died, and at work all the while."""
+
+
 class TestBrokenHosts:
     @pytest.mark.parametrize(
         ("there", "unchanged"),
@@ -217,8 +221,18 @@ class TestBrokenHosts:
             (host(up=601, heartbeat_at=START - 9000), "heartbeat_at"),
             (host(state="busy", progress_at=START - 3901), "progress_at"),
             (host(state="stopping", claim_expires=0.0), "claim_expires"),
+            (
+                host(**AT_WORK, claim_expires=START - 1, progress_at=START - 3901),
+                "progress_at",
+            ),
         ],
-        ids=["went silent", "never heard in this boot", "no progress", "stop did not take"],
+        ids=[
+            "went silent",
+            "never heard in this boot",
+            "no progress",
+            "stop did not take",
+            "no progress under a claim that has lapsed",
+        ],
     )
     def test_it_is_stopped(self, there, unchanged):
         assert [a.unchanged for a in chosen(StopBroken, there)] == [unchanged]
@@ -231,6 +245,8 @@ class TestBrokenHosts:
             host(state="busy", progress_at=START - 3900),
             host(state="stopping", claim_expires=START + 1),
             host(state="stopping", claim_expires=START - 1),
+            host(**AT_WORK, claim_expires=START - 1, progress_at=START - 3900),
+            host(**AT_WORK, claim_expires=START + 1, progress_at=START - 3901),
             host(heartbeat_at=START - 9000, held=True),
             host("stopped", heartbeat_at=START - 9000),
             host("pending", heartbeat_at=START - 9000),
