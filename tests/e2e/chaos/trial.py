@@ -27,6 +27,8 @@ from tests.e2e.chaos.witness import Witness
 
 PIPELINE = "sample"
 END_SECONDS = 180.0
+NOTICE_SECONDS = 400.0
+"""A notifier that is killed leaves its claim for three minutes, its message for up to five."""
 ENDLESS = 1_000_000
 """A fault with an end in time has so many answers that it never runs out of them."""
 Say = Callable[[str], None]
@@ -154,7 +156,7 @@ class Trial:
         chain.until_ended(last, END_SECONDS)
         self._until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)
         self._until("no wants", lambda: chain.table.wants.all() == [])
-        self._until("the notices", self._all_noticed)
+        chain.until("the notices", self._all_noticed, NOTICE_SECONDS)
         chain.until_asleep()
         asleep = time.time() - last.ended_at
         requests = self._every_request_has_its_outcome()
