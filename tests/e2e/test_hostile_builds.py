@@ -21,6 +21,7 @@ from local import docker as local_docker
 from local.started import Ledger
 from local.waiting import wait_for
 from local.workplace import Workplace
+from tests.e2e.processes import running
 from tests.unit.agent.world import URI, A, make_pipeline
 
 MB = 1 << 20
@@ -83,16 +84,8 @@ def yard(daemon: local_docker.Docker, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def steps() -> list[str]:
-    """The processes of this machine that run a step of these Dockerfiles."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = place.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"slipway-hostile-step" in command:
-            found.append(place.parent.name)
-    return found
+    """The processes that run a step of these Dockerfiles."""
+    return running("slipway-hostile-step")
 
 
 def test_a_build_that_never_ends_is_ended_and_the_next_one_is_built(yard: Yard) -> None:

@@ -13,6 +13,7 @@ import pytest
 from local.push import Pushed
 from local.sample_repository import SAMPLE
 from tests.e2e.chaos.trial import PIPELINE, Trial
+from tests.e2e.processes import running
 
 BUILD_TIMEOUT = 8
 MARK = "slipway-never-ends"
@@ -46,16 +47,8 @@ def build_timeout(trial: Trial, seconds: int) -> Iterator[None]:
 
 
 def steps() -> list[str]:
-    """The processes of this machine that run the endless step."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = place.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if command[:3] == [b"/bin/busybox", b"sh", b"/app/check.sh"]:
-            found.append(place.parent.name)
-    return found
+    """The processes that run the step of the sample's Dockerfile."""
+    return running("/bin/busybox", "sh", "/app/check.sh")
 
 
 def peak_mb(pid: int) -> float:
