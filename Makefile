@@ -38,7 +38,7 @@ simulation: setup
 	$(PYTEST) -n 2 tests/simulation
 
 e2e: setup
-	$(PYTEST) -n 2 --dist loadgroup -m 'not chaos' tests/e2e
+	$(PYTEST) -m 'not chaos' tests/e2e
 
 lint: setup ## style, types, the direction of imports, shell scripts
 	$(BIN)/ruff check $(wildcard $(CODE))

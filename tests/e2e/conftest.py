@@ -17,8 +17,6 @@ from local.workplace import Workplace
 from tests.e2e.chain import Chain
 from tests.e2e.without import Permission, taken_out
 
-CHAIN = "chain"
-
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
@@ -37,20 +35,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     take_down(workplace, progress)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The one local run first and at one worker of several, what looks back at it last.
-
-    A folder's or a file's other tests stay together as well: they share what they have started.
-    """
+    """What looks back at the whole session comes last."""
     last = Path(__file__).parent / "test_permissions.py"
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: (_group(item) != CHAIN, item.path == last))
-
-
-def _group(item: pytest.Item) -> str:
-    if CHAIN in getattr(item, "fixturenames", ()):
-        return CHAIN
-    here = Path(__file__).parent
-    return item.path.name if item.path.parent == here else item.path.parent.name
+    items.sort(key=lambda item: item.path == last)
