@@ -117,11 +117,11 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
 
 
 def _left_by(rows: list[DeploymentRow], rollback: DeploymentRow) -> set[str]:
-    """What newer pushes had brought to the service when the world made an end of their attempts."""
+    """What newer pushes had brought to the service when the world, or a newer one, ended them."""
     return {
         row.task_definition_after
         for row in rows
-        if row.status == "gave_up"
+        if row.status in ("gave_up", "superseded")
         and row.task_definition_after
         and (row.pushed_at or 0.0) > (rollback.pushed_at or 0.0)
     }
