@@ -33,7 +33,10 @@ def test_a_day_is_told_the_same_everywhere(chain: Chain, tmp_path: Path) -> None
     assert chain.serves() == good
     (failed,) = story.answer("history", PIPELINE, "--failed", "--limit", "1")
     assert failed["commit"] == bad
-    assert "behaviour=build" in story.slipway("logs", failed["deployment"])
+    chain.until(
+        "its log, which comes after the outcome",
+        lambda: "behaviour=build" in story.slipway("logs", failed["deployment"]),
+    )
 
     # WHEN a better one is pushed, taken back, and deployed again
     assert "recovered after" in story.a_better_commit()
