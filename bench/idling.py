@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 from moto import mock_aws
 
 from bench.cost import CUSTOM_METRIC_MONTH
 from bench.local_run import LocalRun
+from bench.measure import peak_mb
 from bench.report import Section
 from build_agent.inbox import Message
 from build_agent.worker import LOOK_EVERY, Worker
@@ -34,9 +34,10 @@ def process_section(run: LocalRun) -> Section:
     pid = read_state(run.workplace).hosts[0].agent_pid
     assert pid is not None  # noqa: S101 - its host is held awake
     time.sleep(2 * run.installation.limits.idle_period)
-    before = _cpu_seconds(pid)
+    process = psutil.Process(pid)
+    before = _cpu_seconds(process)
     time.sleep(WATCHED)
-    cpu = _cpu_seconds(pid) - before
+    cpu = _cpu_seconds(process) - before
     return Section(
         title="The agent's process while it idles",
         about=(
@@ -45,22 +46,16 @@ def process_section(run: LocalRun) -> Section:
         ),
         columns=("", ""),
         rows=[
-            ("resident memory, MB", _megabytes(pid, "VmRSS")),
-            ("most it ever was, MB", _megabytes(pid, "VmHWM")),
+            ("resident memory, MB", process.memory_info().rss / (1 << 20)),
+            ("most it ever was, MB", peak_mb(pid)),
             ("CPU, % of a core", 100.0 * cpu / WATCHED),
         ],
     )
 
 
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process (proc(5), /proc/pid/stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _megabytes(pid: int, name: str) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def section() -> Section:

@@ -54,10 +54,14 @@ def call_once(function: Callable[[], object]) -> Cost:
     return Cost(wall, cpu, 0.0)
 
 
-def peak_mb() -> float:
-    """Peak resident memory of this process. `getrusage` would count the process that forked it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+def peak_mb(pid: int | str = "self") -> float:
+    """Peak resident memory of a process (proc(5), VmHWM), by default of this one.
+
+    `getrusage` would count the process that forked it. 0 for one that has ended.
+    """
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    _, found, rest = status.partition("VmHWM:")
+    return int(rest.split()[0]) / 1024 if found else 0.0
 
 
 def median(costs: Sequence[Cost]) -> Cost:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.measure import plain_environment, run_once
+from bench.measure import peak_mb, plain_environment, run_once
 from local.accounts import client_of
 from local.configuration import NAMES, PROD_ACCOUNT, REGION
 from local.demo import await_sleep
@@ -117,18 +117,10 @@ def _peaks(workplace: Workplace) -> dict[str, float] | None:
     found: dict[str, float] = {}
     for process in psutil.Process(emulator).children(recursive=True):
         name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
-        peak = _peak(process.pid)
+        peak = peak_mb(process.pid)
         function = name.removeprefix(f"{NAMES.installation}-")
         found[function] = max(found.get(function, 0.0), peak)
     return found if set(PATIENCE) <= set(found) else None
-
-
-def _peak(pid: int) -> float:
-    """`VmHWM` of proc(5), in MB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _cold_cpu(function: str) -> float:

@@ -190,14 +190,14 @@ def _broken(snapshot: Snapshot) -> list[Action]:
 
 
 def _why_broken(snapshot: Snapshot, host: Host) -> StopBroken | None:
-    row, now, limits = host.row, snapshot.now, snapshot.limits
-    if row.state == "stopping" and row.claim_expires > now:
+    row = host.row
+    if row.state == "stopping" and row.claim_expires > snapshot.now:
         return None
     if snapshot.silent(host):
         why = f"no heartbeat for {snapshot.silence(host):.0f} s"
         return StopBroken(host=host, unchanged="heartbeat_at", why=why)
-    if host.at_work and now - row.progress_at > limits.no_progress:
-        why = f"no progress in stage {row.stage} for {now - row.progress_at:.0f} s"
+    if snapshot.stands_still(host):
+        why = f"no progress in stage {row.stage} for {snapshot.standstill(host):.0f} s"
         return StopBroken(host=host, unchanged="progress_at", why=why)
     if host.heard and row.state == "stopping" and not row.claim_expires:
         return StopBroken(

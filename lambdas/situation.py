@@ -47,12 +47,6 @@ class Host:
     def busy(self) -> bool:
         return self.awake and self.heard and self.row.state == "busy"
 
-    @property
-    def at_work(self) -> bool:
-        """Busy; or at work still under a stop claim, which lapses where its claimer has died."""
-        claimed = self.row.state == "stopping" and self.row.pipeline is not None
-        return self.busy or (self.heard and self.ec2_state == "running" and claimed)
-
 
 @dataclass(frozen=True, kw_only=True)
 class IdleNotice:
@@ -102,6 +96,19 @@ class Snapshot:
     def silent(self, host: Host) -> bool:
         """Not heard for so long that nothing is to be expected of it (held: it stays as it is)."""
         return host.ec2_state == "running" and self.silence(host) > self.limits.no_heartbeat
+
+    def standstill(self, host: Host) -> float:
+        """Seconds since a host's work last got on."""
+        return self.now - host.row.progress_at
+
+    def stands_still(self, host: Host) -> bool:
+        """It is at work, and that has not got on for too long.
+
+        At work is who is busy, and who works on under a stop claim whose claimer has died.
+        """
+        claimed = host.row.state == "stopping" and host.row.pipeline is not None
+        at_work = host.busy or (host.heard and host.ec2_state == "running" and claimed)
+        return at_work and self.standstill(host) > self.limits.no_progress
 
     def paused(self, pipeline: str) -> bool:
         row = self.pipelines.get(pipeline)

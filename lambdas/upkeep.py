@@ -153,12 +153,10 @@ def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
 
 
 def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
-    stood = snapshot.now - host.row.progress_at
-    if host.at_work and stood > snapshot.limits.no_progress:
+    if snapshot.stands_still(host):
         stage = f"{host.row.pipeline}, stage {host.row.stage}"
-        return _raise(
-            snapshot, "no_progress", host.host_id, f"no progress for {stood:.0f} s: {stage}"
-        )
+        why = f"no progress for {snapshot.standstill(host):.0f} s: {stage}"
+        return _raise(snapshot, "no_progress", host.host_id, why)
     if host.heard and host.ec2_state == "running":
         return _end(snapshot, "no_progress", host.host_id, "the host makes progress again")
     return []

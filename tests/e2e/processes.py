@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import psutil
 
 
-def running(*words: str) -> list[str]:
+def running(*words: str) -> list[int]:
     """The ids of the processes in whose command these words come one after the other."""
-    wanted = b"".join(b"\0" + word.encode() for word in words) + b"\0"
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = place.read_bytes()
-        except OSError:
-            continue
-        if wanted in b"\0" + command:
-            found.append(place.parent.name)
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if _holds(process.info["cmdline"] or [], words)
+    ]
+
+
+def _holds(command: list[str], words: tuple[str, ...]) -> bool:
+    starts = range(len(command) - len(words) + 1)
+    return any(tuple(command[start : start + len(words)]) == words for start in starts)

@@ -36,7 +36,7 @@ class Yard:
     images: Images
     folder: Path
     lines: list[str] = field(default_factory=list)
-    running: list[str] = field(default_factory=list)
+    running: list[int] = field(default_factory=list)
     """The processes that ran the step when it said that it began."""
 
     def build(self, script: str, **limits: Any) -> Built:
@@ -83,7 +83,7 @@ def yard(daemon: local_docker.Docker, tmp_path: Path, monkeypatch: pytest.Monkey
     return Yard(images, tree)
 
 
-def steps() -> list[str]:
+def steps() -> list[int]:
     """The processes that run a step of these Dockerfiles."""
     return running("slipway-hostile-step")
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
+from bench.measure import peak_mb
 from local.push import Pushed
 from local.sample_repository import SAMPLE
 from tests.e2e.chaos.trial import PIPELINE, Trial
 from tests.e2e.processes import running
 
 BUILD_TIMEOUT = 8
-MARK = "slipway-never-ends"
-ENDLESS = f"echo begun\nwhile true; do : {MARK}; done\n"
+ENDLESS = "echo begun\nwhile true; do :; done\n"
 LOUD = "/bin/busybox yes a-line-that-never-tires | /bin/busybox head -c 100000000\n"
 MB = 1 << 20
 
@@ -46,16 +44,9 @@ def build_timeout(trial: Trial, seconds: int) -> Iterator[None]:
         place.write_text(usual, encoding="utf-8")
 
 
-def steps() -> list[str]:
+def steps() -> list[int]:
     """The processes that run the step of the sample's Dockerfile."""
     return running("/bin/busybox", "sh", "/app/check.sh")
-
-
-def peak_mb(pid: int) -> float:
-    """The most memory that a process has held so far."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    return int(kilobytes) * 1024 / MB
 
 
 @pytest.mark.chaos
