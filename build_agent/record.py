@@ -43,15 +43,18 @@ class Recorder:
         self._closer = closer
         self._clock = clock
 
-    def begin(self, request: BuildRequest, lock: Lock) -> DeploymentRow:
+    def begin(self, request: BuildRequest, lock: Lock) -> DeploymentRow | None:
         """The deployment of `request`: the one that was begun before, or a new one.
 
         The pointer is written first: whoever gets the request after a crash finds the deployment.
+        None: the request was settled by another worker before anything was begun for it.
         """
         now = self._clock.now()
         kept = self._installation.limits.deployments_kept
         new_id = new_deployment_id(request, self._host, now)
         deployment_id = self._table.requests.point(request.request_id, new_id, now, kept=kept)
+        if deployment_id is None:
+            return None
         found = self._table.deployments.get(deployment_id) if deployment_id != new_id else None
         if found is None:
             row = self._new_row(deployment_id, request, lock, now)

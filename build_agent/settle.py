@@ -49,6 +49,15 @@ class Settler:
         )
         self.forget(delivery)
 
+    def join(self, delivery: Delivery) -> bool:
+        """Settle a request into another worker's run; False if a run of its own was begun."""
+        joined = self._table.requests.join(
+            self._settled(delivery, "joined", None), kept=self._limits.settled_kept
+        )
+        if joined:
+            self.forget(delivery)
+        return joined
+
     def supersede(self, deliveries: Sequence[Delivery]) -> None:
         """Settle requests for which nothing had begun, a hundred in one call, and delete them.
 

@@ -282,6 +282,9 @@ class Worker:
             self._supersede(delivery, work, "an operator's rollback is newer than this push")
             return
         row = self._recorder.begin(request, work.lock)
+        if row is None:  # another worker joined it to a run that is asked of us
+            self._settler.forget(delivery)
+            return
         work.deployment_id = row.deployment_id
         result = row.result
         if result is None:
@@ -318,7 +321,7 @@ class Worker:
     def _leave_to_holder(self, delivery: Delivery) -> None:
         """The pipeline is deployed elsewhere: its holder runs the tip once more, others wait.
 
-        A request whose own deployment had begun is not joined: it may be the very one that runs.
+        Not for a request whose own deployment was begun: that may be the very run.
         """
         request = delivery.request
         if not request.is_tip or delivery.deployment_id is not None:
@@ -331,18 +334,16 @@ class Worker:
             by=request.pushed_by,
             pushed_at=request.pushed_at,
         )
-        if asked:
-            self._settler.settle(delivery, "joined", None)
-        else:
+        if not asked:
             self._settler.give_back(delivery.messages, FREED_DELAY)
+        elif not self._settler.join(delivery):
+            self._settler.give_back(delivery.messages, LOCKED_DELAY)
 
     def _end_left_behind(self, newest: BuildRequest, work: Work) -> None:
         """End or announce deployments of older pushes whose requests may never come again.
 
         A run `again` has no message in the queue; if the world failed it, its want brings it back,
-        unless a newer push has taken that want over. And a request that came to two hosts at once
-        may have been joined by one to the other's run of that very request, and that run have
-        failed. The run that begins now takes their place.
+        unless a newer push has taken that want over. The run that begins now takes its place.
         """
         for row in self._recorder.unannounced(work.pipeline):
             request = tip_request_of(row)
@@ -402,6 +403,9 @@ class Worker:
     def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
         request = delivery.request
         row = self._recorder.begin(request, work.lock)
+        if row is None:  # another worker joined it to a run that is asked of us
+            self._settler.forget(delivery)
+            return
         stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
                       if s == row.stage), "received")  # fmt: skip
         ended = Ended(

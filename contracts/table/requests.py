@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from contracts.codec import decode, encode
 from contracts.messages import Status
-from contracts.table.store import Store
+from contracts.table.store import Store, Write
 
 SettledOutcome = Status | Literal["joined"]
 """`joined`: the pipeline was being deployed by another worker, which runs the tip once more."""
@@ -51,43 +51,46 @@ class Requests:
 
     def settle(self, outcomes: Iterable[Settled], *, kept: float) -> None:
         """Record outcomes, a hundred in one call. `kept`: seconds until the rows may expire."""
-        self._store.put_many(
-            {**settled_key(o.request_id), **encode(o), "expires": int(o.settled_at + kept)}
-            for o in outcomes
-        )
+        self._store.put_many(_settled_row(outcome, kept) for outcome in outcomes)
 
     def settle_once(self, outcome: Settled, *, kept: float) -> bool:
         """Record one outcome unless the request has one; False if it had."""
-        return self._store.put(
-            {
-                **settled_key(outcome.request_id),
-                **encode(outcome),
-                "expires": int(outcome.settled_at + kept),
-            },
-            condition="attribute_not_exists(pk)",
-        )
+        return self._store.put(_settled_row(outcome, kept), condition="attribute_not_exists(pk)")
 
-    def point(self, request_id: str, deployment_id: str, now: float, *, kept: float) -> str:
+    def join(self, outcome: Settled, *, kept: float) -> bool:
+        """Settle a request that another worker's run takes in; False if one was begun for it.
+
+        That one may be the very run that takes it in, and fail. One transaction with `point`'s
+        condition: of a request's joining and its beginning only one happens.
+        """
+        joined = self._store.transact(
+            [
+                _unless_there(_settled_row(outcome, kept)),
+                _unless_there(_pointer_key(outcome.request_id), kind="check"),
+            ]
+        )
+        return joined or bool(self.settled([outcome.request_id]))
+
+    def point(self, request_id: str, deployment_id: str, now: float, *, kept: float) -> str | None:
         """Note which deployment works on the request, before its row is written; the one noted.
 
-        The first note stands: a request that comes back finds the deployment that it began.
+        The first note stands: a request that comes back finds the deployment that it began. None:
+        nothing was begun, and the request is settled meanwhile.
         """
-        key = _pointer_key(request_id)
-        noted = self._store.put(
-            {
-                "pk": key,
-                "sk": "-",
-                "request_id": request_id,
-                "deployment_id": deployment_id,
-                "expires": int(now + kept),
-            },
-            condition="attribute_not_exists(pk)",
+        row = {
+            **_pointer_key(request_id),
+            "request_id": request_id,
+            "deployment_id": deployment_id,
+            "expires": int(now + kept),
+        }
+        noted = self._store.transact(
+            [_unless_there(row), _unless_there(settled_key(request_id), kind="check")]
         )
-        return deployment_id if noted else self.deployments_of([request_id])[request_id]
+        return deployment_id if noted else self.deployments_of([request_id]).get(request_id)
 
     def deployments_of(self, request_ids: Iterable[str]) -> dict[str, str]:
         """Request id to the deployment that works or worked on it, for those that have one."""
-        rows = self._store.get_many([(_pointer_key(i), "-") for i in request_ids])
+        rows = self._store.get_many([(f"REQUEST#{i}", "-") for i in request_ids])
         return {str(row["request_id"]): str(row["deployment_id"]) for row in rows}
 
     def attempts(self, request_id: str) -> Attempts:
@@ -106,9 +109,18 @@ class Requests:
         return self.attempts(request_id)
 
 
-def _pointer_key(request_id: str) -> str:
-    return f"REQUEST#{request_id}"
+def _pointer_key(request_id: str) -> Mapping[str, Any]:
+    return {"pk": f"REQUEST#{request_id}", "sk": "-"}
+
+
+def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
+    return Write(kind, values, condition="attribute_not_exists(pk)")
 
 
 def settled_key(request_id: str) -> Mapping[str, Any]:
     return {"pk": f"SETTLED#{request_id}", "sk": "-"}
+
+
+def _settled_row(outcome: Settled, kept: float) -> Mapping[str, Any]:
+    expires = int(outcome.settled_at + kept)
+    return {**settled_key(outcome.request_id), **encode(outcome), "expires": expires}

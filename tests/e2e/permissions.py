@@ -23,8 +23,6 @@ _LAYERS = "Docker's registry protocol has no such question; ECR's own endpoint a
 _STUCK = "a rollout that its circuit breaker does not end; told by the tests of the rollout"
 
 NOT_ASKED: dict[str, str] = {
-    "dynamodb:ConditionCheckItem@slipway-host": "a request that joins another host's run; here is"
-    " one host",
     "dynamodb:DeleteItem@slipway-reconciler": "the end of an alert; see tests/e2e/chaos",
     "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,

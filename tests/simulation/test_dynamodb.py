@@ -111,6 +111,8 @@ def work_moves(dice: random.Random) -> list:
         lambda t: [t.wants.touch(w, now) for w in t.wants.all()],
         lambda t: t.wants.clear([made]),
         lambda t: t.requests.settle_once(settled, kept=9),
+        lambda t: t.requests.join(settled, kept=9),
+        lambda t: t.requests.point(made.request_id, deployment, now, kept=9),
         lambda t: sorted(t.requests.settled([made.request_id])),
         lambda t: t.requests.count_attempt(made.request_id, now, kept=9),
         lambda t: t.pipelines.change("shop", handled_tip="a" * 40, ahead_tip=None, failures=2),

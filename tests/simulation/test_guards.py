@@ -70,6 +70,16 @@ def crowded(*faults: str) -> Callable[[int], Plan]:
     return plan
 
 
+def building(*faults: str) -> Callable[[int], Plan]:
+    """Two hosts that build for most of the time, so that what comes twice meets a taken lock."""
+
+    def plan(seed: int) -> Plan:
+        actions = tuple((400.0 * i + seed % 20, "push", (i % 2, "good")) for i in range(10))
+        return Plan(seed, 2, 2, actions, frozenset(faults), 5000, long_builds=0.7)
+
+    return plan
+
+
 def while_stopping(seed: int) -> Plan:
     """A push in the minutes in which a host slowly stops."""
     actions = ((0.0, "push", (0, "good")), (480.0 + 7 * (seed % 40), "push", (0, "good")))
@@ -452,10 +462,11 @@ CASES = [
         share=1.02,
     ),
     Case(
-        patched("a request that had begun is not joined", f"{WORKER}._leave_to_holder", join_all),
-        crowded(*ROUGH_CALLS, "agent killed"),
-        breaks="has no outcome",
-        first=10,
+        patched("a run that had begun is not asked for", f"{WORKER}._leave_to_holder", join_all),
+        building("delivery twice", "delivery late", "received twice"),
+        cost="writes refused",
+        share=1.05,
+        seeds=30,
     ),
     Case(
         loose(

@@ -1,6 +1,7 @@
-"""A request that is only noted, its delivery lost, at every point of another one's deployment.
+"""Two workers' calls to the table in every order, where histories meet the race by chance.
 
-Histories meet such a race by chance; here it comes before each call to the table in turn.
+A request that is only noted, its delivery lost, at every point of another one's deployment; and a
+request that came to two hosts, which one joins to the other's run of that very request.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from contracts.messages import BuildRequest, request_id_of
+from contracts.table.requests import Requests, Settled
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.guards import Guard
+from tests.simulation.guards import Guard, nothing
 from tests.simulation.invariants import check_at_rest
 from tests.simulation.world import START, Violation, World
 
@@ -22,15 +26,22 @@ REST = 9000.0
 EXACT = "request_id = :id"
 
 
-def interrupted(client: FakeDynamoDB, at: int, meanwhile: Callable[[], None]) -> list[str]:
-    """Have `meanwhile` happen right before the table's `at`-th call; the calls that there were."""
+def interrupted(client: FakeDynamoDB, steps: Callable[[int], None]) -> list[str]:
+    """Have `steps` called with the number of each call to the table; the calls there were.
+
+    What `steps` calls itself is not counted.
+    """
     made: list[str] = []
+    stepping = False
 
     def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def made_call(**arguments: Any) -> Any:
-            made.append(name)
-            if len(made) == at:
-                meanwhile()
+            nonlocal stepping
+            if not stepping:
+                made.append(name)
+                stepping = True
+                steps(len(made))
+                stepping = False
             return call(**arguments)
 
         return made_call
@@ -45,7 +56,7 @@ def run_with_a_note(at: int, client: FakeDynamoDB) -> list[str]:
     world = World(
         1, pipelines=1, hosts=1, faults=frozenset(), calm_after=0.0, client=lambda: client
     )
-    made = interrupted(client, at, lambda: note_a_push(world))
+    made = interrupted(client, lambda call: note_a_push(world) if call == at else None)
     world.push("shop", "good")
     world.clockwork.run_until(START + DEPLOYED)
     deployed = list(made)
@@ -92,3 +103,105 @@ def test_without_the_exact_condition_a_want_is_cleared_for_another():
     )
     with guard.out() as client:
         assert "what was noted was forgotten" in next(violations(client))
+
+
+# --- a request that came to two hosts
+
+GIT_IS_BACK = 40.0
+"""Seconds until git answers: one attempt at the request fails by then, after it had begun."""
+
+
+class SecondHost:
+    """What a second host does with the same message: two calls, each at a moment of its own."""
+
+    def __init__(self, world: World, asks_at: int, joins_at: int) -> None:
+        self._world = world
+        self._moments = asks_at, joins_at
+        self._asked: BuildRequest | None = None
+        self.failed_at = 0
+
+    def step(self, call: int) -> None:
+        asks_at, joins_at = self._moments
+        if call == asks_at:
+            self._ask()
+        if call == joins_at and self._asked is not None:
+            self._join(self._asked)
+
+    def _ask(self) -> None:
+        (request,) = self._world.accepted.values()
+        locks, now = self._world.table.locks, self._world.clockwork.time
+        if locks.ask_again("shop", request.request_id, now, by="ada", pushed_at=request.pushed_at):
+            self._asked = request
+
+    def _join(self, request: BuildRequest) -> None:
+        now = self._world.clockwork.time
+        outcome = Settled(
+            request_id=request.request_id, outcome="joined", pipeline="shop", settled_at=now
+        )
+        if self._world.table.requests.join(outcome, kept=9999.0):
+            self._world.table.wants.clear([request])
+            self._world.queues["build"].messages.clear()
+
+
+def run_with_a_second_host(asks_at: int, joins_at: int) -> int:
+    """Push, have the other host ask and join; how many calls there were until git had failed."""
+    client = FakeDynamoDB()
+    world = World(
+        1, pipelines=1, hosts=1, faults=frozenset(), calm_after=0.0, client=lambda: client
+    )
+    world.git_is_back_at = START + GIT_IS_BACK
+    made = interrupted(client, SecondHost(world, asks_at, joins_at).step)
+    world.push("shop", "good")
+    world.clockwork.run_until(START + GIT_IS_BACK)
+    until_failed = len(made)
+    world.clockwork.run_until(START + REST)
+    assert world.at_rest
+    check_at_rest(world)
+    return until_failed
+
+
+def lost_requests() -> Iterator[str]:
+    """The promises that are broken, by the calls before which the other host asks and joins."""
+    last = run_with_a_second_host(0, 0)
+    for asks_at in range(1, last + 1):
+        for joins_at in range(asks_at, last + 1):
+            try:
+                run_with_a_second_host(asks_at, joins_at)
+            except Violation as violation:
+                yield f"asks before call {asks_at}, joins before {joins_at}: {violation}"
+
+
+@pytest.fixture
+def without_drift() -> Iterator[None]:
+    """The drift check would find a lost request after twenty minutes."""
+    with Guard("drift", patches=(("lambdas.decision.drift_actions", nothing),)).out():
+        yield
+
+
+@pytest.mark.usefixtures("without_drift")
+def test_a_request_that_came_to_two_hosts_is_not_joined_to_its_own_failing_run():
+    assert list(lost_requests()) == []
+
+
+def joined_whatever_was_begun(requests: Requests, outcome: Settled, *, kept: float) -> bool:
+    return requests.settle_once(outcome, kept=kept)
+
+
+def begun_whatever_was_joined(
+    requests: Requests, request_id: str, deployment_id: str, now: float, *, kept: float
+) -> str:
+    row = {"pk": f"REQUEST#{request_id}", "sk": "-", "request_id": request_id}
+    row["deployment_id"] = deployment_id
+    requests._store.put(row, condition="attribute_not_exists(pk)")
+    return requests.deployments_of([request_id])[request_id]
+
+
+@pytest.mark.usefixtures("without_drift")
+@pytest.mark.parametrize(
+    ("move", "stand_in"),
+    [("join", joined_whatever_was_begun), ("point", begun_whatever_was_joined)],
+)
+def test_without_either_condition_a_request_is_lost(move, stand_in):
+    target = f"contracts.table.requests.Requests.{move}"
+    with Guard(move, patches=((target, stand_in),)).out():
+        assert "has no outcome" in next(lost_requests())

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from build_agent.backoff import LOCKED_DELAY
 from build_agent.disk import FOR_BUILD, FOR_FETCH
+from build_agent.inbox import Delivery
 from build_agent.stop import Interrupted
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Target
@@ -497,6 +498,47 @@ def test_a_request_whose_own_deployment_runs_elsewhere_is_not_joined(world: Worl
     # THEN it has one outcome, and no second run
     assert world.outcome(request) == "succeeded"
     assert len(world.topic.results) == 1
+
+
+def test_a_request_that_another_joins_before_it_begins_is_run_as_that_other_asked(
+    world: World,
+) -> None:
+    # GIVEN a request that came to two hosts: while one is about to begin it, the other joins it
+    request = make_request(1)
+    world.send(request)
+    other, holder = world.worker("i-2", boot="2027-01-15T07:00:00Z"), world.worker()
+    begin = holder._recorder.begin
+
+    def begin_late(*arguments: Any) -> Any:
+        holder._recorder.begin = begin  # type: ignore[method-assign]
+        world.send_body(request.to_json())
+        other.step()
+        return begin(*arguments)
+
+    holder._recorder.begin = begin_late  # type: ignore[method-assign]
+    holder.step()
+    # THEN nothing begins for it: the run that was asked for deploys the tip, once
+    assert world.outcome(request) == "joined"
+    assert [r.commit and r.commit.id for r in world.topic.results] == [A]
+    assert world.table.requests.deployments_of([request.request_id]) == {}
+    assert (world.queued(), world.table.wants.all()) == ((0, 0), [])
+
+
+def test_a_request_that_begins_before_another_joins_it_is_not_joined(world: World) -> None:
+    # GIVEN the same two, of which the other looked before anything had begun
+    request = make_request(1)
+    world.send(request)
+    other, holder = world.worker("i-2", boot="2027-01-15T07:00:00Z"), world.worker()
+
+    def join() -> None:
+        other._leave_to_holder(Delivery(request, []))
+        # THEN the run that is under way keeps its request
+        assert world.outcome(request) is None
+
+    world.images.on_build = join
+    holder.step()
+    assert world.outcome(request) == "succeeded"
+    assert world.images.built == [A]
 
 
 def test_a_request_that_another_settled_meanwhile_is_not_deployed_again(world: World) -> None:
