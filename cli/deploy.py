@@ -18,7 +18,7 @@ from build_agent.rollout import Progress, RolloutPlan, RolloutResult, roll_out
 from cli.aws_errors import credentials_plainly
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.credentials import Clients, Credentials
-from cli.deploy_lock import Guard, held, lock_place
+from cli.deploy_lock import Held, Unlocked, held, lock_place
 from cli.deploy_plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
 from cli.deploy_report import Progresses, call_line, json_of, lines_of
 
@@ -158,25 +158,24 @@ def command(context: click.Context, /, **given: Any) -> None:
 
 
 def _deploy(
-    plan: RolloutPlan, clients: Any, world: World, lock: AbstractContextManager[Guard | None]
+    plan: RolloutPlan, clients: Any, world: World, lock: AbstractContextManager[Held | Unlocked]
 ) -> RolloutResult:
     tell = Progresses(sys.stderr)
-    with lock as guard:
+    with lock as holding:
 
         def on_progress(progress: Progress) -> None:
-            if guard is not None:
-                guard()
+            holding.keep()
             tell(progress)
 
         try:
             return roll_out(
                 plan,
-                ecs=clients.client("ecs"),
+                ecs=holding.around(clients.client("ecs")),
                 ecr=partial(clients.client, "ecr"),
-                codedeploy_client=partial(clients.client, "codedeploy"),
+                codedeploy_client=lambda: holding.around(clients.client("codedeploy")),
                 clock=world.clock,
                 on_progress=on_progress,
-                guard=guard,
+                guard=holding.look,
             )
         finally:
             tell.close()
@@ -184,7 +183,7 @@ def _deploy(
 
 def _lock(
     plan: RolloutPlan, place: dict[str, Any], clients: Any
-) -> AbstractContextManager[Guard | None]:
+) -> AbstractContextManager[Held | Unlocked]:
     """The pipeline lock where one is configured; nothing to hold where none is, or in a dry run."""
     found = lock_place(
         **place,
@@ -194,7 +193,7 @@ def _lock(
         folder=Path.cwd(),
     )
     if found is None or plan.dry_run:
-        return nullcontext()
+        return nullcontext(Unlocked())
     return held(found, clients.client)
 
 

@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from build_agent.fence import Fence
 from contracts.errors import WorldFailed, WrongUse
+
+if TYPE_CHECKING:
+    from contracts.table.locks import Lock, Locks
 
 TABLE_VARIABLE = "SLIPWAY_TABLE"
 INSTALLATION_VARIABLE = "SLIPWAY_INSTALLATION"
 """As in `contracts.installation`, which is not imported before a file names the service."""
-DEFAULT_TTL = 120.0
-
-Guard = Callable[[], None]
+DEFAULT_TTL = 330.0
+"""Longer than a change that was signed can still take effect: see `build_agent/fence.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +62,49 @@ def lock_place(
     return None
 
 
+class Held:
+    """A pipeline lock that this process has, and the fence that ties changes to it."""
+
+    def __init__(self, locks: Locks, lock: Lock, ttl: float, now: Callable[[], float]) -> None:
+        self._locks, self._lock, self._ttl, self._now = locks, lock, ttl, now
+        self._renewed_at = now()
+        self._fence = Fence(now)
+        self.look = self._fence.noted(self._renew)
+        """To be called right before a change: WorldFailed unless the lock is ours, all its time."""
+
+    def keep(self) -> None:
+        """To be called now and then: renews the lock in time; WorldFailed once it is lost."""
+        if self._now() - self._renewed_at >= self._ttl / 4:
+            self._renew()
+
+    def around(self, client: Any) -> Any:
+        """The client, which sends no change that comes late after its look."""
+        return self._fence.around(client)
+
+    def _renew(self) -> None:
+        now = self._now()
+        if not _asking(lambda: self._locks.renew(self._lock, now, ttl=self._ttl)):
+            raise WorldFailed(f"the lock of pipeline {self._lock.pipeline!r} was lost; stopped")
+        self._renewed_at = now
+
+
+class Unlocked:
+    """Where no lock is configured there is nothing to hold."""
+
+    look = None
+
+    def keep(self) -> None:
+        return None
+
+    def around(self, client: Any) -> Any:
+        return client
+
+
 @contextmanager
 def held(
     place: LockPlace, client: Callable[[str], Any], *, now: Callable[[], float] = time.time
-) -> Iterator[Guard]:
-    """Hold the lock; what is given is to be called before every change and while waiting.
-
-    It renews the lock in time, and raises WorldFailed once the lock is lost.
-    """
+) -> Iterator[Held]:
+    """Hold the lock; WorldFailed where another has it."""
     import getpass
     import socket
 
@@ -80,18 +118,8 @@ def held(
         raise WorldFailed(
             f"pipeline {place.pipeline!r} is being deployed by {taken.holder}; try again later"
         )
-    renewed_at = now()
-
-    def guard() -> None:
-        nonlocal renewed_at
-        if now() - renewed_at < place.ttl / 4:
-            return
-        if not _asking(lambda: locks.renew(lock, now(), ttl=place.ttl)):
-            raise WorldFailed(f"the lock of pipeline {place.pipeline!r} was lost; stopped")
-        renewed_at = now()
-
     try:
-        yield guard
+        yield Held(locks, lock, place.ttl, now)
     finally:
         _asking(lambda: locks.abandon(lock))
 

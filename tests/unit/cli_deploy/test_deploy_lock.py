@@ -15,6 +15,7 @@ from cli.deploy_lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
 from contracts.errors import WorldFailed, WrongUse
 from contracts.installation import PATH_VARIABLE
 from contracts.table import Table
+from contracts.table.locks import Lock
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy
 from tests.unit.cli.world import settings
 from tests.unit.cli_deploy.command import Clients, slipway
@@ -112,13 +113,13 @@ def test_held_renewed_and_given_back(dynamodb: Any) -> None:
     clock = [1000.0]
     locks = Table(dynamodb, PLACE.table).locks
 
-    with held(PLACE, lambda _service: dynamodb, now=lambda: clock[0]) as guard:
+    with held(PLACE, lambda _service: dynamodb, now=lambda: clock[0]) as holding:
         taken = locks.get("shop")
         assert taken.holder.startswith("cli:")
         # WHEN time passes beyond what the lock was taken for, with a look now and then
         for _ in range(10):
             clock[0] += 60.0
-            guard()
+            holding.keep()
         # THEN it is ours still
         assert locks.get("shop").expires_at == clock[0] + PLACE.ttl
 
@@ -143,12 +144,55 @@ def test_one_that_was_lost_stops_the_work_and_is_left_alone(dynamodb: Any) -> No
 
     with (
         pytest.raises(WorldFailed, match="lock of pipeline 'shop' was lost"),
-        held(PLACE, lambda _service: dynamodb, now=lambda: clock[0]) as guard,
+        held(PLACE, lambda _service: dynamodb, now=lambda: clock[0]) as holding,
     ):
         clock[0] += 500.0
         locks.take("shop", "i-123/boot", clock[0], ttl=120.0)
-        guard()
+        holding.keep()
     assert locks.get("shop").holder == "i-123/boot"
+
+
+def test_a_change_needs_a_look_right_before_it(dynamodb: Any) -> None:
+    # GIVEN a lock that is held, a client of ECS, and a laptop that sleeps
+    asleep = [0.0]
+    sent: list[str] = []
+    ecs = botocore.session.Session().create_client("ecs", region_name="us-east-1")
+
+    def now() -> float:
+        return time.time() - asleep[0]
+
+    def answer(request: Any, event_name: str, **_more: Any) -> Any:
+        sent.append(event_name)
+        raise ConnectionError("sent")
+
+    with held(PLACE, lambda _service: dynamodb, now=now) as holding:
+        fenced = holding.around(ecs)
+        fenced.meta.events.register("before-send.ecs", answer)
+        # THEN what comes right after a look is sent
+        holding.look()
+        with pytest.raises(ConnectionError):
+            fenced.update_service(service="web")
+        assert len(sent) == 1
+        # AND what was slept over is not
+        asleep[0] = 3600.0
+        holding.look()
+        with pytest.raises(WorldFailed, match="held up for"):
+            fenced.update_service(service="web")
+    assert len(sent) == 1
+
+
+def test_a_look_finds_a_lost_lock_at_once(dynamodb: Any) -> None:
+    clock = [1000.0]
+    locks = Table(dynamodb, PLACE.table).locks
+
+    with (
+        pytest.raises(WorldFailed, match="lock of pipeline 'shop' was lost"),
+        held(PLACE, lambda _service: dynamodb, now=lambda: clock[0]) as holding,
+    ):
+        locks.abandon(Lock("shop", locks.get("shop").holder, locks.get("shop").fence))
+        locks.take("shop", "i-123/boot", clock[0], ttl=120.0)
+        holding.keep()  # it is too early to renew it
+        holding.look()
 
 
 def test_the_command_holds_it_from_the_first_look_to_the_last(dynamodb: Any) -> None:
@@ -169,6 +213,23 @@ def test_the_command_holds_it_from_the_first_look_to_the_last(dynamodb: Any) -> 
     assert len(holders) == 1
     assert holders.pop().startswith("cli:")
     assert locks.get("shop").holder == ""
+
+
+def test_the_command_sends_no_change_that_is_late(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a lock, and a fence to which every change is late
+    monkeypatch.setattr("build_agent.fence.LATE", -10.0)
+    scripted = ScriptedEcs(behaviour=becomes_healthy(3.0))
+    clients = Clients(scripted)
+    clients.others["dynamodb"] = lambda: dynamodb
+
+    line = ("deploy", "-c", "prod", "-n", "web", "-i", f"{IMAGE}:v8")
+    result = slipway(clients, *line, "--table", PLACE.table, "--pipeline", "shop")
+
+    assert result.exit_code == 3
+    assert "held up" in result.output
+    assert Table(dynamodb, PLACE.table).locks.get("shop").holder == ""
 
 
 def test_the_command_does_nothing_while_another_deploys(dynamodb: Any) -> None:
