@@ -8,9 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cli.follow import heading, stage_lines
 from cli.output import BUSY
 from cli.progress import Usual, remaining
+from cli.views import heading, stage_lines
 from contracts.table.deployments import DeploymentRow
 from contracts.wording import duration
 
