@@ -8,9 +8,14 @@ waits for it, so that a seed fixes every step.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from greenlet import getcurrent, greenlet
+
+LOOK = 0.25
+"""Seconds between two looks of a fiber at those that it waits for."""
 
 
 class Killed(BaseException):
@@ -24,6 +29,8 @@ class Fiber:
         self.done = False
         self.dead = False
         self.frozen_until = 0.0
+        self.beside: list[Fiber] = []
+        """Those that it has begun and waits for (see `Clockwork.together`)."""
         self._body = body
         self._inside = greenlet(self._run)
 
@@ -42,6 +49,12 @@ class Fiber:
         self.dead = True
         if not self.done:
             self.resume()
+
+    def freeze(self, until: float) -> None:
+        """It does not move before `until`, nor what it has begun."""
+        self.frozen_until = until
+        for fiber in self.beside:
+            fiber.freeze(until)
 
     def _run(self) -> None:
         try:
@@ -102,6 +115,41 @@ class Clockwork:
         self.after(seconds, lambda: self._step(fiber))
         fiber.pause()
 
+    def together(
+        self, functions: Sequence[Callable[[], Any]], delay: Callable[[], float]
+    ) -> list[Any]:
+        """As `build_agent.parallel.Threads`: the first on the asking stack, each other on its own.
+
+        Those begin `delay()` seconds later. Outside a fiber nothing waits: one after the other.
+        """
+        asking = self.current
+        answers: list[Future[Any]] = [Future() for _ in functions]
+        if asking is None or len(functions) < 2:
+            for function, answer in zip(functions, answers, strict=True):
+                _answer(function, answer)
+            return [answer.result() for answer in answers]
+        others = zip(functions[1:], answers[1:], strict=True)
+        asking.beside = [self._begin_in(delay(), f, a) for f, a in others]
+        try:
+            _answer(functions[0], answers[0])
+            while not all(fiber.done for fiber in asking.beside):
+                self.sleep(LOOK)
+        except Killed:
+            for fiber in asking.beside:
+                self.kill(fiber)
+            raise
+        asking.beside = []
+        if not all(answer.done() for answer in answers):
+            raise Killed
+        return [answer.result() for answer in answers]
+
+    def _begin_in(self, delay: float, function: Callable[[], Any], answer: Future[Any]) -> Fiber:
+        def body() -> None:
+            self.sleep(delay)
+            _answer(function, answer)
+
+        return self.spawn(body)
+
     def kill(self, fiber: Fiber) -> None:
         self.fibers.discard(fiber)
         outer, self.current = self.current, fiber
@@ -125,3 +173,10 @@ class Clockwork:
             self.current = outer
             if fiber.done:
                 self.fibers.discard(fiber)
+
+
+def _answer(function: Callable[[], Any], answer: Future[Any]) -> None:
+    try:
+        answer.set_result(function())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the asker gets it
+        answer.set_exception(error)

@@ -224,6 +224,7 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "hang": _hang,
     "stop by hand": _stop_by_hand,
     "duplicate": lambda world, name, host: world.duplicate(),
+    "old notice": lambda world, name, host: world.old_notice(),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -109,6 +109,7 @@ class Agent:
             queue_url=BUILD,
             dead_letters_url=DEAD,
             visibility=limits.visibility,
+            parallel=self._together,
         )
         keeper = Keeper(
             inbox=inbox,
@@ -138,6 +139,7 @@ class Agent:
             recorder=recorder,
             keeper=keeper,
             clock=world.clockwork,
+            parallel=self._together,
         )
         parts = WorkerParts(
             installation=world.installation,
@@ -154,6 +156,10 @@ class Agent:
             jitter=world.dice.random,
         )
         return keeper, Worker(parts)
+
+    def _together(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What the agent's threads do, their calls in an order that chance gives."""
+        return self.world.clockwork.together(functions, lambda: self.world.dice.uniform(0, 0.3))
 
     @property
     def dead(self) -> bool:
@@ -172,12 +178,12 @@ class Agent:
         """The process stands still (SIGSTOP, a disk that hangs), heartbeat and all."""
         self.frozen_until = max(self.frozen_until, self.world.clockwork.time + seconds)
         if self.fiber is not None:
-            self.fiber.frozen_until = self.frozen_until
+            self.fiber.freeze(self.frozen_until)
 
     def hang(self) -> None:
         """The work does not get on, for ever; the keeper goes on beating."""
         if self.fiber is not None:
-            self.fiber.frozen_until = float("inf")
+            self.fiber.freeze(float("inf"))
 
     @property
     def stuck(self) -> bool:
@@ -294,6 +300,7 @@ class World:
         names = [p.name for p in self.installation.pipelines]
         self.repositories = {name: Repository() for name in names}
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
+        self.idle_notices: list[str] = []
         self.updated = {name: {1} for name in names}
         self.rollbacks: set[tuple[str, int]] = set()
         self.ecr: dict[tuple[str, str], str] = {}
@@ -403,6 +410,7 @@ class World:
                 self.queued.add(request.request_id)
             self._deliver("to the starter", lambda: self._start(text, request.request_id))
         elif attributes["kind"] == "idle":
+            self.idle_notices.append(text)
             self._deliver("to the stopper", lambda: self._stop(text))
         else:
             self._deliver("to the notices queue", lambda: self._notify(text), may_be_lost=False)
@@ -677,6 +685,11 @@ class World:
             self.say(f"an old request of {request.pipeline} comes again")
             self.weather.happened["old duplicate"] += 1
             self._published("request", request.to_json(), {"kind": "request"})
+
+    def old_notice(self) -> None:
+        """An idle notice comes again, whatever has become of its host since."""
+        if self.idle_notices:
+            self._stop(self.dice.choice(self.idle_notices[-3:]))
 
     # --- rest
 
