@@ -12,10 +12,11 @@ import pytest
 from contracts.table import Table
 from contracts.table.alerts import Alerts
 from contracts.table.hosts import Hosts
+from tests.simulation.agent import Agent
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard
 from tests.simulation.invariants import check_at_rest
-from tests.simulation.world import START, Agent, Violation, World
+from tests.simulation.world import START, Violation, World
 
 Client = Callable[[], FakeDynamoDB]
 

@@ -1,0 +1,209 @@
+"""One host's agent in the simulation: the real worker and keeper, in a process that can die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from build_agent.backoff import delay_after
+from build_agent.close import Closer
+from build_agent.deploy import Means
+from build_agent.host import HostIdentity
+from build_agent.inbox import Inbox
+from build_agent.lease import Keeper
+from build_agent.logs import Log
+from build_agent.record import Recorder
+from build_agent.stop import Stop
+from build_agent.worker import Worker, WorkerParts
+from contracts.table import Table
+from tests.simulation import deploying
+from tests.simulation.aws import Caller, Instance
+from tests.simulation.clockwork import Fiber
+from tests.simulation.deploying import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+BUILD, DEAD = "build", "dead letters"
+"""The queues that the agent is given."""
+
+
+class Agent:
+    """The agent's process on one host, in one boot; started again, it is a new one."""
+
+    def __init__(self, world: World, instance: Instance) -> None:
+        self.world = world
+        self.instance = instance
+        self.boot = instance.boot
+        self.caller = Caller(instance.host_id, world.weather, world.clockwork)
+        self.stop = Stop()
+        self.failures = 0
+        self.next_at = float("inf")
+        self.beat_at = float("inf")
+        self.fiber: Fiber | None = None
+        self.frozen_until = 0.0
+        self.keeper, self.worker = self._assemble()
+
+    def _assemble(self) -> tuple[Keeper, Worker]:
+        world, caller = self.world, self.caller
+        identity = HostIdentity(self.instance.host_id, self.boot, "us-east-1")
+        table = Table(caller.client("dynamodb", world.dynamodb), "t")
+        limits, log = world.installation.limits, Log()
+        inbox = Inbox(
+            caller.client("sqs", world.sqs),
+            queue_url=BUILD,
+            dead_letters_url=DEAD,
+            visibility=limits.visibility,
+            parallel=self._together,
+        )
+        keeper = Keeper(
+            inbox=inbox,
+            table=table,
+            host=identity,
+            limits=limits,
+            clock=world.clockwork,
+            log=log,
+            stop=self.stop,
+        )
+        closer = Closer(
+            caller.client("sns", world.sns), world.installation, identity, world.clockwork
+        )
+        recorder = Recorder(
+            table,
+            installation=world.installation,
+            host=identity,
+            closer=closer,
+            clock=world.clockwork,
+        )
+        source = deploying.Source(world)
+        means = Means(
+            source=source,
+            images=deploying.Images(world),
+            services=deploying.Services(world, source, identity.holder, self.freeze),
+            disk=deploying.Disk(),
+            recorder=recorder,
+            keeper=keeper,
+            clock=world.clockwork,
+            parallel=self._together,
+        )
+        parts = WorkerParts(
+            installation=world.installation,
+            host=identity,
+            table=table,
+            inbox=inbox,
+            closer=closer,
+            keeper=keeper,
+            recorder=recorder,
+            means=means,
+            clock=world.clockwork,
+            log=log,
+            stop=self.stop,
+            jitter=world.dice.random,
+        )
+        return keeper, Worker(parts)
+
+    def _together(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What the agent's threads do, their calls in an order that chance gives."""
+        return self.world.clockwork.together(functions, lambda: self.world.dice.uniform(0, 0.3))
+
+    @property
+    def dead(self) -> bool:
+        return self.caller.dead
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_until > self.world.clockwork.time
+
+    @property
+    def working(self) -> bool:
+        """It is at a deployment (and would go on with it)."""
+        return not self.dead and self.keeper._work is not None and not self.stop.requested
+
+    def freeze(self, seconds: float) -> None:
+        """The process stands still (SIGSTOP, a disk that hangs), heartbeat and all."""
+        self.frozen_until = max(self.frozen_until, self.world.clockwork.time + seconds)
+        if self.fiber is not None:
+            self.fiber.freeze(self.frozen_until)
+
+    def hang(self) -> None:
+        """The work does not get on, for ever; the keeper goes on beating."""
+        if self.fiber is not None:
+            self.fiber.freeze(float("inf"))
+
+    @property
+    def stuck(self) -> bool:
+        """Without progress for so long that rule 4 may stop the host."""
+        work, limit = self.keeper._work, self.world.installation.limits.no_progress
+        return work is not None and self.world.clockwork.time - work.progress_at > limit
+
+    def wake(self, at: float) -> None:
+        """Take the next step at `at`, unless one is due before or under way."""
+        if self.dead or self.fiber is not None or at >= self.next_at:
+            return
+        self.next_at = at
+        self.world.clockwork.at(at, lambda: self._due(at))
+
+    def _due(self, at: float) -> None:
+        if self.dead or self.fiber is not None or at != self.next_at:
+            return
+        self.next_at = float("inf")
+        if self.frozen:
+            self.wake(self.frozen_until)
+            return
+        self.fiber = Fiber(self._step)
+        self.beat_in(30.0)
+        self.world.clockwork.adopt(self.fiber)
+
+    def _step(self) -> None:
+        pause = 60.0
+        try:
+            done = self.worker.step()
+            self.failures = 0
+            pause = {"idle": self.world.dice.uniform(40, 100), "waiting": 5.0, "worked": 0.1}[done]
+        except Violation:
+            raise
+        except Exception:  # noqa: BLE001 - as Worker.run does
+            self.failures += 1
+            pause = min(60, delay_after(self.failures, 1.0))
+        self.fiber = None
+        if self.stop.requested:
+            self.kill()
+            return
+        self.wake(self.world.clockwork.time + pause)
+        queue = self.world.queues[BUILD]
+        coming = [m.visible_at for m in queue.messages.values()]
+        if coming and pause > 1:
+            soonest = max(min(coming), self.world.clockwork.time)
+            self.wake(soonest + self.world.dice.uniform(0.1, 1))
+
+    def beat_in(self, seconds: float) -> None:
+        """Every 30 s at work, as in life; an idle host only says that it lives: more rarely."""
+        at = self.world.clockwork.time + seconds
+        if self.dead or at >= self.beat_at:
+            return
+        self.beat_at = at
+        self.world.clockwork.at(at, lambda: self._beat(at))
+
+    def _beat(self, at: float) -> None:
+        if self.dead or at != self.beat_at:
+            return
+        self.beat_at = float("inf")
+        if not self.frozen:
+            self.keeper.beat()
+        self.beat_in(30.0 if self.fiber is not None else 120.0)
+
+    def terminate(self) -> None:
+        """SIGTERM: what is held is given back; SIGKILL after the grace time."""
+        if self.dead:
+            return
+        if self.fiber is None:
+            self.kill()
+            return
+        self.worker.request_stop("SIGTERM")
+        self.world.clockwork.after(20, self.kill)
+
+    def kill(self) -> None:
+        self.caller.dead = True
+        fiber, self.fiber = self.fiber, None
+        if fiber is not None and fiber is not self.world.clockwork.current:
+            self.world.clockwork.kill(fiber)
