@@ -87,6 +87,9 @@ class Unanswered(WorldFailed):
     """AWS kept throttling or failing, or could not be reached, until the patience ended."""
 
 
+UNREACHED = 10.0
+"""Seconds for which a service that has never answered is called: its address may be wrong."""
+
 NO_ANSWER = (Refused, Unanswered, WrongForAws)
 """Whatever `Api` raises: caught where what was asked can be done without."""
 
@@ -95,7 +98,7 @@ class Api:
     """One AWS service, called with patience.
 
     `deadline` (on the clock) bounds trying again; outside of a wait it is `patience` seconds from
-    the call. `calls` counts every attempt.
+    the call, and `UNREACHED` until there was a first answer. `calls` counts every attempt.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Api:
         self._guard = guard
         self._patience = patience
         self._jitter = jitter
+        self._answered = False
 
     @property
     def service(self) -> str:
@@ -170,11 +174,13 @@ class Api:
         optional: bool = False,
     ) -> dict[str, Any]:
         method = getattr(self.client, operation)
+        unreached = self.clock.now() + UNREACHED
         attempt = 0
         while True:
             self.calls += 1
             try:
                 answer: dict[str, Any] = method(**parameters)
+                self._answered = True
                 return answer
             except SlipwayError:
                 raise
@@ -182,8 +188,10 @@ class Api:
                 passing = self._passing(error, optional=optional)
                 if passing is None:
                     raise self._refusal(operation, error) from error
+                self._answered = self._answered or _error_of(error)[0] is not None
                 delay = min(5.0, 0.25 * 2**attempt) * (0.5 + self._jitter() / 2)
-                if self.clock.now() + delay > limit or (optional and attempt >= 6):
+                end = limit if self._answered else min(limit, unreached)
+                if self.clock.now() + delay > end or (optional and attempt >= 6):
                     text = f"{self._action(operation)} was not answered: {passing}"
                     raise Unanswered(text) from error
             self.clock.sleep(delay)
@@ -195,8 +203,8 @@ class Api:
         """Why it is worth trying again, or None if it is not (`optional`: only throttling is)."""
         code, message, status = _error_of(error)
         if code is None:
-            reachable = _is_connection_error(error) and not optional
-            return f"{type(error).__name__}" if reachable else None
+            cut_off = _is_connection_error(error) and not optional
+            return clean(str(error)) or type(error).__name__ if cut_off else None
         if code in _THROTTLED or _BUSY_REGISTERING in message.lower():
             return f"AWS is throttling ({code})"
         if not optional and (code in _PASSING or status >= 500):

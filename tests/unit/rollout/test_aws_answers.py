@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from build_agent.rollout.api import Api
 from contracts.errors import WorldFailed, WrongUse
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Fault, ScriptedEcs, denied
@@ -70,6 +73,34 @@ def test_an_aws_that_stays_away_is_the_world_s_failure() -> None:
     with pytest.raises(WorldFailed, match="ecs:DescribeServices was not answered: AWS is throttl"):
         run(scripted, image=f"{IMAGE}:v8")
     assert 30 < scripted.clock.now() - 1000.0 <= 61
+
+
+class Network:
+    """A client whose calls end here: those up to `answered` are answered, no other is."""
+
+    def __init__(self, answered: int) -> None:
+        self.meta = SimpleNamespace(service_model=SimpleNamespace(service_name="ecs"))
+        self._answered = answered
+
+    def describe_services(self) -> dict[str, object]:
+        self._answered -= 1
+        if self._answered < 0:
+            raise ConnectionError("Could not connect to http://127.0.0.1:9/")
+        return {}
+
+
+@pytest.mark.parametrize(("answered", "patience"), [(0, 10.0), (1, 60.0)])
+def test_a_service_that_never_answered_is_not_waited_for_as_one_that_did(
+    answered: int, patience: float
+) -> None:
+    clock = ScriptedEcs().clock
+    api, began = Api(Network(answered), clock), clock.now()
+    for _ in range(answered):
+        api.read("describe_services")
+
+    with pytest.raises(WorldFailed, match="not answered: Could not connect to http"):
+        api.read("describe_services")
+    assert patience / 2 < clock.now() - began <= patience
 
 
 def test_an_unknown_end_says_that_the_deployment_goes_on() -> None:
