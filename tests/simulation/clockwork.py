@@ -30,7 +30,7 @@ class Fiber:
         self.dead = False
         self.frozen_until = 0.0
         self.beside: list[Fiber] = []
-        """Those that it has begun and waits for (see `Clockwork.together`)."""
+        """Those that it has begun and will wait for (see `Clockwork.together`)."""
         self._body = body
         self._inside = greenlet(self._run)
 
@@ -129,16 +129,17 @@ class Clockwork:
                 _answer(function, answer)
             return [answer.result() for answer in answers]
         others = zip(functions[1:], answers[1:], strict=True)
-        asking.beside = [self._begin_in(delay(), f, a) for f, a in others]
+        begun = [self._begin_in(delay(), function, answer) for function, answer in others]
+        asking.beside += begun
         try:
             _answer(functions[0], answers[0])
-            while not all(fiber.done for fiber in asking.beside):
+            while not all(fiber.done for fiber in begun):
                 self.sleep(LOOK)
         except Killed:
-            for fiber in asking.beside:
+            for fiber in begun:
                 self.kill(fiber)
             raise
-        asking.beside = []
+        asking.beside = [fiber for fiber in asking.beside if fiber not in begun]
         if not all(answer.done() for answer in answers):
             raise Killed
         return [answer.result() for answer in answers]
