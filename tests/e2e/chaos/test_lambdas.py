@@ -19,10 +19,8 @@ from tests.e2e.chaos.trial import Trial
 
 KILLS = {"trigger": 1, "starter": 2, "notifier": 1, "stopper": 2, "reconciler": 2}
 """Lambda runs an event three times; the notifier's queue hands its notice out again."""
-AT_WORK = 0.01
-"""Seconds of processor time into a run at which it is killed: the least that Linux counts."""
-LONGEST = 0.5
-"""Seconds after which it is killed in any case."""
+AT_WORK = 0.3
+"""Seconds into a run at which it is killed: it waits for the answer to its first call then."""
 LOOK_EVERY = 0.01
 
 FUNCTIONS = {
@@ -68,8 +66,9 @@ def emulator_of(workplace: Workplace) -> int:
 class Killer(threading.Thread):
     """Kills the emulator's workers of one function: in the middle of a run, or as they start.
 
-    Those that wait for a run are frozen first: so it is seen when one is given a run, and it is let
-    go for a moment of work before it is killed.
+    Those that wait for a run are frozen first, so it is seen when one is given a run. Before it is
+    let go the emulator is frozen in its place: the run comes to its first call and no further. What
+    it asked for takes effect, and nobody is there for the answer.
     """
 
     def __init__(self, emulator_pid: int, emulator_dir: Path, function: str, kills: int) -> None:
@@ -98,12 +97,14 @@ class Killer(threading.Thread):
         frozen = worker.pid in self._frozen
         if worker.pid in self.killed or (frozen and not is_given_a_run(worker.pid)):
             return
-        if frozen:
-            before, began = cpu_seconds(worker), time.monotonic()
-            worker.resume()
-            while cpu_seconds(worker) - before < AT_WORK and time.monotonic() - began < LONGEST:
-                pass  # a run is over too soon for any pause
-        worker.kill()
+        self._emulator.suspend()
+        try:
+            if frozen:
+                worker.resume()
+                time.sleep(AT_WORK)
+            worker.kill()
+        finally:
+            self._emulator.resume()
         self.killed.append(worker.pid)
 
     def _let_go(self) -> None:
@@ -126,8 +127,3 @@ def is_given_a_run(pid: int) -> bool:
     with Path(f"/proc/{pid}/fd/0").open("rb", buffering=0) as pipe:
         fcntl.ioctl(pipe, termios.FIONREAD, waiting)
     return waiting[0] > 0
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
