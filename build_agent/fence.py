@@ -18,6 +18,8 @@ from contracts.errors import WorldFailed
 SIGNATURE_LIFE = 300.0
 LATE = 15.0
 """Seconds between a look at the lock and the signature of the change that it is for."""
+HANDLER = "slipway-fence"
+"""The name under which botocore knows a fence's handler, so that it can be taken off again."""
 _READS = ("Describe", "List", "Get", "BatchGet")
 
 Guard = Callable[[], None]
@@ -49,7 +51,8 @@ class Fence:
     def around(self, client: Any) -> Any:
         """The client, which sends no change that is late. (botocore signs each try anew.)"""
         service = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register(f"before-send.{service}", self._before_send)
+        events = client.meta.events
+        events.register(f"before-send.{service}", self._before_send, unique_id=HANDLER)
         return client
 
     def _before_send(self, request: Any, event_name: str, **_more: Any) -> None:

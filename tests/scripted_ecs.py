@@ -23,6 +23,8 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from build_agent.fence import HANDLER
+
 Json = dict[str, Any]
 Behaviour = Callable[["ScriptedEcs", Json], None]
 
@@ -453,7 +455,8 @@ def client_of(name: str, answer: Callable[[str, bytes | str], tuple[int, bytes]]
         return AWSResponse(request.url, status, {}, _Body(body))
 
     client = _client(name)
-    client.meta.events.unregister(f"before-send.{name}", unique_id="scripted")
+    for handler in ("scripted", HANDLER):  # of who had it before
+        client.meta.events.unregister(f"before-send.{name}", unique_id=handler)
     client.meta.events.register_first(f"before-send.{name}", send, unique_id="scripted")
     return client
 
