@@ -32,10 +32,18 @@ class Violation(BaseException):
 
 @dataclass
 class Repository:
-    """One branch: its tips in order of their pushes, and what is wrong with a commit, if any."""
+    """One branch: its tips in order of their pushes, and what is wrong with a commit, if any.
+
+    `moved_at`: when each tip was pushed.
+    """
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
+    moved_at: list[float] = field(default_factory=lambda: [0.0])
     bad: dict[str, str] = field(default_factory=dict)
+
+    def move(self, commit: str, at: float) -> None:
+        self.tips.append(commit)
+        self.moved_at.append(at)
 
     @property
     def tip(self) -> str:

@@ -107,13 +107,21 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
     # By their ends: an attempt that failed may have begun before the rollback did.
     after = [r for r in good if (r.ended_at or 0.0) > (rollback.ended_at or 0.0)]
     for row in sorted(after, key=lambda r: r.ended_at or 0.0)[:1]:  # a newer push ends it
-        if row.reason == "drift" or (row.pushed_at or 0.0) <= (rollback.pushed_at or 0.0):
+        if _pushed_at(world, row) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]
     running = service.arn(service.primary)
     if not after and running not in {rollback.task_definition_after, *_left_by(rows, rollback)}:
         raise Violation(f"{pipeline} was rolled back, and runs something else")
     return not after
+
+
+def _pushed_at(world: World, row: DeploymentRow) -> float:
+    """When what it deployed was pushed; the drift check asks for the tip that there was then."""
+    if row.reason != "drift":
+        return row.pushed_at or 0.0
+    moves = world.repositories[row.pipeline].moved_at
+    return max(at for at in moves if at <= row.started_at)
 
 
 def _left_by(rows: list[DeploymentRow], rollback: DeploymentRow) -> set[str]:

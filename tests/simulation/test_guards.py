@@ -270,6 +270,7 @@ CASES = [
         told_again,
         cost="writes refused",
         share=1.3,
+        seeds=8,
     ),
     Case(
         patched("silent hosts are stopped", f"{DECISION}._broken", nothing),
@@ -456,6 +457,7 @@ CASES = [
         told_again,
         cost="writes refused",
         share=1.02,
+        seeds=8,
     ),
     Case(
         patched("a revision that was registered is found", f"{DEPLOYMENT}._is_resumed", false),

@@ -85,9 +85,27 @@ def test_a_branch_that_went_back_unheard_of_is_found():
         world.clockwork.run_until(world.clockwork.time + 900)
     # WHEN the push back to A is heard of by nobody
     repository = world.repositories["shop"]
-    repository.tips.append(repository.tips[1])
+    repository.move(repository.tips[1], world.clockwork.time)
     rested(world)
     assert world.services["shop"].commit == repository.tips[1]
+
+
+def test_a_push_after_a_rollback_is_found_though_nobody_heard_of_it():
+    # GIVEN a rollback, and after it a push that cannot be fetched
+    world = calm_world()
+    for kind in ("good", "good"):
+        world.push("shop", kind)
+        world.clockwork.run_until(world.clockwork.time + 900)
+    world.rollback("shop")
+    world.clockwork.run_until(world.clockwork.time + 900)
+    world.push("shop", "fetch")
+    world.clockwork.run_until(world.clockwork.time + 900)
+    # WHEN a push back to B, which the rollback had left, is heard of by nobody
+    repository = world.repositories["shop"]
+    repository.move(repository.tips[2], world.clockwork.time)
+    # THEN it is deployed: the rollback was before it
+    rested(world)
+    assert world.services["shop"].commit == repository.tips[2]
 
 
 def test_a_duplicate_of_a_request_settled_long_ago_wakes_nobody():

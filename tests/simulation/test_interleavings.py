@@ -71,7 +71,7 @@ def run_with_a_note(at: int, client: FakeDynamoDB) -> list[str]:
 def note_a_push(world: World) -> None:
     """What a push leaves whose message never comes to the queue: its want, by the starter."""
     repository = world.repositories["shop"]
-    repository.tips.append(f"{0xB:040x}")
+    repository.move(f"{0xB:040x}", world.clockwork.time)
     request = BuildRequest(
         request_id=request_id_of("second", "shop", repository.tip),
         pipeline="shop",

@@ -446,7 +446,7 @@ class World:
             commit = f"{self._commits:040x}"
         if kind in ("fetch", "build", "rollout"):
             repository.bad[commit] = kind
-        repository.tips.append(commit)
+        repository.move(commit, self.clockwork.time)
         version = len(repository.tips) - 1
         self.say(f"push {version} to {pipeline} ({kind}): {commit[-4:]}")
         event = {
