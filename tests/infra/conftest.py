@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from local.node import node_binary
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks, synthesize_file
-
-os.environ.setdefault("JSII_NODE", str(node_binary()))  # the one that a synth runs with
 
 
 @pytest.fixture(scope="session")
