@@ -281,9 +281,8 @@ class Worker:
             self._note_handled(request)
             self._supersede(delivery, work, "an operator's rollback is newer than this push")
             return
-        row = self._recorder.begin(request, work.lock)
-        if row is None:  # another worker joined it to a run that is asked of us
-            self._settler.forget(delivery)
+        row = self._begin(delivery, work)
+        if row is None:
             return
         work.deployment_id = row.deployment_id
         result = row.result
@@ -303,6 +302,13 @@ class Worker:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
+
+    def _begin(self, delivery: Delivery, work: Work) -> DeploymentRow | None:
+        """The request's deployment; None if another worker joined it to a run asked of us."""
+        row = self._recorder.begin(delivery.request, work.lock)
+        if row is None:
+            self._settler.forget(delivery)
+        return row
 
     def _deployment(
         self, request: BuildRequest, row: DeploymentRow, work: Work, before: PipelineRow
@@ -402,9 +408,8 @@ class Worker:
 
     def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
         request = delivery.request
-        row = self._recorder.begin(request, work.lock)
-        if row is None:  # another worker joined it to a run that is asked of us
-            self._settler.forget(delivery)
+        row = self._begin(delivery, work)
+        if row is None:
             return
         stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
                       if s == row.stage), "received")  # fmt: skip
