@@ -74,10 +74,10 @@ def _read(path: Path) -> Installation:
     context = _context(path) or _configuration(path)
     if context is None:
         return load_installation(path)
-    from infra.configuration import Configuration  # brings in pydantic
+    from infra.configuration import parse  # brings in pydantic
     from infra.resolve import resolve
 
-    return resolve(Configuration.parse(context))
+    return resolve(parse(context))
 
 
 def _configuration(path: Path) -> Any | None:

@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from contracts.names import Names
 from infra.arns import Arns
 from infra.assets import ROOT, Staged, stage
-from infra.configuration import CONTEXT_KEY, Configuration, load
+from infra.configuration import CONTEXT_KEY, Configuration, load, parse
 from infra.dev_stack import DevStack
 from infra.function import Shared
 from infra.local_differences import Differences
@@ -30,7 +30,7 @@ def configuration_of(app: cdk.App) -> Configuration:
     path = app.node.try_get_context(FILE_CONTEXT_KEY)
     if path is not None:
         return load(Path(path))
-    return Configuration.parse(app.node.try_get_context(CONTEXT_KEY))
+    return parse(app.node.try_get_context(CONTEXT_KEY))
 
 
 def add_stacks(

@@ -11,7 +11,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from infra.configuration import Configuration, read
+from infra.configuration import Configuration, parse, read
 from infra.slipway_app import add_stacks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class Stacks:
 
 def synthesize(data: Any, folder: Path) -> Stacks:
     """The templates of a configuration (JSON values), without cdk-nag."""
-    configuration = Configuration.parse(data)
+    configuration = parse(data)
     app = cdk.App(outdir=str(folder / "cdk.out"), analytics_reporting=False)
     dev, prod = add_stacks(app, configuration, assets=folder / "assets")
     assembly = app.synth()

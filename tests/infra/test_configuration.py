@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from cli.config import command
 from contracts.errors import InvalidConfiguration
 from contracts.installation import Installation, Limits, RolloutSettings
-from infra.configuration import Configuration, LimitSettings, load, read
+from infra.configuration import LimitSettings, load, parse, read
 from infra.configuration_docs import document
 from infra.resolve import resolve
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT
@@ -39,7 +39,7 @@ def changed(path: str, value: Any, base: Path = EXAMPLE) -> Any:
 
 def problems(data: Any) -> dict[str, str]:
     with pytest.raises(InvalidConfiguration) as caught:
-        Configuration.parse(data)
+        parse(data)
     return dict(caught.value.problems)
 
 
@@ -190,7 +190,7 @@ def test_places_of_one_machine_are_its_own() -> None:
 
 
 def test_stage_and_production_have_no_name_in_common() -> None:
-    stage = resolve(Configuration.parse(changed("name", "slipway-stage"))).names
+    stage = resolve(parse(changed("name", "slipway-stage"))).names
     production = resolve(load(EXAMPLE)).names
     for name in (
         "trigger_role",

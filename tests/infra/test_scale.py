@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import InvalidConfiguration
-from infra.configuration import Configuration, read
+from infra.configuration import parse, read
 from infra.roles import INLINE_LIMIT, MANAGED_LIMIT, MANAGED_POLICIES, parcels_of
 from infra.statements import allow
 from tests.infra.templates import EXAMPLE, identity_statements, resources, synthesize, text
@@ -84,7 +84,7 @@ def test_whatever_the_configuration_allows_fits_into_a_stack(tmp_path: Path) -> 
     extra["repository"]["name"] += "-2"
     data["pipelines"][99]["images"].append(extra)
     with pytest.raises(InvalidConfiguration, match="at most 150"):
-        Configuration.parse(data)
+        parse(data)
 
 
 def _check_policies(template: Any) -> None:
@@ -143,4 +143,4 @@ def test_at_most_fifty_samples_are_made() -> None:
         pipeline["name"] = f"sample-{number}"
         data["pipelines"].append(pipeline)
     with pytest.raises(InvalidConfiguration, match="at most 50"):
-        Configuration.parse(data)
+        parse(data)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from build_agent.source import check_branch
 from contracts.errors import InvalidConfiguration, WrongUse
-from infra.configuration import Configuration
+from infra.configuration import parse
 from infra.resolve import resolve
 
 FULL = json.loads((Path(__file__).parents[2] / "infra/configurations/full.json").read_text())
@@ -49,7 +49,7 @@ def test_a_branch_is_refused_or_a_name_to_git_as_well(name: str) -> None:
 def test_a_branch_of_the_configuration_is_one_that_the_agent_takes(name: str) -> None:
     data = {**FULL, "pipelines": [{**FULL["pipelines"][0], "branch": name}]}
     try:
-        (pipeline,) = Configuration.parse(data).pipelines
+        (pipeline,) = parse(data).pipelines
     except InvalidConfiguration as refusal:
         assert [path for path, _problem in refusal.problems] == ["pipelines[0].branch"]
         return
@@ -61,7 +61,7 @@ def test_a_branch_of_the_configuration_is_one_that_the_agent_takes(name: str) ->
 def test_a_repository_of_the_configuration_is_one_part_of_an_address(name: str) -> None:
     pipeline = {**FULL["pipelines"][0], "repository": {"name": name}}
     try:
-        installation = resolve(Configuration.parse({**FULL, "pipelines": [pipeline]}))
+        installation = resolve(parse({**FULL, "pipelines": [pipeline]}))
     except InvalidConfiguration as refusal:
         assert [path for path, _problem in refusal.problems] == ["pipelines[0].repository.name"]
         return

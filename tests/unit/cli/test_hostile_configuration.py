@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cli.main import main
 from contracts.errors import InvalidConfiguration
-from infra.configuration import CONTEXT_KEY, Configuration
+from infra.configuration import CONTEXT_KEY, parse
 from infra.resolve import resolve
 
 FULL = json.loads((Path(__file__).parents[2] / "infra/configurations/full.json").read_text())
@@ -69,7 +69,7 @@ def changed(draw: st.DrawFn) -> Any:
 
 def is_right(data: Any) -> bool:
     try:
-        resolve(Configuration.parse(data))
+        resolve(parse(data))
     except InvalidConfiguration as refusal:
         assert refusal.problems
         assert all(path and problem for path, problem in refusal.problems)

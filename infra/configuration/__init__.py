@@ -1,0 +1,30 @@
+"""The configuration: context key `slipway` of cdk.json, or a file of the same shape.
+
+Keys are camelCase. Everything is checked before a stack is made. Nothing here knows the CDK, so
+that `slipway config check` is quick.
+"""
+
+from infra.configuration.parts import (
+    BuildHost,
+    Configuration,
+    Image,
+    ImageRepository,
+    LimitSettings,
+    Pipeline,
+    Rollout,
+)  # fmt: skip
+from infra.configuration.reading import CONTEXT_KEY, load, parse, read
+
+__all__ = [
+    "CONTEXT_KEY",
+    "BuildHost",
+    "Configuration",
+    "Image",
+    "ImageRepository",
+    "LimitSettings",
+    "Pipeline",
+    "Rollout",
+    "load",
+    "parse",
+    "read",
+]

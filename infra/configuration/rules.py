@@ -1,0 +1,187 @@
+"""What must hold between the parts of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contracts.installation import LEAST_LOCK
+from infra.configuration.parts import CodeRepository, Configuration, ImageRepository
+
+MOST_SAMPLES = 50
+MOST_CREATED_IMAGES = 150
+"""CloudFormation allows 500 resources in a stack: with these, prod stays below it."""
+
+Fault = tuple[str, str]
+"""The path of what is wrong, and what is wrong with it."""
+
+
+def broken_rules(configuration: Configuration) -> list[Fault]:
+    """All that does not fit together; empty if everything does."""
+    return [fault for rule in _RULES for fault in rule(configuration)]
+
+
+def _unique_names(c: Configuration) -> list[Fault]:
+    seen: set[str] = set()
+    faults = []
+    for index, pipeline in enumerate(c.pipelines):
+        if pipeline.name in seen:
+            faults.append((f"pipelines[{index}].name", f'"{pipeline.name}": is taken already'))
+        seen.add(pipeline.name)
+    return faults
+
+
+def _one_pipeline_per_service(c: Configuration) -> list[Fault]:
+    owners: dict[tuple[str | None, str | None], str] = {}
+    faults = []
+    for index, pipeline in enumerate(c.pipelines):
+        if pipeline.service.sample:
+            continue
+        key = (pipeline.service.cluster, pipeline.service.name)
+        owner = owners.setdefault(key, pipeline.name)
+        if owner != pipeline.name:
+            problem = f"{key[0]}/{key[1]} is deployed by pipeline {owner!r}: one pipeline a service"
+            faults.append((f"pipelines[{index}].service", problem))
+    return faults
+
+
+def _whole_service(c: Configuration) -> list[Fault]:
+    faults = []
+    for index, pipeline in enumerate(c.pipelines):
+        service, path = pipeline.service, f"pipelines[{index}].service"
+        for key in ("cluster", "name"):
+            given = getattr(service, key) is not None
+            if service.sample and given:
+                faults.append((f"{path}.{key}", "is not allowed where sample is true"))
+            if not service.sample and not given:
+                faults.append((f"{path}.{key}", "is missing (or set sample to true)"))
+        if service.sample and len(pipeline.images) > 1:
+            faults.append((f"pipelines[{index}].images", "a sample service has one image"))
+    return faults
+
+
+def _same_everywhere(c: Configuration) -> list[Fault]:
+    """A repository named twice is meant once: `create` and `keep` may not contradict."""
+    faults: list[Fault] = []
+    code: dict[str, CodeRepository] = {}
+    images: dict[str, ImageRepository] = {}
+    for i, pipeline in enumerate(c.pipelines):
+        wanted = pipeline.repository
+        if code.setdefault(wanted.name, wanted) != wanted:
+            faults.append(
+                (f"pipelines[{i}].repository", f'"{wanted.name}": is said differently above')
+            )
+        for j, image in enumerate(pipeline.images):
+            place = image.repository
+            if images.setdefault(place.name, place) != place:
+                path = f"pipelines[{i}].images[{j}].repository"
+                faults.append((path, f'"{place.name}": is said differently above'))
+    return faults
+
+
+def _few_samples(c: Configuration) -> list[Fault]:
+    """A sample is four resources; CloudFormation allows 500 in a stack."""
+    samples = sum(p.service.sample for p in c.pipelines)
+    if samples <= MOST_SAMPLES:
+        return []
+    return [("pipelines", f"{samples} sample services: at most {MOST_SAMPLES} are made")]
+
+
+def _few_created_images(c: Configuration) -> list[Fault]:
+    created = {i.repository.name for p in c.pipelines for i in p.images if i.repository.create}
+    if len(created) <= MOST_CREATED_IMAGES:
+        return []
+    problem = f"{len(created)} image repositories to be created: at most {MOST_CREATED_IMAGES} are"
+    return [("pipelines", f"{problem}; make the others yourself, with create false")]
+
+
+def _host_builds_it(c: Configuration) -> list[Fault]:
+    return [
+        (
+            f"pipelines[{i}].images[{j}].platform",
+            f'"{image.platform}": the build host builds for {c.platform} only',
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        for j, image in enumerate(pipeline.images)
+        if image.platform not in (None, c.platform)
+    ]
+
+
+def _image_repositories_apart(c: Configuration) -> list[Fault]:
+    faults = []
+    for i, pipeline in enumerate(c.pipelines):
+        names = [image.repository.name for image in pipeline.images]
+        faults += [
+            (f"pipelines[{i}].images[{j}].repository.name", f'"{name}": each image needs its own')
+            for j, name in enumerate(names)
+            if name in names[:j]
+        ]
+    return faults
+
+
+def _whole_network(c: Configuration) -> list[Fault]:
+    n = c.network
+    if (n.vpc_id is None) == (n.subnet_id is None):
+        zone = n.availability_zone
+        if zone is not None and not zone.startswith(c.prod_region):
+            return [("network.availabilityZone", f'"{zone}": is not in {c.prod_region}')]
+        return []
+    missing = "subnetId" if n.subnet_id is None else "vpcId"
+    return [(f"network.{missing}", "is missing: vpcId and subnetId go together")]
+
+
+def _code_repository_limits(c: Configuration) -> list[Fault]:
+    """CodeCommit: 10 triggers a repository, 10 branches a trigger."""
+    branches: dict[str, set[str]] = {}
+    for pipeline in c.pipelines:
+        if pipeline.repository.create:
+            branches.setdefault(pipeline.repository.name, set()).add(pipeline.branch)
+    return [
+        ("pipelines", f"repository {name!r} has {len(of)} branches: a trigger serves 100 at most")
+        for name, of in branches.items()
+        if len(of) > 100
+    ]
+
+
+def _limits_fit(c: Configuration) -> list[Fault]:
+    limits = c.limits
+    lock = max(
+        (2 * limits.heartbeat, "twice heartbeat"),
+        (0 if c.local else LEAST_LOCK, "AWS takes calls of who has lost it until then"),
+    )
+    rules: tuple[tuple[str, int, int, str], ...] = (
+        ("visibility", limits.visibility, limits.lock_ttl + 1, "longer than lockTtl"),
+        ("lockTtl", limits.lock_ttl, *lock),
+        ("noHeartbeat", limits.no_heartbeat, 3 * limits.heartbeat, "three times heartbeat"),
+    )
+    return [
+        (f"limits.{name}", f"{value}: must be at least {least} ({why})")
+        for name, value, least, why in rules
+        if value < least
+    ]
+
+
+def _operators_are_of_prod(c: Configuration) -> list[Fault]:
+    faults = [
+        (f"dev.operators[{i}]", f'"{arn}": must be a role or user of the prod account')
+        for i, arn in enumerate(c.dev.operators)
+        if f"::{c.prod.account}:" not in arn
+    ]
+    if c.prod.operators:
+        faults.append(("prod.operators", "is not allowed: operators belong under dev"))
+    return faults
+
+
+_RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
+    _unique_names,
+    _one_pipeline_per_service,
+    _whole_service,
+    _few_samples,
+    _few_created_images,
+    _same_everywhere,
+    _host_builds_it,
+    _image_repositories_apart,
+    _whole_network,
+    _code_repository_limits,
+    _limits_fit,
+    _operators_are_of_prod,
+)
