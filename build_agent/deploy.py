@@ -163,9 +163,14 @@ class Deployment:
         self._enter("fetch")
         self._make_room(FOR_FETCH)
         wanted = self.request.target.commit_id
-        self.commit = self.means.source.fetch(
-            self.pipeline, wanted, stop=self.work.stop, sink=self.output
-        )
+        try:
+            self.commit = self.means.source.fetch(
+                self.pipeline, wanted, stop=self.work.stop, sink=self.output
+            )
+        except DeploymentFailed as refused:
+            if wanted is None and refused.commit_id is not None:
+                self.commit = Commit(id=refused.commit_id)
+            raise
         self.output(f"{self.pipeline.branch} is at {self.commit.id}: {self.commit.subject}")
         self._note(commit=self.commit)
         return self.commit

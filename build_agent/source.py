@@ -123,8 +123,8 @@ class Source:
     ) -> Commit:
         """The branch's tip as it is now, or the named `commit`.
 
-        DeploymentFailed where the branch, the repository or the commit does not exist; WorldFailed
-        where the remote or the disk fails.
+        DeploymentFailed where the branch, the repository or the commit does not exist, or git
+        refuses the commit, which is named then; WorldFailed where the remote or the disk fails.
         """
         reference = check_branch(pipeline.branch)
         try:
@@ -174,7 +174,22 @@ class Source:
         options = ["--no-tags", "--no-write-fetch-head", "--force", "--no-recurse-submodules"]
         if is_new and self._first_depth and urlsplit(pipeline.git_url).scheme != "file":
             options.append(f"--depth={self._first_depth}")
-        self._fetch(pipeline, options, f"+{reference}:{_local(pipeline)}", stop, sink)
+        try:
+            self._fetch(pipeline, options, f"+{reference}:{_local(pipeline)}", stop, sink)
+        except DeploymentFailed as refused:
+            refused.commit_id = self._remote_tip(pipeline, reference, stop)
+            raise
+
+    def _remote_tip(self, pipeline: PipelineSettings, reference: str, stop: Stop) -> str | None:
+        """The branch's tip as the remote names it; None where it does not say."""
+        login = self._login(pipeline.git_url, pipeline.source_role_arn)
+        command = ["ls-remote", "--", pipeline.git_url, reference]
+        try:
+            ended = self._git(pipeline, command, pipeline.fetch_timeout, stop, login=login)
+        except TimedOut:
+            return None
+        found = re.match(r"([0-9a-f]{64}|[0-9a-f]{40})\s", ended.output) if ended.ok else None
+        return found[1] if found else None
 
     def _fetch(
         self, pipeline: PipelineSettings, options: list[str], what: str, stop: Stop, sink: Sink

@@ -52,16 +52,25 @@ class DeploymentFailed(SlipwayError):
     """The commit is wrong: its build fails, or its rollout fails and is rolled back.
 
     `stage` is the stage that failed (`fetch`, `build`, `push`, `rollout` …); `log_tail` the last
-    lines of its output, oldest first.
+    lines of its output, oldest first. `commit_id`: the commit that was refused, where it is not the
+    one that was fetched before.
     """
 
     exit_code = 1
 
-    def __init__(self, cause: str, *, stage: str = "", log_tail: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        cause: str,
+        *,
+        stage: str = "",
+        log_tail: tuple[str, ...] = (),
+        commit_id: str | None = None,
+    ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.stage = stage
         self.log_tail = log_tail
+        self.commit_id = commit_id
 
 
 class WorldFailed(SlipwayError):

@@ -27,7 +27,7 @@ from local.accounts import client_of
 from local.state import State
 from local.workplace import Workplace
 from tests.e2e.chain import Chain
-from tests.e2e.permissions import NOT_ASKED, as_document, as_list, asked
+from tests.e2e.permissions import NOT_ASKED, SELDOM, as_document, as_list, asked
 
 CHAIN_SECONDS = 45.0
 
@@ -181,7 +181,7 @@ def main(permissions: tuple[str, ...], directory: Path | None) -> None:
         for text in permissions:
             permission = Permission.parse(text)
             shown = probe(chain, permission)
-            listed = NOT_ASKED.get(str(permission))
+            listed = {**NOT_ASKED, **SELDOM}.get(str(permission))
             unnoticed += not (shown or listed)
             click.echo(f"without {permission}: {'; '.join(shown) or listed or 'NOBODY NOTICED'}")
     except SlipwayError as error:

@@ -101,7 +101,7 @@ class Source:
         repository = world.repositories[pipeline.name]
         found = commit or repository.tip
         if repository.bad.get(found) == "fetch":
-            raise DeploymentFailed("git refuses an object", stage="fetch")
+            raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=found)
         self.version[pipeline.name] = len(repository.tips) - 1
         return Commit(id=found, author="Ada", subject="Change")
 

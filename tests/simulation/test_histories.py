@@ -90,6 +90,22 @@ def test_a_branch_that_went_back_unheard_of_is_found():
     assert world.services["shop"].commit == repository.tips[1]
 
 
+def test_a_push_back_to_a_commit_that_another_was_taken_for_is_found():
+    # GIVEN a push whose run met the next one, which cannot be fetched and nobody heard of
+    world = calm_world()
+    world.push("shop", "good")
+    repository = world.repositories["shop"]
+    commit, refused = repository.tip, f"{0xB:040x}"
+    repository.bad[refused] = "fetch"
+    repository.move(refused, world.clockwork.time)
+    world.clockwork.run_until(world.clockwork.time + 120)
+    # WHEN the branch goes back to the first at once, unheard of as well
+    repository.move(commit, world.clockwork.time)
+    # THEN that is no commit that was dealt with: it is deployed
+    rested(world)
+    assert world.services["shop"].commit == commit
+
+
 def test_a_push_after_a_rollback_is_found_though_nobody_heard_of_it():
     # GIVEN a rollback, and after it a push that cannot be fetched
     world = calm_world()

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,16 @@ class Forge:
 
 def snapshot(folder: Path) -> set[Path]:
     return {Path(at, name) for at, folders, files in os.walk(folder) for name in folders + files}
+
+
+def test_a_commit_that_git_refuses_is_named(tmp_path: Path) -> None:
+    # GIVEN a tip whose tree git refuses, pushed after another
+    remote = Remote(tmp_path)
+    commit = Forge(remote, tmp_path).push([(b"100644", b".git", "blob")])
+    # WHEN the branch is fetched, THEN what is told is this commit's
+    with pytest.raises(DeploymentFailed, match="holds an object that git refuses") as refused:
+        remote.fetch()
+    assert refused.value.commit_id == commit
 
 
 LINK_THEN_FOLDER = [(b"120000", b"a", "link"), (b"40000", b"a", "tree")]
