@@ -170,6 +170,7 @@ class Deployment:
         except DeploymentFailed as refused:
             if wanted is None and refused.commit_id is not None:
                 self.commit = Commit(id=refused.commit_id)
+                self._note(commit=self.commit)
             raise
         self.output(f"{self.pipeline.branch} is at {self.commit.id}: {self.commit.subject}")
         self._note(commit=self.commit)

@@ -401,6 +401,32 @@ def test_an_operator_may_take_over(world: World) -> None:
     assert world.table.locks.get("web").holder == ""
 
 
+def test_a_commit_that_git_refuses_is_the_one_that_is_told_and_dealt_with(world: World) -> None:
+    # GIVEN a first attempt that fetched A and met a failing world, before B was pushed
+    request = make_request(1)
+    world.send(request)
+
+    def fail() -> None:
+        raise WorldFailed("docker: no answer")
+
+    world.images.on_build = fail
+    worker = world.worker()
+    worker.step()
+
+    def refuse() -> None:
+        raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=B)
+
+    # WHEN the second is refused B
+    world.source.on_fetch = refuse
+    world.redeliver(request)
+    worker.step()
+    # THEN B is what failed, for the notice, the table and the drift check
+    (row,) = world.table.deployments.newest("web", 5)
+    assert row.commit and row.commit.id == B
+    assert [(r.status, r.commit and r.commit.id) for r in world.topic.results] == [("failed", B)]
+    assert world.row.handled_tip == B
+
+
 # --- locked elsewhere
 
 
