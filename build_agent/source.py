@@ -176,8 +176,9 @@ class Source:
             options.append(f"--depth={self._first_depth}")
         try:
             self._fetch(pipeline, options, f"+{reference}:{_local(pipeline)}", stop, sink)
-        except DeploymentFailed as refused:
-            refused.commit_id = self._remote_tip(pipeline, reference, stop)
+        except DeploymentFailed as failed:
+            if _BAD_OBJECTS.search("\n".join(failed.log_tail)):
+                failed.commit_id = self._remote_tip(pipeline, reference, stop)
             raise
 
     def _remote_tip(self, pipeline: PipelineSettings, reference: str, stop: Stop) -> str | None:

@@ -185,10 +185,10 @@ class Api:
             except SlipwayError:
                 raise
             except Exception as error:  # botocore's are told apart by what they carry
+                self._answered = self._answered or _error_of(error)[0] is not None
                 passing = self._passing(error, optional=optional)
                 if passing is None:
                     raise self._refusal(operation, error) from error
-                self._answered = self._answered or _error_of(error)[0] is not None
                 delay = min(5.0, 0.25 * 2**attempt) * (0.5 + self._jitter() / 2)
                 end = limit if self._answered else min(limit, unreached)
                 if self.clock.now() + delay > end or (optional and attempt >= 6):
@@ -203,8 +203,9 @@ class Api:
         """Why it is worth trying again, or None if it is not (`optional`: only throttling is)."""
         code, message, status = _error_of(error)
         if code is None:
-            cut_off = _is_connection_error(error) and not optional
-            return clean(str(error)) or type(error).__name__ if cut_off else None
+            if optional or not _is_connection_error(error):
+                return None
+            return clean(str(error)) or type(error).__name__
         if code in _THROTTLED or _BUSY_REGISTERING in message.lower():
             return f"AWS is throttling ({code})"
         if not optional and (code in _PASSING or status >= 500):

@@ -44,7 +44,7 @@ class Requests:
 
     def settled(self, request_ids: Iterable[str]) -> dict[str, Settled]:
         """Those of `request_ids` that are settled, by id, read consistently."""
-        keys = [(f"SETTLED#{request_id}", "-") for request_id in request_ids]
+        keys = [(_settled(request_id), "-") for request_id in request_ids]
         rows = self._store.get_many(keys)
         found = [decode(Settled, row, strict=False) for row in rows]
         return {settled.request_id: settled for settled in found}
@@ -66,7 +66,7 @@ class Requests:
         joined = self._store.transact(
             [
                 _unless_there(_settled_row(outcome, kept)),
-                _unless_there(_pointer_key(outcome.request_id), kind="check"),
+                _unless_there(_key(_pointer(outcome.request_id)), kind="check"),
             ]
         )
         return joined or bool(self.settled([outcome.request_id]))
@@ -78,7 +78,7 @@ class Requests:
         nothing was begun, and the request is settled meanwhile.
         """
         row = {
-            **_pointer_key(request_id),
+            **_key(_pointer(request_id)),
             "request_id": request_id,
             "deployment_id": deployment_id,
             "expires": int(now + kept),
@@ -90,7 +90,7 @@ class Requests:
 
     def deployments_of(self, request_ids: Iterable[str]) -> dict[str, str]:
         """Request id to the deployment that works or worked on it, for those that have one."""
-        rows = self._store.get_many([(f"REQUEST#{i}", "-") for i in request_ids])
+        rows = self._store.get_many([(_pointer(i), "-") for i in request_ids])
         return {str(row["request_id"]): str(row["deployment_id"]) for row in rows}
 
     def attempts(self, request_id: str) -> Attempts:
@@ -109,8 +109,16 @@ class Requests:
         return self.attempts(request_id)
 
 
-def _pointer_key(request_id: str) -> Mapping[str, Any]:
-    return {"pk": f"REQUEST#{request_id}", "sk": "-"}
+def _pointer(request_id: str) -> str:
+    return f"REQUEST#{request_id}"
+
+
+def _settled(request_id: str) -> str:
+    return f"SETTLED#{request_id}"
+
+
+def _key(partition: str) -> Mapping[str, Any]:
+    return {"pk": partition, "sk": "-"}
 
 
 def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
@@ -118,7 +126,7 @@ def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
 
 
 def settled_key(request_id: str) -> Mapping[str, Any]:
-    return {"pk": f"SETTLED#{request_id}", "sk": "-"}
+    return _key(_settled(request_id))
 
 
 def _settled_row(outcome: Settled, kept: float) -> Mapping[str, Any]:

@@ -47,8 +47,10 @@ def test_what_is_asked_together_overlaps_and_is_answered_in_order():
 def test_one_that_asks_for_more_itself_does_not_end_the_waiting():
     # GIVEN the first of two asks for two more, and is done before the second
     def ask(ran: Ran) -> Any:
-        inner = lambda: ran.together(ran.after(1, "a"), ran.after(1, "b"))  # noqa: E731
-        return ran.together(inner, ran.after(5, "c"))
+        def more() -> Any:
+            return ran.together(ran.after(1, "a"), ran.after(1, "b"))
+
+        return ran.together(more, ran.after(5, "c"))
 
     ran = Ran(ask)
     ran.clock.run_until(10)

@@ -9,7 +9,7 @@ import pytest
 from contracts.table.requests import Settled
 from tests.simulation.history import Outcome, Plan, plan_of, run, shrunk
 from tests.simulation.weather import KINDS
-from tests.simulation.world import START, World
+from tests.simulation.world import START, World, calm_world
 
 HISTORIES = 2000
 CHUNK = 250
@@ -61,17 +61,17 @@ def rested(world: World, seconds: float = 20_000.0) -> World:
     return world
 
 
-def calm_world(**values: object) -> World:
-    given = {"pipelines": 1, "hosts": 1, "faults": frozenset(), "calm_after": 0.0, **values}
-    return World(1, **given)  # type: ignore[arg-type]
+def push_in_turn(world: World, *kinds: str) -> None:
+    """Each push has its end before the next one."""
+    for kind in kinds:
+        world.push("shop", kind)
+        world.clockwork.run_until(world.clockwork.time + 900)
 
 
 def test_a_branch_that_goes_from_a_to_b_and_back_to_a_runs_a():
     # GIVEN A deployed, then B, WHEN the branch is forced back to A
     world = calm_world()
-    for kind in ("good", "good", "back"):
-        world.push("shop", kind)
-        world.clockwork.run_until(world.clockwork.time + 900)
+    push_in_turn(world, "good", "good", "back")
     rested(world)
     # THEN A runs again, from the image that ECR had
     assert world.services["shop"].commit == world.repositories["shop"].tips[1]
@@ -80,9 +80,7 @@ def test_a_branch_that_goes_from_a_to_b_and_back_to_a_runs_a():
 
 def test_a_branch_that_went_back_unheard_of_is_found():
     world = calm_world()
-    for kind in ("good", "good"):
-        world.push("shop", kind)
-        world.clockwork.run_until(world.clockwork.time + 900)
+    push_in_turn(world, "good", "good")
     # WHEN the push back to A is heard of by nobody
     repository = world.repositories["shop"]
     repository.move(repository.tips[1], world.clockwork.time)
@@ -109,13 +107,10 @@ def test_a_push_back_to_a_commit_that_another_was_taken_for_is_found():
 def test_a_push_after_a_rollback_is_found_though_nobody_heard_of_it():
     # GIVEN a rollback, and after it a push that cannot be fetched
     world = calm_world()
-    for kind in ("good", "good"):
-        world.push("shop", kind)
-        world.clockwork.run_until(world.clockwork.time + 900)
+    push_in_turn(world, "good", "good")
     world.rollback("shop")
     world.clockwork.run_until(world.clockwork.time + 900)
-    world.push("shop", "fetch")
-    world.clockwork.run_until(world.clockwork.time + 900)
+    push_in_turn(world, "fetch")
     # WHEN a push back to B, which the rollback had left, is heard of by nobody
     repository = world.repositories["shop"]
     repository.move(repository.tips[2], world.clockwork.time)
@@ -171,9 +166,7 @@ def test_a_host_that_is_never_heard_is_tried_three_times_and_then_hourly():
 def test_the_drift_check_does_not_undo_a_rollback():
     # GIVEN two deployments and an operator's rollback to the first
     world = calm_world()
-    for kind in ("good", "good"):
-        world.push("shop", kind)
-        world.clockwork.run_until(world.clockwork.time + 900)
+    push_in_turn(world, "good", "good")
     world.rollback("shop")
     # WHEN the drift check has come round many times
     rested(world)

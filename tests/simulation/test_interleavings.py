@@ -16,7 +16,7 @@ from contracts.table.requests import Requests, Settled
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard, nothing
 from tests.simulation.invariants import check_at_rest
-from tests.simulation.world import START, Violation, World
+from tests.simulation.world import START, Violation, World, calm_world
 
 CALLS = ("get_item", "query", "batch_get_item", "put_item", "update_item", "delete_item",
          "transact_write_items")  # fmt: skip
@@ -53,9 +53,7 @@ def interrupted(client: FakeDynamoDB, steps: Callable[[int], None]) -> list[str]
 
 def run_with_a_note(at: int, client: FakeDynamoDB) -> list[str]:
     """Push, note a second push before call `at`, run to rest; the calls of the first deployment."""
-    world = World(
-        1, pipelines=1, hosts=1, faults=frozenset(), calm_after=0.0, client=lambda: client
-    )
+    world = calm_world(lambda: client)
     made = interrupted(client, lambda call: note_a_push(world) if call == at else None)
     world.push("shop", "good")
     world.clockwork.run_until(START + DEPLOYED)
@@ -148,9 +146,7 @@ def run_with_a_second_host(asks_at: int, joins_at: int) -> tuple[int, bool]:
     It asks in vain while nobody holds the pipeline's lock.
     """
     client = FakeDynamoDB()
-    world = World(
-        1, pipelines=1, hosts=1, faults=frozenset(), calm_after=0.0, client=lambda: client
-    )
+    world = calm_world(lambda: client)
     world.git_is_back_at = START + GIT_IS_BACK
     other = SecondHost(world, asks_at, joins_at)
     made = interrupted(client, other.step)

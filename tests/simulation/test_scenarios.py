@@ -16,14 +16,9 @@ from tests.simulation.agent import Agent
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard
 from tests.simulation.invariants import check_at_rest
-from tests.simulation.world import START, Violation, World
+from tests.simulation.world import START, Violation, World, calm_world
 
 Client = Callable[[], FakeDynamoDB]
-
-
-def calm_world(client: Client, **values: Any) -> World:
-    given = {"pipelines": 1, "hosts": 1, "faults": frozenset(), "calm_after": 0.0, **values}
-    return World(1, client=client, **given)
 
 
 def passed(world: World, seconds: float) -> World:

@@ -540,6 +540,12 @@ class World:
             raise Violation(f"every host sleeps while {waiting[0]} waits")
 
 
+def calm_world(client: Callable[[], FakeDynamoDB] = FakeDynamoDB, **values: Any) -> World:
+    """One pipeline, one host and no faults, unless `values` say so."""
+    given = {"pipelines": 1, "hosts": 1, "faults": frozenset(), "calm_after": 0.0, **values}
+    return World(1, client=client, **given)
+
+
 def caller_sns(caller: Caller, world: World) -> Any:
     return caller.client("sns", world.sns)
 
@@ -554,4 +560,4 @@ class _CodeCommit:
         return {"branch": {"commitId": self._world.repositories[repositoryName].tip}}
 
 
-__all__ = ["START", "Violation", "World"]
+__all__ = ["START", "Violation", "World", "calm_world"]
