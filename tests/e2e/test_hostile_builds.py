@@ -18,6 +18,8 @@ from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed
 from contracts.messages import Commit
 from local import docker as local_docker
+from local.down import take_down
+from local.progress import Progress
 from local.started import Ledger
 from local.waiting import wait_for
 from local.workplace import Workplace
@@ -62,7 +64,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_docker.Do
     docker = local_docker.provide(workplace, ledger)
     yield docker
     if docker.private:
-        local_docker.stop_private(ledger)
+        take_down(workplace, Progress())
     else:
         docker.run("rmi", "--force", f"{URI}:hostile")
 

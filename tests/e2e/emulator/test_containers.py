@@ -15,10 +15,12 @@ import pytest
 
 from local import docker as local_docker
 from local.docker import Docker
+from local.down import take_down
 from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
 from local.ports import free_ports
+from local.progress import Progress
 from local.started import Ledger
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace
@@ -107,7 +109,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     assert docker.run("ps", "--all", "--quiet", "--filter", f"label={label}") == ""
     local_docker.remove_images(docker, settings.address)
     if docker.private:
-        local_docker.stop_private(ledger)
+        take_down(workplace, Progress())
 
 
 def _build(yard: Yard) -> None:
