@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.files import write_file
 from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output, outcome
@@ -180,6 +181,6 @@ def _plot(rows: list[DeploymentRow], output: Path | None, out: Output) -> None:
         return
     from cli.plots import history_png
 
-    output.write_bytes(history_png(rows))
+    write_file(output, history_png(rows), option="--output")
     out.data({"output": str(output), "deployments": len(rows)})
     out.say(f"{output}: {len(rows)} deployments")

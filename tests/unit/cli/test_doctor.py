@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.installation_checks import lets
+from contracts.messages import BuildRequest
 from tests.unit.cli.world import DEV, NOW, PROD, REGION, World, commit_of
 
 ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"
@@ -198,6 +199,20 @@ def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None],
     (found, *others) = wrong(whole, "shop")
     assert found.startswith(told)
     assert others == []
+
+
+def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None:
+    # GIVEN the only host is held
+    assert whole.run("hold").exit_code == 0
+    assert wrong(whole) == []  # with no work that is what somebody wanted
+
+    # WHEN a push comes, THEN it waits for ever, and that is said with the way out
+    request = BuildRequest(
+        request_id="a" * 32, pipeline="shop", pushed_by="ada", pushed_at=NOW, reason="push"
+    )
+    assert whole.table.wants.note(request, NOW)
+    (found,) = wrong(whole)
+    assert found == "hosts: work waits for shop, and every host is held"
 
 
 @pytest.mark.parametrize(

@@ -249,3 +249,31 @@ def test_aws_answers_become_a_sentence(code: str, kind: str, exit_code: int) -> 
 
 def test_a_fault_of_our_own_is_not_hidden() -> None:
     assert translate(KeyError("bug")) is None
+
+
+def test_a_mistyped_verb_is_answered_with_what_was_meant() -> None:
+    result = CliRunner().invoke(main, ["statsu"])
+
+    assert result.exit_code == 2
+    assert "Did you mean 'status'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("no/such/folder/file", 2, "cannot be written: No such file or directory"),
+        ("/dev/full", 3, "not written: No space left on device"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["history", "--plot", "--output"], ["report", "--html"]])
+def test_a_file_that_cannot_be_written_is_one_sentence(
+    world: World, verb: list[str], name: str, code: int, told: str
+) -> None:
+    world.deployed("shop", 1)
+
+    result = world.run(*verb, name)
+
+    assert result.exit_code == code
+    assert f"{verb[-1]} {name!r}" in result.output
+    assert told in result.output
+    assert "Traceback" not in result.output
