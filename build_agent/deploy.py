@@ -150,6 +150,7 @@ class Deployment:
             self.output(f"failed: {error.cause}")
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
+        self.output.end()
         return self._told(ended)
 
     # --- the chain
