@@ -134,8 +134,8 @@ def html_page(
 <header><h1>{_text(installation)}: deployments</h1><p>{period}</p></header>
 <main>
 <section class=cards>{cards}</section>
-<figure>{durations_svg(rows)}</figure>
-<figure>{outcomes_svg(rows)}</figure>
+<figure>{durations_svg(rows, (start, end))}</figure>
+<figure>{outcomes_svg(rows, (start, end))}</figure>
 <div class=table><table><thead><tr>{headings}</tr></thead>
 <tbody>
 {body}</tbody></table></div>
