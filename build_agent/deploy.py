@@ -106,6 +106,8 @@ class DiskLike(Protocol):
 
     def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
 
+    def check_not_full(self) -> None: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
@@ -217,11 +219,18 @@ class Deployment:
         built = {}
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
             for number, tag in wanted:
-                built[number] = self.means.images.build(
-                    self.pipeline, self.pipeline.images[number], commit, tree, tag=tag,
-                    fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
-                )  # fmt: skip
+                built[number] = self._build_one(self.pipeline.images[number], commit, tree, tag)
         return built
+
+    def _build_one(self, image: ImageSettings, commit: Commit, tree: Path, tag: str) -> Built:
+        try:
+            return self.means.images.build(
+                self.pipeline, image, commit, tree, tag=tag,
+                fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
+            )  # fmt: skip
+        except DeploymentFailed:
+            self.means.disk.check_not_full()  # a step that found no room is not to blame
+            raise
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -229,7 +238,7 @@ class Deployment:
         )
 
     def _same_as_running(self, image: ImageSettings, built: Built, running: Running) -> str | None:
-        """The running digest if `built` is the same but for its labels, else None."""
+        """The running digest if `built` is the same but for our own labels, else None."""
         digest = running_digest(image, running)
         if digest is None:
             return None

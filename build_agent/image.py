@@ -1,13 +1,12 @@
 """Images: found by build key, built with BuildKit, pushed with the build key's tag last.
 
-An image whose build tag is in ECR is whole, so it is never built again. Labels do not count when
-two images are compared: the commit is one of them.
+An image whose build tag is in ECR is whole, so it is never built again. When two images are
+compared, the labels that Slipway sets do not count: the commit is one of them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from build_agent.build_failure import build_failure, build_timeout, push_failure
+from build_agent.build_files import locate
 from build_agent.clock import Clock, utc_stamp, utc_text
 from build_agent.docker import Docker, DockerSession, RegistryLogin
 from build_agent.parallel import ahead
 from build_agent.process import Sink, TimedOut
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed
+from contracts.errors import WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import Commit
 
 PUSH_TIMEOUT = 1800.0
+LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
+"""Slipway's own labels, which name the commit and the moment."""
 COMMIT_PLACEHOLDER = "{commit}"
 """Stands for the commit's id in the value of a build argument."""
 _MANIFESTS = [
@@ -81,7 +83,7 @@ class Images:
 
         DeploymentFailed where the commit cannot be built; WorldFailed for docker and the disk.
         """
-        context, dockerfile = locate(tree, image)
+        files = locate(tree, image)
         secrets = self._secrets(image)
         self._ask_for_login(image)
         with (
@@ -89,8 +91,9 @@ class Images:
             self._docker.session() as docker,
         ):
             id_file = Path(scratch, "id")
+            dockerfile = files.lay_out(Path(scratch, "dockerfile"))
             command = build_command(
-                pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=context,
+                pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=files.context,
                 id_file=id_file, secrets=list(secrets), created=utc_text(self._clock.now()),
                 fresh=fresh,
             )  # fmt: skip
@@ -111,7 +114,7 @@ class Images:
     def same_as_running(
         self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
     ) -> bool:
-        """Whether `built` is the image `digest`, labels aside.
+        """Whether `built` is the image `digest`, Slipway's own labels aside.
 
         Only where this host still holds that image: a comparison is worth no download.
         """
@@ -217,26 +220,6 @@ class Images:
         return Built(image_id, str(described.get("Architecture", "")), _content(described))
 
 
-def locate(tree: Path, image: ImageSettings) -> tuple[Path, Path]:
-    """Context and Dockerfile in `tree`; DeploymentFailed where they are not there, or outside."""
-    root = tree.resolve()
-    context = Path(os.path.realpath(tree / image.context))
-    if not context.is_relative_to(root) or not os.path.isdir(context):  # noqa: PTH112 - see below
-        raise DeploymentFailed(
-            f"the build context {image.context!r} is no folder of the repository", stage="build"
-        )
-    # Unlike pathlib, these raise nothing for links in a circle and names too long.
-    dockerfile = Path(os.path.realpath(context / image.dockerfile))
-    if not dockerfile.is_relative_to(root):
-        cause = f"{image.dockerfile!r} leads out of the repository"
-        raise DeploymentFailed(cause, stage="build")
-    if not os.path.isfile(dockerfile):  # noqa: PTH113
-        place = f" in {image.context!r}" if image.context != "." else ""
-        cause = f"the repository has no Dockerfile {image.dockerfile!r}{place}"
-        raise DeploymentFailed(cause, stage="build")
-    return context, dockerfile
-
-
 def build_command(
     pipeline: PipelineSettings,
     image: ImageSettings,
@@ -254,9 +237,8 @@ def build_command(
     command = ["build", "--progress", "plain", "--platform", image.platform]
     command += ["--file", str(dockerfile), "--iidfile", str(id_file)]
     command += ["--tag", f"{image.repository_uri}:{tag}"]
-    labels = {"revision": commit.id, "source": pipeline.git_url, "created": created}
-    for name, value in labels.items():
-        command += ["--label", f"org.opencontainers.image.{name}={value}"]
+    for label, value in zip(LABELS, (commit.id, pipeline.git_url, created), strict=True):
+        command += ["--label", f"{label}={value}"]
     for name, value in image.build_arguments.items():
         filled = value.replace(COMMIT_PLACEHOLDER, commit.id)
         command += ["--build-arg", f"{name}={filled}"]
@@ -273,17 +255,20 @@ def secret_variable(number: int) -> str:
     return f"SLIPWAY_BUILD_SECRET_{number}"
 
 
-_CONTENT = ("User", "ExposedPorts", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir",
-            "StopSignal", "Healthcheck", "Shell", "ArgsEscaped")  # fmt: skip
-
-
 def _content(described: Mapping[str, Any]) -> dict[str, Any]:
-    """What runs, of `docker image inspect`: layers and configuration, without labels and dates."""
-    config = described.get("Config") or {}
+    """What `docker image inspect` tells of an image that is not of this one build of it.
+
+    Layers, platform, author and the whole configuration, without the labels that differ with the
+    commit. Docker's versions write what is absent in different ways.
+    """
+    config = {**(described.get("Config") or {})}
+    config["Labels"] = {
+        name: value for name, value in (config.get("Labels") or {}).items() if name not in LABELS
+    }
     return {
         "layers": (described.get("RootFS") or {}).get("Layers"),
-        "platform": [described.get(k) or "" for k in ("Architecture", "Variant", "Os")],
-        "config": {name: config.get(name) or None for name in _CONTENT},
+        "about": [described.get(k) or "" for k in ("Architecture", "Variant", "Os", "Author")],
+        "config": {name: value for name, value in config.items() if value},
     }
 
 

@@ -105,7 +105,7 @@ def stop_private(ledger: Ledger) -> None:
     """End the private daemon with everything in it: containers, shims, mounts, bridge."""
     ledger.end("dockerd", grace=40.0)  # it gives each container 10 s to stop
     for directory in ledger.started.directories:
-        _unmount_below(Path(directory))
+        _unmount(Path(directory))
     if ledger.started.bridge:
         _remove_bridge(ledger.started.bridge)
 
@@ -279,13 +279,13 @@ def _number(text: str) -> int:
     return socket.ntohl(int(text, 16))
 
 
-def _unmount_below(directory: Path) -> None:
-    """Take away mounts that a killed daemon left, innermost first."""
+def _unmount(directory: Path) -> None:
+    """Take away mounts that a killed daemon left there and below, innermost first."""
     mounts = [
         line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     ]
     for mount in sorted(mounts, key=len, reverse=True):
-        if mount.startswith(f"{directory}/"):
+        if f"{mount}/".startswith(f"{directory}/"):
             _quietly(["umount", "--lazy", mount], os.environ)
 
 

@@ -98,7 +98,11 @@ class Image(Part):
     """One image that the pipeline builds, and the containers that run it."""
 
     repository: ImageRepository
-    dockerfile: RelativePath = Field(default="Dockerfile", description="Path in the repository.")
+    dockerfile: RelativePath = Field(
+        default="Dockerfile",
+        description="Path from the context. `NAME.dockerignore` beside it goes before the"
+        " context's `.dockerignore`.",
+    )
     context: RelativePath = Field(
         default=".", description="The build context, a path in the repository."
     )

@@ -301,6 +301,9 @@ class Disk:
     def make_room(self, source: str, *, least: int, stop: Any, sink: Any) -> None:
         return None
 
+    def check_not_full(self) -> None:
+        return None
+
 
 @dataclass
 class Slack:

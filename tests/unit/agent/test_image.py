@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from build_agent.docker import Docker
-from build_agent.image import Built, Images, build_command, locate
+from build_agent.image import Built, Images, build_command
 from build_agent.process import Finished, TimedOut
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
@@ -284,59 +284,40 @@ def test_a_registry_that_fails_is_the_worlds_fault(bench: Bench) -> None:
             bench.push()
 
 
-def test_images_that_differ_by_labels_alone_are_the_same(bench: Bench) -> None:
+def inspected(**config: Any) -> dict[str, Any]:
+    return {**INSPECTED, "Config": {**INSPECTED["Config"], **config}}  # type: ignore[dict-item]
+
+
+def test_images_that_differ_by_our_own_labels_alone_are_the_same(bench: Bench) -> None:
     built = bench.build()
-    other = {"Labels": {"org.opencontainers.image.revision": "else"}}
-    bench.docker.inspected = {**INSPECTED, "Config": {**INSPECTED["Config"], **other}}  # type: ignore[dict-item]
-    assert bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
-    for changed in ({"RootFS": {"Layers": ["sha256:2"]}}, {"Config": {"Cmd": ["/bin/y"]}}):
-        bench.docker.inspected = {**INSPECTED, **changed}
-        assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+    ours = {f"org.opencontainers.image.{n}": "else" for n in ("revision", "source", "created")}
+    for same in (inspected(Labels=ours), inspected(Labels=None, OnBuild=None, Env=[], Tty=False)):
+        bench.docker.inspected = same
+        assert bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**INSPECTED, "RootFS": {"Layers": ["sha256:2"]}},
+        {**INSPECTED, "Variant": "v8"},
+        {**INSPECTED, "Author": "Ada"},
+        inspected(Cmd=["/bin/y"]),
+        inspected(Labels={"com.datadoghq.ad.logs": "[]"}),
+        inspected(Labels={"org.opencontainers.image.version": "2"}),
+        inspected(OnBuild=["RUN x"]),
+        inspected(SomethingOfTomorrow={"x": 1}),
+    ],
+)
+def test_images_that_differ_in_anything_else_are_not_the_same(
+    bench: Bench, other: dict[str, Any]
+) -> None:
+    built = bench.build()
+    bench.docker.inspected = other
+    assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
 
 
 def test_an_image_that_this_host_does_not_hold_is_not_compared(bench: Bench) -> None:
     built = bench.build()
     bench.docker.answers["image"] = lambda arguments: Finished(1, ("No such image",), "")
     assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
-
-
-def test_a_missing_dockerfile_is_named(bench: Bench) -> None:
-    (bench.tree / "Dockerfile").unlink()
-    with pytest.raises(DeploymentFailed, match="has no Dockerfile 'Dockerfile'") as error:
-        bench.build()
-    assert error.value.stage == "build"
-
-
-def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
-    # GIVEN links that lead out, or nowhere
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tmp_path / "secret").write_text("FROM secret\n")
-    (tree / "Dockerfile").symlink_to(tmp_path / "secret")
-    (tree / "out").symlink_to(tmp_path)
-    (tree / "circle").symlink_to("circle")
-    (tree / "long").symlink_to("n" * 300)
-    image = make_pipeline().images[0]
-    outside: list[dict[str, Any]] = [
-        {},
-        {"context": "out"},
-        {"context": ".."},
-        {"context": "/"},
-        {"dockerfile": "../secret"},
-        {"dockerfile": "/etc/passwd"},
-        {"dockerfile": "circle"},
-        {"dockerfile": "long"},
-        {"context": "circle"},
-        {"context": "long"},
-    ]
-    for changes in outside:
-        with pytest.raises(DeploymentFailed):
-            locate(tree, replace(image, **changes))
-
-
-def test_a_dockerfile_is_found_in_its_context(tmp_path: Path) -> None:
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "prod.Dockerfile").write_text("FROM scratch\n")
-    image = replace(make_pipeline().images[0], context="app", dockerfile="prod.Dockerfile")
-    context, dockerfile = locate(tmp_path, image)
-    assert (context.name, dockerfile.name) == ("app", "prod.Dockerfile")

@@ -322,6 +322,30 @@ def test_a_stop_that_came_first_starts_nothing(world: World) -> None:
     assert world.queued() == (1, 0)
 
 
+def test_a_step_that_found_no_room_is_not_to_blame(world: World) -> None:
+    # GIVEN a step that fails with an exit code of its own, as the disk has become full
+    request = make_request(1)
+    world.send(request)
+
+    def fill() -> None:
+        world.disk.free = 0
+        raise DeploymentFailed("Dockerfile step 3/3 failed with exit code 1", stage="build")
+
+    world.images.on_build = fill
+    world.worker().step()
+    # THEN it is tried again, AND it is the commit's where there is room
+    assert world.table.requests.attempts(request.request_id).count == 1
+    world.disk.free = FOR_BUILD
+    world.images.on_build = failing_build
+    world.redeliver(request)
+    world.worker().step()
+    assert world.outcome(request) == "failed"
+
+
+def failing_build() -> None:
+    raise DeploymentFailed("Dockerfile step 3/3 failed with exit code 1", stage="build")
+
+
 def test_room_is_made_before_the_fetch_and_before_the_build(world: World) -> None:
     request = make_request(1)
     world.send(request)

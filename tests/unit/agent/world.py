@@ -266,6 +266,10 @@ class FakeDisk:
         if self.free < least:
             raise WorldFailed("the disk is full")
 
+    def check_not_full(self) -> None:
+        if self.free == 0:
+            raise WorldFailed("the disk is full")
+
 
 class World:
     """Queues and table of one installation, and workers on it."""
