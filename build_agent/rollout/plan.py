@@ -17,6 +17,7 @@ Outcome = Literal[
     "timed_out",
     "failed",
     "planned",
+    "unwatched",
 ]
 """How our deployment ended, each a different thing.
 
@@ -29,6 +30,8 @@ Outcome = Literal[
 * `timed_out`: the service did not become steady in time, without its tasks stopping.
 * `failed`: ECS, CodeDeploy or the pre-deploy task says that it failed.
 * `planned`: a dry run; nothing was changed.
+* `unwatched`: something failed after AWS was changed, and how it ends is not known. Only in
+  `Unfinished.result`: `roll_out` never returns it.
 """
 
 DONE: frozenset[str] = frozenset({"succeeded", "unchanged", "registered", "planned"})
