@@ -28,7 +28,11 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status."""
+    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status.
+
+    `shifted`: traffic is at the new task set; `settled`: and the hook after that is over as well,
+    so that only the old task set's going is left. `waits`: whose word it waits for, and until when.
+    """
 
     status: str
     reason: str = ""
@@ -36,6 +40,8 @@ class Watched:
     event: str = ""
     installed: bool = False
     shifted: bool = False
+    settled: bool = False
+    waits: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,40 +55,53 @@ class Ended:
     restored: bool | None = None
 
 
-def deploy(
+def begin(api: Api, group: Group, service: Service, target: str, *, rollback: bool) -> str:
+    """Have `group` deploy the task definition `target` (ARN); the deployment's id.
+
+    With `rollback` CodeDeploy itself takes it back where it fails or is stopped.
+    """
+    return _create(api, group, appspec(service, target), rollback=rollback)
+
+
+def see_through(
     api: Api,
     service: Service,
-    target: str,
+    identifier: str,
     *,
     timeouts: Timeouts,
     rollback: bool,
     wait_drain: bool,
     tell: Callable[[Watched], None],
 ) -> Ended:
-    """Deploy the task definition `target` (ARN) and see it through.
+    """Follow deployment `identifier` to its end.
 
     The new task set must be installed within `timeouts.healthy`, else the deployment is stopped
     and (with `rollback`) taken back. Once installed it is never stopped: traffic shifting and the
-    old task set's going have the `drain` limit, overrunning which is said.
+    old task set's going have the `drain` limit, overrunning which is said. What CodeDeploy waits
+    for a person to say is not counted.
     """
-    group = group_of(api, service)
-    identifier = _create(api, group, appspec(service, target), rollback=rollback)
     way = _Way(api=api, service=service, identifier=identifier, timeouts=timeouts, tell=tell)
-    begun = api.clock.now()
+    begun = last = api.clock.now()
     installed_at: float | None = None
+    waited = 0.0
     while True:
         seen = way.look(identifier)
         now = api.clock.now()
+        waited += now - last if seen.waits else 0.0
+        last = now
         if seen.status in _OVER:
             return _ended(way, seen)
         if seen.installed and installed_at is None:
             installed_at = now
-        if seen.shifted and not wait_drain:
-            cause = "traffic has moved; the old task set was not waited for"
+        if seen.settled and not wait_drain:
+            cause = (
+                "traffic has moved; the old task set was not waited for: CodeDeploy goes on with "
+                "the deployment, unwatched"
+            )
             return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
         if installed_at is None and now - begun > timeouts.healthy:
             return _stop(way, seen, rollback=rollback)
-        if installed_at is not None and now - installed_at > timeouts.drain:
+        if installed_at is not None and now - installed_at - waited > timeouts.drain:
             return _overrun(identifier, seen, now - begun)
         api.clock.sleep(interval(now - begun))
 
@@ -172,6 +191,23 @@ def watch(api: Api, identifier: str, service: Service) -> Watched:
         or status.get("Install") == "Succeeded"
         or any(status.get(name) in ("InProgress", "Succeeded") for name in _INSTALLED),
         shifted=status.get("AllowTraffic") == "Succeeded",
+        settled=status.get("AllowTraffic") == "Succeeded"
+        and status.get("AfterAllowTraffic") in (None, "Succeeded", "Skipped"),
+        waits=_waits(info),
+    )
+
+
+def _waits(info: Mapping[str, Any]) -> str:
+    """Whose word a deployment that is `Ready` waits for; empty where it waits for nobody's."""
+    configuration = info.get("blueGreenDeploymentConfiguration") or {}
+    option = configuration.get("deploymentReadyOption") or {}
+    minutes = option.get("waitTimeInMinutes")
+    if info.get("status") != "Ready" or not minutes:
+        return ""
+    then = "goes on" if option.get("actionOnTimeout") == "CONTINUE_DEPLOYMENT" else "stops"
+    return (
+        f"a person's word (codedeploy:ContinueDeployment) for {minutes} minutes at most; then "
+        f"CodeDeploy {then}"
     )
 
 
@@ -223,10 +259,15 @@ def _stop(way: _Way, seen: Watched, *, rollback: bool) -> Ended:
 
 
 def _overrun(identifier: str, seen: Watched, age: float) -> Ended:
-    if seen.shifted:
+    if seen.settled:
         cause = f"traffic has moved; the old task set was not gone after {age:.0f} s"
         return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
-    cause = f"the new task set is up, yet its traffic had not moved after {age:.0f} s; it goes on"
+    what = (
+        "its hook AfterAllowTraffic was not over" if seen.shifted else "its traffic had not moved"
+    )
+    cause = (
+        f"the new task set is up, yet {what} after {age:.0f} s; it goes on in CodeDeploy, unwatched"
+    )
     return Ended(outcome="timed_out", cause=cause, deployment=identifier)
 
 

@@ -103,14 +103,6 @@ def test_a_service_that_never_answered_is_not_waited_for_as_one_that_did(
     assert patience / 2 < clock.now() - began <= patience
 
 
-def test_an_unknown_end_says_that_the_deployment_goes_on() -> None:
-    # GIVEN an ECS that stops answering after the update
-    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(8.0), throttled=lambda n: n > 4)
-
-    with pytest.raises(WorldFailed, match="the deployment of web:8 goes on in ECS, not watched"):
-        run(scripted, image=f"{IMAGE}:v8")
-
-
 def test_registering_waits_out_concurrent_attempts() -> None:
     # GIVEN an ECS that is busy registering for a while
     busy = "Too many concurrent attempts to create a new revision of the specified family"

@@ -17,7 +17,8 @@ WELL = [(1.0, "InProgress", 1, False), (6.0, "InProgress", 3, True), (8.0, "Succ
 NEVER_INSTALLED = [(1.0, "InProgress", 1, False)]
 FAILS = [(1.0, "InProgress", 2, False), (5.0, "InProgress", 4, True), (7.0, "Failed", 4, False)]
 BACK = [(4.0, "Succeeded", 5, True)]
-KEEPS_OLD = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 4, True)]
+KEEPS_OLD = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 5, True)]
+HOOK_HANGS = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 4, True)]
 NEVER_SHIFTS = [(1.0, "Ready", 3, False)]
 
 
@@ -75,6 +76,12 @@ ROWS = {
         says="old task set was not gone",
         drained=False,
     ),
+    "the hook after traffic has moved never ends": Row(
+        plays=[HOOK_HANGS],
+        outcome="timed_out",
+        live="web:8",
+        says="its hook AfterAllowTraffic was not over",
+    ),
     "traffic never moves": Row(
         plays=[NEVER_SHIFTS], outcome="timed_out", live="web:7", says="traffic had not moved"
     ),
@@ -125,6 +132,51 @@ def test_the_appspec_names_revision_container_and_platform() -> None:
     assert created["autoRollbackConfiguration"]["enabled"] is True
     # AND the lifecycle events were told while waiting
     assert {"Install InProgress", "AllowTraffic InProgress"} <= {p.stage for p in seen}
+
+
+@pytest.mark.parametrize(
+    ("play", "outcome", "took"),
+    [(KEEPS_OLD, "succeeded", 3.0), (HOOK_HANGS, "timed_out", 302.0)],
+    ids=["traffic has moved", "the hook after that is not over"],
+)
+def test_not_waiting_for_the_old_task_set_waits_for_all_else(
+    play: Any, outcome: str, took: float
+) -> None:
+    deploy = codedeploy(play)
+
+    result = run(deploy, wait_drain=False)
+
+    assert result.outcome == outcome, result
+    assert deploy.ecs.clock.now() - 1000.0 <= took + 5.0
+    assert "unwatched" in result.cause
+
+
+def test_a_deployment_that_waits_for_a_person_is_told_and_its_time_is_not_counted() -> None:
+    # GIVEN a group that asks a person before traffic moves, who takes 20 minutes
+    play = [
+        (1.0, "Ready", 3, False),
+        (1200.0, "InProgress", 4, True),
+        (1210.0, "Succeeded", 5, True),
+    ]
+    deploy = codedeploy(play, ready_minutes=60)
+    seen: list[Progress] = []
+
+    # WHEN it is deployed to with five minutes for its traffic
+    result = run(deploy, seen)
+
+    # THEN that is waited for, and said
+    assert (result.outcome, result.running) == ("succeeded", f"{PREFIX}:task-definition/web:8")
+    assert any("codedeploy:ContinueDeployment" in p.waits and "60 minutes" in p.waits for p in seen)
+
+
+def test_a_service_that_no_group_deploys_is_refused_before_anything_is_registered() -> None:
+    deploy = codedeploy(WELL)
+    deploy.group, deploy.application = "x", "y"
+    deploy.services = [("prod", "another")]
+
+    with pytest.raises(WrongUse, match="no deployment group names it"):
+        run(deploy)
+    assert deploy.ecs.made("RegisterTaskDefinition") == []
 
 
 def test_without_rollback_a_deployment_is_left_as_it_is() -> None:
