@@ -13,6 +13,10 @@ from cli.session import Session
 from contracts.wording import counted, duration, person
 
 DEPLOY = "deploy the prod stack (docs/operating.md)"
+LOOK_AT_HOST = (
+    "`systemctl status slipway-boot slipway-agent`, `tail /var/log/slipway/boot.log"
+    " /var/log/slipway/agent.log`"
+)
 FUNCTIONS = ("starter", "stopper", "notifier", "reconciler")
 
 
@@ -274,9 +278,9 @@ def _host(host: Host, waiting: list[str], session: Session, now: float) -> Findi
         return ok(host.name, detail)
     silent = now - max(row.heartbeat_at if row else 0.0, host.launched_at)
     if host.state == "running" and silent > limits.no_heartbeat:
-        mend = "look at it with Session Manager: `journalctl -u slipway-agent`"
+        mend = f"look at it with Session Manager: {LOOK_AT_HOST}"
         return wrong(host.name, f"{detail} ({duration(silent)})", mend)
     if row is not None and row.silent_boots >= 3:
-        mend = "start it by hand and look with Session Manager: `journalctl -u slipway-agent`"
+        mend = f"start it by hand and look with Session Manager: {LOOK_AT_HOST}"
         return wrong(host.name, detail, mend)
     return ok(host.name, detail)

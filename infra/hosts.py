@@ -132,13 +132,13 @@ class BuildHosts(Construct):
 
 
 def user_data(names: Names, region: str) -> str:
-    """The hosts' first boot, constant: a change would stop and start them.
+    """What makes an instance a host, constant: a change would stop and start them.
 
     It writes the boot unit and its script; which agent runs is the parameter's to say, and the
-    agent's own unit comes with the agent.
+    agent's own unit comes with the agent. A boothook of cloud-init, and so run at every boot.
     """
-    script = (BOOTSTRAP / "user_data.sh").read_text(encoding="utf-8")
-    for name in ("boot.sh", "slipway-boot.service"):
+    script = "#cloud-boothook\n" + (BOOTSTRAP / "user_data.sh").read_text(encoding="utf-8")
+    for name in ("boot.sh", "slipway-log@.service", "slipway-boot.service"):
         content = (BOOTSTRAP / name).read_text(encoding="utf-8")
         script = script.replace(f"@{name}@", content.rstrip("\n"))
     return script.replace("@parameter@", names.agent_parameter).replace("@region@", region)

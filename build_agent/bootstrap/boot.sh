@@ -2,15 +2,18 @@
 # Runs at every boot of a build host: installs the agent that the parameter names, and starts it.
 #
 # It is part of the hosts' user data and so never changes: all that may change (units, packages,
-# docker's settings) is in the release's own install.sh. A release becomes current only when it is
-# whole, is what the parameter says, and starts; whatever fails, the last good one runs.
-# Run again, it changes nothing.
+# docker's settings) is in the release's own install.sh. A release is the good one only when it is
+# whole, is what the parameter says, and has come up; whatever fails, the last good one runs.
+# It may be cut anywhere, and run again: then it goes on, and stops no agent that runs as it should.
 set -uo pipefail
 
 SLIPWAY_HOME=${SLIPWAY_HOME:-/opt/slipway}
 RELEASES=$SLIPWAY_HOME/releases
-CURRENT=$SLIPWAY_HOME/current
+CURRENT=$SLIPWAY_HOME/current             # what the agent's unit runs
+GOOD=$SLIPWAY_HOME/good                   # the last release whose agent came up
+STARTED=${SLIPWAY_RUN:-/run}/slipway-release # what this boot's agent was started from
 INSTALLER=build_agent/bootstrap/install.sh
+AGENT=slipway-agent.service
 KEPT_RELEASES=3
 
 say() { echo "slipway-boot: $*" >&2; }
@@ -30,7 +33,7 @@ fetch_release() {
 }
 
 unpack() {
-  # Beside the others first; in place by one rename, so that a half release is never there.
+  # Beside the others first, and on the disk; in place by one rename: a half release is never there.
   local release=$1 sha256=$2 folder=$3 work bucket key
   bucket=$(field bucket <<<"$release") && key=$(field key <<<"$release") || return 1
   work=$(mktemp -d "$RELEASES/.incoming.XXXXXX") || return 1
@@ -38,21 +41,36 @@ unpack() {
     sha256sum --check --status <<<"$sha256  $work/agent.tar" &&
     mkdir "$work/agent" &&
     tar -xf "$work/agent.tar" -C "$work/agent" --no-same-owner &&
+    sync --file-system "$work/agent" &&
     mv -T "$work/agent" "$folder"
   local failed=$?
   rm -rf "$work"
   return "$failed"
 }
 
-install_release() {
-  # The release's own installer; current only after it has succeeded.
+point() { ln -sfn "$2" "$1.new" && mv -T "$1.new" "$1"; }
+
+run_release() {
+  # The release's own installer, then its agent; the good one only after that has come up.
   local folder=$1
-  bash "$folder/$INSTALLER" "$folder" >&2 || return 1
-  ln -sfn "$folder" "$CURRENT.new" && mv -T "$CURRENT.new" "$CURRENT"
+  bash "$folder/$INSTALLER" "$folder" >&2 &&
+    point "$CURRENT" "$folder" &&
+    start_agent "$folder" &&
+    point "$GOOD" "$folder"
+}
+
+start_agent() {
+  # Returns when the agent has said that it is up, or has failed. One that runs this very release
+  # goes on; one of another is stopped, and gives back what it holds.
+  local folder=$1
+  if [[ $(cat "$STARTED" 2>/dev/null) != "$folder" ]]; then
+    systemctl stop "$AGENT" && echo "$folder" >"$STARTED" || return 1
+  fi
+  systemctl start "$AGENT"
 }
 
 drop_old_releases() {
-  # The newest few stay, and the current one among them: what to fall back to.
+  # The newest few stay, and among them what runs: what to fall back to.
   local current kept release
   current=$(basename "$(readlink -f "$CURRENT")")
   rm -rf "$RELEASES"/.incoming.*
@@ -67,18 +85,18 @@ drop_old_releases() {
 
 main() {
   mkdir -p "$RELEASES"
-  local folder last_good
-  last_good=$(readlink -f "$CURRENT" 2>/dev/null)
-  if folder=$(fetch_release) && install_release "$folder"; then
-    say "agent $(basename "$folder")"
-  elif [[ -d $last_good ]] && install_release "$last_good"; then
-    say "the agent could not be updated; the last good one runs: $(basename "$last_good")"
+  local release last_good
+  last_good=$(readlink -f "$GOOD" 2>/dev/null)
+  if release=$(fetch_release) && run_release "$release"; then
+    say "agent $(basename "$release")"
+  elif [[ -d $last_good && $last_good != "$release" ]] && run_release "$last_good"; then
+    say "${release:+$(basename "$release") does not start and is left aside; }the agent could not be" \
+      "updated; the last good one runs: $(basename "$last_good")"
   else
-    say "there is no agent, and none could be installed"
+    say "there is no agent that starts"
     return 1
   fi
   drop_old_releases
-  systemctl restart slipway-agent.service
 }
 
 main "$@"

@@ -9,16 +9,6 @@ HERE=$RELEASE/build_agent/bootstrap
 UNIT_DIR=${SLIPWAY_UNIT_DIR:-/etc/systemd/system}
 ETC=${SLIPWAY_ETC:-/etc}
 PYTHON=${SLIPWAY_PYTHON:-python3.13}
-PACKAGES=(docker git python3.13 amazon-cloudwatch-agent)
-
-install_packages() {
-  # Only what is missing: a woken host has them all, and asks nobody.
-  local missing=() package
-  for package in "${PACKAGES[@]}"; do
-    rpm --quiet -q "$package" || missing+=("$package")
-  done
-  [[ ${#missing[@]} -eq 0 ]] || dnf install -y --setopt=install_weak_deps=False "${missing[@]}"
-}
 
 install_file() {
   # Copies $1 to $2 if it differs; says by its exit code whether it did.
@@ -26,8 +16,10 @@ install_file() {
   install -D -m 0644 "$1" "$2"
 }
 
+enable() { systemctl --quiet is-enabled "$1" || systemctl enable "$1"; }
+
 set_docker_up() {
-  systemctl enable docker.service
+  enable docker.service
   if install_file "$HERE/docker-daemon.json" "$ETC/docker/daemon.json"; then
     systemctl restart docker.service
   else
@@ -40,23 +32,25 @@ ship_logs() {
   local group config=$ETC/slipway/cloudwatch-agent.json
   group=/$(cut -d/ -f2 <<<"$SLIPWAY_AGENT_PARAMETER")/builds
   install -d "$ETC/slipway"
-  sed "s|@log_group@|$group|" "$HERE/cloudwatch-agent.json" >"$config.new"
-  if ! cmp --silent "$config.new" "$config" || ! systemctl --quiet is-active amazon-cloudwatch-agent; then
-    mv "$config.new" "$config"
-    amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c "file:$config" ||
+  sed "s|@log_group@|$group|" "$HERE/cloudwatch-agent.json" >"$config"
+  if ! cmp --silent "$config" "$config.taken" || ! systemctl --quiet is-active amazon-cloudwatch-agent; then
+    if amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c "file:$config"; then
+      cp "$config" "$config.taken"
+    else
       echo "slipway-install: logs of the host stay on the host" >&2
+    fi
   fi
-  rm -f "$config.new"
 }
 
 install_units() {
-  local unit
+  # boot.sh starts the agent's.
+  local unit changed=no
   for unit in slipway-agent.service slipway-updates.service slipway-updates.timer; do
-    install_file "$HERE/$unit" "$UNIT_DIR/$unit" || true
+    install_file "$HERE/$unit" "$UNIT_DIR/$unit" && changed=yes
   done
-  systemctl daemon-reload
-  systemctl enable slipway-agent.service
-  systemctl enable --now slipway-updates.timer
+  [[ $changed == no ]] || systemctl daemon-reload
+  enable slipway-updates.timer
+  systemctl start slipway-updates.timer
 }
 
 check_release() {
@@ -64,8 +58,7 @@ check_release() {
   (cd / && PYTHONPATH=$RELEASE:$RELEASE/vendor "$PYTHON" -c 'import build_agent.__main__')
 }
 
-install -d -m 0755 "${SLIPWAY_LOGS:-/var/log/slipway}"
-install_packages
+bash "$HERE/packages.sh" install
 check_release
 set_docker_up
 ship_logs

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,8 @@ from build_agent.systemd import SAY_EVERY
 from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
 
+AGENT = "slipway-agent.service"
+STOP, START = f"systemctl stop {AGENT}", f"systemctl start {AGENT}"
 AWS = """#!/bin/bash
 case "$1 $2" in
   "ssm get-parameter") cat "$CLOUD/parameter" ;;
@@ -28,6 +31,21 @@ esac
 """
 SAYS_WHAT_IT_DOES = """#!/bin/bash
 echo "$(basename "$0") $*" >> "$CLOUD/done"
+"""
+SYSTEMCTL = """#!/bin/bash
+case "$*" in
+  *is-enabled*) grep -qx "${@: -1}" "$CLOUD/enabled" ;;
+  enable*) echo "${@: -1}" >> "$CLOUD/enabled" ;&
+  *) echo "systemctl $*" >> "$CLOUD/done" ;;&
+  "start slipway-agent.service")
+    ! grep -q DOES_NOT_COME_UP "$SLIPWAY_HOME/current/build_agent/__main__.py" ;;
+esac
+"""
+# What it would run in a unit of its own, without the options that come first.
+SYSTEMD_RUN = """#!/bin/bash
+echo "systemd-run" >> "$CLOUD/done"
+while [[ $1 == --* ]]; do shift; done
+exec "$@"
 """
 RPM = """#!/bin/bash
 [[ -e "$CLOUD/installed-$3" ]]
@@ -48,9 +66,9 @@ class Host:
     def cloud(self) -> Path:
         return self.root / "cloud"
 
-    def release(self, text: str, *, works: bool = True, sha256: str | None = None) -> str:
+    def release(self, text: str, *, program: str = "", sha256: str | None = None) -> str:
         """Publish an agent that prints `text`; its hash, or the wrong one that is claimed."""
-        archive = _archive(text, works)
+        archive = _archive(f"print({text!r})\n{program}")
         digest = sha256 or hashlib.sha256(archive).hexdigest()
         (self.cloud / f"{digest}.tar").write_bytes(archive)
         parameter = {"bucket": "assets", "key": f"agent/{digest}.tar", "sha256": digest}
@@ -58,9 +76,12 @@ class Host:
         return digest
 
     def boot(self) -> subprocess.CompletedProcess[str]:
+        """As after power on: what lives in memory is gone."""
+        shutil.rmtree(self.root / "run", ignore_errors=True)
+        (self.root / "run").mkdir()
         return self.script("boot.sh")
 
-    def script(self, name: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def script(self, name: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run one of the bootstrap's scripts as the host would."""
         environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
@@ -69,11 +90,11 @@ class Host:
             "SLIPWAY_HOME": str(self.root / "opt"),
             "SLIPWAY_UNIT_DIR": str(self.root / "units"),
             "SLIPWAY_ETC": str(self.root / "etc"),
-            "SLIPWAY_LOGS": str(self.root / "log"),
+            "SLIPWAY_RUN": str(self.root / "run"),
             **more,
         }
         return subprocess.run(
-            ["bash", str(BOOTSTRAP / name)],
+            ["bash", str(BOOTSTRAP / name), *arguments],
             env=environment,
             capture_output=True,
             text=True,
@@ -82,7 +103,16 @@ class Host:
 
     @property
     def current(self) -> str | None:
-        link = self.root / "opt" / "current"
+        """The release that the agent's unit runs."""
+        return self._release_of("current")
+
+    @property
+    def good(self) -> str | None:
+        """The release that came up last."""
+        return self._release_of("good")
+
+    def _release_of(self, name: str) -> str | None:
+        link = self.root / "opt" / name
         return link.resolve().name if link.exists() else None
 
     @property
@@ -94,8 +124,7 @@ class Host:
         return lines
 
 
-def _archive(text: str, works: bool) -> bytes:
-    program = f"print({text!r})" if works else "raise ImportError('broken')"
+def _archive(program: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         _add(tar, "build_agent/__init__.py", b"")
@@ -115,7 +144,8 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 def host(tmp_path: Path) -> Host:
     (tmp_path / "cloud").mkdir()
     programs = {"aws": AWS, "rpm": RPM, "dnf": DNF}
-    programs |= dict.fromkeys(("systemctl", "amazon-cloudwatch-agent-ctl"), SAYS_WHAT_IT_DOES)
+    programs |= {"systemctl": SYSTEMCTL, "systemd-run": SYSTEMD_RUN}
+    programs["amazon-cloudwatch-agent-ctl"] = SAYS_WHAT_IT_DOES
     programs["python3.13"] = f'#!/bin/bash\nexec "{sys.executable}" "$@"\n'
     for name, program in programs.items():
         path = tmp_path / "bin" / name
@@ -134,9 +164,11 @@ def test_the_first_boot_installs_everything_and_starts_the_agent(host: Host) -> 
     assert result.returncode == 0, result.stderr
     assert host.current == release
     done = host.done
-    assert done[0].startswith("dnf install -y")
-    assert all(p in done[0] for p in ("docker", "git", "python3.13", "amazon-cloudwatch-agent"))
-    assert done[-1] == "systemctl restart slipway-agent.service"
+    assert done[0] == "systemd-run"  # dnf in a unit of its own, which a stop waits for
+    assert done[1].startswith("dnf install -y")
+    assert all(p in done[1] for p in ("docker", "git", "python3.13", "amazon-cloudwatch-agent"))
+    assert done[-1] == START
+    assert f"systemctl enable {AGENT}" not in done  # the next boot knows its release first
     assert (host.root / "units" / "slipway-agent.service").exists()
     assert json.loads((host.root / "etc" / "docker" / "daemon.json").read_text())
     logs = json.loads((host.root / "etc" / "slipway" / "cloudwatch-agent.json").read_text())
@@ -155,8 +187,9 @@ def test_a_second_boot_changes_nothing(host: Host) -> None:
     assert host.boot().returncode == 0
     # THEN nothing is installed again, docker is not restarted, the release is as it was
     done = host.done
-    assert not [line for line in done if line.startswith("dnf")]
+    assert not [line for line in done if line.startswith(("dnf", "systemd-run"))]
     assert "systemctl restart docker.service" not in done
+    assert "systemctl daemon-reload" not in done
     assert {p: p.stat().st_mtime_ns for p in (host.root / "opt" / "releases").rglob("*")} == before
 
 
@@ -168,7 +201,27 @@ def test_the_next_boot_takes_what_was_published_meanwhile(host: Host) -> None:
     assert host.current == newer
 
 
-@pytest.mark.parametrize("fault", ["wrong hash", "broken agent", "no archive", "no parameter"])
+def test_the_agent_is_started_once_a_boot_and_stopped_only_for_another_release(host: Host) -> None:
+    def agent_was() -> list[str]:
+        return [line for line in host.done if line in (STOP, START)]
+
+    # WHEN a host boots, THEN its agent is started once, by the boot alone
+    host.release("one")
+    host.boot()
+    assert agent_was() == [STOP, START]  # (the stop of one that does not run)
+    # WHEN the boot unit runs once more while the agent works
+    assert host.script("boot.sh").returncode == 0
+    # THEN it goes on: starting what runs does nothing
+    assert agent_was() == [START]
+    # WHEN it runs once more and there is another release, THEN the agent changes over
+    host.release("two")
+    assert host.script("boot.sh").returncode == 0
+    assert agent_was() == [STOP, START]
+
+
+@pytest.mark.parametrize(
+    "fault", ["wrong hash", "broken agent", "does not come up", "no archive", "no parameter"]
+)
 def test_the_last_good_agent_runs_when_the_new_one_cannot(host: Host, fault: str) -> None:
     # GIVEN a host with a good agent
     good = host.release("one")
@@ -177,7 +230,9 @@ def test_the_last_good_agent_runs_when_the_new_one_cannot(host: Host, fault: str
     if fault == "wrong hash":
         host.release("two", sha256="0" * 64)
     elif fault == "broken agent":
-        host.release("two", works=False)
+        host.release("two", program="raise ImportError('broken')")
+    elif fault == "does not come up":
+        host.release("two", program="# DOES_NOT_COME_UP")
     elif fault == "no archive":
         (host.cloud / f"{host.release('two')}.tar").unlink()
     else:
@@ -186,17 +241,44 @@ def test_the_last_good_agent_runs_when_the_new_one_cannot(host: Host, fault: str
     result = host.boot()
     # THEN the good one runs, and the boot says so
     assert result.returncode == 0
-    assert host.current == good
+    assert host.current == host.good == good
     assert "the last good one runs" in result.stderr
-    assert host.done[-1] == "systemctl restart slipway-agent.service"
+    assert host.done[-1] == START
     assert not list((host.root / "opt" / "releases").glob(".incoming.*"))
+
+
+def test_a_release_that_was_cut_while_it_came_up_is_not_the_good_one(host: Host) -> None:
+    good = host.release("one")
+    host.boot()
+    # GIVEN a release that does not come up, and a host whose power went before that was known
+    bad = host.release("two", program="# DOES_NOT_COME_UP")
+    host.boot()
+    (host.root / "opt" / "current").unlink()
+    (host.root / "opt" / "current").symlink_to(host.root / "opt" / "releases" / bad)
+    # WHEN it boots again, THEN it still knows what to go back to
+    assert host.boot().returncode == 0
+    assert host.current == good
+
+
+def test_a_first_release_that_does_not_come_up_fails_the_boot_which_is_tried_again(
+    host: Host,
+) -> None:
+    host.release("one", program="# DOES_NOT_COME_UP")
+    result = host.boot()
+    assert result.returncode == 1
+    assert "there is no agent that starts" in result.stderr
+    assert host.good is None
+    # WHEN there is one that does, THEN the next try takes it
+    better = host.release("two")
+    assert host.script("boot.sh").returncode == 0
+    assert host.good == better
 
 
 def test_a_host_that_never_had_an_agent_says_so(host: Host) -> None:
     (host.cloud / "parameter").write_text("not json")
     result = host.boot()
     assert result.returncode == 1
-    assert "there is no agent" in result.stderr
+    assert "there is no agent that starts" in result.stderr
     assert host.current is None
 
 
@@ -216,7 +298,7 @@ def test_user_data_is_constant_whole_and_within_ec2_s_limit() -> None:
     script = user_data(Names("slipway"), "eu-central-1")
     assert not re.findall(r"@[a-z_.-]+@", script)
     assert len(script.encode()) < 16_384
-    assert hashlib.sha256(script.encode()).hexdigest()[:16] == "e9aa9ad137932968"
+    assert hashlib.sha256(script.encode()).hexdigest()[:16] == "42d7ac187f859713"
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in BOOTSTRAP.glob("*.sh")))
@@ -266,7 +348,7 @@ def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
     )
     ours = [line for line in result.stderr.splitlines() if "slipway" in line]
     assert ours == []
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 def test_the_agent_s_unit_restarts_it_watches_it_and_saves_it_from_a_full_memory() -> None:

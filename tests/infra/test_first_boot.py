@@ -35,6 +35,13 @@ esac
 NOTES = """#!/bin/bash
 echo "$(basename "$0") $*" >> /cloud/done
 """
+SYSTEMCTL = """#!/bin/bash
+case "$*" in
+  *is-enabled*) grep -qx "${@: -1}" /cloud/enabled ;;
+  enable*) echo "${@: -1}" >> /cloud/enabled ;&
+  *) echo "systemctl $*" >> /cloud/done ;;
+esac
+"""
 HAS_ALL = "#!/bin/bash\n"
 # The machine's programs read-only, /usr/local and all else the root's own.
 ENTER = """
@@ -94,14 +101,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     """A bare host whose cloud has a release."""
     path = tmp_path_factory.mktemp("host")
     staged = stage(resolve(load(EXAMPLE)), tmp_path_factory.mktemp("assets"), vendored=True)
-    for folder in ("etc/systemd/system", "opt", "var/log", "local/bin", "cloud", "tmp"):
+    for folder in ("etc/systemd/system", "opt", "run", "var/log", "local/bin", "cloud", "tmp"):
         (path / folder).mkdir(parents=True)
     for name in ("bin", "sbin", "lib", "lib64"):
         if Path("/", name).is_symlink():
             (path / name).symlink_to(Path("/", name).readlink())
     python = f'#!/bin/bash\nexec "{Path(sys.base_prefix, "bin", "python3")}" "$@"\n'
     programs = {"aws": AWS, "rpm": HAS_ALL, "python3": python, "python3.13": python}
-    programs |= dict.fromkeys(("dnf", "systemctl", "amazon-cloudwatch-agent-ctl"), NOTES)
+    programs |= dict.fromkeys(("dnf", "systemd-run", "amazon-cloudwatch-agent-ctl"), NOTES)
+    programs["systemctl"] = SYSTEMCTL
     for name, text in programs.items():
         program = path / "local" / "bin" / name
         program.write_text(text)
@@ -131,7 +139,9 @@ def test_the_user_data_makes_a_host_whose_boot_starts_the_real_agent(root: Root)
     assert boot.returncode == 0, boot.stderr
     # THEN the agent of the parameter is current, and started last
     assert (root.path / "opt/slipway/current").is_symlink()
-    assert root.done()[-1] == "systemctl restart slipway-agent.service"
+    assert root.done()[-2:] == [
+        f"systemctl {verb} slipway-agent.service" for verb in ("stop", "start")
+    ]
     # AND its unit's own command runs, with nothing but what it brought
     unit = (root.path / "etc/systemd/system/slipway-agent.service").read_text().splitlines()
     settings = [line.partition("=")[2] for line in unit if line.startswith("Environment=")]
@@ -148,6 +158,9 @@ def test_both_again_change_nothing(root: Root) -> None:
     # WHEN user data and boot run once more
     for result in (root.run("bash", "/cloud/user_data"), root.boots()):
         assert result.returncode == 0, result.stderr
-    # THEN every file is what it was, and nothing was installed again
+    # THEN every file is what it was, nothing is installed again, no agent that runs is stopped
     assert root.files() == before
-    assert not [line for line in root.done() if line.startswith("dnf")]
+    assert [line for line in root.done() if "is-active" not in line] == [
+        f"systemctl start {unit}"
+        for unit in ("docker.service", "slipway-updates.timer", "slipway-agent.service")
+    ]
