@@ -52,7 +52,7 @@ mend() {
   # What has come since the mark: its scripts may not have run, its files be empty, its forerunner
   # still be there. Then the same once more: what it had begun has new files under an old name.
   local since at package brought=() cut
-  say "a package transaction was cut: mending what it left"
+  say "an installation was interrupted: mending what it left"
   since=$(stat --format=%Y "$MARK")
   while read -r at package; do
     [[ $at -lt $since ]] || brought+=("$package")
