@@ -152,12 +152,8 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
             ],
             why="The service's own deployments and revisions: their ids are made by ECS.",
         ),
-        allow(
-            "ReadAndRegisterDefinitions",
-            ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"],
-            ["*"],
-            why=NO_RESOURCES,
-        ),
+        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions, why=ANY_REVISION),
         allow(
             "TagDefinitions",
             ["ecs:TagResource"],

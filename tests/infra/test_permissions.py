@@ -16,27 +16,6 @@ from tests.infra.templates import (
     trust_statements,
 )
 
-UNNAMEABLE = {
-    "codedeploy:GetDeploymentTarget",
-    "codedeploy:ListApplications",
-    "codedeploy:StopDeployment",
-    # AWS, service authorization reference: no resource type, or one that cannot be known before.
-    "ec2:DescribeInstances",
-    "ecr:GetAuthorizationToken",
-    "ecs:DeregisterTaskDefinition",
-    "ecs:DescribeTaskDefinition",
-    "ecs:ListServices",
-    "ecs:ListTaskDefinitions",
-    "ecs:ListTasks",
-    "ecs:RegisterTaskDefinition",
-    "ssm:DescribeParameters",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-}
-
 
 def of_role(stacks: Stacks, role: str) -> list[Statement]:
     found = [s for t in stacks.both for s in identity_statements(t) if s.owner == role]
@@ -64,13 +43,6 @@ def test_no_action_has_a_wildcard(full: Stacks) -> None:
         for action in s.actions
     ]
     assert not [pair for pair in allowed if "*" in pair[1]]
-
-
-def test_a_resource_is_a_wildcard_only_where_aws_allows_no_name(full: Stacks) -> None:
-    for template in full.both:
-        for statement in identity_statements(template):
-            if "*" in statement.resources:
-                assert set(statement.actions) <= UNNAMEABLE, statement
 
 
 def test_roles_are_passed_only_to_ecs_tasks_and_only_those_configured(full: Stacks) -> None:
