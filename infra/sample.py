@@ -144,6 +144,7 @@ class SampleServices(Construct):
             propagate_tags="SERVICE",
         )
         running.add_resource_dependency(definition)
+        self._network.connect(running)
 
     def _architecture(self) -> str:
         return "ARM64" if self._configuration.build_host.architecture == "arm64" else "X86_64"
