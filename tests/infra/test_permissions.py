@@ -6,9 +6,11 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from cli.boundary_checks import needs_of
 from cli.redrive import ways_back
 from contracts.names import Names
 from infra.host_role import secret_forms
+from infra.resolve import resolve
 from infra.statements import PULL
 from tests.infra.iam_table import SNAPSHOT, table_of
 from tests.infra.templates import (
@@ -185,6 +187,27 @@ def test_the_permissions_boundary_is_on_every_role_and_of_its_own_account(full: 
             assert role["PermissionsBoundary"] == (
                 f"arn:aws:iam::{account}:policy/platform/slipway-boundary"
             )
+
+
+@pytest.mark.parametrize("named", ["example", "full"])
+def test_doctor_asks_whether_a_boundary_takes_any_action_that_a_role_has(
+    named: str, request: pytest.FixtureRequest
+) -> None:
+    # GIVEN all that the roles of prod may, but for keys
+    stacks: Stacks = request.getfixturevalue(named)
+    installation = resolve(stacks.configuration)
+    for role, needs in needs_of(installation).items():
+        statements = of_role(stacks, role)
+        may = {a for s in statements for a in s.actions if not a.startswith("kms:")}
+        # THEN that is what doctor has simulated
+        assert {action for need in needs for action in need.actions} == may, role
+        # AND on resources that those statements are about, where they can be known
+        for need in needs:
+            if need.on.endswith(("role/x", "i-0123456789abcdef0", "agent.tar", "secret:x-AbCdEf")):
+                continue
+            for action in need.actions:
+                named_ones = [r for s in statements if action in s.actions for r in s.resources]
+                assert any(fnmatchcase(need.on, r) for r in named_ones), (action, need.on)
 
 
 def statement_of(stacks: Stacks, role: str, sid: str) -> Statement:
