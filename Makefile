@@ -49,7 +49,8 @@ lint: setup ## style, types, the direction of imports, shell scripts
 	$(MAKE) --no-print-directory templates
 
 # cdk-nag is part of the synth itself; the second configuration uses everything.
-templates: setup .make/checkov ## the templates: cdk-nag, cfn-lint, checkov
+templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, cfn-lint, checkov
+	$(BIN)/python -m tests.infra.reference
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/example
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/full \
 	  --context configuration=tests/infra/configurations/full.json

@@ -56,6 +56,10 @@ _NETWORK = re.compile(
 )
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A name or a command of the commit."""
+_PRIVATE_BASE = re.compile(
+    r"\.dkr\.ecr\..*(no basic auth credentials|denied|not authorized|authorization failed"
+    r"|\b40[13]\b)"
+)
 _PUSH_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _DIGEST_ALONE = re.compile(r"#\d+ sha256:[0-9a-f]{64}$")
 """BuildKit names each step by its digest, too: nothing that a reader of a notice could use."""
@@ -161,7 +165,14 @@ def _cause(step: str | None, said: _Said, returncode: int) -> str:
         return f"Dockerfile step {step} failed with exit code {code}{killed}"
     if step:
         return f"Dockerfile step {step} failed: {said.reason[:REASON_LIMIT]}"
-    return f"docker build failed: {said.reason[:REASON_LIMIT] or returncode}"
+    return f"docker build failed: {said.reason[:REASON_LIMIT] or returncode}{_hint(said)}"
+
+
+def _hint(said: _Said) -> str:
+    fetched = said.failed_at is not None and _FETCHES.match(said.failed_at)
+    if fetched and _PRIVATE_BASE.search(said.reason):
+        return " (a private ECR repository after FROM is named in the image's baseRepositories)"
+    return ""
 
 
 def _readable(lines: Sequence[str]) -> tuple[str, ...]:

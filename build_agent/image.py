@@ -60,7 +60,7 @@ class Images:
         self._secret = secret
         self._clock = clock
         self._folder = folder
-        self._logins: dict[str, Callable[[], RegistryLogin]] = {}
+        self._tokens: dict[str, Callable[[], str]] = {}
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
@@ -85,7 +85,7 @@ class Images:
         """
         files = locate(tree, image)
         secrets = self._secrets(image)
-        self._ask_for_login(image)
+        token = self._ask_for_token(image)
         with (
             tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as scratch,
             self._docker.session() as docker,
@@ -99,6 +99,8 @@ class Images:
             )  # fmt: skip
             variables = {secret_variable(i): v for i, v in enumerate(secrets.values())}
             hidden = _hiding(sink, list(secrets.values()))
+            for registry in _registries(image.base_repositories):
+                docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
             try:
                 ended = docker(
                     command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
@@ -141,7 +143,8 @@ class Images:
         """
         stamp = utc_stamp(self._clock.now())
         with self._docker.session() as docker:
-            docker.log_in(self._login(image), stop=stop)
+            registry = image.repository_uri.partition("/")[0]
+            docker.log_in(RegistryLogin.of_token(registry, self._token(image)), stop=stop)
             self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
         pushed = self._read(image, stamp)
         if pushed is None:
@@ -196,18 +199,21 @@ class Images:
         found = answer.get("images") or []
         return found[0] if found and found[0].get("imageId", {}).get("imageDigest") else None
 
-    def _ask_for_login(self, image: ImageSettings) -> None:
-        """While docker builds; ECR's token lasts twelve hours, a build not as long."""
-        self._logins[image.repository_uri] = ahead(lambda: self._new_login(image))
+    def _ask_for_token(self, image: ImageSettings) -> Callable[[], str]:
+        """While docker builds; ECR's token lasts twelve hours, a build not as long.
 
-    def _login(self, image: ImageSettings) -> RegistryLogin:
-        asked = self._logins.pop(image.repository_uri, None)
-        return asked() if asked is not None else self._new_login(image)
+        It is good for every registry of the region, of other accounts too, that the role may use.
+        """
+        asked = self._tokens[image.repository_uri] = ahead(self._new_token)
+        return asked
 
-    def _new_login(self, image: ImageSettings) -> RegistryLogin:
+    def _token(self, image: ImageSettings) -> str:
+        asked = self._tokens.pop(image.repository_uri, None)
+        return asked() if asked is not None else self._new_token()
+
+    def _new_token(self) -> str:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]
-        registry = image.repository_uri.partition("/")[0]
-        return RegistryLogin.of_token(registry, answer["authorizationToken"])
+        return str(answer["authorizationToken"])
 
     def _secrets(self, image: ImageSettings) -> dict[str, str]:
         return {name: self._secret(place) for name, place in image.build_secrets.items()}
@@ -249,6 +255,11 @@ def build_command(
     if image.target:
         command += ["--target", image.target]
     return [*command, "--", str(context)]
+
+
+def _registries(repositories: Sequence[str]) -> list[str]:
+    """The hosts of repositories' URIs, each once."""
+    return list(dict.fromkeys(uri.partition("/")[0] for uri in repositories))
 
 
 def secret_variable(number: int) -> str:

@@ -202,7 +202,7 @@ class CloudWatchShipper:
 
 def console_link(partition: str, region: str, group: str, stream: str) -> str:
     """Where a person reads a stream: the console quotes twice, with `$25` for `%`."""
-    domain = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+    domain = {"aws-us-gov": "console.amazonaws-us-gov.com"}
     host = domain.get(partition, f"{region}.console.aws.amazon.com")
 
     def twice(text: str) -> str:

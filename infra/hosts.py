@@ -109,6 +109,7 @@ class BuildHosts(Construct):
             ],
             user_data=cdk.Fn.base64(user_data(self._names, self._configuration.prod_region)),
         )
+        self._network.connect(instance)
         cdk.Tags.of(instance).add("Name", self._names.host(number))
         cdk.Tags.of(instance).add("slipway", self._names.installation)
         accept_checkov(

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.configuration import Configuration, ImageRepository
 from infra.findings import accept_checkov
+from infra.kept import KEPT
 
 UNTAGGED_DAYS = 1
 
@@ -38,7 +39,7 @@ class ImageRepositories(Construct):
             image_tag_mutability_exclusion_filters=[
                 ecr.ImageTagMutabilityExclusionFilter.wildcard("latest")
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
         repository.add_lifecycle_rule(
             description="What no tag names any more",

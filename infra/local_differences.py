@@ -15,7 +15,7 @@ from constructs import Construct, IConstruct
 from infra.configuration import Configuration
 from infra.findings import accept
 
-POWERTOOLS_ACCOUNTS = {"aws": "017000801446", "aws-cn": "498634801083"}
+POWERTOOLS_ACCOUNT = "017000801446"
 POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python313-arm64:27"
 """The public layer's pinned version: an AWS account publishes it, named in Powertools' docs."""
 
@@ -104,6 +104,5 @@ class Differences:
 
 
 def _powertools(c: Configuration) -> str:
-    account = POWERTOOLS_ACCOUNTS.get(c.partition, POWERTOOLS_ACCOUNTS["aws"])
     region = cdk.Aws.REGION
-    return f"arn:{c.partition}:lambda:{region}:{account}:layer:{POWERTOOLS_LAYER}"
+    return f"arn:{c.partition}:lambda:{region}:{POWERTOOLS_ACCOUNT}:layer:{POWERTOOLS_LAYER}"

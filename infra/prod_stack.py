@@ -332,8 +332,8 @@ class ProdStack(cdk.Stack):
             {p.webhook_parameter for p in installation.pipelines if p.webhook_parameter}
             | {self._names.webhook_parameter()}
         )
+        webhooks = [self._arns.parameter(name) for name in parameters]
         queue = self._notices_queue()
-        region, account = installation.region, installation.prod_account
         self.notifier = SlipwayFunction(
             self,
             "Notifier",
@@ -346,8 +346,8 @@ class ProdStack(cdk.Stack):
                     self._arns.table,
                     ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
                 ),
-                read_parameters("ReadWebhook", [self._arns.parameter(n) for n in parameters]),
-                decrypt_parameters(region, account, installation.partition),
+                read_parameters("ReadWebhook", webhooks),
+                decrypt_parameters(webhooks, self._arns.any_key_anywhere, installation.region),
             ],
             timeout=cdk.Duration.seconds(50),
         )

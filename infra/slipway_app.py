@@ -85,8 +85,10 @@ def _bound(configuration: Configuration, *stacks: cdk.Stack) -> None:
     """Set the configured permissions boundary on every role of the stacks."""
     if configuration.permissions_boundary is None:
         return
+    named = configuration.permissions_boundary
     for stack in stacks:
+        arn = f"arn:{configuration.partition}:iam::{stack.account}:policy/{named.lstrip('/')}"
         policy = iam.ManagedPolicy.from_managed_policy_arn(
-            stack, "Boundary", configuration.permissions_boundary
+            stack, "Boundary", named if named.startswith("arn:") else arn
         )
         iam.PermissionsBoundary.of(stack).apply(policy)

@@ -31,6 +31,8 @@ class ScriptedCodeDeploy:
     `plays`: what happens to the n-th deployment: (seconds, status, lifecycle events that are done,
     whether traffic is at the new task set), in the order of time. `ready_minutes`: how long the
     group waits for a person's word before traffic moves. `services`: those that the group deploys.
+    `rollback`: the group's own automatic rollback. `denied`: operations, or names of groups, that
+    the caller may not.
     """
 
     ecs: ScriptedEcs
@@ -42,6 +44,8 @@ class ScriptedCodeDeploy:
     ready_minutes: int | None = None
     services: list[tuple[str, str]] = field(default_factory=lambda: [(CLUSTER, SERVICE)])
     faults: dict[str, Fault] = field(default_factory=dict)
+    rollback: Json | None = None
+    denied: tuple[str, ...] = ()
     calls: list[tuple[str, Json]] = field(default_factory=list)
     deployments: dict[str, Json] = field(default_factory=dict)
 
@@ -56,6 +60,7 @@ class ScriptedCodeDeploy:
         self.ecs.advance()
         self.calls.append((operation, parameters))
         try:
+            self._refuse(operation, parameters)
             if operation in self.faults:
                 raise self.faults[operation]
             return 200, json.dumps(getattr(self, f"_on_{operation}")(parameters)).encode()
@@ -69,7 +74,14 @@ class ScriptedCodeDeploy:
         if wanted != (self.application, self.group):
             raise Fault("DeploymentGroupDoesNotExistException", "No such group")
         pairs = [{"clusterName": c, "serviceName": s} for c, s in self.services]
-        return {"deploymentGroupInfo": {"ecsServices": pairs}}
+        own = {"autoRollbackConfiguration": self.rollback} if self.rollback is not None else {}
+        return {"deploymentGroupInfo": {"ecsServices": pairs, **own}}
+
+    def _refuse(self, operation: str, parameters: Json) -> None:
+        about = (operation, parameters.get("deploymentGroupName"))
+        if set(about) & set(self.denied):
+            text = f"User: x is not authorized to perform: codedeploy:{operation}"
+            raise Fault("AccessDeniedException", text)
 
     def _on_ListApplications(self, _parameters: Json) -> Json:
         return {"applications": [self.application]}

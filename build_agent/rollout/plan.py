@@ -89,6 +89,14 @@ class OneOffTask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeDeployGroup:
+    """A CodeDeploy application and its deployment group."""
+
+    application: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutPlan:
     """One rollout, ready to run.
 
@@ -105,6 +113,7 @@ class RolloutPlan:
     `previous`: what to go back to, where the service itself can no longer say (an interrupted
     rollout that is followed). `max_definitions`: how many ACTIVE revisions to keep after a success.
     `wait_drain` False: done when ECS counts the new tasks as healthy (see `health.py`).
+    `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
     """
 
     cluster: str | None
@@ -125,6 +134,7 @@ class RolloutPlan:
     wait_drain: bool = True
     max_definitions: int | None = None
     task: OneOffTask | None = None
+    code_deploy: CodeDeployGroup | None = None
     dry_run: bool = False
     timeouts: Timeouts = Timeouts()
 

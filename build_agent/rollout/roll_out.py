@@ -657,7 +657,11 @@ def _find_group(run: _Run, service: Service) -> tuple[Api, Any]:
     from build_agent.rollout import codedeploy
 
     api = run.api_of(run.codedeploy())
-    run.group = (api, codedeploy.group_of(api, service))
+    named = run.plan.code_deploy
+    group = named or codedeploy.group_of(api, service)
+    if named is not None:
+        codedeploy.check_group(api, named, service)
+    run.group = (api, group)
     return run.group
 
 

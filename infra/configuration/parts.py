@@ -11,6 +11,7 @@ from infra.configuration.values import (
     Account,
     Ami,
     AvailabilityZone,
+    Boundary,
     Branch,
     BuildName,
     Cidr,
@@ -18,6 +19,7 @@ from infra.configuration.values import (
     CodeRepositoryName,
     CommitUrl,
     EcrName,
+    EcrRepository,
     EcsName,
     Email,
     InstallationName,
@@ -25,7 +27,6 @@ from infra.configuration.values import (
     LayerArn,
     PipelineName,
     Platform,
-    PolicyArn,
     Port,
     PrincipalArn,
     Region,
@@ -116,6 +117,13 @@ class Image(Part):
         default={},
         description="BuildKit secrets: id to the name of an SSM parameter or the ARN of a "
         "Secrets Manager secret, in the prod account.",
+    )
+    base_repositories: list[EcrRepository] = Field(
+        default=[],
+        max_length=20,
+        description="Private ECR repositories that the Dockerfile names after FROM, without a tag: "
+        "the whole URI, or the name of one of the prod account's. The build host may pull from "
+        "them and is logged in to them. Of another account's its own policy must let it.",
     )
     platform: Platform | None = Field(
         default=None, description="Default: the build host's. It builds for no other."
@@ -404,8 +412,11 @@ class Configuration(Part):
         "made for them ($1 a month), `alias/<name>`. false: topics without a key, queues under "
         "SQS's own.",
     )
-    permissions_boundary: PolicyArn | None = Field(
-        default=None, description="A policy set as the boundary of every role."
+    permissions_boundary: Boundary | None = Field(
+        default=None,
+        description="A policy set as the boundary of every role, on both sides: AWS's own by its "
+        "ARN; one of yours by its name (with its path), for it has to be in either account. "
+        "What it takes away is gone: `slipway doctor` says which of a role's actions.",
     )
     tags: dict[str, str] = Field(default={}, max_length=40, description="Tags of every resource.")
     local: Local | None = Field(default=None, description="Only for the run on one machine.")
@@ -425,7 +436,5 @@ class Configuration(Part):
 
     @property
     def partition(self) -> str:
-        for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-            if self.region.startswith(prefix):
-                return partition
-        return "aws"
+        """Of all regions of the installation; a rule sees to that."""
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"

@@ -197,7 +197,7 @@ def test_what_holds_data_stays_when_the_stack_goes(full: Stacks) -> None:
         for resource in template["Resources"].values():
             if resource["Type"] in kept:
                 found.add(resource["Type"])
-                assert resource["DeletionPolicy"] == "Retain"
+                assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
                 assert resource["UpdateReplacePolicy"] == "Retain"
     assert found == kept
 

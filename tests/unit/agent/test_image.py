@@ -277,6 +277,51 @@ def test_the_password_goes_to_standard_input_and_the_login_does_not_last(
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
+def test_a_build_is_logged_in_to_the_registries_of_its_private_base_images(
+    bench: Bench, tmp_path: Path
+) -> None:
+    # GIVEN a Dockerfile that builds on three private images of two registries
+    others = "333333333333.dkr.ecr.us-east-1.amazonaws.com"
+    bases = (f"{others}/base", f"{others}/tools/node", "127.0.0.1:4566/base")
+
+    # WHEN it is built
+    bench.build(base_repositories=bases)
+
+    # THEN docker is logged in to both before the build, in the build's own configuration
+    assert bench.docker.verbs() == ["login", "login", "build", "image inspect"]
+    hosts = [command[-1] for command, _env, _text in bench.docker.calls[:2]]
+    assert hosts == [others, "127.0.0.1:4566"]
+    configurations = {env["DOCKER_CONFIG"] for _command, env, _text in bench.docker.calls[:3]}
+    assert len(configurations) == 1
+    assert list((tmp_path / "docker").iterdir()) == []
+
+
+def test_one_token_serves_base_images_and_push(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, calls = bench.ecr.get_authorization_token, []
+    monkeypatch.setattr(
+        bench.ecr, "get_authorization_token", lambda: calls.append("token") or token()
+    )
+    bench.build(base_repositories=("127.0.0.1:4566/base",))
+    bench.push()
+    assert calls == ["token"]
+
+
+def test_a_private_base_image_that_is_not_named_says_where_to_name_it(bench: Bench) -> None:
+    base = "111111111111.dkr.ecr.us-east-1.amazonaws.com/base:1"
+    refused = (
+        "------",
+        f" > [internal] load metadata for {base}:",
+        "------",
+        f"failed to solve: {base}: pulling from host 111111111111.dkr.ecr.us-east-1.amazonaws.com "
+        "failed with status code [manifests 1]: 401 Unauthorized",
+    )
+    bench.docker.answers["build"] = lambda arguments: Finished(1, refused, "")
+    with pytest.raises(DeploymentFailed, match="image's baseRepositories"):
+        bench.build()
+
+
 def test_a_registry_that_fails_is_the_worlds_fault(bench: Bench) -> None:
     for verb in ("login", "push"):
         bench.docker.answers = {verb: lambda arguments: Finished(1, ("denied: 503",), "")}

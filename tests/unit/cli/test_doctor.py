@@ -86,12 +86,22 @@ def _service(world: World) -> None:
         "DescribeTaskDefinition": lambda request: {
             "taskDefinition": {"taskRoleArn": f"arn:aws:iam::{PROD}:role/task"}
         },
-        "SimulatePrincipalPolicy": lambda request: {
-            "EvaluationResults": [
-                {"EvalResourceName": r, "EvalDecision": "allowed"} for r in request["ResourceArns"]
-            ]
-        },
+        "SimulatePrincipalPolicy": simulated(),
     }
+
+
+def simulated(**details: Any) -> Callable[[dict[str, Any]], Any]:
+    """What IAM answers where everything is allowed, with `details` of limits to each action."""
+
+    def answer(request: dict[str, Any]) -> Any:
+        results = [
+            {"EvalActionName": a, "EvalResourceName": r, "EvalDecision": "allowed", **details}
+            for a in request["ActionNames"]
+            for r in request["ResourceArns"]
+        ]
+        return {"EvaluationResults": results}
+
+    return answer
 
 
 def arn(family: str) -> str:
@@ -172,11 +182,19 @@ def _another_stack(world: World) -> None:
 
 
 def _no_pass_role(world: World) -> None:
-    world.answers["SimulatePrincipalPolicy"] = lambda request: {
-        "EvaluationResults": [
-            {"EvalResourceName": r, "EvalDecision": "implicitDeny"} for r in request["ResourceArns"]
-        ]
-    }
+    world.answers["SimulatePrincipalPolicy"] = simulated(EvalDecision="implicitDeny")
+
+
+def _boundary(world: World) -> None:
+    """PowerUserAccess, AWS's own: everything but IAM."""
+    within = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": True}}
+    taken = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
+
+    def answer(request: dict[str, Any]) -> Any:
+        of_iam = request["ActionNames"] == ["iam:PassRole"] and "ContextEntries" not in request
+        return simulated(**(taken if of_iam else within))(request)
+
+    world.answers["SimulatePrincipalPolicy"] = answer
 
 
 @pytest.mark.parametrize(
@@ -188,6 +206,7 @@ def _no_pass_role(world: World) -> None:
         (_plain_webhook, "webhook: /slipway/slack-webhook is not encrypted"),
         (_no_host, "slipway-host-1: does not exist"),
         (_another_stack, "runs what was deployed: it runs shop:7, Slipway deployed shop:8 last"),
+        (_boundary, "slipway-host: its permissions boundary takes from it: iam:PassRole"),
         (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/task"),
     ],
 )
