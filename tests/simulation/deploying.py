@@ -34,14 +34,17 @@ class Violation(BaseException):
 class Repository:
     """One branch: its tips in order of their pushes, and what is wrong with a commit, if any.
 
-    `moved_at`: when each tip was pushed.
+    `moved_at`: when each tip was pushed. `made`: the branch is there; until its first push it may
+    not be, whatever `tips` begins with.
     """
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
     moved_at: list[float] = field(default_factory=lambda: [0.0])
     bad: dict[str, str] = field(default_factory=dict)
+    made: bool = True
 
     def move(self, commit: str, at: float) -> None:
+        self.made = True
         self.tips.append(commit)
         self.moved_at.append(at)
 
