@@ -16,6 +16,9 @@ from infra.configuration import Configuration
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.network import HostNetwork
 
+AWS_OWN_KEY = "alias/aws/ebs"
+"""EBS's key in each account: EC2 may use it for whoever starts an instance."""
+
 BOOTSTRAP = Path(__file__).resolve().parents[1] / "build_agent" / "bootstrap"
 
 
@@ -103,6 +106,9 @@ class BuildHosts(Construct):
                         volume_size=host.volume_size,
                         volume_type="gp3",
                         encrypted=True,
+                        # Named: the account's default may be a customer's key, which whoever
+                        # starts the host would have to be let use.
+                        kms_key_id=host.volume_key or AWS_OWN_KEY,
                         delete_on_termination=True,
                     ),
                 )

@@ -242,6 +242,10 @@ class ProdStack(cdk.Stack):
             see_hosts(),
         ]
 
+    def _start_hosts(self) -> list[Allow]:
+        key = self._configuration.build_host.volume_key
+        return start_hosts(self._host_arns, key, self._configuration.prod_region)
+
     def _starter(self) -> None:
         self.starter = SlipwayFunction(
             self,
@@ -251,7 +255,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: a build request wakes a host.",
             statements=[
                 *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
             ],
             environment=self._host_environment,
             timeout=cdk.Duration.seconds(60),
@@ -283,7 +287,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: mends what a lost event left behind.",
             statements=[
                 *self._decide("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
                 stop_hosts(self._host_arns),
                 publish(
                     "PublishRequestsAndAlerts",

@@ -22,6 +22,7 @@ from infra.configuration.values import (
     Email,
     InstallationName,
     InstanceType,
+    KeyArn,
     LayerArn,
     PipelineName,
     Platform,
@@ -264,6 +265,12 @@ class BuildHost(Part):
         le=16384,
         description="GiB of the disk; layers are kept on it. Of the default 36 are left for images "
         "and mirrors (`docs/benchmarks.md`, cost model).",
+    )
+    volume_key: KeyArn | None = Field(
+        default=None,
+        description="A KMS key of yours for the disks; its policy has to let the account's IAM "
+        "policies decide (KMS's default does). Default: AWS's own `aws/ebs`, whatever key the "
+        "account's EBS encryption takes by default. Another key replaces the hosts.",
     )
     egress_ports: list[Port] = Field(
         default=[80, 443],

@@ -109,6 +109,13 @@ SecretSource = Annotated[
         "an SSM parameter's name that starts with '/', or a Secrets Manager secret's ARN",
     ),
 ]
+KeyArn = Annotated[
+    str,
+    _pattern(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}",
+        "the ARN of a KMS key, arn:aws:kms:…:key/… (not of an alias)",
+    ),
+]
 RoleArn = Annotated[
     str, _pattern(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/\S{1,512}", "the ARN of an IAM role")
 ]

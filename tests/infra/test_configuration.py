@@ -98,6 +98,13 @@ def test_the_examples_are_right(path: Path) -> None:
         ),
         ("buildHost.count", 11, "buildHost.count", "11: must be less than or equal to 10"),
         ("buildHost.ami", "latest", "buildHost.ami", '"latest": must be an AMI\'s id'),
+        ("buildHost.volumeKey", "alias/x", "buildHost.volumeKey", "the ARN of a KMS key"),
+        (
+            "buildHost.volumeKey",
+            "arn:aws:kms:us-east-1:222222222222:key/1234abcd",
+            "buildHost.volumeKey",
+            "is not in eu-central-1, where the hosts are",
+        ),
         ("network.vpcId", "vpc-01234567", "network.subnetId", "go together"),
         (
             "network.availabilityZone",

@@ -172,6 +172,18 @@ def test_hosts_are_closed_and_their_disks_encrypted(full: Stacks) -> None:
     assert names == {"slipway-stage-host-1", "slipway-stage-host-2", "slipway-stage-host-3"}
 
 
+def test_a_disk_never_takes_the_key_that_the_account_has_by_default(
+    example: Stacks, full: Stacks
+) -> None:
+    def keys(stacks: Stacks) -> set[str]:
+        hosts = resources(stacks.prod, "AWS::EC2::Instance").values()
+        return {disk["Ebs"]["KmsKeyId"] for h in hosts for disk in h["BlockDeviceMappings"]}
+
+    # GIVEN that whoever starts a host must be let use a key of a customer's
+    assert keys(example) == {"alias/aws/ebs"}
+    assert keys(full) == {full.configuration.build_host.volume_key}
+
+
 def test_no_host_can_be_connected_to(example: Stacks, full: Stacks) -> None:
     for stacks in (example, full):
         groups = resources(stacks.prod, "AWS::EC2::SecurityGroup").values()
