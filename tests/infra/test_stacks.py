@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import aws_lambda_powertools.shared.version
 import pytest
 
 from infra.configuration import read
@@ -15,6 +17,7 @@ from lambdas.notifier.handler import pause_of
 from tests.infra.templates import (
     EXAMPLE,
     FULL,
+    ROOT,
     Stacks,
     Template,
     listed,
@@ -94,6 +97,15 @@ def test_every_rule_keeps_what_it_cannot_deliver(full: Stacks) -> None:
             assert all("DeadLetterConfig" in target for target in rule["Targets"])
 
 
+def powertools_release() -> str:
+    """The release that the tests of the functions run with, and that requirements.txt pins."""
+    (pinned,) = re.findall(
+        r"^aws-lambda-powertools==(.+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+    )
+    assert pinned == aws_lambda_powertools.shared.version.VERSION
+    return str(pinned)
+
+
 def test_functions_are_python_on_arm_with_powertools_beside_them(full: Stacks) -> None:
     names = set()
     for template in full.both:
@@ -103,7 +115,10 @@ def test_functions_are_python_on_arm_with_powertools_beside_them(full: Stacks) -
             assert function["Handler"] == f"lambdas.{name}.handler.handler"
             assert function["Runtime"] == "python3.13"
             assert function["Architectures"] == ["arm64"]
-            assert "AWSLambdaPowertoolsPythonV3-python313-arm64" in text(function["Layers"])
+            assert function["Layers"] == [
+                "{{resolve:ssm:/aws/service/powertools/python/arm64/python3.13/"
+                f"{powertools_release()}}}}}"
+            ]
             assert "LogGroup" in function["LoggingConfig"]
     assert names == {"trigger", "starter", "stopper", "notifier", "reconciler"}
 
