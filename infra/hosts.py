@@ -60,6 +60,7 @@ class BuildHosts(Construct):
         configuration: Configuration,
         names: Names,
         network: HostNetwork,
+        ami: str,
         profile: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -71,6 +72,7 @@ class BuildHosts(Construct):
         )
         self._configuration, self._names = configuration, names
         self._network, self._profile, self._group = network, profile, group
+        self._ami = ami
         self.instances = [
             self._host(number) for number in range(1, configuration.build_host.count + 1)
         ]
@@ -80,7 +82,7 @@ class BuildHosts(Construct):
         instance = ec2.CfnInstance(
             self,
             f"Host{number}",
-            image_id=host.ami,
+            image_id=self._ami,
             instance_type=host.instance_type,
             iam_instance_profile=self._profile,
             instance_initiated_shutdown_behavior="stop",

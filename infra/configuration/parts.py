@@ -249,9 +249,11 @@ class BuildHost(Part):
         description="Must fit the architecture. The default is the cheapest for builds of minutes "
         "(`docs/benchmarks.md`, cost model); from half an hour on a c7g.large is.",
     )
-    ami: Ami = Field(
-        description="An Amazon Linux 2023 image of that architecture and region, pinned: "
-        "another one replaces the hosts. `docs/operating.md` says how to find it."
+    ami: Ami | None = Field(
+        default=None,
+        description="An Amazon Linux 2023 image of that architecture and region; another one "
+        "replaces the hosts. Default: the newest, found once by `slipway prepare` and kept in "
+        "`cdk.context.json`.",
     )
     price_per_hour: float | None = Field(
         default=None,
@@ -284,7 +286,9 @@ class Network(Part):
     """Where the hosts live: a network made for them, or an existing subnet."""
 
     availability_zone: AvailabilityZone | None = Field(
-        default=None, description="Of a made network; default: the region's `a`."
+        default=None,
+        description="Of a made network; default: one that offers the hosts' type, found once by "
+        "`slipway prepare` and kept in `cdk.context.json`.",
     )
     cidr: Cidr = Field(default="10.68.0.0/24", description="The address range of a made network.")
     vpc_id: VpcId | None = Field(
@@ -313,8 +317,9 @@ class Lambdas(Part):
 
     powertools_layer: LayerArn | None = Field(
         default=None,
-        description="Powertools' layer for python3.13 on arm64; default: its public layer in "
-        "the region, at a pinned version.",
+        description="Powertools' layer for python3.13 on arm64; default: the public one of the "
+        "release in `requirements.txt`. Needed in China and GovCloud, where AWS does not say "
+        "which layer that is.",
     )
     log_retention_days: RetentionDays = Field(
         default=90, description="How long logs of functions and builds are kept."
