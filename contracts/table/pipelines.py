@@ -19,8 +19,9 @@ class PipelineRow:
     """`running_*`: the last deployment that succeeded (or found itself unchanged).
 
     `handled_tip`: the tip last seen through a request, whatever its outcome; `baseline_tip`: the
-    first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`: a tip that is neither, and since
-    when. `failures`: deployments failed in a row. `rolled_back_to`: an operator's rollback stands.
+    first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`: a tip that is
+    neither, and since when. `failures`: deployments failed in a row. `rolled_back_to`: an
+    operator's rollback stands.
     """
 
     pipeline: str

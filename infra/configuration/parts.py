@@ -88,10 +88,13 @@ class ImageRepository(Part):
     create: bool = Field(
         default=False,
         description="true: made by the prod stack, with lifecycle rules and immutable tags "
-        "(but `latest`). false: it exists.",
+        "(but `latest` and `running.…`). false: it exists.",
     )
     keep: int = Field(
-        default=50, ge=5, le=1000, description="How many images a created repository keeps."
+        default=50,
+        ge=5,
+        le=1000,
+        description="How many images a created repository keeps, besides those that pipelines run.",
     )
 
 

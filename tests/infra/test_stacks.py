@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import aws_lambda_powertools.shared.version
 import pytest
 
+from contracts.names import Names
 from infra.configuration import read
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
@@ -243,10 +246,73 @@ def test_image_tags_never_move_but_latest(full: Stacks) -> None:
     assert [r["RepositoryName"] for r in repositories] == ["shop/proxy"]
     for repository in repositories:
         assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-        (exclusion,) = repository["ImageTagMutabilityExclusionFilters"]
-        assert exclusion["ImageTagMutabilityExclusionFilterValue"] == "latest"
-        rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-        assert [r["selection"]["countNumber"] for r in rules] == [1, 10]
+        exclusions = repository["ImageTagMutabilityExclusionFilters"]
+        moving = [e["ImageTagMutabilityExclusionFilterValue"] for e in exclusions]
+        assert moving == ["latest", "running.*"]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image in a repository; `at`: the day of its push."""
+
+    at: float
+    tags: tuple[str, ...]
+
+
+def expired(rules: list[dict[str, Any]], images: list[Pushed], today: float) -> list[Pushed]:
+    """What ECR removes (user guide, lifecycle policies): rules in the order of their priorities.
+
+    What a rule's tags select no later rule expires; a later rule counts it all the same.
+    """
+    gone: list[Pushed] = []
+    spoken_for: set[Pushed] = set()
+    for rule in sorted(rules, key=lambda r: r["rulePriority"]):
+        wanted = rule["selection"]
+        chosen = [image for image in images if _selects(wanted, image)]
+        chosen.sort(key=lambda image: -image.at)
+        if wanted["countType"] == "imageCountMoreThan":
+            surplus = chosen[wanted["countNumber"] :]
+        else:
+            surplus = [image for image in chosen if today - image.at > wanted["countNumber"]]
+        gone += [image for image in surplus if image not in spoken_for]
+        if wanted["tagStatus"] != "any":
+            spoken_for.update(chosen)
+    return gone
+
+
+def _selects(wanted: dict[str, Any], image: Pushed) -> bool:
+    patterns = wanted.get("tagPatternList", ["*"])  # several: the image has to have them all
+    return {
+        "any": True,
+        "untagged": not image.tags,
+        "tagged": all(any(fnmatch(tag, p) for tag in image.tags) for p in patterns),
+    }[wanted["tagStatus"]]
+
+
+def test_a_repository_that_pipelines_share_never_expires_what_one_of_them_runs(
+    full: Stacks,
+) -> None:
+    # GIVEN a pipeline that pushes daily, and two that have run one image each for long
+    (repository,) = resources(full.prod, "AWS::ECR::Repository").values()
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    names = Names("slipway")
+    daily = [Pushed(at=day, tags=(f"{day:040x}",)) for day in range(1, 101)]
+    daily[-1] = replace(daily[-1], tags=("latest", names.running_tag("daily")))
+    rare = [
+        Pushed(at=at, tags=("v1", names.running_tag(pipeline)))
+        for at, pipeline in ((0, "rare"), (0.5, "rarer"))
+    ]
+    left = Pushed(at=99.5, tags=("v2",))  # built, and never run
+    # WHEN ECR tidies up
+    gone = expired(rules, [*daily, *rare, left, Pushed(at=90, tags=())], today=101)
+    # THEN what runs stays, and of the others the newest of all
+    kept = [image for image in (*daily, *rare, left) if image not in gone]
+    assert set(rare) <= set(kept)
+    assert sorted(image.at for image in kept if image not in rare)[-10:] == [
+        *range(92, 100), 99.5, 100,
+    ]  # fmt: skip
+    assert len(kept) == 12
+    assert Pushed(at=90, tags=()) in gone
 
 
 def test_a_created_repository_triggers_and_an_imported_one_is_listened_to(full: Stacks) -> None:

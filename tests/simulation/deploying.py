@@ -79,6 +79,10 @@ class Service:
         return f"{ARN}{self.pipeline}:{revision}"
 
     @property
+    def digest(self) -> str:
+        return self.images[self.primary].partition("@")[2]
+
+    @property
     def commit(self) -> str:
         return self.images[self.primary].rpartition(":")[2][:40]
 
@@ -121,6 +125,9 @@ class Images:
 
     def __init__(self, world: Any) -> None:
         self._world = world
+
+    def keep(self, image: Any, digest: str, pipeline: str, *, sink: Any) -> None:
+        self._world.kept[pipeline] = digest
 
     def find(self, image: Any, tag: str) -> str | None:
         found: str | None = self._world.ecr.get((image.repository, tag))

@@ -106,6 +106,8 @@ def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[Deploymen
     unknown = any(r.status in ("gave_up", "superseded") and r.task_definition_after for r in rows)
     if known and not unknown and known != short(service.arn(service.primary)):
         raise Violation(f"{pipeline} runs {service.primary}, the table says {known}")
+    if known and not unknown and world.kept.get(pipeline) != service.digest:
+        raise Violation(f"{pipeline} runs an image that ECR may remove")
 
 
 def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -> bool:

@@ -119,6 +119,7 @@ class World:
         self.updated = {name: {1} for name in names}
         self.rollbacks: set[tuple[str, int]] = set()
         self.ecr: dict[tuple[str, str], str] = {}
+        self.kept: dict[str, str] = {}
         self.slack = Slack(self.clockwork, self.weather)
         self.agents: dict[str, Agent] = {}
         self.builds = 0
