@@ -43,8 +43,8 @@ LENIENT_FSCK = (
     "duplicateEntries",
     "zeroPaddedFilemode",
 )
-"""What git's checks complain of and is harmless (git-fsck(1), fsck.<msg-id>): it is in a
-history for ever. All else is refused: what cannot be read, and what could leave its folder or hide in one.
+"""What git's checks complain of and is harmless (git-fsck(1), fsck.<msg-id>): it is in a history
+for ever. All else is refused: what cannot be read, and what could leave its folder or hide in one.
 """
 
 
