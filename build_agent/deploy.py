@@ -18,6 +18,7 @@ from build_agent.clock import Clock
 from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image import Built
 from build_agent.lease import Keeper, Work
+from build_agent.left_out import left_out
 from build_agent.logs import BuildLog, Shipper
 from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
 from build_agent.parallel import Parallel, one_by_one
@@ -140,6 +141,7 @@ class Deployment:
     running: Running | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    warning: str | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -222,6 +224,7 @@ class Deployment:
         self._make_room(FOR_BUILD)
         built = {}
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
+            self._warn(left_out(tree, (self.pipeline.images[i].context for i, _tag in wanted)))
             for number, tag in wanted:
                 built[number] = self._build_one(self.pipeline.images[number], commit, tree, tag)
         return built
@@ -235,6 +238,11 @@ class Deployment:
         except DeploymentFailed:
             self.means.disk.check_not_full()  # a step that found no room is not to blame
             raise
+
+    def _warn(self, warning: str | None) -> None:
+        self.warning = warning
+        if warning:
+            self.output(f"warning: {warning}")
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -390,6 +398,7 @@ class Deployment:
         told = replace(
             ended,
             commit=self.commit,
+            warning=self.warning,
             tip_seen=tip_seen(self.request, self.commit),
             timings=timings_of(self.stages, self.means.clock.now()),
         )

@@ -99,6 +99,7 @@ class ScriptedEcs:
     images: set[str] | None = None
     health: Callable[[Json], str] = lambda _task: "UNKNOWN"
     targets: Callable[[Json], str] | None = None
+    caches: tuple[str, ...] = ()
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _before: tuple[float, Json] | None = None
     _serial: int = 100
@@ -481,6 +482,12 @@ class ScriptedEcs:
         if self.images is None or name in self.images:
             return {"images": [{"imageId": identifier, "imageManifest": "{}"}], "failures": []}
         return {"images": [], "failures": [{"imageId": identifier, "failureCode": "ImageNotFound"}]}
+
+    def _on_DescribePullThroughCacheRules(self, parameters: Json) -> Json:
+        known = [{"ecrRepositoryPrefix": prefix} for prefix in self.caches]
+        at = int(parameters.get("nextToken", 0))  # a page holds one
+        page: Json = {"pullThroughCacheRules": known[at : at + 1]}
+        return page if at + 1 >= len(known) else {**page, "nextToken": str(at + 1)}
 
     def add_task(self, arn: str, status: str, **members: Any) -> Json:
         self._serial += 1
