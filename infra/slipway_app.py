@@ -39,7 +39,7 @@ def add_stacks(
     """Both stacks of the installation, neither of which refers to the other."""
     installation = resolve(configuration)
     differences = Differences.of(configuration)
-    staged = stage(installation, assets, vendored=differences.vendored_agent)
+    staged = stage(installation, assets)
     arns = Arns(installation)
     dev = DevStack(
         app,

@@ -43,6 +43,7 @@ class Started:
     """All that one run has started, in order. `mark`: its variable's value in every process.
 
     `docker_host` is the daemon in use; `private_docker` says whether it is ours, with its bridge.
+    `cgroup` has the run's machines below it.
     """
 
     mark: str
@@ -54,6 +55,7 @@ class Started:
     bridge: str | None = None
     container_label: str | None = None
     registry: str | None = None
+    cgroup: str | None = None
 
 
 class Ledger:
