@@ -128,7 +128,7 @@ def _refuse_if_running(workplace: Workplace) -> None:
     ledger = Ledger.load(workplace)
     if ledger is None or not workplace.state_file.exists():
         return
-    services = {n: up for n, up in ledger.alive().items() if not n.startswith("cdk-")}
+    services = ledger.services()
     dead = sorted(name for name, up in services.items() if not up)
     if not dead:
         state = read_state(workplace)

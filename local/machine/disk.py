@@ -34,6 +34,11 @@ class Disk:
         """Where all is seen together while the machine runs, by the machine alone."""
         return self.folder / "root"
 
+    @property
+    def exists(self) -> bool:
+        """Whether a machine has been powered on with it."""
+        return self.upper.exists()
+
     def make(self) -> None:
         """What is missing of it: all of it before the first boot."""
         for place in (self.upper, self.work, self.docker, self.root, self.logs):
