@@ -79,7 +79,5 @@ class Cgroup:
         return not self.place.exists()
 
     def _folders(self) -> list[Path]:
-        """It and all below it, each before its own."""
-        if not self.place.exists():
-            return []
-        return [self.place, *(path for path in sorted(self.place.rglob("*")) if path.is_dir())]
+        """It and all below it, each before its own; what goes away meanwhile is left out."""
+        return [Path(folder) for folder, _, _ in os.walk(self.place)]
