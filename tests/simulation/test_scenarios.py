@@ -169,13 +169,13 @@ def a_lock_that_another_took_in_the_same_moment_stays_its(client: Client) -> Non
     world = calm_world(client, hosts=2)
     update, quicker = world.dynamodb.update_item, []
 
-    def contended(**request: Any) -> None:
+    def contended(**request: Any) -> Any:
         if "taken_at" in request["UpdateExpression"] and not quicker:
             quicker.append(None)
             quicker[0] = Table(world.dynamodb, "t").locks.take(
                 "shop", "i-9/boot", world.clockwork.time, ttl=330
             )
-        update(**request)
+        return update(**request)
 
     with patch.object(world.dynamodb, "update_item", contended):
         world.push("shop", "good")

@@ -18,6 +18,7 @@ from build_agent.git_credentials import (
     code_commit_login,
 )
 from contracts.errors import WorldFailed
+from tests.aws.answers import AwsFake
 
 URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"
 NOW = datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC).timestamp()
@@ -40,7 +41,7 @@ def test_the_signature_is_the_one_of_the_credential_helper(url: str) -> None:
     assert login.password == f"20270115T080000Z{signer.signature(text, request)}"
 
 
-class Sts:
+class Sts(AwsFake, service="sts"):
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
@@ -51,6 +52,7 @@ class Sts:
                 "AccessKeyId": "ASIA1",
                 "SecretAccessKey": "s3cr3t",
                 "SessionToken": "t0ken",
+                "Expiration": datetime.fromtimestamp(NOW + 900, UTC),
             }
         }
 

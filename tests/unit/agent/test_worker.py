@@ -61,10 +61,10 @@ def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_sett
     seen: dict[str, Any] = {}
     publish = world.topic.publish
 
-    def publishing(**message: Any) -> None:
+    def publishing(**message: Any) -> Any:
         (row,) = world.table.deployments.newest("web", 1)
         seen["at publish"] = (row.status, row.announced_at, world.outcome(request))
-        publish(**message)
+        return publish(**message)
 
     def deleting(**members: Any) -> Any:
         seen["at delete"] = (world.outcome(request), world.table.wants.all())
@@ -446,9 +446,9 @@ def test_it_rests_from_an_empty_look_until_there_is_work(
     worker, publish = world.worker(), world.topic.publish
     seen = []
 
-    def publishing(**message: Any) -> None:
+    def publishing(**message: Any) -> Any:
         seen.append(worker.resting)
-        publish(**message)
+        return publish(**message)
 
     monkeypatch.setattr(world.topic, "publish", publishing)
     assert not worker.resting

@@ -74,8 +74,9 @@ def test_a_start_is_not_noted_over_an_arrival(world):
     start_instances = world.ec2.start_instances
 
     def start_and_arrive(**arguments):
-        start_instances(**arguments)
+        answer = start_instances(**arguments)
         seen.arrive(HOST, "boot-1", world.now)
+        return answer
 
     world.ec2.start_instances = start_and_arrive
     start(sns_event(request().to_json()), world.services)

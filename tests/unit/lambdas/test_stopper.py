@@ -56,7 +56,7 @@ def test_the_claim_stands_before_ec2_is_asked(idle):
         row = idle.table.hosts.get(HOST)
         assert (row.state, row.claim_expires) == ("stopping", idle.now + 120)
         assert not idle.table.hosts.begin_work(HOST, BOOT, idle.now)
-        stop_instances(**arguments)
+        return stop_instances(**arguments)
 
     idle.ec2.stop_instances = look_and_stop
     say(idle)
