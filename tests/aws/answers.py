@@ -220,7 +220,8 @@ class AwsFake:
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if hasattr(getattr(type(self), name, None), "passes"):
+        is_operation = hasattr(getattr(type(self), name, None), "passes")
+        if is_operation and not hasattr(value, "passes"):
             value = _passing(self._service, name, value, bound=True)
         object.__setattr__(self, name, value)
 
@@ -245,7 +246,8 @@ def _passing(
     @cache
     def form() -> Form:  # loading a model takes a second: when it is needed
         if name not in operations(service):
-            raise NotAws(f"{service} has no operation {name!r}")
+            _found.append(f"{service} has no operation {name!r}")
+            raise NotAws(_found[-1])
         return _form(service, operations(service)[name], False)
 
     def passing(*itself: Any, **request: Any) -> Any:
@@ -259,10 +261,10 @@ def _passing(
     return passing
 
 
-def in_place_of(client: Any, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, to be set in place of the method `name` of a real client."""
-    service: str = client.meta.service_model.service_name
-    return _passing(service, name, function, bound=True)  # type: ignore[no-any-return]
+def instead(client: Any, name: str, function: Callable[..., Any]) -> None:
+    """Have `function` answer the operation `name` of `client`, which is real or a fake."""
+    service = getattr(client, "_service", None) or client.meta.service_model.service_name
+    setattr(client, name, _passing(service, name, function, bound=True))
 
 
 Script = Callable[[str], Callable[[dict[str, Any]], Any] | None]

@@ -20,6 +20,8 @@ Side = Literal["request", "answer", "wire request", "wire answer"]
 ONE_MEMBER = frozenset({"AttributeValue"})
 """Unions that the model does not call so."""
 
+DECODED = frozenset({"policyDocumentType"})
+"""Text that botocore makes an object of (handlers, json_decode_policies)."""
 UNHEARD_OF = frozenset(
     {"quantumMode", "neuralPorts", "teleport", "futureField", "futureFlag", "BrandNewException"}
 )
@@ -79,7 +81,8 @@ class Shapes:
         return found
 
     def _compiled(self, shape: Any) -> Check:
-        if getattr(shape, "is_document_type", False):
+        is_decoded = self._is_answer and not self._is_wire and shape.name in DECODED
+        if getattr(shape, "is_document_type", False) or is_decoded:
             return lambda _value: None
         if shape.type_name == "structure":
             return self._structure(shape)
@@ -135,7 +138,7 @@ class Shapes:
 
     def _list(self, shape: Any) -> Check:
         look = self.check_of(shape.member)
-        bounded = self._bounds(shape, "entries")
+        bounded = self._bounds(shape, " entries")
 
         def check(value: Any) -> None:
             if not isinstance(value, list | tuple):
@@ -193,7 +196,7 @@ class Shapes:
             return enumerated
         if self._is_answer or not {"min", "max", "pattern"} & shape.metadata.keys():
             return None
-        what = "characters" if shape.type_name == "string" else ""
+        what = " characters" if shape.type_name == "string" else ""
         bounded = self._bounds(shape, what)
         fits = _pattern(shape)
 
@@ -211,9 +214,9 @@ class Shapes:
 
         def check(size: Any) -> None:
             if low is not None and size < low:
-                raise Deviation(f"{size} {what}: at least {low} are needed".replace("  ", " "))
+                raise Deviation(f"{size}{what}: at least {low} are needed")
             if high is not None and size > high:
-                raise Deviation(f"{size} {what}: at most {high} are allowed".replace("  ", " "))
+                raise Deviation(f"{size}{what}: at most {high} are allowed")
 
         return check
 

@@ -12,6 +12,7 @@ import pytest
 from contracts.table import Table
 from contracts.table.alerts import Alerts
 from contracts.table.hosts import Hosts
+from tests.aws.answers import instead
 from tests.simulation.agent import Agent
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard
@@ -177,9 +178,9 @@ def a_lock_that_another_took_in_the_same_moment_stays_its(client: Client) -> Non
             )
         return update(**request)
 
-    with patch.object(world.dynamodb, "update_item", contended):
-        world.push("shop", "good")
-        passed(world, 120)
+    instead(world.dynamodb, "update_item", contended)
+    world.push("shop", "good")
+    passed(world, 120)
     # THEN the lock is the quicker one's, until it ends
     assert world.table.locks.renew(quicker[0], world.clockwork.time, ttl=0.1)
     rested(world)

@@ -12,6 +12,7 @@ from contracts.errors import DeploymentFailed
 from contracts.installation import ImageSettings
 from contracts.messages import Target
 from contracts.table.deployments import DeploymentRow
+from tests.aws.answers import instead
 from tests.unit.agent.world import (
     START,
     A,
@@ -70,9 +71,9 @@ def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_sett
         seen["at delete"] = (world.outcome(request), world.table.wants.all())
         return delete(**members)
 
-    world.topic.publish = publishing  # type: ignore[method-assign]
+    instead(world.topic, "publish", publishing)
     delete = world.sqs.delete_message_batch
-    monkeypatch.setattr(world.sqs, "delete_message_batch", deleting)
+    instead(world.sqs, "delete_message_batch", deleting)
     # WHEN
     worker.step()
     # THEN recorded, then announced, then settled, then deleted
@@ -450,7 +451,7 @@ def test_it_rests_from_an_empty_look_until_there_is_work(
         seen.append(worker.resting)
         return publish(**message)
 
-    monkeypatch.setattr(world.topic, "publish", publishing)
+    instead(world.topic, "publish", publishing)
     assert not worker.resting
     # WHEN there is nothing, then a push, then nothing
     worker.step()
@@ -507,7 +508,7 @@ def test_once_idle_was_said_nothing_is_polled_for_long_nor_into_a_stop(world: Wo
         asked.append(members["WaitTimeSeconds"])
         return receive(**members)
 
-    world.sqs.receive_message = note
+    instead(world.sqs, "receive_message", note)
     worker = world.worker(waits=True)
     world.clock.pass_by(-1)
     world.send(make_request(1))
