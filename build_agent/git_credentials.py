@@ -52,11 +52,16 @@ LoginFor = Callable[[str, str], GitLogin | None]
 def code_commit_login(
     url: str, credentials: RoleCredentials, *, region: str, now: float
 ) -> GitLogin:
-    """The login for `url`, signed at `now` (seconds since the epoch)."""
+    """The login for `url`, signed at `now` (seconds since the epoch).
+
+    Host and path are signed as git hands them to a helper: the host as it is written, without
+    user and port, the path without slashes at its end.
+    """
     parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].partition(":")[0]
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
     scope = f"{stamp[:8]}/{region}/{_SERVICE}/aws4_request"
-    canonical = f"GIT\n{parts.path}\n\nhost:{parts.hostname}\n\nhost\n"
+    canonical = f"GIT\n{parts.path.rstrip('/')}\n\nhost:{host}\n\nhost\n"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
     key = f"AWS4{credentials.secret_key}".encode()

@@ -141,7 +141,8 @@ def _pass_role(session: Session, pipeline: PipelineSettings) -> Iterator[Finding
     definition = session.client("ecs").describe_task_definition(
         taskDefinition=found["taskDefinition"]
     )["taskDefinition"]
-    roles = [r for k in ("taskRoleArn", "executionRoleArn") if (r := definition.get(k))]
+    named = (definition.get(k) for k in ("taskRoleArn", "executionRoleArn"))
+    roles = list(dict.fromkeys(r for r in named if r))
     if not roles:
         yield ok("PassRole", "its task definition names no role")
         return
@@ -150,25 +151,48 @@ def _pass_role(session: Session, pipeline: PipelineSettings) -> Iterator[Finding
         yield skipped("PassRole", "the emulator simulates no policy with conditions")
         return
     host = f"arn:{settings.partition}:iam::{settings.prod_account}:role/{settings.names.host_role}"
-    answer = session.client("iam").simulate_principal_policy(
-        PolicySourceArn=host,
-        ActionNames=["iam:PassRole"],
-        ResourceArns=roles,
-        ContextEntries=[
-            {
-                "ContextKeyName": "iam:PassedToService",
-                "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
-                "ContextKeyType": "string",
-            }
-        ],
-    )
-    for result in answer["EvaluationResults"]:
-        role = result["EvalResourceName"]
-        if result["EvalDecision"] == "allowed":
+    decisions = _decisions(session, host, roles)
+    for role in roles:
+        decision = decisions.get(role)
+        if decision is None:
+            yield skipped("PassRole", f"AWS says nothing about {role}")
+        elif decision == "allowed":
             yield ok("PassRole", f"the host may pass {role}")
         else:
             mend = "name the role in the pipeline's configuration and deploy the prod stack"
             yield wrong("PassRole", f"the host may not pass {role}", mend)
+
+
+def _decisions(session: Session, host: str, roles: list[str]) -> dict[str, str]:
+    """What IAM's simulation decides about passing each of `roles` to a task, by role.
+
+    There is one result for the action; its `EvalResourceName` is a template of an ARN, and what
+    is decided about each resource is in `ResourceSpecificResults`. A result without these is about
+    the resource that it names.
+    """
+    pages = (
+        session.client("iam")
+        .get_paginator("simulate_principal_policy")
+        .paginate(
+            PolicySourceArn=host,
+            ActionNames=["iam:PassRole"],
+            ResourceArns=roles,
+            ContextEntries=[
+                {
+                    "ContextKeyName": "iam:PassedToService",
+                    "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
+                    "ContextKeyType": "string",
+                }
+            ],
+        )
+    )
+    decisions: dict[str, str] = {}
+    for result in (r for page in pages for r in page["EvaluationResults"]):
+        for specific in result.get("ResourceSpecificResults", []):
+            decisions[specific["EvalResourceName"]] = specific["EvalResourceDecision"]
+        if not result.get("ResourceSpecificResults"):
+            decisions[result.get("EvalResourceName", "")] = result["EvalDecision"]
+    return decisions
 
 
 def _described(session: Session, pipeline: PipelineSettings) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.scripted_ecs import CLUSTER, SERVICE, Fault, Json, ScriptedEcs, client_of
+from tests.aws.wire import Fault, Json, client_of
+from tests.scripted_ecs import CLUSTER, SERVICE, ScriptedEcs
 
 EVENTS = ("BeforeInstall", "Install", "AfterInstall", "AllowTraffic", "AfterAllowTraffic")
 
@@ -50,24 +51,20 @@ class ScriptedCodeDeploy:
     deployments: dict[str, Json] = field(default_factory=dict)
 
     def client(self) -> Any:
-        return client_of("codedeploy", self.answer)
+        return client_of("codedeploy", self.handle)
 
     def made(self, operation: str) -> list[Json]:
         return [parameters for name, parameters in self.calls if name == operation]
 
-    def answer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
-        parameters = json.loads(body or "{}")
+    def handle(self, operation: str, parameters: Json) -> Json:
+        """Answer one call; raises Fault."""
         self.ecs.advance()
         self.calls.append((operation, parameters))
-        try:
-            self._refuse(operation, parameters)
-            if operation in self.faults:
-                raise self.faults[operation]
-            return 200, json.dumps(getattr(self, f"_on_{operation}")(parameters)).encode()
-        except Fault as fault:
-            return fault.status, json.dumps(
-                {"__type": fault.code, "message": fault.message}
-            ).encode()
+        self._refuse(operation, parameters)
+        if operation in self.faults:
+            raise self.faults[operation]
+        answer: Json = getattr(self, f"_on_{operation}")(parameters)
+        return answer
 
     def _on_GetDeploymentGroup(self, parameters: Json) -> Json:
         wanted = (parameters["applicationName"], parameters["deploymentGroupName"])

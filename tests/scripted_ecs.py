@@ -9,27 +9,18 @@ parsing, validation and events are the real ones; `serve()` puts the same thing 
 from __future__ import annotations
 
 import copy
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
 
-import botocore.session
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
+from tests.aws.wire import REGION, Fault, Json, client_of, served
 
-from build_agent.fence import HANDLER
-
-Json = dict[str, Any]
 Behaviour = Callable[["ScriptedEcs", Json], None]
 
-REGION, ACCOUNT = "us-east-1", "222222222222"
+ACCOUNT = "222222222222"
 PREFIX = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 CLUSTER, SERVICE, FAMILY = "prod", "web", "web"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/web"
@@ -49,14 +40,6 @@ class FakeClock:
         assert seconds >= 0
         self.slept.append(seconds)
         self.time += seconds
-
-
-class Fault(Exception):
-    """An error as AWS answers it."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
 
 
 def denied(action: str) -> Fault:
@@ -461,8 +444,9 @@ class ScriptedEcs:
             state = self.targets(task) if self.targets else None
             if state is not None:
                 address = task["attachments"][0]["details"][0]["value"]
-                found.append({"id": address, "port": 8080, "state": state})
-        return {"targets": found}
+                target = {"Id": address, "Port": 8080}
+                found.append({"Target": target, "TargetHealth": {"State": state}})
+        return {"TargetHealthDescriptions": found}
 
     def _on_RunTask(self, parameters: Json) -> Json:
         task = self.add_task(self._resolve(parameters["taskDefinition"]), "RUNNING")
@@ -506,119 +490,12 @@ class ScriptedEcs:
 
     def client(self, name: str = "ecs") -> Any:
         """A real botocore client whose requests end here."""
-        return client_of(name, self.answer)
-
-    def answer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
-        """HTTP status and body of one call."""
-        if operation == "DescribeTargetHealth":
-            return self._answer_of_balancer(operation, body)
-        try:
-            return 200, json.dumps(self.handle(operation, json.loads(body or "{}"))).encode()
-        except Fault as fault:
-            error = {"__type": fault.code, "message": fault.message}
-            return fault.status, json.dumps(error).encode()
-
-    def _answer_of_balancer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
-        """The same in the words of Elastic Load Balancing: a form is asked, XML is answered."""
-        text = body.decode() if isinstance(body, bytes) else body
-        form = {name: values[0] for name, values in parse_qs(text).items()}
-        try:
-            targets = self.handle(operation, form)["targets"]
-        except Fault as fault:
-            said = f"<Code>{fault.code}</Code><Message>{fault.message}</Message>"
-            xml = f"<ErrorResponse><Error>{said}</Error></ErrorResponse>"
-            return fault.status, xml.encode()
-        members = "".join(
-            f"<member><Target><Id>{t['id']}</Id><Port>{t['port']}</Port></Target>"
-            f"<TargetHealth><State>{t['state']}</State></TargetHealth></member>"
-            for t in targets
-        )
-        inner = f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>"
-        xml = (
-            f"<DescribeTargetHealthResponse><DescribeTargetHealthResult>{inner}"
-            "</DescribeTargetHealthResult></DescribeTargetHealthResponse>"
-        )
-        return 200, xml.encode()
+        return client_of(name, self.handle)
 
 
-def client_of(name: str, answer: Callable[[str, bytes | str], tuple[int, bytes]]) -> Any:
-    """A real botocore client whose requests `answer` (operation, body) → (status, body) gets."""
-
-    def send(request: Any, **_ignored: Any) -> AWSResponse:
-        operation = _operation_of(request)
-        status, body = answer(operation, request.body)
-        return AWSResponse(request.url, status, {}, _Body(body))
-
-    client = _client(name)
-    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}"
-    for handler in ("scripted", HANDLER):  # of who had it before
-        client.meta.events.unregister(event, unique_id=handler)
-    client.meta.events.register_first(event, send, unique_id="scripted")
-    return client
-
-
-def _operation_of(request: Any) -> str:
-    """What a request asks for: by its header, or (Elastic Load Balancing) by its form."""
-    target = request.headers.get("X-Amz-Target")
-    if target is None:
-        body = request.body.decode() if isinstance(request.body, bytes) else request.body
-        return parse_qs(body)["Action"][0]
-    text = target.decode() if isinstance(target, bytes) else str(target)
-    return text.rpartition(".")[2]
-
-
-class _Body:
-    """What botocore reads a response's body from."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_ignored: Any) -> Iterator[bytes]:
-        yield self._content
-
-    def read(self, *_ignored: Any) -> bytes:
-        return self._content
-
-
-@cache
-def _client(name: str) -> Any:
-    session = botocore.session.Session()
-    session.set_credentials("AKIAIOSFODNN7EXAMPLE", "a-secret-that-must-never-be-shown")
-    config = Config(retries={"total_max_attempts": 1})
-    return session.create_client(name, region_name=REGION, config=config)
-
-
-@contextmanager
-def serve(scripted: ScriptedEcs) -> Iterator[str]:
+def serve(scripted: ScriptedEcs) -> AbstractContextManager[str]:
     """`scripted` behind a port of 127.0.0.1; its endpoint URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = 1 << 16  # head and body in one packet: two wait 40 ms for an acknowledgement
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            operation = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
-            status, answer = scripted.answer(operation, body)
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_ignored: Any) -> None:
-            """Nothing: the calls are kept in `scripted.calls`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return served(scripted.handle)
 
 
 def digest_of(number: str) -> str:

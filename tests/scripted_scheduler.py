@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tests.scripted_ecs import Behaviour, Json, ScriptedEcs, rolls_back
+from tests.aws.wire import Json
+from tests.scripted_ecs import Behaviour, ScriptedEcs, rolls_back
 
 TICK = 0.25
 COUNTS_AFTER = 40.0

@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from tests.aws.answers import AwsFake
 from tests.simulation.clockwork import Clockwork, Killed
 
 NOT_CALLS = frozenset({"exceptions", "meta"})
@@ -21,7 +22,11 @@ NOT_CALLS = frozenset({"exceptions", "meta"})
 
 def refusal(code: str, status: int = 400) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call"
+        {
+            "Error": {"Code": code, "Message": "refused"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        "Call",
     )
 
 
@@ -147,7 +152,7 @@ class Queue:
         return visible, held
 
 
-class SQS:
+class SQS(AwsFake, service="sqs", often=True):
     def __init__(self, queues: dict[str, Queue]) -> None:
         self.queues = queues
 
@@ -167,20 +172,23 @@ class SQS:
             message = queue.by_receipt(entry["ReceiptHandle"])
             if message is not None:
                 del queue.messages[message.message_id]
-        return {}
+        return {"Successful": [{"Id": e["Id"]} for e in Entries], "Failed": []}
 
     def change_message_visibility_batch(
         self, *, QueueUrl: str, Entries: list[Any]
     ) -> dict[str, Any]:
-        queue, failed = self.queues[QueueUrl], []
+        queue, done, failed = self.queues[QueueUrl], [], []
         for entry in Entries:
             message = queue.by_receipt(entry["ReceiptHandle"])
             if message is None or message.visible_at <= queue.clockwork.time:
-                failed.append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid"})
+                failed.append(
+                    {"Id": entry["Id"], "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
+                )
                 continue
+            done.append({"Id": entry["Id"]})
             message.visible_at = queue.clockwork.time + entry["VisibilityTimeout"]
             queue.wake(message.visible_at)
-        return {"Failed": failed}
+        return {"Successful": done, "Failed": failed}
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, **_more: Any) -> dict[str, Any]:
         self.queues[QueueUrl].put(MessageBody)
@@ -199,7 +207,7 @@ class SQS:
 # --- SNS
 
 
-class SNS:
+class SNS(AwsFake, service="sns", often=True):
     """Topics; `deliver(topic, text, attributes)` takes what was published."""
 
     def __init__(self, deliver: Callable[[str, str, dict[str, str]], None]) -> None:
@@ -247,7 +255,7 @@ class Instance:
         return f"boot-{self.boots}"
 
 
-class EC2:
+class EC2(AwsFake, service="ec2", often=True):
     """Instances with all their states. `on_state(instance)` is told of each change.
 
     `no_key`: the starter may not use the key of the hosts' disks: each start dies in silence.
@@ -292,10 +300,10 @@ class EC2:
             found.append(described)
         return {"Reservations": [{"Instances": found}]}
 
-    def start_instances(self, *, InstanceIds: list[str]) -> None:
+    def start_instances(self, *, InstanceIds: list[str]) -> dict[str, Any]:
         instance = self.instances[InstanceIds[0]]
         if instance.state in ("pending", "running"):
-            return
+            return {}
         if instance.state != "stopped":
             raise refusal("IncorrectInstanceState")
         if self._weather.happens("no capacity", 0.4):
@@ -313,17 +321,19 @@ class EC2:
         else:
             wait = self._dice.uniform(2, 10)
             self._clockwork.after(wait, lambda: self._if(instance, boots, "pending", "running"))
+        return {}
 
-    def stop_instances(self, *, InstanceIds: list[str]) -> None:
+    def stop_instances(self, *, InstanceIds: list[str]) -> dict[str, Any]:
         instance = self.instances[InstanceIds[0]]
         if instance.state == "pending":
             raise refusal("IncorrectInstanceState")
         if instance.state != "running":
-            return
+            return {}
         self.before_stop(instance)
         if self._weather.happens("stop refused", 0.3):
             raise refusal("RequestLimitExceeded", 503)
         self._stop(instance)
+        return {}
 
     def _stop(self, instance: Instance) -> None:
         self._become(instance, "stopping", reason=BY_HAND)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
+from tests.aws.answers import AwsFake, refused
 
 Item = dict[str, Any]
 Names = dict[str, str]
@@ -21,32 +21,11 @@ _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),]|[:#]?[A-Za-z_][\w.#]*)")
 _MISSING: Any = None
 
 
-class ConditionalCheckFailed(ClientError):
-    def __init__(self) -> None:
-        super().__init__({"Error": {"Code": "ConditionalCheckFailedException"}}, "Write")
-
-
-class TransactionCanceled(ClientError):
-    def __init__(self, codes: list[str]) -> None:
-        response = {
-            "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [{"Code": code} for code in codes],
-        }
-        super().__init__(response, "TransactWriteItems")  # type: ignore[arg-type]
-
-
-class _Exceptions:
-    ConditionalCheckFailedException = ConditionalCheckFailed
-    TransactionCanceledException = TransactionCanceled
-
-
-class FakeDynamoDB:
+class FakeDynamoDB(AwsFake, service="dynamodb", often=True):
     """One table whatever its name; `rows` by partition key, then sort key.
 
     `refused`: writes whose condition did not hold.
     """
-
-    exceptions = _Exceptions
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Item]] = {}
@@ -85,15 +64,17 @@ class FakeDynamoDB:
 
     # --- writing
 
-    def put_item(self, *, TableName: str, Item: Item, **expressions: Any) -> None:
+    def put_item(self, *, TableName: str, Item: Item, **expressions: Any) -> dict[str, Any]:
         self._check(Item, expressions)
         self._store(Item)
+        return {}
 
     def update_item(
         self, *, TableName: str, Key: Item, UpdateExpression: str, **expressions: Any
-    ) -> None:
+    ) -> dict[str, Any]:
         before = self._check(Key, expressions)
         self._update(before, Key=Key, UpdateExpression=UpdateExpression, **expressions)
+        return {}
 
     def _update(
         self, before: Item | None, *, Key: Item, UpdateExpression: str, **expressions: Any
@@ -105,11 +86,12 @@ class FakeDynamoDB:
             change(before or {}, after, names, values)
         self._store(after)
 
-    def delete_item(self, *, TableName: str, Key: Item, **expressions: Any) -> None:
+    def delete_item(self, *, TableName: str, Key: Item, **expressions: Any) -> dict[str, Any]:
         self._check(Key, expressions)
         self.rows.get(Key["pk"]["S"], {}).pop(Key["sk"]["S"], None)
+        return {}
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
         codes = []
         for entry in TransactItems:
             ((kind, request),) = entry.items()
@@ -117,13 +99,20 @@ class FakeDynamoDB:
             codes.append("None" if held else "ConditionalCheckFailed")
         if set(codes) != {"None"}:
             self.refused += 1
-            raise TransactionCanceled(codes)
+            reasons = [{"Code": code} for code in codes]
+            raise refused(
+                "dynamodb",
+                "TransactWriteItems",
+                "TransactionCanceledException",
+                CancellationReasons=reasons,
+            )
         for entry in TransactItems:
             ((kind, request),) = entry.items()
             if kind == "Put":
                 self._store(request["Item"])
             elif kind == "Update":
                 self._update(self._find(request["Key"]), **request)
+        return {}
 
     def _find(self, key: Item) -> Item | None:
         return self.rows.get(key["pk"]["S"], {}).get(key["sk"]["S"])
@@ -134,7 +123,7 @@ class FakeDynamoDB:
     def _check(self, key: Item, expressions: dict[str, Any]) -> Item | None:
         if not self._holds(key, expressions):
             self.refused += 1
-            raise ConditionalCheckFailed
+            raise refused("dynamodb", "Write", "ConditionalCheckFailedException")
         return self._find(key)
 
     def _holds(self, key: Item, expressions: dict[str, Any]) -> bool:
@@ -326,7 +315,7 @@ def _value(tokens: _Tokens) -> Callable[[Item, Names, Item], Any]:
 def _assign(item: Item, path: list[str], value: Any) -> None:
     for part in path[:-1]:
         if part not in item:
-            raise ClientError({"Error": {"Code": "ValidationException"}}, "UpdateItem")
+            raise refused("dynamodb", "UpdateItem", "ValidationException")
         item[part] = {"M": dict(item[part]["M"])}
         item = item[part]["M"]
     item[path[-1]] = value

@@ -12,6 +12,7 @@ import pytest
 from contracts.table import Table
 from contracts.table.alerts import Alerts
 from contracts.table.hosts import Hosts
+from tests.aws.answers import instead
 from tests.simulation.agent import Agent
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard
@@ -226,17 +227,17 @@ def a_lock_that_another_took_in_the_same_moment_stays_its(client: Client) -> Non
     world = calm_world(client, hosts=2)
     update, quicker = world.dynamodb.update_item, []
 
-    def contended(**request: Any) -> None:
+    def contended(**request: Any) -> Any:
         if "taken_at" in request["UpdateExpression"] and not quicker:
             quicker.append(None)
             quicker[0] = Table(world.dynamodb, "t").locks.take(
                 "shop", "i-9/boot", world.clockwork.time, ttl=330
             )
-        update(**request)
+        return update(**request)
 
-    with patch.object(world.dynamodb, "update_item", contended):
-        world.push("shop", "good")
-        passed(world, 120)
+    instead(world.dynamodb, "update_item", contended)
+    world.push("shop", "good")
+    passed(world, 120)
     # THEN the lock is the quicker one's, until it ends
     assert world.table.locks.renew(quicker[0], world.clockwork.time, ttl=0.1)
     rested(world)

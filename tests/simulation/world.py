@@ -22,6 +22,7 @@ from lambdas.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
 from lambdas.trigger.handler import publish_pushes
+from tests.aws.answers import AwsFake
 from tests.simulation import deploying
 from tests.simulation.agent import BUILD, DEAD, Agent
 from tests.simulation.aws import EC2, SNS, SQS, Caller, Instance, Queue, refusal
@@ -292,10 +293,7 @@ class World:
         if self.weather.happens("Lambda crashes", 0.1):
             caller.calls_left = self.dice.randint(0, 3)
         self._delivery._notices = Table(caller.client("dynamodb", self.dynamodb), "t").notices
-        sqs = SimpleNamespace(
-            meta=SimpleNamespace(endpoint_url="https://sqs.example"),
-            change_message_visibility=lambda **v: pauses.append(v["VisibilityTimeout"]),
-        )
+        sqs = _NoticesQueue(pauses)
         record = {
             "body": text,
             "messageId": "1",
@@ -558,7 +556,22 @@ def caller_sns(caller: Caller, world: World) -> Any:
     return caller.client("sns", world.sns)
 
 
-class _CodeCommit:
+class _NoticesQueue(AwsFake, service="sqs"):
+    """Keeps for how long a notice is put aside."""
+
+    meta = SimpleNamespace(endpoint_url="https://sqs.example")
+
+    def __init__(self, pauses: list[float]) -> None:
+        self._pauses = pauses
+
+    def change_message_visibility(
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
+    ) -> dict[str, Any]:
+        self._pauses.append(VisibilityTimeout)
+        return {}
+
+
+class _CodeCommit(AwsFake, service="codecommit"):
     def __init__(self, world: World) -> None:
         self._world = world
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from build_agent.fence import LATE, SIGNATURE_LIFE, Fence, signed_at
 from build_agent.lease import MARGIN
 from contracts.errors import WorldFailed
 from contracts.installation import LEAST_LOCK, Limits
+from tests.aws.wire import answer_from
 
 
 class Wire:
@@ -24,13 +24,11 @@ class Wire:
         session = boto3.Session("AKIATEST", "secret", region_name="us-east-1")
         config = Config(retries={"mode": "standard", "max_attempts": 4})
         self.client: Any = fence.around(session.client("ecs", config=config))
-        self.client.meta.events.register("before-send.ecs", self._answer)
+        answer_from(self.client, self._answer, first=False)
 
-    def _answer(self, request: Any, event_name: str, **_more: Any) -> AWSResponse:
-        self.sent.append(event_name.rpartition(".")[2])
-        answer = AWSResponse(request.url, 200, {}, None)
-        answer._content = b"{}"
-        return answer
+    def _answer(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.sent.append(operation)
+        return {}
 
     def update(self) -> None:
         self.client.update_service(service="web")

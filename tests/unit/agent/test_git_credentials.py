@@ -1,15 +1,15 @@
-"""A CodeCommit login, against botocore's own signer."""
+"""A CodeCommit login, against the AWS CLI's own helper behind git."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from build_agent.git_credentials import (
     RoleCredentials,
@@ -18,29 +18,63 @@ from build_agent.git_credentials import (
     code_commit_login,
 )
 from contracts.errors import WorldFailed
+from tests.aws.answers import AwsFake
 
 URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"
 NOW = datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC).timestamp()
+HELPER = f"!{sys.executable} -m awscli codecommit credential-helper --ignore-host-check"
+GIT = ("git", "-c", "credential.helper=", "-c", f"credential.helper={HELPER}")
 
 
-@pytest.mark.parametrize("url", [URL, "http://127.0.0.1:4566/v1/repos/app"])
-def test_the_signature_is_the_one_of_the_credential_helper(url: str) -> None:
-    # GIVEN what `aws codecommit credential-helper` does: botocore's signer over `GIT <path>`
-    signer = SigV4Auth(Credentials("ASIAX", "secret", "token"), "codecommit", "eu-west-1")
-    request = AWSRequest(method="GIT", url=url)
-    request.context["timestamp"] = "20270115T080000"
-    host = url.split("/")[2].partition(":")[0]
-    canonical = f"GIT\n/v1/repos/app\n\nhost:{host}\n\nhost\n"
-    text = signer.string_to_sign(request, canonical)
-    # THEN ours is the same
-    login = code_commit_login(
-        url, RoleCredentials("ASIAX", "secret", "token"), region="eu-west-1", now=NOW
+def helpers_login(url: str, credentials: RoleCredentials, region: str) -> tuple[str, str]:
+    """User and password that git gets for `url` from the AWS CLI's own helper, now."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_SESSION_TOKEN": credentials.token,
+        "AWS_DEFAULT_REGION": region,
+    }
+    filled = subprocess.run(
+        [*GIT, "-c", "credential.useHttpPath=true", "credential", "fill"],
+        input=f"url={url}\n\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert login.user == "ASIAX%token"
-    assert login.password == f"20270115T080000Z{signer.signature(text, request)}"
+    members = dict(line.split("=", 1) for line in filled.stdout.splitlines())
+    return members["username"], members["password"]
 
 
-class Sts:
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        (URL, "eu-west-1"),
+        (f"{URL}/", "eu-west-1"),
+        ("https://git-codecommit-fips.us-east-2.amazonaws.com/v1/repos/a.b-c_d", "us-east-2"),
+        ("https://git-codecommit.cn-north-1.amazonaws.com.cn/v1/repos/app", "cn-north-1"),
+        ("https://vpce-1.git-codecommit.eu-west-1.vpce.amazonaws.com/v1/repos/app", "eu-west-1"),
+        ("https://Git-CodeCommit.eu-west-1.amazonaws.com/v1/repos/App", "eu-west-1"),
+        ("http://127.0.0.1:4566/v1/repos/app", "us-east-1"),
+    ],
+)  # fmt: skip
+def test_the_login_is_the_one_of_the_aws_clis_own_helper(url: str, region: str) -> None:
+    credentials = RoleCredentials("ASIAXXXXXXXXXXXXXXXX", "sec/ret+", "tok/en+with=signs")
+    # GIVEN what git gets from `aws codecommit credential-helper`
+    user, password = helpers_login(url, credentials, region)
+    # THEN ours of the same second is the same
+    then = datetime.strptime(password.partition("Z")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    login = code_commit_login(url, credentials, region=region, now=then.timestamp())
+    assert (login.user, login.password) == (user, password)
+
+
+class Sts(AwsFake, service="sts"):
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
@@ -51,6 +85,7 @@ class Sts:
                 "AccessKeyId": "ASIA1",
                 "SecretAccessKey": "s3cr3t",
                 "SessionToken": "t0ken",
+                "Expiration": datetime.fromtimestamp(NOW + 900, UTC),
             }
         }
 

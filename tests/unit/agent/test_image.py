@@ -20,6 +20,7 @@ from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Commit
 from contracts.names import Names
+from tests.aws.answers import instead
 from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
 
 STOP = Stop()
@@ -187,7 +188,7 @@ def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
         order.append(members["imageTag"])
         return put(**members)
 
-    bench.ecr.put_image = note
+    instead(bench.ecr, "put_image", note)
     digest = bench.push()
     assert order == ["20270115080000", A, "latest", "build-1"]
     assert bench.tags() == set(order)
@@ -228,17 +229,21 @@ def test_that_what_runs_cannot_be_named_ends_no_deployment(bench: Bench) -> None
     bench.images.keep(bench.image, "sha256:" + "0" * 64, "web", sink=bench.lines.append)
 
 
+class PowerLoss(BaseException):
+    """Nothing happens after it."""
+
+
 def test_an_image_without_its_build_tag_is_not_found(bench: Bench) -> None:
     # GIVEN a push that was cut off before its last tag
     put = bench.ecr.put_image
 
     def cut(**members: Any) -> Any:
         if members["imageTag"] == "build-1":
-            raise WorldFailed("power loss")
+            raise PowerLoss
         return put(**members)
 
-    bench.ecr.put_image = cut
-    with pytest.raises(WorldFailed):
+    instead(bench.ecr, "put_image", cut)
+    with pytest.raises(PowerLoss):
         bench.push()
     assert bench.images.find(bench.image, "build-1") is None
 
@@ -252,7 +257,7 @@ def test_an_immutable_commit_tag_stays_and_the_push_goes_on(bench: Bench) -> Non
             raise bench.ecr.exceptions.ImageTagAlreadyExistsException(response, "PutImage")
         return put(**members)
 
-    bench.ecr.put_image = refuse
+    instead(bench.ecr, "put_image", refuse)
     assert bench.push().startswith("sha256:")
     assert any("left as it is" in line for line in bench.lines)
 
@@ -281,7 +286,7 @@ def test_the_login_is_asked_for_while_docker_builds_and_once(
         assert asked.acquire(timeout=10.0)
         return usual(arguments)
 
-    monkeypatch.setattr(bench.ecr, "get_authorization_token", asking)
+    instead(bench.ecr, "get_authorization_token", asking)
     bench.docker.answers["build"] = building
     # WHEN it is built and pushed
     bench.build()

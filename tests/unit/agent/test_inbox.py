@@ -14,10 +14,11 @@ from build_agent.inbox import Inbox, Message, parse_request
 from build_agent.parallel import Threads
 from contracts.errors import InvalidMessage
 from contracts.messages import BuildRequest
+from tests.aws.answers import AwsFake
 from tests.unit.agent.world import make_request
 
 
-class Calls:
+class Calls(AwsFake, service="sqs"):
     """An SQS that counts; `failed` are receipts that it does not know."""
 
     def __init__(self, failed: tuple[str, ...] = (), code: str = "ReceiptHandleIsInvalid") -> None:
@@ -30,7 +31,9 @@ class Calls:
         self.members.append(members)
         self.sizes.append(len(members["Entries"]))
         bad = [e for e in members["Entries"] if e["ReceiptHandle"] in self.failed]
-        return {"Failed": [{"Id": e["Id"], "Code": self.code} for e in bad]}
+        failed = [{"Id": e["Id"], "SenderFault": True, "Code": self.code} for e in bad]
+        done = [{"Id": e["Id"]} for e in members["Entries"] if e not in bad]
+        return {"Successful": done, "Failed": failed}
 
     delete_message_batch = change_message_visibility_batch = _batch
 

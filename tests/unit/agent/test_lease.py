@@ -11,6 +11,7 @@ from build_agent.inbox import Message
 from build_agent.lease import KeeperThread, Work
 from build_agent.stop import Interrupted
 from contracts.installation import Limits
+from tests.aws.answers import instead, refused
 from tests.unit.agent.world import World, make_request
 
 TTL = Limits().lock_ttl
@@ -48,7 +49,7 @@ def test_a_beat_renews_lock_lease_and_heartbeat(held: Held, world: World) -> Non
         extended.append(members)
         return change(**members)
 
-    world.sqs.change_message_visibility_batch = extend
+    instead(world.sqs, "change_message_visibility_batch", extend)
     held.work.deployment_id = "web-20270115080000-abcdef"
     held.keeper.progress(held.work, "build")
     world.clock.pass_by(30)
@@ -80,9 +81,9 @@ def test_a_lock_that_another_took_stops_the_work(held: Held, world: World) -> No
 def test_a_lock_that_cannot_be_renewed_in_time_stops_the_work(held: Held, world: World) -> None:
     # GIVEN a table that does not answer
     def fails(**_members: Any) -> None:
-        raise RuntimeError("down")
+        raise refused("dynamodb", "UpdateItem", "InternalServerError")
 
-    world.dynamodb.update_item = fails
+    instead(world.dynamodb, "update_item", fails)
     world.clock.pass_by(60)
     held.keeper.beat()
     held.work.stop.check()
@@ -93,12 +94,17 @@ def test_a_lock_that_cannot_be_renewed_in_time_stops_the_work(held: Held, world:
         held.work.stop.check()
 
 
+def failed(entry: dict[str, Any]) -> dict[str, Any]:
+    """A batch's answer about an entry whose receipt is not known."""
+    return {"Id": entry["Id"], "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
+
+
 def test_a_lease_that_is_lost_stops_its_work(held: Held, world: World) -> None:
     def lost(**members: Any) -> Any:
         entries = members["Entries"]
-        return {"Failed": [{"Id": e["Id"], "Code": "ReceiptHandleIsInvalid"} for e in entries]}
+        return {"Successful": [], "Failed": [failed(e) for e in entries]}
 
-    world.sqs.change_message_visibility_batch = lost
+    instead(world.sqs, "change_message_visibility_batch", lost)
     held.keeper.beat()
     assert held.keeper.held == ()
     with pytest.raises(Interrupted, match="lease of the request"):
@@ -110,15 +116,11 @@ def test_a_lost_lease_of_another_message_does_not_stop_the_work(held: Held, worl
 
     def lost(**members: Any) -> Any:
         entries = members["Entries"]
-        return {
-            "Failed": [
-                {"Id": e["Id"], "Code": "ReceiptHandleIsInvalid"}
-                for e in entries
-                if e["ReceiptHandle"] == "other"
-            ]
-        }
+        other = [e for e in entries if e["ReceiptHandle"] == "other"]
+        done = [{"Id": e["Id"]} for e in entries if e not in other]
+        return {"Successful": done, "Failed": [failed(e) for e in other]}
 
-    world.sqs.change_message_visibility_batch = lost
+    instead(world.sqs, "change_message_visibility_batch", lost)
     held.keeper.beat()
     held.work.stop.check()
     assert held.keeper.held == (held.message,)
@@ -134,9 +136,9 @@ def test_one_part_that_fails_does_not_keep_the_others_from_their_turn(
     held: Held, world: World
 ) -> None:
     def fails(**_members: Any) -> None:
-        raise RuntimeError("down")
+        raise refused("sqs", "ChangeMessageVisibilityBatch", "RequestThrottled")
 
-    world.sqs.change_message_visibility_batch = fails
+    instead(world.sqs, "change_message_visibility_batch", fails)
     world.clock.pass_by(30)
     held.keeper.beat()
     assert world.table.locks.get("web").expires_at == world.clock.now() + TTL

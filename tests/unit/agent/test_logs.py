@@ -20,29 +20,30 @@ from build_agent.logs import (
     console_link,
     set_up,
 )
+from tests.aws.answers import AwsFake, refused
 
 
-class Logs:
+class Logs(AwsFake, service="logs"):
     """CloudWatch Logs; `fail` makes it refuse."""
-
-    class exceptions:
-        class ResourceAlreadyExistsException(Exception):
-            pass
 
     def __init__(self) -> None:
         self.puts: list[tuple[str, list[dict[str, Any]]]] = []
         self.made: list[str] = []
         self.fail = False
 
-    def create_log_stream(self, *, logGroupName: str, logStreamName: str) -> None:
+    def create_log_stream(self, *, logGroupName: str, logStreamName: str) -> dict[str, Any]:
         if logStreamName in self.made:
-            raise self.exceptions.ResourceAlreadyExistsException
+            raise refused("logs", "CreateLogStream", "ResourceAlreadyExistsException")
         self.made.append(logStreamName)
+        return {}
 
-    def put_log_events(self, *, logGroupName: str, logStreamName: str, logEvents: Any) -> None:
+    def put_log_events(
+        self, *, logGroupName: str, logStreamName: str, logEvents: Any
+    ) -> dict[str, Any]:
         if self.fail:
-            raise RuntimeError("throttled")
+            raise refused("logs", "PutLogEvents", "ThrottlingException")
         self.puts.append((logStreamName, logEvents))
+        return {}
 
 
 def test_a_line_is_one_json_object_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Target
 from contracts.table.requests import Settled
 from contracts.wording import runs_now
+from tests.aws.answers import instead
 from tests.unit.agent.world import A, B, Killed, Topic, World, digest_of, make_request
 
 THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Publish")
@@ -29,7 +30,7 @@ def kill_in(world: World, place: str) -> None:
     def kill() -> None:
         world.source.on_fetch = world.images.on_build = world.images.on_push = lambda: None
         world.services.on_step = lambda _step: None
-        world.topic.publish = Topic.publish.__get__(world.topic)  # type: ignore[method-assign]
+        instead(world.topic, "publish", Topic.publish.__get__(world.topic))
         world.kill()
 
     def kill_at_step(step: str) -> None:
@@ -47,9 +48,9 @@ def kill_in(world: World, place: str) -> None:
     elif place == "push":
         world.images.on_push = kill
     elif place == "record":
-        world.topic.publish = lambda **_message: kill()  # type: ignore[method-assign]
+        instead(world.topic, "publish", lambda **_message: kill())
     elif place == "announce":
-        world.topic.publish = kill_after_publish  # type: ignore[method-assign]
+        instead(world.topic, "publish", kill_after_publish)
     else:
         world.services.on_step = kill_at_step
 
@@ -100,10 +101,10 @@ def test_a_kill_after_settling_only_deletes_again(world: World) -> None:
     world.send(request)
     worker = world.worker()
     real = world.sqs.delete_message_batch
-    world.sqs.delete_message_batch = lambda **_members: world.kill()  # type: ignore[method-assign]
+    instead(world.sqs, "delete_message_batch", lambda **_members: world.kill())
     with pytest.raises(Killed):
         worker.step()
-    world.sqs.delete_message_batch = real
+    instead(world.sqs, "delete_message_batch", real)
     world.redeliver(request)
     world.worker(boot="2027-01-15T09:00:00Z").step()
     assert len(world.topic.results) == 1
@@ -287,7 +288,7 @@ def test_a_lost_queue_never_ends_the_loop(world: World, monkeypatch: pytest.Monk
             worker.request_stop("enough")
         return True
 
-    monkeypatch.setattr(world.sqs, "receive_message", fails)
+    instead(world.sqs, "receive_message", fails)
     monkeypatch.setattr(worker._stop, "wait", wait)
     worker.run()
     assert len(calls) == 3

@@ -24,6 +24,7 @@ from build_agent.service import (
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed
 from contracts.installation import RolloutSettings
+from tests.aws.answers import instead
 from tests.unit.agent.world import URI, definition, make_pipeline
 
 D1, D2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -140,7 +141,7 @@ def test_what_a_service_runs_is_read_from_its_task_definition(aws: Any) -> None:
         memory="512",
         networkMode="awsvpc",
     )
-    ecs.list_service_deployments = lambda **_members: {"serviceDeployments": []}
+    instead(ecs, "list_service_deployments", lambda **_members: {"serviceDeployments": []})
     ecs.create_service(cluster="prod", serviceName="web", taskDefinition="web", desiredCount=0)
     services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None, fence=Fence(lambda: 0.0))
     running = services.running(make_pipeline(), stop=Stop())

@@ -12,6 +12,7 @@ from contracts.errors import DeploymentFailed
 from contracts.installation import ImageSettings
 from contracts.messages import Target
 from contracts.table.deployments import DeploymentRow
+from tests.aws.answers import instead
 from tests.unit.agent.world import (
     START,
     A,
@@ -62,18 +63,18 @@ def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_sett
     seen: dict[str, Any] = {}
     publish = world.topic.publish
 
-    def publishing(**message: Any) -> None:
+    def publishing(**message: Any) -> Any:
         (row,) = world.table.deployments.newest("web", 1)
         seen["at publish"] = (row.status, row.announced_at, world.outcome(request))
-        publish(**message)
+        return publish(**message)
 
     def deleting(**members: Any) -> Any:
         seen["at delete"] = (world.outcome(request), world.table.wants.all())
         return delete(**members)
 
-    world.topic.publish = publishing  # type: ignore[method-assign]
+    instead(world.topic, "publish", publishing)
     delete = world.sqs.delete_message_batch
-    monkeypatch.setattr(world.sqs, "delete_message_batch", deleting)
+    instead(world.sqs, "delete_message_batch", deleting)
     # WHEN
     worker.step()
     # THEN recorded, then announced, then settled, then deleted
@@ -449,11 +450,11 @@ def test_it_rests_from_an_empty_look_until_there_is_work(
     worker, publish = world.worker(), world.topic.publish
     seen = []
 
-    def publishing(**message: Any) -> None:
+    def publishing(**message: Any) -> Any:
         seen.append(worker.resting)
-        publish(**message)
+        return publish(**message)
 
-    monkeypatch.setattr(world.topic, "publish", publishing)
+    instead(world.topic, "publish", publishing)
     assert not worker.resting
     # WHEN there is nothing, then a push, then nothing
     worker.step()
@@ -510,7 +511,7 @@ def test_once_idle_was_said_nothing_is_polled_for_long_nor_into_a_stop(world: Wo
         asked.append(members["WaitTimeSeconds"])
         return receive(**members)
 
-    world.sqs.receive_message = note
+    instead(world.sqs, "receive_message", note)
     worker = world.worker(waits=True)
     world.clock.pass_by(-1)
     world.send(make_request(1))

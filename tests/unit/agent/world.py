@@ -26,6 +26,7 @@ from contracts.errors import WorldFailed
 from contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
 from contracts.messages import BuildRequest, CloseNotice, Commit, DeploymentResult, request_id_of
 from contracts.table import Table
+from tests.aws.answers import AwsFake
 
 START = 1_800_000_000.0
 URI = "127.0.0.1:4566/app"
@@ -83,17 +84,18 @@ class FakeClock:
         self.time += seconds
 
 
-class Topic:
+class Topic(AwsFake, service="sns"):
     """Remembers what is published; `fail` raises instead."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
         self.fail: Exception | None = None
 
-    def publish(self, **request: Any) -> None:
+    def publish(self, **request: Any) -> dict[str, Any]:
         if self.fail is not None:
             raise self.fail
         self.published.append(request)
+        return {"MessageId": str(len(self.published))}
 
     @property
     def notices(self) -> list[CloseNotice]:

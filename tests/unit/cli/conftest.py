@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.client
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.aws.answers import refused, script_clients
 from tests.unit.cli.world import PROD, World, settings
 
 
@@ -48,8 +47,7 @@ def _get_branch(world: World) -> Callable[[dict[str, Any]], Any]:
     def answer(request: dict[str, Any]) -> Any:
         tip = world.tips.get(request["repositoryName"])
         if tip is None:
-            error = {"Code": "RepositoryDoesNotExistException", "Message": "no such repository"}
-            raise ClientError({"Error": error}, "GetBranch")
+            raise refused("codecommit", "GetBranch", "RepositoryDoesNotExistException")
         return {"branch": {"branchName": request["branchName"], "commitId": tip}}
 
     return answer
@@ -57,12 +55,9 @@ def _get_branch(world: World) -> Callable[[dict[str, Any]], Any]:
 
 def _answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations in `world.answers` are answered by it, the others by moto."""
-    call = botocore.client.BaseClient._make_api_call
 
-    def answer(self: Any, operation: str, request: dict[str, Any]) -> Any:
+    def script(operation: str) -> Callable[[dict[str, Any]], Any] | None:
         world.calls.append(operation)
-        if operation in world.answers:
-            return world.answers[operation](request)
-        return call(self, operation, request)
+        return world.answers.get(operation)
 
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)
+    script_clients(monkeypatch, script)

@@ -15,6 +15,7 @@ from contracts.messages import BuildRequest
 from tests.unit.cli.world import DEV, NOW, PROD, REGION, World, commit_of
 
 ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"
+TASK, EXECUTION = (f"arn:aws:iam::{PROD}:role/{name}" for name in ("task", "execution"))
 
 
 def publish_policy(*, principal: Any, condition: Any = None) -> dict[str, Any]:
@@ -84,22 +85,43 @@ def _service(world: World) -> None:
             "services": [{"status": "ACTIVE", "taskDefinition": f"{arn(request['services'][0])}:7"}]
         },
         "DescribeTaskDefinition": lambda request: {
-            "taskDefinition": {"taskRoleArn": f"arn:aws:iam::{PROD}:role/task"}
+            "taskDefinition": {"taskRoleArn": TASK, "executionRoleArn": EXECUTION}
         },
         "SimulatePrincipalPolicy": simulated(),
     }
 
 
-def simulated(**details: Any) -> Callable[[dict[str, Any]], Any]:
-    """What IAM answers where everything is allowed, with `details` of limits to each action."""
+def simulated(*denied: str, names: bool = True, **details: Any) -> Callable[[dict[str, Any]], Any]:
+    """IAM's simulation: a result for each action, a decision for each resource within it.
+
+    `names`: it answers about each resource; else about the action alone, as it does for `*`.
+    `details`: what each result says beside, as of limits.
+    """
 
     def answer(request: dict[str, Any]) -> Any:
-        results = [
-            {"EvalActionName": a, "EvalResourceName": r, "EvalDecision": "allowed", **details}
-            for a in request["ActionNames"]
-            for r in request["ResourceArns"]
+        decided = {r: "implicitDeny" if r in denied else "allowed" for r in request["ResourceArns"]}
+        of_each = [
+            {
+                "EvalResourceName": role,
+                "EvalResourceDecision": decision,
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+            }
+            for role, decision in decided.items()
         ]
-        return {"EvaluationResults": results}
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": f"arn:aws:iam::{PROD}:role/${{RoleNameWithPath}}",
+                "EvalDecision": "implicitDeny" if denied else "allowed",
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+                **({"ResourceSpecificResults": of_each} if names else {}),
+                **details,
+            }
+            for action in request["ActionNames"]
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
 
     return answer
 
@@ -131,6 +153,16 @@ def test_a_whole_installation_has_nothing_wrong(whole: World) -> None:
     skipped = {f["check"] for f in findings if f["verdict"] == "skipped"}
     # `api` was never deployed, and the dev account was not opened
     assert skipped == {"trigger", "git access", "runs what was deployed"}
+    passed = {f["detail"] for f in findings if f["check"] == "PassRole"}
+    assert passed == {f"the host may pass {role}" for role in (TASK, EXECUTION)}
+
+
+def test_a_role_about_which_iam_says_nothing_is_skipped(whole: World) -> None:
+    whole.answers["SimulatePrincipalPolicy"] = simulated(names=False)
+
+    _, findings = examined(whole, "shop")
+    told = [(f["verdict"], f["detail"]) for f in findings if f["check"] == "PassRole"]
+    assert told == [("skipped", f"AWS says nothing about {role}") for role in (TASK, EXECUTION)]
 
 
 def test_the_tree_names_parts_and_how_to_mend(whole: World) -> None:
@@ -182,7 +214,7 @@ def _another_stack(world: World) -> None:
 
 
 def _no_pass_role(world: World) -> None:
-    world.answers["SimulatePrincipalPolicy"] = simulated(EvalDecision="implicitDeny")
+    world.answers["SimulatePrincipalPolicy"] = simulated(EXECUTION)
 
 
 def _boundary(world: World) -> None:
@@ -207,7 +239,7 @@ def _boundary(world: World) -> None:
         (_no_host, "slipway-host-1: does not exist"),
         (_another_stack, "runs what was deployed: it runs shop:7, Slipway deployed shop:8 last"),
         (_boundary, "slipway-host: its permissions boundary takes from it: iam:PassRole"),
-        (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/task"),
+        (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/execution"),
     ],
 )
 def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None], told: str) -> None:
@@ -235,17 +267,17 @@ def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None
 
 
 @pytest.mark.parametrize(
-    ("operation", "check"),
+    ("operation", "check", "missing"),
     [
-        ("GetFunctionConfiguration", "starter"),
-        ("DescribeRepositories", "ECR"),
-        ("GetTopicAttributes", "policy"),
+        ("GetFunctionConfiguration", "starter", "ResourceNotFoundException"),
+        ("DescribeRepositories", "ECR", "RepositoryNotFoundException"),
+        ("GetTopicAttributes", "policy", "NotFound"),
     ],
 )
 def test_what_does_not_exist_is_wrong_and_what_may_not_be_seen_is_skipped(
-    whole: World, operation: str, check: str
+    whole: World, operation: str, check: str, missing: str
 ) -> None:
-    for code, verdict in (("ResourceNotFoundException", "wrong"), ("AccessDenied", "skipped")):
+    for code, verdict in ((missing, "wrong"), ("AccessDenied", "skipped")):
         whole.answers[operation] = error(code)
         _, findings = examined(whole, "shop")
         (found,) = [f for f in findings if f["check"] == check]
@@ -300,7 +332,14 @@ def test_the_trigger_is_looked_at_with_the_dev_profile(
     # GIVEN what the dev account has
     function = f"arn:aws:lambda:{REGION}:{DEV}:function:slipway-trigger"
     whole.answers["GetRepositoryTriggers"] = lambda request: {
-        "triggers": [{"name": "slipway", "destinationArn": function, "branches": triggers}]
+        "triggers": [
+            {
+                "name": "slipway",
+                "destinationArn": function,
+                "branches": triggers,
+                "events": ["updateReference"],
+            }
+        ]
     }
     whole.answers["ListRuleNamesByTarget"] = lambda request: {"RuleNames": rules}
 

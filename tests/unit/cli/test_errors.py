@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from cli.aws_errors import translate
 from cli.main import VERBS, main
+from tests.aws.answers import script_clients
 from tests.infra.templates import UNPREPARED
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.world import REGION, World, settings
@@ -133,11 +134,11 @@ def test_expired_credentials_are_wrong_use(
     world: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN an AWS that says so to whatever is asked
-    def expired(self: object, operation: str, request: object) -> object:
+    def expired(request: object) -> object:
         error = {"Code": "ExpiredTokenException", "Message": "The security token is expired"}
-        raise ClientError({"Error": error}, operation)
+        raise ClientError({"Error": error}, "Operation")
 
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", expired)
+    script_clients(monkeypatch, lambda operation: expired)
 
     # WHEN, THEN
     assert "credentials have expired" in one_sentence(world, verb, code=2)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cli.past import LISTED, past
+from tests.aws.answers import instead
 from tests.unit.cli.world import NOW, World
 
 DAY = 86_400.0
@@ -24,7 +25,7 @@ def sent(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         items.extend(answer["Items"])
         return answer
 
-    monkeypatch.setattr(world.table.store.client, "query", watched)
+    instead(world.table.store.client, "query", watched)
     return items
 
 

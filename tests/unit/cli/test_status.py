@@ -104,7 +104,7 @@ def test_dead_letters_and_the_queue_are_counted(world: World) -> None:
 def test_hosts_are_found_by_name_with_their_state_and_why(world: World) -> None:
     # GIVEN one running host that is busy, and somebody else's instance
     host = world.add_host()
-    world.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+    world.client("ec2").run_instances(ImageId="ami-760aaa0f", MinCount=1, MaxCount=1)
     launched = world.client("ec2").describe_instances(InstanceIds=[host])
     launched_at = launched["Reservations"][0]["Instances"][0]["LaunchTime"].timestamp()
     world.clock.at = launched_at + 60

@@ -128,7 +128,7 @@ class World:
         ec2 = self.client("ec2")
         tags = [{"Key": "Name", "Value": self.names.host(number)}]
         answer = ec2.run_instances(
-            ImageId="ami-12c6146b",
+            ImageId="ami-760aaa0f",
             MinCount=1,
             MaxCount=1,
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],

@@ -8,10 +8,11 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from cli.credentials import Clients, Credentials
 from contracts.errors import WrongUse
+from tests.aws.answers import AwsFake
+from tests.aws.wire import answer_from
 
 KEYS = {"access_key": "AKIAGIVEN", "secret_key": "given"}
 
@@ -109,7 +110,7 @@ def test_a_role_is_assumed_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == ["AKIAGIVEN", ("arn:aws:iam::1:role/deployer", "slipway-deploy")]
 
 
-class Sts:
+class Sts(AwsFake, service="sts"):
     def __init__(self, asked: list[Any]) -> None:
         self._asked = asked
 
@@ -138,17 +139,9 @@ def test_a_call_is_told_to_whoever_wants_to_print_it() -> None:
         on_call=lambda params, model, **_ignored: told.append(model.name),
     )
     client = clients.client("ecs")
-    client.meta.events.register_first("before-send.ecs", _answer_with_nothing, unique_id="nothing")
+    answer_from(client, lambda operation, parameters: {"clusterArns": []})
 
     client.list_clusters()
 
     assert told == ["ListClusters"]
     assert clients.client("ecs") is client
-
-
-def _answer_with_nothing(request: Any, **_ignored: Any) -> Any:
-    class Body:
-        def stream(self, **_ignored: Any) -> Any:
-            yield b"{}"
-
-    return AWSResponse(request.url, 200, {}, Body())

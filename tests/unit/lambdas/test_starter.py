@@ -7,6 +7,7 @@ import pytest
 from contracts.errors import InvalidMessage, WorldFailed
 from contracts.table.requests import Settled
 from lambdas.starter.handler import start
+from tests.aws.answers import instead
 from tests.unit.lambdas.world import HOST, OTHER, START, World, error, request, sns_event
 
 
@@ -83,10 +84,11 @@ def test_a_start_is_not_noted_over_an_arrival(world):
     start_instances = world.ec2.start_instances
 
     def start_and_arrive(**arguments):
-        start_instances(**arguments)
+        answer = start_instances(**arguments)
         seen.arrive(HOST, "boot-1", world.now)
+        return answer
 
-    world.ec2.start_instances = start_and_arrive
+    instead(world.ec2, "start_instances", start_and_arrive)
     start(sns_event(request().to_json()), world.services)
     # THEN it does not count as a silent boot
     assert seen.get(HOST).silent_boots == 0

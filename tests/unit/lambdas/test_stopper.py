@@ -7,6 +7,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.stopper.handler import stop
+from tests.aws.answers import instead
 from tests.unit.lambdas.world import HOST, World, error, idle_notice, request, sns_event
 
 BOOT = "boot-1"
@@ -56,9 +57,9 @@ def test_the_claim_stands_before_ec2_is_asked(idle):
         row = idle.table.hosts.get(HOST)
         assert (row.state, row.claim_expires) == ("stopping", idle.now + 120)
         assert not idle.table.hosts.begin_work(HOST, BOOT, idle.now)
-        stop_instances(**arguments)
+        return stop_instances(**arguments)
 
-    idle.ec2.stop_instances = look_and_stop
+    instead(idle.ec2, "stop_instances", look_and_stop)
     say(idle)
     assert idle.ec2.stopped == [HOST]
 

@@ -14,6 +14,7 @@ from contracts.installation import ImageSettings, Installation, PipelineSettings
 from contracts.messages import BuildRequest, CloseNotice, request_id_of
 from contracts.table import Table
 from lambdas.services import Services
+from tests.aws.answers import AwsFake
 from tests.simulation.dynamodb import FakeDynamoDB
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -33,8 +34,9 @@ def sns_event(*messages: str) -> dict[str, Any]:
 
 
 def error(code: str, status: int = 400) -> ClientError:
+    told = {"Code": code, "Message": "refused"}
     metadata = {"HTTPStatusCode": status}
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": metadata}, "Operation")  # type: ignore[typeddict-item]
+    return ClientError({"Error": told, "ResponseMetadata": metadata}, "Operation")  # type: ignore[typeddict-item]
 
 
 def pipeline(
@@ -82,7 +84,7 @@ def idle_notice(boot: str, number: int, host: str = HOST) -> CloseNotice:
 
 
 @dataclass
-class FakeSNS:
+class FakeSNS(AwsFake, service="sns"):
     """Keeps what was published; `failures` are raised first, one a call (None: succeed)."""
 
     published: list[dict[str, Any]] = field(default_factory=list)
@@ -107,7 +109,7 @@ class FakeSNS:
 
 
 @dataclass
-class FakeEC2:
+class FakeEC2(AwsFake, service="ec2"):
     """Instances as `host id: (state, launched at)`; calls are kept, failures scripted by host.
 
     `reasons`: why a host is stopped, if not by StopInstances.
@@ -139,20 +141,22 @@ class FakeEC2:
         message = self.reasons.get(host, "Client.UserInitiatedShutdown: User initiated shutdown")
         return {"Code": message.partition(":")[0], "Message": message}
 
-    def start_instances(self, *, InstanceIds: list[str]) -> None:
+    def start_instances(self, *, InstanceIds: list[str]) -> dict[str, Any]:
         (host,) = InstanceIds
         if host in self.start_failures:
             raise self.start_failures[host]
         self.started.append(host)
+        return {}
 
-    def stop_instances(self, *, InstanceIds: list[str]) -> None:
+    def stop_instances(self, *, InstanceIds: list[str]) -> dict[str, Any]:
         if self.stop_failure is not None:
             raise self.stop_failure
         self.stopped += InstanceIds
+        return {}
 
 
 @dataclass
-class FakeSQS:
+class FakeSQS(AwsFake, service="sqs"):
     visible: int = 0
     in_flight: int = 0
 
@@ -166,7 +170,7 @@ class FakeSQS:
 
 
 @dataclass
-class FakeCodeCommit:
+class FakeCodeCommit(AwsFake, service="codecommit"):
     """Tips by branch; a problem is raised in place of an answer."""
 
     tips: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World
 from lambdas.notifier.slack import Answer
 from lambdas.notifier.webhooks import Webhooks
+from tests.aws.answers import AwsFake, refused
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.unit.notifier.samples import AT
 from tests.unit.notifier.test_blocks import PIPELINE
@@ -67,14 +68,8 @@ class Slack:
 SILENCE = WorldFailed("Slack did not answer (ReadTimeoutError)")
 
 
-class ParameterNotFound(Exception):
-    """As SSM's client raises it."""
-
-
-class Parameters:
+class Parameters(AwsFake, service="ssm"):
     """SSM as far as the notifier knows it; `values` by name."""
-
-    exceptions = type("Exceptions", (), {"ParameterNotFound": ParameterNotFound})
 
     def __init__(self, values: dict[str, str]) -> None:
         self.values = values
@@ -82,11 +77,11 @@ class Parameters:
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:
         assert WithDecryption
         if Name not in self.values:
-            raise ParameterNotFound
+            raise refused("ssm", "GetParameter", "ParameterNotFound")
         return {"Parameter": {"Value": self.values[Name]}}
 
 
-class Queue:
+class Queue(AwsFake, service="sqs"):
     """SQS that remembers which message (the end of its handle) was given which pause."""
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -96,11 +91,12 @@ class Queue:
 
     def change_message_visibility(
         self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
-    ) -> None:
+    ) -> dict[str, Any]:
         assert QueueUrl == "https://sqs.us-east-1.amazonaws.com/222222222222/slipway-notices"
         if self.error:
             raise self.error
         self.pauses[ReceiptHandle[-1]] = VisibilityTimeout
+        return {}
 
 
 class Notifier:

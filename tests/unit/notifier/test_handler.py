@@ -13,7 +13,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from lambdas import clients
 from lambdas.notifier import handler as deployed
@@ -21,6 +20,7 @@ from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import LONGEST_PAUSE, notify, pause_of, queue_url
 from lambdas.notifier.slack import Answer, SlackClient
 from lambdas.observability import logger
+from tests.aws.answers import refused
 from tests.unit.notifier.conftest import (
     INSTALLATION,
     PARAMETER,
@@ -110,7 +110,7 @@ def test_an_outage_of_slack_of_a_day_delays_and_loses_none(notifier: Notifier) -
 
 
 def test_a_visibility_that_cannot_be_changed_still_fails_the_record(notifier: Notifier) -> None:
-    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "ChangeMessageVisibility")
+    denied = refused("sqs", "ChangeMessageVisibility", "AccessDenied")
     notifier.slack.script = [Answer(status=500)]
     assert run(notifier, event_with(EVENT["Records"][0]["body"]), Queue(denied)) == ["0"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from build_agent.rollout.api import Api
 from contracts.errors import WorldFailed, WrongUse
 from tests import scripted_ecs as ecs
+from tests.aws.answers import AwsFake
 from tests.scripted_ecs import IMAGE, Fault, ScriptedEcs, denied
 from tests.unit.rollout.running import run
 
@@ -121,17 +123,17 @@ def test_an_aws_that_stays_away_is_the_world_s_failure() -> None:
     assert 30 < scripted.clock.now() - 1000.0 <= 61
 
 
-class Network:
+class Network(AwsFake, service="ecs"):
     """A client whose calls end here: those up to `answered` are answered, no other is."""
 
     def __init__(self, answered: int) -> None:
         self.meta = SimpleNamespace(service_model=SimpleNamespace(service_name="ecs"))
         self._answered = answered
 
-    def describe_services(self) -> dict[str, object]:
+    def describe_services(self, *, services: list[str]) -> dict[str, object]:
         self._answered -= 1
         if self._answered < 0:
-            raise ConnectionError("Could not connect to http://127.0.0.1:9/")
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9/")
         return {}
 
 
@@ -142,10 +144,10 @@ def test_a_service_that_never_answered_is_not_waited_for_as_one_that_did(
     clock = ScriptedEcs().clock
     api, began = Api(Network(answered), clock), clock.now()
     for _ in range(answered):
-        api.read("describe_services")
+        api.read("describe_services", services=["web"])
 
-    with pytest.raises(WorldFailed, match="not answered: Could not connect to http"):
-        api.read("describe_services")
+    with pytest.raises(WorldFailed, match="not answered: Could not connect to the endpoint"):
+        api.read("describe_services", services=["web"])
     assert patience / 2 < clock.now() - began <= patience
 
 

@@ -1,0 +1,1 @@
+"""What AWS can be asked and can answer, by botocore's model of the pinned version."""
