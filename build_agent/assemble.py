@@ -109,6 +109,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             fence.around(client("ecs")),
             ecr=lambda: client("ecr"),
             codedeploy=lambda: fence.around(client("codedeploy")),
+            balancing=lambda: client("elbv2"),
             fence=fence,
         ),
         disk=Disk(docker, folder, prune_cache=installation.mode == "aws"),

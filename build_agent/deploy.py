@@ -427,7 +427,12 @@ def timings_of(stages: Sequence[tuple[Stage, float]], now: float) -> Mapping[str
 
 
 def progress_text(progress: Progress) -> str | None:
-    """What a watcher reads while a rollout goes on."""
+    """What a watcher reads while a rollout goes on: how far it is, and what it waits for."""
+    told = _counts_text(progress)
+    return f"{told}: {progress.waits}" if told and progress.waits else progress.waits or told
+
+
+def _counts_text(progress: Progress) -> str | None:
     if progress.desired is None:
         return progress.note or progress.stage
     text = f"{progress.running or 0} of {progress.desired} running"

@@ -126,6 +126,7 @@ def runtime_architecture(definition: Mapping[str, Any]) -> str | None:
 
 class Services:
     """ECS services, by pipeline. `ecs` is boto3's client, the others make one when needed.
+    `balancing` makes one of Elastic Load Balancing v2, which is only read.
 
     The clients that change something are those that `fence` is around.
     """
@@ -137,11 +138,13 @@ class Services:
         fence: Fence,
         ecr: Callable[[], Any],
         codedeploy: Callable[[], Any],
+        balancing: Callable[[], Any] | None = None,
     ) -> None:
         self._ecs = ecs
         self._fence = fence
         self._ecr = ecr
         self._codedeploy = codedeploy
+        self._balancing = balancing
 
     def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running:
         """What the pipeline's service runs; DeploymentFailed where there is no such service."""
@@ -169,7 +172,10 @@ class Services:
         guard: Callable[[], None],
         on_progress: Callable[[Progress], None],
     ) -> RolloutResult:
-        """Run `plan`; DeploymentFailed where it cannot be right, WorldFailed where AWS fails."""
+        """Run `plan`; DeploymentFailed where it cannot be right, WorldFailed where AWS fails.
+
+        Of the latter Unfinished says what goes on in AWS: the next attempt follows it.
+        """
         try:
             return roll_out(
                 plan,
@@ -177,6 +183,7 @@ class Services:
                 clock=RolloutClock(stop),
                 ecr=self._ecr,
                 codedeploy_client=self._codedeploy,
+                balancing=self._balancing,
                 on_progress=on_progress,
                 guard=self._fence.noted(guard),
             )

@@ -24,6 +24,7 @@ from build_agent.lease import Keeper, Work
 from build_agent.logs import Log
 from build_agent.outcome import Ended, tip_seen, undoes_rollback
 from build_agent.record import Recorder, tip_request_of
+from build_agent.rollout import Unfinished
 from build_agent.settle import Settler
 from build_agent.stop import Interrupted, Stop
 from build_agent.supersede import Kept
@@ -432,7 +433,9 @@ class Worker:
             self._log.warning("the pipeline lock could not be given back", error=str(error))
 
 
-def _is_unforeseen(error: Exception) -> bool:
+def _is_unforeseen(error: BaseException) -> bool:
     """Whether a trace helps: neither ours nor AWS's."""
+    if isinstance(error, Unfinished) and error.__cause__ is not None:
+        error = error.__cause__
     module = type(error).__module__
     return not module.startswith(("contracts", "build_agent", "botocore"))

@@ -173,6 +173,7 @@ def _deploy(
                 ecs=holding.around(clients.client("ecs")),
                 ecr=partial(clients.client, "ecr"),
                 codedeploy_client=lambda: holding.around(clients.client("codedeploy")),
+                balancing=partial(clients.client, "elbv2"),
                 clock=world.clock,
                 on_progress=on_progress,
                 guard=holding.look,

@@ -59,7 +59,8 @@ class Progresses:
 
 
 def line_of(progress: Progress) -> str:
-    """One line of progress: the step, the revision, our tasks' counts, failures, the stage."""
+    """One line of progress: the step, the revision, our tasks' counts, failures, the stage, and
+    what it waits for."""
     parts = [_DOING[progress.step]]
     if progress.note:
         parts = [progress.note]
@@ -73,6 +74,8 @@ def line_of(progress: Progress) -> str:
         parts.append(f"{progress.failed} failed")
     if progress.stage:
         parts.append(f"stage {progress.stage}")
+    if progress.waits:
+        parts.append(progress.waits)
     return " · ".join(parts)
 
 

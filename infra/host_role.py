@@ -188,9 +188,29 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
         allow(
             "ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines), why=TASKS_OF_CLUSTER
         ),
+        *_balancing(c, arns),
         *_one_off_tasks(c, arns),
         *_pruning(c, arns),
         *_code_deploy(c, arns),
+    ]
+
+
+def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
+    """Whether a balancer finds the new tasks healthy: without it only ECS's own end is success."""
+    instances = {f"container-instance/{cluster_of(c, p)}/*" for p in c.pipelines}
+    return [
+        allow(
+            "ReadTargetHealth",
+            ["elasticloadbalancing:DescribeTargetHealth"],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
+        allow(
+            "ReadInstances",
+            ["ecs:DescribeContainerInstances"],
+            [arns.prod("ecs", name) for name in sorted(instances)],
+            why="Container instances of this one cluster: a target is known by its instance.",
+        ),
     ]
 
 

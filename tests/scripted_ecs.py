@@ -608,6 +608,28 @@ def crashes(ecs: ScriptedEcs, new: Json) -> None:
         ecs.at(3.0 * number, lambda: _crash(ecs, new))
 
 
+def session_ends(behaviour: Behaviour, after: float = 2.0) -> Behaviour:
+    """`behaviour`, and from `after` seconds on nothing is answered: the token has ended."""
+    message = "The security token included in the request is expired"
+    expired = Fault("ExpiredTokenException", message)
+    calls = (
+        "DescribeServices",
+        "ListServiceDeployments",
+        "DescribeServiceDeployments",
+        "DescribeServiceRevisions",
+        "ListTasks",
+        "DescribeTasks",
+        "UpdateService",
+        "StopServiceDeployment",
+    )
+
+    def behave(ecs: ScriptedEcs, new: Json) -> None:
+        behaviour(ecs, new)
+        ecs.at(after, lambda: ecs.faults.update(dict.fromkeys(calls, expired)))
+
+    return behave
+
+
 def never_steady(ecs: ScriptedEcs, new: Json) -> None:
     """The new task stays pending for ever."""
     new["pendingCount"] = 1

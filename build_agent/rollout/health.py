@@ -20,6 +20,7 @@ from build_agent.rollout.tasks import listed_tasks
 
 RUNNING_FOR = 40.0
 """Seconds in RUNNING after which a task without any health check counts."""
+TOO_YOUNG = f"it counts once it has been RUNNING for {RUNNING_FOR:.0f} s"
 RECHECK = 4.0
 """Seconds between two proofs while nothing says when the next one can differ."""
 
@@ -134,7 +135,7 @@ class Prover:
         young = {arn: age for arn, age in ages.items() if age < RUNNING_FOR}
         if young:
             self._again_at = now + min(RUNNING_FOR - min(young.values()), RUNNING_FOR)
-        return {arn: _running_for(age) for arn, age in young.items()}
+        return dict.fromkeys(young, TOO_YOUNG)
 
     def _by_counts(self, now: float) -> Health:
         """ECS counts tasks and lists none of them: the counts must hold as long, at every look."""
@@ -142,7 +143,7 @@ class Prover:
         if age >= RUNNING_FOR:
             return HEALTHY
         self._again_at = now + RUNNING_FOR - age
-        return Health(healthy=False, waits_for=_running_for(age))
+        return Health(healthy=False, waits_for=f"its tasks: {TOO_YOUNG}")
 
     def _targets(self, service: Service) -> Targets:
         if self._balancing is None:
@@ -182,7 +183,3 @@ def verdict(listed: int, desired: int, missing: Mapping[str, str]) -> Health:
     arn, why = next(iter(missing.items()))
     more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
     return Health(healthy=False, waits_for=f"task {arn.rpartition('/')[2]}: {why}{more}")
-
-
-def _running_for(age: float) -> str:
-    return f"RUNNING for {age:.0f} of {RUNNING_FOR:.0f} s"

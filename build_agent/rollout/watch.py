@@ -125,6 +125,8 @@ class Watch:
         """What keeps the deployment from going on, for somebody who watches."""
         if look.ours is not None and look.ours.waits:
             return look.ours.waits
+        if self._rolling_back_since is not None:
+            return ""
         return self._trouble(look) or self._health.waits_for
 
     def deadline(self, limits: Limits) -> float:

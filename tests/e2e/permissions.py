@@ -20,6 +20,7 @@ PREFIX = "slipway-"
 _BOOT = "the host's boot unit: the local run starts the agent as a process"
 _SESSION = "Session Manager: there is no machine to open a session on"
 _LAYERS = "Docker's registry protocol has no such question; ECR's own endpoint asks it"
+_UNBALANCED = "the sample's service is behind no load balancer; told by the tests of the rollout"
 _STUCK = "a rollout that its circuit breaker does not end; told by the tests of the rollout"
 
 SELDOM: dict[str, str] = {
@@ -31,7 +32,9 @@ SELDOM: dict[str, str] = {
 NOT_ASKED: dict[str, str] = {
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
     "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,
+    "ecs:DescribeContainerInstances@slipway-host": _UNBALANCED,
     "ecs:StopServiceDeployment@slipway-host": _STUCK,
+    "elasticloadbalancing:DescribeTargetHealth@slipway-host": _UNBALANCED,
     "kms:Decrypt@slipway-host": "asked behind s3:GetObject of a bucket that is under a KMS key",
     "kms:Decrypt@slipway-notifier": "the emulator does not ask it behind ssm:GetParameter",
     "s3:GetObject@slipway-host": _BOOT,

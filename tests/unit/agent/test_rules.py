@@ -115,6 +115,8 @@ def test_timings_are_summed_by_stage() -> None:
         ({"desired": 3, "running": 1}, "1 of 3 running"),
         ({"desired": 3, "running": 1, "failed": 2}, "1 of 3 running, 2 failed"),
         ({"desired": 1, "stage": "BAKE_TIME"}, "0 of 1 running (BAKE_TIME)"),
+        ({"desired": 1, "waits": "a person"}, "0 of 1 running: a person"),
+        ({"waits": "a person's word"}, "a person's word"),
         ({"note": "updating the service"}, "updating the service"),
         ({}, None),
     ],

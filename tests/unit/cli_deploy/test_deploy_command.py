@@ -14,6 +14,7 @@ from cli.deploy_report import Progresses
 from tests import scripted_ecs as ecs
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, PREFIX, Fault, ScriptedEcs, denied
+from tests.scripted_scheduler import behind_balancer, pauses, percents, rolling
 from tests.unit.cli_deploy.command import Clients, slipway
 
 DEPLOY = ("deploy", "-c", "prod", "-n", "web", "-i", f"{IMAGE}:v8", "--max-definitions", "2")
@@ -94,6 +95,10 @@ TABLE: list[Row] = [
      0, "succeeded", "web:8", 1, PRUNED),
     ("AWS breaks", {"faults": {"DescribeServices": Fault("ServerException", "broken", 500)}},
      as_it_is, 3, "was not answered", "web:7", 0, ()),
+    ("the session ends after the update", {"behaviour": ecs.session_ends(ecs.crashes)},
+     as_it_is, 3, "the deployment of web:8 goes on in ECS, unwatched", "web:8", 1, ()),
+    ("the update is refused", {"faults": {"UpdateService": Fault("ClientException", "no.")}},
+     as_it_is, 1, "failed", "web:7", 1, ()),
     ("nonsense", {"faults": {"UpdateService": Fault("BrandNewException", "what?", 400)}},
      as_it_is, 3, "what? (BrandNewException)", "web:7", 1, ()),
 ]  # fmt: skip
@@ -121,6 +126,40 @@ def test_every_scenario_has_its_exit_code_word_and_calls(row: Row) -> None:
     assert "Traceback" not in result.output
     if exit_code in (0, 1):
         assert result.stdout.splitlines()[-1].startswith(f"{word}: ")
+
+
+def test_skipping_the_check_of_a_task_that_dies_again_and_again_is_no_success() -> None:
+    scripted = ScriptedEcs(behaviour=rolling(dies=1.0))
+
+    result = slipway(Clients(scripted), *DEPLOY, "--skip-deployments-check")
+
+    assert (result.exit_code, scripted.live) == (1, "web:7"), result.output
+    assert "rolled back: web:7 runs again" in result.stdout
+
+
+def test_the_balancer_is_asked_from_the_command_line() -> None:
+    # GIVEN a service that lets ECS stop the old task first, and whose target never gets healthy
+    scripted = ScriptedEcs(behaviour=rolling(), targets=lambda _task: "unhealthy")
+    behind_balancer(scripted)
+    percents(scripted, 0, 100)
+
+    result = slipway(Clients(scripted), *DEPLOY, "-t", "10", "--drain-timeout", "10")
+
+    assert (result.exit_code, scripted.live) == (1, "web:7"), result.output
+    assert "timed_out: it was not healthy after 10 s" in result.stdout
+    assert ":8080 of web-tg is unhealthy" in result.stdout
+    assert ":8080 of web-tg is unhealthy" in result.stderr
+
+
+def test_a_pause_is_told_while_it_lasts() -> None:
+    scripted = ScriptedEcs(behaviour=pauses("PRE_SCALE_UP", until=500.0, then="CONTINUE"))
+
+    result = slipway(Clients(scripted), *DEPLOY, "-t", "30")
+
+    assert (result.exit_code, scripted.live) == (0, "web:8"), result.output
+    assert "stage PRE_SCALE_UP waits for a person (ecs:ContinueServiceDeployment) since" in (
+        result.stderr
+    )
 
 
 def test_unknown_fields_reach_ecs_from_the_command_line() -> None:
