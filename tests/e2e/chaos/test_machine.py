@@ -71,7 +71,7 @@ def test_the_plug_is_pulled_while_it_boots(machine: MachineHost, trial: Trial) -
     pushed = trial.push("the plug is pulled in the boot")
     for time in ("first", "second"):
         trial.chain.until(
-            "systemd", lambda: machine.processes("systemd-journal"), BOOT_SECONDS, poll=0.05
+            "systemd", lambda: machine.processes("systemd-journald"), BOOT_SECONDS, poll=0.05
         )
 
         # WHEN the plug is pulled before its agent is there
