@@ -48,7 +48,7 @@ lint: setup ## style, types, the direction of imports, shell scripts
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/lint-imports
-	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
+	git ls-files -z '*.sh' .ci/run local/machine/files/usr | xargs -0 -r $(BIN)/shellcheck
 	$(MAKE) --no-print-directory templates
 
 # cdk-nag is part of the synth itself; the second configuration uses everything.

@@ -17,6 +17,7 @@ from rich.markdown import Markdown
 
 from bench import (
     answering,
+    booting,
     cold_start,
     cost,
     deploy_step,
@@ -51,6 +52,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "deploy": lambda: [deploy_step.section(peers.environment(WORK))],
         "notice": lambda: [noticing.section(peers.environment(WORK))],
         "push": lambda: pushing.sections(WORK),
+        "boot": lambda: booting.sections(WORK),
         "drain": lambda: [draining.section()],
         "cold": lambda: [cold_start.section()],
         "fetch": lambda: [fetching.section(WORK)],

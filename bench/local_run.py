@@ -80,11 +80,12 @@ class LocalRun:
 
 
 @contextmanager
-def local_run(work: Path) -> Iterator[LocalRun]:
+def local_run(work: Path, *, machine: bool = False) -> Iterator[LocalRun]:
+    """Up, and down at the end; `machine`: its host is one that boots."""
     workplace = Workplace(work / "local")
     workplace.directory.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    bring_up(workplace, Options(), progress)
+    bring_up(workplace, Options(machine=machine), progress)
     try:
         state = read_state(workplace)
         installation = load_installation(workplace.installation_file)

@@ -26,6 +26,7 @@ from local.accounts import client_of
 from local.down import take_down
 from local.hops import Hop, Sight, Sources, Watch, table_rows
 from local.http import fetch, served_commit
+from local.machine.possible import obstacle
 from local.progress import Progress
 from local.push import Pushed, push_release
 from local.slack import SlackMessage
@@ -102,8 +103,14 @@ class Demo:
     def _bring_up(self) -> bool:
         """Whether a run was there already, which is then left running."""
         progress = Progress(self._console)
+        why_not = obstacle(self._workplace)
+        progress.say(
+            "the build host is a machine that boots: systemd, cloud-init, Docker inside"
+            if why_not is None
+            else f"the build host is a process, since no machine can run here: {why_not}"
+        )
         try:
-            bring_up(self._workplace, Options(), progress)
+            bring_up(self._workplace, Options(machine=why_not is None), progress)
         except AlreadyRunning as running:
             progress.say(f"{running}; the demo uses it and leaves it running")
             return True

@@ -41,6 +41,8 @@ LEFT_OUT = (
 def command(target: Path, packages: tuple[str, ...]) -> list[str]:
     """What makes an image of these packages in the folder `target`; its packages are Debian's."""
     return [
+        # What it mounts, and whatever it starts, ends with it, however that ends.
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
         *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"),
         f"--include={','.join(packages)}",
         '--aptopt=APT::Install-Recommends "false"',

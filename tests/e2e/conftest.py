@@ -18,6 +18,7 @@ from local.workplace import Workplace
 from tests.e2e.chain import Chain
 from tests.e2e.machine import MachineHost
 from tests.e2e.without import Permission, taken_out
+from tests.skipping import cannot_run
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +40,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineHost]:
-    """Up, with its first commit deployed. No machine here: skipped; where CI is set, failed."""
+    """Up, with its first commit deployed. Skipped, or failed, where none can run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workplace, progress = Workplace(tmp_path_factory.mktemp("machine")), Progress()
     why_not = obstacle(workplace)
     if why_not is not None:
-        do_without = pytest.fail if os.environ.get("CI") else pytest.skip
-        do_without(f"no machine can run here: {why_not}")
+        cannot_run(f"no machine can run here: {why_not}")
     bring_up(workplace, Options(machine=True, internal_endpoints=True), progress)
     yield MachineHost(Chain(workplace.directory))
     take_down(workplace, progress)

@@ -51,6 +51,8 @@ class Trial:
     witness: Witness
     say: Say
     began: float = field(default_factory=time.time)
+    journal_kept: bool = True
+    """Whether the agent is the one that notes its points: without them builds are not counted."""
 
     def __post_init__(self) -> None:
         self.requests_before = set(self.witness.look())
@@ -163,16 +165,20 @@ class Trial:
         rows = self._every_outcome_has_one_row_and_one_notice()
         self._until("the last commit, still", lambda: chain.serves(PIPELINE) == last.commit_id)
         assert chain.depth(chain.names.build_dead_letters) == 0
+        self._every_success_is_one_for_ecs_too()
         spent = self._cost(last.commit_id)
         self.say(
             f"{last.commit_id[:7]} answers {served:.0f} s after the push, the host sleeps after"
-            f" {asleep:.0f} s; {requests} request(s), {rows} outcome(s); builds"
-            f" {spent.builds}, rollouts {spent.rollouts}, revisions {spent.revisions}"
+            f" {asleep:.0f} s; {requests} request(s), {rows} outcome(s); rollouts"
+            f" {spent.rollouts}{self._noted(spent)}"
         )
         allowed = cost or Cost()
         assert spent.builds <= allowed.builds, "built again"
         assert spent.rollouts <= allowed.rollouts, "rolled out again"
         assert spent.revisions <= allowed.revisions, "registered again"
+
+    def _noted(self, spent: Cost) -> str:
+        return f", builds {spent.builds}, revisions {spent.revisions}" if self.journal_kept else ""
 
     def _until(self, what: str, condition: Callable[[], bool]) -> None:
         self.chain.until(what, condition, END_SECONDS)
@@ -223,6 +229,15 @@ class Trial:
         for commit, outcomes in told.items():
             assert len(self._notices(commit)) == outcomes, self._notices(commit)
         return len(rows)
+
+    def _every_success_is_one_for_ecs_too(self) -> None:
+        """ECS finished a rollout of the very digest that a deployment calls a success."""
+        done = [d for d in self._service_deployments() if d["status"] == "SUCCESSFUL"]
+        for row in self.rows():
+            if row.status == "succeeded":
+                digest = row.result.image_digest if row.result else None
+                assert digest is not None
+                assert any(self._runs(deployment, digest) for deployment in done), row
 
     # --- what it cost
 
