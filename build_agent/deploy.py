@@ -33,7 +33,7 @@ from build_agent.service import (
     stage_of,
     wanted_images,
 )
-from build_agent.stop import Stop
+from build_agent.stop import Interrupted, Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import BuildRequest, Commit, Stage
@@ -84,6 +84,8 @@ class ImagesLike(Protocol):
     def push(
         self, image: ImageSettings, built: Built, *, commit: str, tag: str, stop: Stop, sink: Sink
     ) -> str: ...
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
 
 
 class ServicesLike(Protocol):
@@ -150,6 +152,8 @@ class Deployment:
         except DeploymentFailed as error:
             ended = of_failure(error, stage=self._stage, now_running=self._now_running)
             self.output(f"failed: {error.cause}")
+        if ended.status in ("succeeded", "unchanged"):
+            self._keep_images()
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
         self.output.end()
@@ -283,6 +287,7 @@ class Deployment:
             cause = f"deployment {earlier.deployment_id} did not succeed: nothing to go back to"
             raise DeploymentFailed(cause, stage="rollout")
         self.commit = result.commit
+        self.digests = dict(earlier.images)
         self._note(commit=self.commit, images=earlier.images)
         self._enter("rollout")
         running = self.running = self.means.services.running(self.pipeline, stop=self.work.stop)
@@ -309,6 +314,17 @@ class Deployment:
         for line in (*result.changes, *result.warnings, *result.skipped, result.cause):
             self.output(line)
         return of_rollout(result, stage=self._stage, resumed=resumed)
+
+    def _keep_images(self) -> None:
+        """What runs now is not to be removed; unless somebody else has the pipeline by now."""
+        try:
+            self.means.keeper.check(self.work)
+        except Interrupted:
+            return
+        for image in self.pipeline.images:
+            digest = self.digests.get(image.repository)
+            if digest is not None:
+                self.means.images.keep(image, digest, self.pipeline.name, sink=self.output)
 
     # --- telling
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from build_agent.build_failure import build_failure, build_timeout, push_failure
 from build_agent.build_files import locate
 from build_agent.clock import Clock, utc_stamp, utc_text
@@ -23,6 +25,7 @@ from build_agent.stop import Stop
 from contracts.errors import WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import Commit
+from contracts.names import Names
 
 PUSH_TIMEOUT = 1800.0
 LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
@@ -53,7 +56,14 @@ class Images:
     """Builds and pushes. `ecr` is boto3's client; `secret` fetches a build secret's value."""
 
     def __init__(
-        self, *, docker: Docker, ecr: Any, secret: FetchSecret, clock: Clock, folder: Path
+        self,
+        *,
+        docker: Docker,
+        ecr: Any,
+        secret: FetchSecret,
+        clock: Clock,
+        folder: Path,
+        names: Names,
     ) -> None:
         self._docker = docker
         self._ecr = ecr
@@ -61,10 +71,11 @@ class Images:
         self._clock = clock
         self._folder = folder
         self._tokens: dict[str, Callable[[], str]] = {}
+        self._names = names
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
-        found = self._read(image, tag)
+        found = self._read(image, imageTag=tag)
         return str(found["imageId"]["imageDigest"]) if found else None
 
     def build(
@@ -146,7 +157,7 @@ class Images:
             registry = image.repository_uri.partition("/")[0]
             docker.log_in(RegistryLogin.of_token(registry, self._token(image)), stop=stop)
             self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
-        pushed = self._read(image, stamp)
+        pushed = self._read(image, imageTag=stamp)
         if pushed is None:
             raise WorldFailed(f"ECR does not have {image.repository}:{stamp}, which was pushed")
         for name in (commit, "latest"):
@@ -156,6 +167,20 @@ class Images:
         if not self._add_tag(image, pushed, tag):
             raise WorldFailed(f"ECR refuses the tag {tag}: it is taken by another image")
         return str(pushed["imageId"]["imageDigest"])
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None:
+        """Let `digest` be what `pipeline` runs: no lifecycle rule of ours removes it then.
+
+        Several pipelines may share a repository, and one that pushes often must not push out what
+        another runs. Nothing depends on it at once: where ECR refuses, that is told to `sink`.
+        """
+        tag = self._names.running_tag(pipeline)
+        try:
+            found = self._read(image, imageDigest=digest)
+            if found is not None and not self._add_tag(image, found, tag):
+                sink(f"tag {tag} is immutable in {image.repository}: left as it is")
+        except (BotoCoreError, ClientError) as error:
+            sink(f"tag {tag} could not be set: {error}")
 
     # --- steps
 
@@ -190,10 +215,10 @@ class Images:
             return False
         return True
 
-    def _read(self, image: ImageSettings, tag: str) -> Mapping[str, Any] | None:
+    def _read(self, image: ImageSettings, **image_id: str) -> Mapping[str, Any] | None:
         answer = self._ecr.batch_get_image(
             repositoryName=image.repository,
-            imageIds=[{"imageTag": tag}],
+            imageIds=[image_id],
             acceptedMediaTypes=_MANIFESTS,
         )
         found = answer.get("images") or []

@@ -21,6 +21,7 @@ look through it for garbage on the way, and once more at the end, takes a fifth 
 
 VERBS: dict[str, str] = {
     "config": "cli.config",
+    "prepare": "cli.prepare",
     "local": "cli.local",
     "status": "cli.status",
     "watch": "cli.watch",

@@ -14,11 +14,17 @@ class HostNetwork(Construct):
     """A VPC with one public subnet and no NAT gateway, or the subnet that was named.
 
     Nothing in it may be connected to: no security group of ours has an inbound rule, but a sample
-    service's where the configuration opens it. Attributes: `vpc_id`, `subnet_id`.
+    service's where the configuration opens it. `zone`: of the network that is made. Attributes:
+    `vpc_id`, `subnet_id`.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, configuration: Configuration
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        zone: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._way_out: list[cdk.CfnResource] = []
@@ -26,7 +32,6 @@ class HostNetwork(Construct):
         if network.vpc_id is not None and network.subnet_id is not None:
             self.vpc_id, self.subnet_id = network.vpc_id, network.subnet_id
             return
-        zone = network.availability_zone or f"{configuration.prod_region}a"
         vpc = ec2.CfnVPC(
             self,
             "Vpc",

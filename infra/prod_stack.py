@@ -29,6 +29,7 @@ from infra.hosts import AgentRelease, BuildHosts
 from infra.image_repositories import ImageRepositories
 from infra.network import HostNetwork
 from infra.operators import OperatorPolicies
+from infra.place import Place
 from infra.queues import dead_letter_queue, work_queue
 from infra.sample import SampleServices
 from infra.statements import (
@@ -81,6 +82,7 @@ class ProdStack(cdk.Stack):
         installation: Installation,
         shared: Shared,
         staged: Staged,
+        place: Place,
         env: cdk.Environment,
         synthesizer: cdk.IStackSynthesizer,
     ) -> None:
@@ -106,7 +108,7 @@ class ProdStack(cdk.Stack):
         self._build_logs()
         self._request_queue()
         self._topics()
-        network = HostNetwork(self, "Network", configuration=configuration)
+        network = HostNetwork(self, "Network", configuration=configuration, zone=place.zone)
         sample = SampleServices(
             self,
             "Sample",
@@ -115,7 +117,7 @@ class ProdStack(cdk.Stack):
             arns=self._arns,
             network=network,
         )
-        self._hosts(installation, network, staged, sample.passed_roles)
+        self._hosts(installation, network, staged, place.ami, sample.passed_roles)
         self._starter()
         self._stopper()
         self._reconciler(installation)
@@ -193,6 +195,7 @@ class ProdStack(cdk.Stack):
         installation: Installation,
         network: HostNetwork,
         staged: Staged,
+        ami: str,
         sample_roles: list[str],
     ) -> None:
         release = AgentRelease(
@@ -218,6 +221,7 @@ class ProdStack(cdk.Stack):
             configuration=self._configuration,
             names=self._names,
             network=network,
+            ami=ami,
             profile=role.profile.ref,
         )
         self._host_ids = [instance.ref for instance in self.hosts.instances]
@@ -242,6 +246,10 @@ class ProdStack(cdk.Stack):
             see_hosts(),
         ]
 
+    def _start_hosts(self) -> list[Allow]:
+        key = self._configuration.build_host.volume_key
+        return start_hosts(self._host_arns, key, self._configuration.prod_region)
+
     def _starter(self) -> None:
         self.starter = SlipwayFunction(
             self,
@@ -251,7 +259,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: a build request wakes a host.",
             statements=[
                 *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
             ],
             environment=self._host_environment,
             timeout=cdk.Duration.seconds(60),
@@ -283,7 +291,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: mends what a lost event left behind.",
             statements=[
                 *self._decide("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
                 stop_hosts(self._host_arns),
                 publish(
                     "PublishRequestsAndAlerts",

@@ -110,8 +110,20 @@ def see_hosts() -> Allow:
     return allow("SeeHosts", ["ec2:DescribeInstances"], ["*"], why=NO_RESOURCES)
 
 
-def start_hosts(instances: Sequence[str]) -> Allow:
-    return allow("StartHosts", ["ec2:StartInstances"], instances)
+def start_hosts(instances: Sequence[str], volume_key: str | None, region: str) -> list[Allow]:
+    """Start them, and let EC2 use the disks' key for that, where it is a customer's.
+
+    EC2 makes a grant on the key in the caller's name at each start. May the caller not, the start
+    is answered well, and the instance goes from pending to stopped.
+    """
+    start = allow("StartHosts", ["ec2:StartInstances"], instances)
+    if volume_key is None:
+        return [start]
+    conditions = {
+        "Bool": {"kms:GrantIsForAWSResource": "true"},
+        "StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"},
+    }
+    return [start, allow("LetDisksBeRead", ["kms:CreateGrant"], [volume_key], conditions)]
 
 
 def stop_hosts(instances: Sequence[str]) -> Allow:

@@ -24,6 +24,7 @@ from infra.configuration.values import (
     Email,
     InstallationName,
     InstanceType,
+    KeyArn,
     LayerArn,
     PipelineName,
     Platform,
@@ -88,10 +89,13 @@ class ImageRepository(Part):
     create: bool = Field(
         default=False,
         description="true: made by the prod stack, with lifecycle rules and immutable tags "
-        "(but `latest`). false: it exists.",
+        "(but `latest` and `running.…`). false: it exists.",
     )
     keep: int = Field(
-        default=50, ge=5, le=1000, description="How many images a created repository keeps."
+        default=50,
+        ge=5,
+        le=1000,
+        description="How many images a created repository keeps, besides those that pipelines run.",
     )
 
 
@@ -256,9 +260,11 @@ class BuildHost(Part):
         description="Must fit the architecture. The default is the cheapest for builds of minutes "
         "(`docs/benchmarks.md`, cost model); from half an hour on a c7g.large is.",
     )
-    ami: Ami = Field(
-        description="An Amazon Linux 2023 image of that architecture and region, pinned: "
-        "another one replaces the hosts. `docs/operating.md` says how to find it."
+    ami: Ami | None = Field(
+        default=None,
+        description="An Amazon Linux 2023 image of that architecture and region; another one "
+        "replaces the hosts. Default: the newest, found once by `slipway prepare` and kept in "
+        "`cdk.context.json`.",
     )
     price_per_hour: float | None = Field(
         default=None,
@@ -273,6 +279,12 @@ class BuildHost(Part):
         description="GiB of the disk; layers are kept on it. Of the default 36 are left for images "
         "and mirrors (`docs/benchmarks.md`, cost model).",
     )
+    volume_key: KeyArn | None = Field(
+        default=None,
+        description="A KMS key of yours for the disks; its policy has to let the account's IAM "
+        "policies decide (KMS's default does). Default: AWS's own `aws/ebs`, whatever key the "
+        "account's EBS encryption takes by default. Another key replaces the hosts.",
+    )
     egress_ports: list[Port] = Field(
         default=[80, 443],
         min_length=1,
@@ -285,7 +297,9 @@ class Network(Part):
     """Where the hosts live: a network made for them, or an existing subnet."""
 
     availability_zone: AvailabilityZone | None = Field(
-        default=None, description="Of a made network; default: the region's `a`."
+        default=None,
+        description="Of a made network; default: one that offers the hosts' type, found once by "
+        "`slipway prepare` and kept in `cdk.context.json`.",
     )
     cidr: Cidr = Field(default="10.68.0.0/24", description="The address range of a made network.")
     vpc_id: VpcId | None = Field(
@@ -314,8 +328,9 @@ class Lambdas(Part):
 
     powertools_layer: LayerArn | None = Field(
         default=None,
-        description="Powertools' layer for python3.13 on arm64; default: its public layer in "
-        "the region, at a pinned version.",
+        description="Powertools' layer for python3.13 on arm64; default: the public one of the "
+        "release in `requirements.txt`. Needed in China and GovCloud, where AWS does not say "
+        "which layer that is.",
     )
     log_retention_days: RetentionDays = Field(
         default=90, description="How long logs of functions and builds are kept."

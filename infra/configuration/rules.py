@@ -130,6 +130,23 @@ def _whole_network(c: Configuration) -> list[Fault]:
     return [(f"network.{missing}", "is missing: vpcId and subnetId go together")]
 
 
+def _key_where_the_hosts_are(c: Configuration) -> list[Fault]:
+    key = c.build_host.volume_key
+    if key is None or key.split(":")[3] == c.prod_region:
+        return []
+    return [("buildHost.volumeKey", f'"{key}": is not in {c.prod_region}, where the hosts are')]
+
+
+def _layer_where_none_is_told(c: Configuration) -> list[Fault]:
+    if c.partition == "aws" or c.local is not None or c.lambdas.powertools_layer is not None:
+        return []
+    problem = (
+        f"is missing: in {c.region} AWS does not tell which layer carries a release of Powertools; "
+        "name one for python3.13 on arm64 (docs.aws.amazon.com/powertools)"
+    )
+    return [("lambdas.powertoolsLayer", problem)]
+
+
 def _code_repository_limits(c: Configuration) -> list[Fault]:
     """CodeCommit: 10 triggers a repository, 10 branches a trigger."""
     branches: dict[str, set[str]] = {}
@@ -233,6 +250,8 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _host_builds_it,
     _image_repositories_apart,
     _whole_network,
+    _key_where_the_hosts_are,
+    _layer_where_none_is_told,
     _code_repository_limits,
     _limits_fit,
     _operators_are_of_prod,

@@ -127,6 +127,13 @@ SecretSource = Annotated[
         "(nothing after its name)",
     ),
 ]
+KeyArn = Annotated[
+    str,
+    _pattern(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}",
+        "the ARN of a KMS key, arn:aws:kms:…:key/… (not of an alias)",
+    ),
+]
 RoleArn = Annotated[
     str, _pattern(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/\S{1,512}", "the ARN of an IAM role")
 ]

@@ -21,6 +21,7 @@ from build_agent.image import Built, Images
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Commit
+from contracts.names import Names
 from local import docker as local_docker
 from local.down import take_down
 from local.progress import Progress
@@ -101,7 +102,10 @@ def yard(daemon: local_docker.Docker, tmp_path: Path, monkeypatch: pytest.Monkey
         'RUN ["/bin/busybox", "sh", "-c", ". /step.sh", "slipway-hostile-step"]\n'
     )
     docker = Docker(lambda: daemon.client, process.run, tmp_path / "docker")
-    images = Images(docker=docker, ecr=None, secret=str, clock=SystemClock(), folder=tmp_path)
+    images = Images(
+        docker=docker, ecr=None, secret=str, clock=SystemClock(), folder=tmp_path,
+        names=Names("slipway"),
+    )  # fmt: skip
     return Yard(images, tree)
 
 

@@ -38,6 +38,27 @@ def test_every_statement_is_as_reviewed(example: Stacks, full: Stacks) -> None:
     assert table_of(example, full) == SNAPSHOT.read_text(encoding="utf-8")
 
 
+def test_who_starts_hosts_lets_ec2_use_their_disks_key(example: Stacks, full: Stacks) -> None:
+    """EBS: who calls StartInstances needs kms:CreateGrant where the key is a customer's."""
+    key = full.configuration.build_host.volume_key
+    for stacks, wanted in ((example, []), (full, [key])):
+        for role in ("starter", "reconciler"):
+            statements = of_role(stacks, f"{stacks.configuration.name}-{role}")
+            assert any("ec2:StartInstances" in s.actions for s in statements)
+            grants = [s for s in statements if "kms:CreateGrant" in s.actions]
+            assert [r for s in grants for r in s.resources] == wanted
+            for statement in grants:
+                assert statement.actions == ["kms:CreateGrant"]
+                assert statement.raw["Condition"] == {
+                    "Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"},
+                }
+    # AND nobody else starts a host
+    every = [s for t in full.both for s in identity_statements(t)]
+    starters = {s.owner for s in every if "ec2:StartInstances" in s.actions}
+    assert starters == {"slipway-stage-starter", "slipway-stage-reconciler"}
+
+
 def test_no_action_has_a_wildcard(full: Stacks) -> None:
     kinds = (identity_statements, trust_statements, resource_statements)
     allowed = [

@@ -109,6 +109,10 @@ def test_a_host_stops_and_starts_as_in_aws(world, host):
     await_state(world, instance_id, "stopped")
     heard = json.loads(world.receive(host["Heard"]))
     assert heard["detail"] == {"instance-id": instance_id, "state": "stopped"}
+    assert described(world, instance_id)["StateReason"] == {
+        "Code": "Client.UserInitiatedShutdown",
+        "Message": "Client.UserInitiatedShutdown: User initiated shutdown",
+    }
     assert heard["resources"] == [f"arn:aws:ec2:{REGION}:{PROD}:instance/{instance_id}"]
     # AND a start gives it a new launch time
     ec2.start_instances(InstanceIds=[instance_id])

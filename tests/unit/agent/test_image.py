@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from build_agent.docker import Docker
 from build_agent.image import Built, Images, build_command
@@ -18,6 +19,7 @@ from build_agent.process import Finished, TimedOut
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Commit
+from contracts.names import Names
 from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
 
 STOP = Stop()
@@ -86,6 +88,7 @@ class Bench:
             secret=lambda place: self.secrets[place],
             clock=FakeClock(),
             folder=folder,
+            names=Names("slipway"),
         )
         self.tree = folder / "tree"
         self.tree.mkdir()
@@ -190,6 +193,39 @@ def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
     assert bench.tags() == set(order)
     assert digest == bench.images.find(bench.image, "build-1")
     assert bench.docker.verbs() == ["login", "image tag", "push", "image rm"]
+
+
+def test_what_a_pipeline_runs_is_named_by_one_tag_of_its_own(bench: Bench) -> None:
+    # GIVEN two images in the repository of two pipelines
+    first = bench.push()
+    other = json.loads(MANIFEST)
+    other["config"]["digest"] = "sha256:" + "9" * 64
+    put = {"repositoryName": "app", "imageManifest": json.dumps(other), "imageTag": "v2"}
+    second = bench.ecr.put_image(**put)["image"]["imageId"]["imageDigest"]
+    # WHEN both run the first, and one of them the second after that
+    for digest, pipeline in ((first, "web"), (first, "worker"), (second, "web"), (second, "web")):
+        bench.images.keep(bench.image, digest, pipeline, sink=bench.lines.append)
+    # THEN each has one, which says so
+    runs = {
+        tag: detail["imageDigest"]
+        for detail in bench.ecr.describe_images(repositoryName="app")["imageDetails"]
+        for tag in detail["imageTags"]
+        if tag.startswith("running.")
+    }
+    assert runs == {"running.slipway.web": second, "running.slipway.worker": first}
+    assert bench.lines == []
+
+
+def test_that_what_runs_cannot_be_named_ends_no_deployment(bench: Bench) -> None:
+    def refused(**_members: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutImage")
+
+    digest = bench.push()
+    bench.ecr.put_image = refused
+    bench.images.keep(bench.image, digest, "web", sink=bench.lines.append)
+    assert "running.slipway.web could not be set" in bench.lines[-1]
+    # AND an image that is gone from ECR has nothing to name
+    bench.images.keep(bench.image, "sha256:" + "0" * 64, "web", sink=bench.lines.append)
 
 
 def test_an_image_without_its_build_tag_is_not_found(bench: Bench) -> None:

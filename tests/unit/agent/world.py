@@ -165,6 +165,10 @@ class FakeImages:
     architecture: str = "amd64"
     on_build: Callable[[], None] = lambda: None
     on_push: Callable[[], None] = lambda: None
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Any) -> None:
+        self.kept[pipeline] = digest
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         return self.ecr.get(tag)

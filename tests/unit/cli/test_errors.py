@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from cli.aws_errors import translate
 from cli.main import VERBS, main
+from tests.infra.templates import UNPREPARED
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.world import REGION, World, settings
 
@@ -39,6 +40,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "redrive": ["redrive"],
     "webhook set": ["webhook", "set"],
     "doctor": ["doctor"],
+    "prepare": ["prepare", "--installation", str(UNPREPARED)],
     "deploy": ["deploy", *SERVICE, "-i", "shop:v8", "--dry-run"],
     "taskdef": ["taskdef", *SERVICE],
 }
