@@ -19,7 +19,7 @@ PROD_PROFILE ?=
 CODE := app.py contracts lambdas build_agent infra cli local bench tests
 CHECKED := contracts lambdas build_agent infra cli local
 
-.PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos synth deploy profiles clean
+.PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,7 @@ simulation: setup
 	$(PYTEST) -n 2 tests/simulation
 
 e2e: setup
-	$(PYTEST) -m 'not chaos' tests/e2e
+	$(PYTEST) -m 'not chaos and not qemu' tests/e2e tests/machine
 
 lint: setup ## style, types, the direction of imports, shell scripts
 	$(BIN)/ruff check $(wildcard $(CODE))
@@ -78,6 +78,9 @@ bench: setup ## measure, side by side with other tools
 
 soak: setup ## simulated histories with faults, resumable, and what they have seen
 	$(BIN)/python -m tests.simulation.soak
+
+machine: setup ## a build host with a kernel of its own, in QEMU: power key, memory (some minutes)
+	$(PYTEST) -m qemu --timeout 1800 tests/machine
 
 chaos: setup ## kill, starve and break the real chain; each case tells what it did
 	$(PYTEST) --timeout 600 tests/e2e/chaos

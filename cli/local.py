@@ -55,10 +55,19 @@ def command() -> None:
 @click.option("--pipelines", type=click.IntRange(1, 20), default=1, show_default=True)
 @click.option("--hosts", type=click.IntRange(1, 5), default=1, show_default=True)
 @click.option(
+    "--machine", is_flag=True, help="Hosts are machines that boot, not processes (needs root)."
+)
+@click.option(
     "--internal-endpoints", is_flag=True, help="Open the emulator's fault switches (for tests)."
 )
 def up(
-    directory: Path | None, port: int | None, pipelines: int, hosts: int, internal_endpoints: bool
+    *,
+    directory: Path | None,
+    port: int | None,
+    pipelines: int,
+    hosts: int,
+    machine: bool,
+    internal_endpoints: bool,
 ) -> None:
     """Start it in the background; returns when a push would be deployed.
 
@@ -67,13 +76,18 @@ def up(
     \b
     Examples:
       slipway local up
+      slipway local up --machine
       slipway local up --directory other --pipelines 2
     """
     from local.progress import Progress
     from local.up import AlreadyRunning, Options, bring_up
 
     options = Options(
-        port=port, pipelines=pipelines, hosts=hosts, internal_endpoints=internal_endpoints
+        port=port,
+        pipelines=pipelines,
+        hosts=hosts,
+        machine=machine,
+        internal_endpoints=internal_endpoints,
     )
     workplace, progress = _workplace(directory), Progress()
     try:

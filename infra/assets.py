@@ -55,8 +55,13 @@ class Staged:
     agent_sha256: str
 
 
-def stage(installation: Installation, into: Path, *, vendored: bool, root: Path = ROOT) -> Staged:
-    """Write the assets below `into`, in a folder named after the settings; drop forgotten ones."""
+def stage(
+    installation: Installation, into: Path, *, vendored: bool = True, root: Path = ROOT
+) -> Staged:
+    """Write the assets below `into`, in a folder named after the settings; drop forgotten ones.
+
+    Not `vendored`: an agent without its dependencies, for who looks at the rest only.
+    """
     settings = installation.to_json()
     name = hashlib.sha256(f"{settings}{vendored}".encode()).hexdigest()[:16]
     folder = into / name

@@ -48,12 +48,6 @@ DIFFERENCES: tuple[tuple[str, str, str, str], ...] = (
         "the emulator runs them in its own interpreter",
     ),
     (
-        "agent archive",
-        "with its vendored dependencies",
-        "without them",
-        "the agent runs in the work tree's virtual environment",
-    ),
-    (
         "composite alarms",
         "there",
         "left out",
@@ -89,11 +83,6 @@ class Differences:
         if self.local:
             for rule in ("SQS4", "SNS3"):
                 accept(construct, rule, "The emulator speaks plain HTTP on 127.0.0.1.")
-
-    @property
-    def vendored_agent(self) -> bool:
-        """Whether the agent's archive brings its dependencies."""
-        return not self.local
 
     @property
     def composite_alarms(self) -> bool:

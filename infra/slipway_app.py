@@ -41,7 +41,7 @@ def add_stacks(
     place = place_of(configuration, app.node.try_get_context)
     installation = resolve(configuration)
     differences = Differences.of(configuration)
-    staged = stage(installation, assets, vendored=differences.vendored_agent)
+    staged = stage(installation, assets)
     arns = Arns(installation)
     dev = DevStack(
         app,

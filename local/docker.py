@@ -6,20 +6,17 @@ machine's rules and `docker0` break each other. Containers are reached at their 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import random
 import shutil
-import socket
 import struct
-import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import WorldFailed
+from local.commands import install, last_line, quietly
+from local.interfaces import make_bridge, remove_bridge
 from local.started import Ledger
 from local.waiting import wait_until
 from local.workplace import Workplace
@@ -53,7 +50,7 @@ class Docker:
 
     def run(self, *arguments: str) -> str:
         """What `docker ARGUMENTS` printed; WorldFailed with its complaint if it failed."""
-        done = _quietly([self.client, *arguments], self.environment(os.environ))
+        done = quietly([self.client, *arguments], self.environment(os.environ))
         if done.returncode != 0:
             raise WorldFailed(f"docker {arguments[0]} failed: {done.stderr.strip()}")
         return done.stdout
@@ -66,7 +63,7 @@ def provide(workplace: Workplace, ledger: Ledger) -> Docker:
     if client and _answers(client, machine):
         return _machines_own(ledger, machine, client)
     if client is None or daemon is None:
-        _install(["docker.io"])
+        install(["docker.io"], otherwise=WHAT_TO_DO)
         client, daemon = building_client(), _daemon_binary()
         if client and _answers(client, machine):  # where systemd runs, installing it starts it
             return _machines_own(ledger, machine, client)
@@ -82,7 +79,7 @@ def provide_busybox() -> Path:
     for candidate in (shutil.which("busybox"), str(SAMPLE_BUSYBOX)):
         if candidate and _is_static(Path(candidate)):
             return Path(candidate).resolve()
-    _install(["busybox-static"])
+    install(["busybox-static"], otherwise=WHAT_TO_DO)
     found = shutil.which("busybox")
     if not found or not _is_static(Path(found)):
         raise WorldFailed("no static busybox for the sample application: install busybox-static")
@@ -107,7 +104,7 @@ def stop_private(ledger: Ledger) -> None:
     for directory in ledger.started.directories:
         _unmount(Path(directory))
     if ledger.started.bridge:
-        _remove_bridge(ledger.started.bridge)
+        remove_bridge(ledger.started.bridge)
 
 
 def remove_containers(docker: Docker, label: str) -> None:
@@ -139,7 +136,7 @@ def _start_private(workplace: Workplace, ledger: Ledger, client: str, daemon: st
     ledger.note_directory(runtime)
     bridge = f"slip{runtime.name[-8:]}".replace("_", "x")
     ledger.note(bridge=bridge)
-    _make_bridge(bridge)
+    make_bridge(bridge)
     host = f"unix://{runtime}/docker.sock"
     data = workplace.docker_dir
     data.mkdir(parents=True, exist_ok=True)
@@ -177,34 +174,18 @@ def _path_with_sbin() -> str:
     return os.pathsep.join((os.environ.get("PATH", os.defpath), *DAEMON_DIRECTORIES))
 
 
-def _install(packages: Sequence[str]) -> None:
-    """apt-get install, as root on Debian or Ubuntu; elsewhere WorldFailed says what to do."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise WorldFailed(
-            f"{', '.join(packages)} is missing and cannot be installed here: {WHAT_TO_DO}"
-        )
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (
-        ["update", "-qq"],
-        ["install", "-qq", "--yes", "--no-install-recommends", *packages],
-    ):
-        done = _quietly(["apt-get", *arguments], environment)
-        if done.returncode != 0:
-            raise WorldFailed(f"apt-get {arguments[0]} failed: {_tail(done.stderr)}")
-
-
 def _answers(client: str, host: str) -> bool:
     environment = {**os.environ, "DOCKER_HOST": host}
-    return _quietly([client, "info", "--format", "{{.ID}}"], environment).returncode == 0
+    return quietly([client, "info", "--format", "{{.ID}}"], environment).returncode == 0
 
 
 def _can_build(client: str) -> bool:
-    version = _quietly([client, "--version"], os.environ).stdout  # "Docker version 20.10.24+…, …"
+    version = quietly([client, "--version"], os.environ).stdout  # "Docker version 20.10.24+…, …"
     words = version.split()
     major = words[2].split(".")[0] if len(words) > 2 else ""
     if major.isdigit() and int(major) < 23:
         return True
-    return _quietly([client, "buildx", "version"], os.environ).returncode == 0
+    return quietly([client, "buildx", "version"], os.environ).returncode == 0
 
 
 def _is_static(binary: Path) -> bool:
@@ -222,63 +203,6 @@ def _is_static(binary: Path) -> bool:
     return all(struct.unpack_from("<I", data, offset + size * i)[0] != 3 for i in range(count))
 
 
-# --- its bridge (ioctl numbers: linux/sockios.h; `ip` need not be installed)
-
-_ADD_BRIDGE, _DELETE_BRIDGE = 0x89A0, 0x89A1
-_GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_NETMASK = 0x8913, 0x8914, 0x8916, 0x891C
-_UP = 0x1
-
-
-def _make_bridge(name: str) -> None:
-    with socket.socket() as handle:
-        try:
-            fcntl.ioctl(handle, _ADD_BRIDGE, name.encode() + b"\0")
-            fcntl.ioctl(handle, _SET_ADDRESS, _address(name, f"{_free_network()}.1"))
-            fcntl.ioctl(handle, _SET_NETMASK, _address(name, "255.255.255.0"))
-            _set_flags(handle, name, up=True)
-        except OSError as error:
-            raise WorldFailed(f"cannot make a network bridge for Docker: {error}") from None
-
-
-def _remove_bridge(name: str) -> None:
-    with socket.socket() as handle, contextlib.suppress(OSError):  # gone already
-        _set_flags(handle, name, up=False)
-        fcntl.ioctl(handle, _DELETE_BRIDGE, name.encode() + b"\0")
-
-
-def _set_flags(handle: socket.socket, name: str, *, up: bool) -> None:
-    request = struct.pack("16sH14x", name.encode(), 0)
-    flags: int = struct.unpack_from("16sH", fcntl.ioctl(handle, _GET_FLAGS, request))[1]
-    flags = flags | _UP if up else flags & ~_UP
-    fcntl.ioctl(handle, _SET_FLAGS, struct.pack("16sH14x", name.encode(), flags))
-
-
-def _address(name: str, address: str) -> bytes:
-    return struct.pack("16sHH4s8x", name.encode(), socket.AF_INET, 0, socket.inet_aton(address))
-
-
-def _free_network() -> str:
-    """The first three bytes of a private /24 that no route of this machine touches."""
-    taken = _routed_networks()
-    for _ in range(100):
-        second, third = random.randrange(100, 250), random.randrange(256)  # noqa: S311
-        if not any((10 << 24 | second << 16 | third << 8) & mask == net for net, mask in taken):
-            return f"10.{second}.{third}"
-    raise WorldFailed("every private network from 10.100.0.0 to 10.249.0.0 is routed already")
-
-
-def _routed_networks() -> list[tuple[int, int]]:
-    """(network, mask) of each route but the default one."""
-    lines = Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]
-    routes = [(_number(line.split()[1]), _number(line.split()[7])) for line in lines]
-    return [(network, mask) for network, mask in routes if mask]
-
-
-def _number(text: str) -> int:
-    """The kernel writes an address as hexadecimal in the machine's byte order."""
-    return socket.ntohl(int(text, 16))
-
-
 def _unmount(directory: Path) -> None:
     """Take away mounts that a killed daemon left there and below, innermost first."""
     mounts = [
@@ -286,31 +210,4 @@ def _unmount(directory: Path) -> None:
     ]
     for mount in sorted(mounts, key=len, reverse=True):
         if f"{mount}/".startswith(f"{directory}/"):
-            _quietly(["umount", "--lazy", mount], os.environ)
-
-
-# --- running a command
-
-
-def _quietly(
-    command: Sequence[str], environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Run to the end with the output kept; a program that is missing is exit code 127."""
-    try:
-        return subprocess.run(
-            list(command), env=dict(environment), capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        return subprocess.CompletedProcess(list(command), 127, "", str(error))
-
-
-def _tail(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line]
-    return lines[-1] if lines else "no output"
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log, for an error's text."""
-    with contextlib.suppress(OSError):
-        return _tail(log.read_text(encoding="utf-8", errors="replace"))
-    return "no log"
+            quietly(["umount", "--lazy", mount], os.environ)

@@ -9,6 +9,7 @@ from pathlib import Path
 from contracts.errors import WorldFailed
 from local import docker
 from local.docker import Docker
+from local.machine.cgroup import Cgroup
 from local.progress import Progress
 from local.started import Ledger, Started
 from local.waiting import wait_until
@@ -29,6 +30,8 @@ def take_down(workplace: Workplace, progress: Progress) -> bool:
     with progress.step("processes ended"):
         for name in ORDER:
             ledger.end(name)
+    if ledger.started.cgroup:
+        Cgroup(ledger.started.cgroup).end()  # its machines, where the supervisor could not
     with progress.step("containers and images removed"):
         _leave_docker(ledger)
     _end_stragglers(ledger, progress)

@@ -27,6 +27,8 @@ from local.workplace import Workplace, write_json
 
 MARK_VARIABLE = "SLIPWAY_LOCAL_RUN"
 GRACE_SECONDS = 15.0
+ENDS_BY_ITSELF = ("cdk-", "machine-image")
+"""How the names of processes begin that do one thing for `up` and end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class Started:
     """All that one run has started, in order. `mark`: its variable's value in every process.
 
     `docker_host` is the daemon in use; `private_docker` says whether it is ours, with its bridge.
+    `cgroup` has the run's machines below it.
     """
 
     mark: str
@@ -54,6 +57,7 @@ class Started:
     bridge: str | None = None
     container_label: str | None = None
     registry: str | None = None
+    cgroup: str | None = None
 
 
 class Ledger:
@@ -125,6 +129,11 @@ class Ledger:
     def alive(self) -> dict[str, bool]:
         """Whether each noted process runs."""
         return {note.name: _process(note) is not None for note in self.started.processes}
+
+    def services(self) -> dict[str, bool]:
+        """The same, of those that run for as long as the run does."""
+        alive = self.alive()
+        return {name: up for name, up in alive.items() if not name.startswith(ENDS_BY_ITSELF)}
 
     def end(self, name: str, grace: float = GRACE_SECONDS) -> None:
         """SIGTERM to the noted process of that name, SIGKILL to its group after `grace` seconds."""

@@ -1,17 +1,21 @@
-"""Plays the machine around the build agent: what EC2 says of an instance happens to a process.
+"""Plays EC2's hardware: what EC2 says of an instance happens to a process of this machine.
 
-An instance that turns `running` boots: its agent starts, as systemd would start it, with nothing
-but the instance's own metadata service for credentials. `stopping` is a shutdown: SIGTERM, and
-SIGKILL after a grace time. `stopped` is power off. An agent that dies is started again while its
-instance runs. An agent never outlives its supervisor.
+Without `--image` an instance is its agent alone. One that turns `running` boots: its agent starts,
+as systemd would start it, with nothing but the instance's own metadata service for credentials.
+`stopping` is a shutdown: SIGTERM, and SIGKILL after a grace time. `stopped` is power off. An agent
+that dies is started again while its instance runs.
 
-    python -m local.supervisor --directory .local
+With `--image` an instance is a machine (`local.machine`), and its agent is systemd's there. SIGTERM
+is the power button, SIGKILL the plug. A machine that has gone off tells EC2 so.
+
+Neither outlives its supervisor.
+
+    python -m local.supervisor --directory .local --endpoint-url URL [--image DIR --cgroup NAME]
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -22,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,33 +34,28 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contracts.errors import WorldFailed
 from contracts.installation import PATH_VARIABLE, Installation, load_installation
 from local.accounts import client_of
+from local.machine.image import in_use
+from local.machine.machines import Machines
+from local.processes import HostProcess, die_with_parent, send_to_group
 from local.started import MARK_VARIABLE
 from local.state import HostState, read_state, write_state
 from local.workplace import REPOSITORY, Workplace
 
 POLL_SECONDS = 0.2
 STOP_GRACE_SECONDS = 30.0  # the unit's TimeoutStopSec is longer; nobody wants to wait for it here
+MACHINE_GRACE_SECONDS = 150.0  # EC2 forces a stop after some minutes
 RESTART_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = logging.getLogger("supervisor")
-Action = Literal["start", "terminate", "kill", "nothing"]
-
-
-class AgentProcess(Protocol):
-    """What the supervisor needs of `subprocess.Popen`."""
-
-    pid: int
-
-    def poll(self) -> int | None: ...
+Action = Literal["start", "terminate", "kill", "tell", "nothing"]
 
 
 @dataclass
 class Host:
-    """What is known of one instance's agent. Times are seconds of the monotonic clock."""
+    """What is known of one instance's process. Times are seconds of the monotonic clock."""
 
     boot: str = ""
-    process: AgentProcess | None = None
+    process: HostProcess | None = None
     terminated_at: float | None = None
     died_at: float | None = None
 
@@ -65,8 +64,18 @@ class Host:
         return self.process is not None and self.process.poll() is None
 
 
-def decide(state: str, boot: str, host: Host, now: float) -> Action:
-    """What happens to the agent of an instance in this EC2 state and boot."""
+def decide_machine(state: str, boot: str, host: Host, now: float) -> Action:
+    """The same where the process is a machine: it is off when it says so, and stays off."""
+    ended_in_this_boot = host.died_at is not None and boot == host.boot
+    if not host.alive and (state == "stopping" or (state == "running" and ended_in_this_boot)):
+        return "tell"
+    return decide(state, boot, host, now, grace=MACHINE_GRACE_SECONDS)
+
+
+def decide(
+    state: str, boot: str, host: Host, now: float, *, grace: float = STOP_GRACE_SECONDS
+) -> Action:
+    """What happens to the process of an instance in this EC2 state and boot."""
     if not host.alive:
         rested = host.died_at is None or now - host.died_at >= RESTART_SECONDS
         return "start" if state == "running" and (rested or boot != host.boot) else "nothing"
@@ -75,27 +84,33 @@ def decide(state: str, boot: str, host: Host, now: float) -> Action:
     if state == "stopping" and boot == host.boot:
         if host.terminated_at is None:
             return "terminate"
-        return "kill" if now - host.terminated_at >= STOP_GRACE_SECONDS else "nothing"
+        return "kill" if now - host.terminated_at >= grace else "nothing"
     return "kill"  # powered off, terminated, or already another boot
 
 
 class Supervisor:
-    """One pass of `step` brings every agent in line with its instance."""
+    """One pass of `step` brings every process in line with its instance."""
 
     def __init__(
         self,
         *,
         instances: Callable[[], list[tuple[str, str, str]]],
-        start: Callable[[str], AgentProcess],
-        send: Callable[[AgentProcess, int], None],
+        start: Callable[[str], HostProcess],
+        send: Callable[[HostProcess, int], None],
         report: Callable[[dict[str, int | None]], None],
+        off: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`instances` answers (instance id, EC2 state, boot); `report` takes the agents' pids."""
+        """`instances` answers (instance id, EC2 state, boot); `report` takes the processes' ids.
+
+        `off`, where the processes are machines: tells EC2 that an instance's machine is off.
+        """
         self._instances = instances
         self._start = start
         self._send = send
         self._report = report
+        self._off = off
+        self._decide = decide if off is None else decide_machine
         self._clock = clock
         self.hosts: dict[str, Host] = {}
 
@@ -104,7 +119,7 @@ class Supervisor:
         for instance_id, state, boot in self._instances():
             host = self.hosts.setdefault(instance_id, Host())
             self._note_death(instance_id, host)
-            self._act(decide(state, boot, host, self._clock()), instance_id, boot, host)
+            self._act(self._decide(state, boot, host, self._clock()), instance_id, boot, host)
         self._report(
             {
                 instance_id: host.process.pid if host.process is not None and host.alive else None
@@ -113,23 +128,26 @@ class Supervisor:
         )
 
     def stop(self) -> None:
-        """The supervisor goes: so does every agent, at once."""
+        """The supervisor goes: so does every process, at once."""
         for host in self.hosts.values():
             if host.process is not None and host.alive:
                 self._send(host.process, signal.SIGKILL)
 
     def _note_death(self, instance_id: str, host: Host) -> None:
         if host.process is not None and not host.alive:
-            log.info("agent of %s ended with code %s", instance_id, host.process.poll())
+            log.info("%s ended with code %s", instance_id, host.process.poll())
             host.process, host.terminated_at, host.died_at = None, None, self._clock()
 
     def _act(self, action: Action, instance_id: str, boot: str, host: Host) -> None:
-        if action == "start":
+        if action == "tell" and self._off is not None:
+            log.info("%s is off", instance_id)
+            self._off(instance_id)
+        elif action == "start":
             host.process, host.boot, host.terminated_at = self._start(instance_id), boot, None
-            log.info("agent of %s started as process %d", instance_id, host.process.pid)
+            log.info("%s started as process %d", instance_id, host.process.pid)
         elif action != "nothing" and host.process is not None:
             number = signal.SIGTERM if action == "terminate" else signal.SIGKILL
-            log.info("agent of %s gets %s", instance_id, number.name)
+            log.info("%s gets %s", instance_id, number.name)
             if action == "terminate":
                 host.terminated_at = self._clock()
             self._send(host.process, number)
@@ -190,21 +208,8 @@ def start_agent(workplace: Workplace, instance_id: str, endpoint_url: str, regio
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
         )
-
-
-def send_to_group(process: AgentProcess, number: int) -> None:
-    """systemd's KillMode=mixed: SIGTERM to the agent alone, SIGKILL to all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        if number == signal.SIGKILL:
-            os.killpg(process.pid, number)
-        else:
-            os.kill(process.pid, number)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class StateReport:
@@ -241,8 +246,12 @@ def run(supervisor: Supervisor, stopping: threading.Event) -> None:
 @click.command()
 @click.option("--directory", type=click.Path(path_type=Path), required=True)
 @click.option("--endpoint-url", required=True)
-def main(directory: Path, endpoint_url: str) -> None:
-    """Keep the build agents in line with EC2 until SIGTERM."""
+@click.option(
+    "--image", type=click.Path(path_type=Path), help="Hosts are machines, booted from it."
+)
+@click.option("--cgroup", default="", help="With --image: the run's cgroup.")
+def main(directory: Path, endpoint_url: str, image: Path | None, cgroup: str) -> None:
+    """Keep the build hosts in line with EC2 until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     workplace = Workplace(directory.resolve())
@@ -252,13 +261,27 @@ def main(directory: Path, endpoint_url: str) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    instances = lambda: instances_of(ec2, installation)  # noqa: E731
+    if image is None:
+        supervisor = Supervisor(
+            instances=instances,
+            start=lambda i: start_agent(workplace, i, endpoint_url, installation.region),
+            send=send_to_group,
+            report=StateReport(workplace),
+        )
+        run(supervisor, stopping)
+        return
+    machines = Machines(workplace, image=image, cgroup=cgroup, endpoint_url=endpoint_url)
     supervisor = Supervisor(
-        instances=lambda: instances_of(ec2, installation),
-        start=lambda i: start_agent(workplace, i, endpoint_url, installation.region),
-        send=send_to_group,
-        report=StateReport(workplace),
+        instances=instances,
+        start=machines.start,
+        send=machines.send,
+        off=machines.off,
+        # Their agents are the machines' own: state.json has no process of this machine for them.
+        report=lambda _: None,
     )
-    run(supervisor, stopping)
+    with in_use(image):
+        run(supervisor, stopping)
 
 
 if __name__ == "__main__":

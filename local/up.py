@@ -17,6 +17,7 @@ from contracts.errors import WorldFailed, WrongUse
 from contracts.installation import Installation, load_installation
 from local import cloud, docker
 from local.accounts import client_of
+from local.commands import last_line
 from local.configuration import (
     BRANCH,
     DEV_ACCOUNT,
@@ -29,12 +30,13 @@ from local.configuration import (
     local_configuration,
     pipeline_names,
 )
-from local.docker import Docker, last_line
+from local.docker import Docker
 from local.down import take_down
 from local.emulator.process import command_line, is_ready
 from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
 from local.http import fetch, served_commit
+from local.machine import image, possible
 from local.ports import check_free, free_ports, listens
 from local.progress import Progress
 from local.sample_repository import Release, SampleRepository, write_sample
@@ -49,13 +51,16 @@ FIRST_RELEASE = "first release"
 STACKS = ((f"{INSTALLATION}-dev", DEV_ACCOUNT), (f"{INSTALLATION}-prod", PROD_ACCOUNT))
 READY_SECONDS = 40.0
 FIRST_DEPLOYMENT_SECONDS = 120.0
+MACHINE_OFF_SECONDS = 180.0
+"""EC2 forces a machine off that is not off by then; the supervisor pulls the plug before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a caller may choose. `port`: the emulator's; None takes a free one.
 
-    `stopping_seconds`, `pending_seconds`: how long an instance is in those states.
+    `stopping_seconds`, `pending_seconds`: how long an instance is in those states; a machine says
+    itself when it is off. `machine`: hosts are machines, not just their agents.
     """
 
     port: int | None = None
@@ -65,6 +70,7 @@ class Options:
     stopping_seconds: float = 2.0
     internal_endpoints: bool = False
     wait_for_first: bool = True
+    machine: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,8 @@ def bring_up(workplace: Workplace, options: Options, progress: Progress) -> Stat
     """
     with workplace.locked():
         _refuse_if_running(workplace)
+        if options.machine:
+            possible.prepare(workplace)
         if take_down(workplace, progress):
             progress.say("an earlier run had left things behind: taken down")
         shutil.rmtree(workplace.log_dir, ignore_errors=True)
@@ -120,7 +128,7 @@ def _refuse_if_running(workplace: Workplace) -> None:
     ledger = Ledger.load(workplace)
     if ledger is None or not workplace.state_file.exists():
         return
-    services = {n: up for n, up in ledger.alive().items() if not n.startswith("cdk-")}
+    services = ledger.services()
     dead = sorted(name for name, up in services.items() if not up)
     if not dead:
         state = read_state(workplace)
@@ -152,7 +160,7 @@ def _plan(workplace: Workplace, options: Options) -> Plan:
         dev_account=DEV_ACCOUNT,
         prod_account=PROD_ACCOUNT,
         pending_seconds=options.pending_seconds,
-        stopping_seconds=options.stopping_seconds,
+        stopping_seconds=MACHINE_OFF_SECONDS if options.machine else options.stopping_seconds,
         git_users=((DEVELOPER, password),),
         internal_endpoints=options.internal_endpoints,
     )
@@ -175,6 +183,10 @@ def _bring_up(
     with progress.step("Docker answers"):
         daemon = docker.provide(workplace, ledger)
         busybox = docker.provide_busybox()
+    machines: Path | None = None
+    if options.machine:
+        with progress.step("the machines' image"):
+            machines = image.provide(workplace, ledger)
     with progress.step("emulator and Slack page answer"):
         _start_emulator(workplace, ledger, plan, daemon)
         _start_slack_page(workplace, ledger, plan)
@@ -191,7 +203,7 @@ def _bring_up(
         _start_proxy(workplace, ledger, plan)
         state = _state(workplace, plan, installation)
         write_state(workplace, state)
-        _start_supervisor(workplace, ledger, plan, daemon)
+        _start_supervisor(workplace, ledger, plan, daemon, machines)
         commits = _seed(workplace, plan, busybox)
     if options.wait_for_first:
         with progress.step("first commit deployed"):
@@ -302,13 +314,20 @@ def _start_proxy(workplace: Workplace, ledger: Ledger, plan: Plan) -> None:
     _await_start(workplace, "proxy", process, lambda: listens(plan.service_ports[0]))
 
 
-def _start_supervisor(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker) -> None:
+def _start_supervisor(
+    workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker, machines: Path | None
+) -> None:
+    options: tuple[str, ...] = ()
+    if machines is not None:
+        ledger.note(cgroup=ledger.started.mark)
+        options = (f"--image={machines}", f"--cgroup={ledger.started.mark}")
     ledger.spawn(
         "supervisor",
         [
             *(sys.executable, "-m", "local.supervisor"),
             *("--directory", str(workplace.directory)),
             *("--endpoint-url", plan.settings.endpoint_url),
+            *options,
         ],
         environment=daemon.environment(os.environ),
         directory=REPOSITORY,

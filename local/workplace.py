@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import WrongUse
+from local.machine.disk import Disk
 
 DIRECTORY_VARIABLE = "SLIPWAY_LOCAL"
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -72,6 +73,10 @@ class Workplace:
     @property
     def hosts_dir(self) -> Path:
         return self.directory / "hosts"
+
+    def disk(self, instance_id: str) -> Disk:
+        """The disk of an instance whose host is a machine."""
+        return Disk(self.hosts_dir / instance_id, self.log_dir / instance_id)
 
     @property
     def agent_module_file(self) -> Path:

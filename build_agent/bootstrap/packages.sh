@@ -34,28 +34,35 @@ held() {
 }
 
 transact() {
-  # `dnf $@`, after mending; the mark is on the disk before and goes when all is on the disk.
-  local failed=0
-  [[ ! -e $MARK ]] || mend || say "what an interrupted installation left could not all be mended"
-  install -D -m 0644 /dev/null "$MARK"
-  sync --file-system "$MARK"
+  # `dnf $@`. The mark is on the disk before, and goes when all else is: so it tells of a cut.
+  local whole=yes failed=0
+  if [[ -e $MARK ]]; then
+    mend || { whole=no && say "not all could be mended; the next one tries again"; }
+  else
+    printf '%s\n' "$@" >"$MARK"
+    sync --file-system "$MARK"
+  fi
   dnf "$@" || failed=$?
-  # Above 128: it was killed, and so cut.
-  [[ $failed -gt 128 ]] || { sync && rm -f "$MARK"; }
+  [[ $failed -le 128 ]] || whole=no # it was killed
+  [[ $whole == no ]] || { sync && rm "$MARK"; }
   return "$failed"
 }
 
 mend() {
-  # Packages that the cut transaction has brought: their scripts may not have run, their files be
-  # empty, their forerunners still there.
-  local since package brought=()
+  # What has come since the mark: its scripts may not have run, its files be empty, its forerunner
+  # still be there. Then the same once more: what it had begun has new files under an old name.
+  local since at package brought=() cut
   say "an installation was interrupted: mending what it left"
   since=$(stat --format=%Y "$MARK")
-  dnf remove --duplicates -y || true
   while read -r at package; do
     [[ $at -lt $since ]] || brought+=("$package")
   done < <(rpm -qa --queryformat '%{INSTALLTIME} %{NAME}.%{ARCH}\n')
-  [[ ${#brought[@]} -eq 0 ]] || dnf reinstall -y "${brought[@]}"
+  mapfile -t cut <"$MARK"
+  dnf remove -y --duplicates || true # it fails where there are none
+  if [[ ${#brought[@]} -gt 0 ]]; then
+    dnf reinstall -y "${brought[@]}" || dnf reinstall -y --releasever=latest "${brought[@]}" || return
+  fi
+  dnf "${cut[@]}"
 }
 
 case $1 in

@@ -23,6 +23,7 @@ from infra.configuration import load
 from infra.hosts import user_data
 from infra.resolve import resolve
 from tests.infra.templates import EXAMPLE
+from tests.skipping import cannot_run
 
 REGION = "eu-central-1"
 AWS = """#!/bin/bash
@@ -120,7 +121,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     (path / "cloud" / "user_data").write_text(user_data(Names("slipway"), REGION))
     host = Root(path)
     if host.run("true").returncode != 0:
-        pytest.skip("needs root, and the right to mount")
+        cannot_run("needs root, and the right to mount")
     return host
 
 

@@ -41,6 +41,7 @@ DEFAULT_METADATA_OPTIONS = {
     "HttpEndpoint": "enabled",
     "InstanceMetadataTags": "disabled",
 }
+INITIATED_INSIDE = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
 
 
 class Later(Protocol):
@@ -113,6 +114,19 @@ class InstanceStates:
         with request_scope(located.account, located.region):
             located.instance["StateTransitionReason"] = "Server.InternalError"
             located.instance["StateReason"] = SERVER_ERROR
+            self._enter(located.instance, "stopped")
+        return True
+
+    def powered_off(self, instance_id: str) -> bool:
+        """The machine has shut down: `stopped`, through `stopping`. False if it was not on."""
+        located = find_instance(instance_id)
+        state = located.instance["State"]["Name"] if located else ""
+        if located is None or state not in ("running", "stopping"):
+            return False
+        with request_scope(located.account, located.region):
+            if state == "running":
+                located.instance["StateTransitionReason"] = INITIATED_INSIDE
+                self._enter(located.instance, "stopping")
             self._enter(located.instance, "stopped")
         return True
 

@@ -62,4 +62,5 @@ async def _send(send: Send, answer: Answer) -> None:
         *((name.encode(), value.encode()) for name, value in answer.headers),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body.encode(), "more_body": False})
+    body = answer.body if isinstance(answer.body, bytes) else answer.body.encode()
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -3,6 +3,8 @@
 `/imds/<instance-id>/latest/…` answers for that instance, while it runs, with credentials of its
 instance profile's role, so that boto3 with AWS_EC2_METADATA_SERVICE_ENDPOINT set to
 `<endpoint>/imds/<instance-id>` is `assumed-role/<role>/<instance-id>` and IAM is enforced on it.
+Older versions than `latest`, lists of what a folder holds, and the user data are there as well:
+cloud-init asks for them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,7 @@ from ministack.services import iam, sts
 
 from local.emulator.extension.ec2_states import DEFAULT_METADATA_OPTIONS, Located, find_instance
 from local.emulator.extension.private import need
+from local.emulator.extension.user_data import user_data_of
 
 PREFIX = "/imds/"
 SESSION_SECONDS = 6 * 3600
@@ -30,12 +34,64 @@ class Answer:
     """An HTTP answer of the metadata service."""
 
     status: int
-    body: str = ""
+    body: str | bytes = ""
     content_type: str = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
 
 
 NOT_FOUND = Answer(404, "Not Found")
+VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23")
+"""Of the service's versions, the oldest, and those that cloud-init asks for."""
+CREDENTIALS = "meta-data/iam/security-credentials/"
+
+
+def documents(located: Located, role: dict[str, Any] | None) -> dict[str, str | bytes]:
+    """Every document below a version, by its path; those that are made anew each time are empty."""
+    instance = located.instance
+    mac = _mac(instance)
+    interface = f"meta-data/network/interfaces/macs/{mac}"
+    found: dict[str, str | bytes] = {
+        "dynamic/instance-identity/document": "",
+        "meta-data/ami-id": instance["ImageId"],
+        "meta-data/ami-launch-index": str(instance.get("AmiLaunchIndex", 0)),
+        "meta-data/hostname": instance["PrivateDnsName"],
+        "meta-data/instance-id": instance["InstanceId"],
+        "meta-data/instance-type": instance["InstanceType"],
+        "meta-data/local-hostname": instance["PrivateDnsName"],
+        "meta-data/local-ipv4": instance["PrivateIpAddress"],
+        "meta-data/mac": mac,
+        f"{interface}/device-number": "0",
+        f"{interface}/local-ipv4s": instance["PrivateIpAddress"],
+        f"{interface}/mac": mac,
+        f"{interface}/subnet-id": instance.get("SubnetId") or "",
+        f"{interface}/vpc-id": instance.get("VpcId") or "",
+        "meta-data/placement/availability-zone": instance["Placement"]["AvailabilityZone"],
+        "meta-data/placement/region": located.region,
+        "meta-data/services/domain": "amazonaws.com",
+        "meta-data/services/partition": "aws",
+    }
+    if role is not None:
+        found[f"{CREDENTIALS}{role['RoleName']}"] = ""
+    user_data = user_data_of(instance)
+    if user_data is not None:
+        found["user-data"] = user_data
+    return found
+
+
+def listed(found: Mapping[str, str | bytes], path: str) -> Answer:
+    """A document, or the names in a folder: those of folders end with a slash, as in EC2."""
+    if path in found:
+        return Answer(200, found[path])
+    folder = f"{path}/" if path else ""
+    below = [name.removeprefix(folder) for name in found if name.startswith(folder)]
+    names = {first + slash for first, slash, _ in (name.partition("/") for name in below)}
+    return _text("\n".join(sorted(names))) if names else NOT_FOUND
+
+
+def _mac(instance: dict[str, Any]) -> str:
+    """Made from the private address, as unique as that."""
+    parts = [int(part) for part in instance["PrivateIpAddress"].split(".")]
+    return ":".join(f"{part:02x}" for part in (0x02, 0x00, *parts))
 
 
 def role_of(located: Located) -> dict[str, Any] | None:
@@ -96,28 +152,17 @@ class InstanceMetadata:
         return time.time() < expires
 
     def _document(self, located: Located, leaf: str) -> Answer:
-        instance = located.instance
+        version, _, path = leaf.partition("/")
+        if version == "":
+            return _text("\n".join((*VERSIONS, "latest")))
+        if version not in (*VERSIONS, "latest"):
+            return NOT_FOUND
         role = role_of(located)
-        texts = {
-            "latest/meta-data/instance-id": instance["InstanceId"],
-            "latest/meta-data/instance-type": instance["InstanceType"],
-            "latest/meta-data/ami-id": instance["ImageId"],
-            "latest/meta-data/local-ipv4": instance["PrivateIpAddress"],
-            "latest/meta-data/placement/region": located.region,
-            "latest/meta-data/placement/availability-zone": instance["Placement"][
-                "AvailabilityZone"
-            ],
-        }
-        if leaf in texts:
-            return Answer(200, texts[leaf])
-        if leaf == "latest/dynamic/instance-identity/document":
-            return _json(_identity(located))
-        credentials_path = "latest/meta-data/iam/security-credentials"
-        if role is not None and leaf == credentials_path:
-            return Answer(200, role["RoleName"])
-        if role is not None and leaf == f"{credentials_path}/{role['RoleName']}":
+        if role is not None and path == f"{CREDENTIALS}{role['RoleName']}":
             return _json(self._role_credentials(located, role))
-        return NOT_FOUND
+        if path == "dynamic/instance-identity/document":
+            return _json(_identity(located))
+        return listed(documents(located, role), path)
 
     def _role_credentials(self, located: Located, role: dict[str, Any]) -> dict[str, Any]:
         instance_id = located.instance["InstanceId"]
@@ -180,6 +225,10 @@ def _identity(located: Located) -> dict[str, Any]:
         "region": located.region,
         "version": "2017-09-30",
     }
+
+
+def _text(text: str) -> Answer:
+    return Answer(200, text)
 
 
 def _json(document: dict[str, Any]) -> Answer:

@@ -5,6 +5,7 @@
 * `GET  /_slipway/faults`, `POST /_slipway/faults`, `DELETE /_slipway/faults`: see `faults`.
 * `GET  /_slipway/asked`: which principal asked which action of IAM, and the answer.
 * `POST /_slipway/ec2/<instance-id>/die`: the instance stops at once.
+* `POST /_slipway/ec2/<instance-id>/off`: its machine has shut down; always open.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class InternalEndpoints:
             return _json({"run_id": self._settings.run_id, "status": "ready"})
         if (method, what) == ("GET", "emails"):
             return _json(self._mailbox.emails())
+        instance_id, _, verb = what.removeprefix("ec2/").partition("/")
+        if (method, verb) == ("POST", "off"):
+            return _json({"off": self._states.powered_off(instance_id)})
         if not self._settings.internal_endpoints:
             return NOT_FOUND
         try:

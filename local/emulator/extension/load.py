@@ -27,6 +27,7 @@ from local.emulator.extension import (
     registry,
     sqs_redrive,
     sqs_speed,
+    user_data,
 )
 from local.emulator.extension.gateway import Gateway
 from local.emulator.extension.git_http import GitServer
@@ -58,6 +59,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     sqs_redrive.install()
     sqs_speed.install()
     metrics.install()
+    user_data.install()
     injected = faults.install()
     questions = asked.install()
     return Gateway(

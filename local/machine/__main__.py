@@ -1,0 +1,36 @@
+"""Keeps one machine: see `local.machine.keeper`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from contracts.errors import SlipwayError
+from local.machine.cgroup import Cgroup
+from local.machine.disk import Disk
+from local.machine.keeper import Keeper, Machine
+
+
+def main() -> int:
+    """The machine's exit code; 3 where it could not be started."""
+    parser = argparse.ArgumentParser(prog="python -m local.machine", description=__doc__)
+    for name in ("instance-id", "image", "disk", "logs", "cgroup", "endpoint-url"):
+        parser.add_argument(f"--{name}", required=True)
+    given = parser.parse_args()
+    machine = Machine(
+        instance_id=given.instance_id,
+        image=Path(given.image),
+        disk=Disk(Path(given.disk), Path(given.logs)),
+        cgroup=Cgroup(given.cgroup),
+        endpoint_url=given.endpoint_url,
+    )
+    try:
+        return Keeper(machine).run()
+    except SlipwayError as error:
+        print(f"machine {machine.instance_id}: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
