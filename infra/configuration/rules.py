@@ -198,13 +198,9 @@ def _one_partition(c: Configuration) -> list[Fault]:
         problem = "AWS in China is not supported: its endpoints and service principals differ"
         return [(path, f'"{region}": {problem}') for path, region in china]
     other = [(p, r) for p, r in given if r.startswith("us-gov-") != c.region.startswith("us-gov-")]
-    faults = [
+    return [
         (path, f'"{region}": is in another partition than {c.region}') for path, region in other
     ]
-    if c.partition == "aws-us-gov" and c.lambdas.powertools_layer is None and c.local is None:
-        problem = "is missing: in GovCloud each region has its own, see Powertools' documentation"
-        faults.append(("lambdas.powertoolsLayer", problem))
-    return faults
 
 
 def _boundary_is_in_each_account(c: Configuration) -> list[Fault]:
