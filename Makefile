@@ -12,11 +12,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 KEEP ?=
+CONFIGURATION ?= cdk.json
+DEV_PROFILE ?=
+PROD_PROFILE ?=
 
 CODE := app.py contracts lambdas build_agent infra cli local bench tests
 CHECKED := contracts lambdas build_agent infra cli local
 
-.PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy clean
+.PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,7 +52,8 @@ lint: setup ## style, types, the direction of imports, shell scripts
 	$(MAKE) --no-print-directory templates
 
 # cdk-nag is part of the synth itself; the second configuration uses everything.
-templates: setup .make/checkov ## the templates: cdk-nag, cfn-lint, checkov
+templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, cfn-lint, checkov
+	$(BIN)/python -m tests.infra.reference
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/example
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/full \
 	  --context configuration=tests/infra/configurations/full.json
@@ -84,8 +88,19 @@ chaos: setup ## kill, starve and break the real chain; each case tells what it d
 synth: setup ## the templates, into cdk.out/
 	$(BIN)/python -m local.node cdk synth --quiet
 
-deploy: setup ## both stacks, to the accounts that cdk.json names
-	$(BIN)/python -m local.node cdk deploy --all
+# One AWS profile cannot reach two accounts: each stack is deployed with its own account's.
+CHOSEN = $(if $(filter-out cdk.json,$(CONFIGURATION)),--context 'configuration=$(CONFIGURATION)')
+
+deploy: profiles setup ## both stacks (DEV_PROFILE=… PROD_PROFILE=…, and CONFIGURATION=FILE for another than cdk.json)
+	$(BIN)/slipway config check '$(CONFIGURATION)'
+	$(BIN)/slipway prepare --installation '$(CONFIGURATION)' --profile '$(PROD_PROFILE)'
+	$(BIN)/python -m local.node cdk deploy '*-prod' --profile '$(PROD_PROFILE)' $(CHOSEN)
+	$(BIN)/python -m local.node cdk deploy '*-dev' --profile '$(DEV_PROFILE)' $(CHOSEN)
+
+profiles:
+	@test -n '$(DEV_PROFILE)' -a -n '$(PROD_PROFILE)' || { \
+	  echo >&2 'make deploy: name the AWS profiles of both accounts (one account: the same one twice), such as'; \
+	  echo >&2 '  make deploy DEV_PROFILE=dev-admin PROD_PROFILE=prod-admin'; exit 2; }
 
 clean: ## forget what setup, the local run and the checks made
 	@test ! -x $(BIN)/slipway || $(BIN)/slipway local down

@@ -103,6 +103,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             secret=lambda place: build_secret(client, place),
             clock=clock,
             folder=folder,
+            names=names,
         ),
         services=Services(
             fence.around(client("ecs")),

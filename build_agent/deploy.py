@@ -18,6 +18,7 @@ from build_agent.clock import Clock
 from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image import Built
 from build_agent.lease import Keeper, Work
+from build_agent.left_out import left_out
 from build_agent.logs import BuildLog, Shipper
 from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
 from build_agent.parallel import Parallel, one_by_one
@@ -33,7 +34,7 @@ from build_agent.service import (
     stage_of,
     wanted_images,
 )
-from build_agent.stop import Stop
+from build_agent.stop import Interrupted, Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import BuildRequest, Commit, Stage
@@ -85,6 +86,8 @@ class ImagesLike(Protocol):
         self, image: ImageSettings, built: Built, *, commit: str, tag: str, stop: Stop, sink: Sink
     ) -> str: ...
 
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
+
 
 class ServicesLike(Protocol):
     """What `service.Services` is."""
@@ -105,6 +108,8 @@ class DiskLike(Protocol):
     """What `disk.Disk` is."""
 
     def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
+
+    def check_not_full(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +141,7 @@ class Deployment:
     running: Running | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    warning: str | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -148,8 +154,11 @@ class Deployment:
         except DeploymentFailed as error:
             ended = of_failure(error, stage=self._stage, now_running=self._now_running)
             self.output(f"failed: {error.cause}")
+        if ended.status in ("succeeded", "unchanged"):
+            self._keep_images()
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
+        self.output.end()
         return self._told(ended)
 
     # --- the chain
@@ -215,12 +224,25 @@ class Deployment:
         self._make_room(FOR_BUILD)
         built = {}
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
+            self._warn(left_out(tree, (self.pipeline.images[i].context for i, _tag in wanted)))
             for number, tag in wanted:
-                built[number] = self.means.images.build(
-                    self.pipeline, self.pipeline.images[number], commit, tree, tag=tag,
-                    fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
-                )  # fmt: skip
+                built[number] = self._build_one(self.pipeline.images[number], commit, tree, tag)
         return built
+
+    def _build_one(self, image: ImageSettings, commit: Commit, tree: Path, tag: str) -> Built:
+        try:
+            return self.means.images.build(
+                self.pipeline, image, commit, tree, tag=tag,
+                fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
+            )  # fmt: skip
+        except DeploymentFailed:
+            self.means.disk.check_not_full()  # a step that found no room is not to blame
+            raise
+
+    def _warn(self, warning: str | None) -> None:
+        self.warning = warning
+        if warning:
+            self.output(f"warning: {warning}")
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -228,7 +250,7 @@ class Deployment:
         )
 
     def _same_as_running(self, image: ImageSettings, built: Built, running: Running) -> str | None:
-        """The running digest if `built` is the same but for its labels, else None."""
+        """The running digest if `built` is the same but for our own labels, else None."""
         digest = running_digest(image, running)
         if digest is None:
             return None
@@ -273,6 +295,7 @@ class Deployment:
             cause = f"deployment {earlier.deployment_id} did not succeed: nothing to go back to"
             raise DeploymentFailed(cause, stage="rollout")
         self.commit = result.commit
+        self.digests = dict(earlier.images)
         self._note(commit=self.commit, images=earlier.images)
         self._enter("rollout")
         running = self.running = self.means.services.running(self.pipeline, stop=self.work.stop)
@@ -299,6 +322,17 @@ class Deployment:
         for line in (*result.changes, *result.warnings, *result.skipped, result.cause):
             self.output(line)
         return of_rollout(result, stage=self._stage, resumed=resumed)
+
+    def _keep_images(self) -> None:
+        """What runs now is not to be removed; unless somebody else has the pipeline by now."""
+        try:
+            self.means.keeper.check(self.work)
+        except Interrupted:
+            return
+        for image in self.pipeline.images:
+            digest = self.digests.get(image.repository)
+            if digest is not None:
+                self.means.images.keep(image, digest, self.pipeline.name, sink=self.output)
 
     # --- telling
 
@@ -364,6 +398,7 @@ class Deployment:
         told = replace(
             ended,
             commit=self.commit,
+            warning=self.warning,
             tip_seen=tip_seen(self.request, self.commit),
             timings=timings_of(self.stages, self.means.clock.now()),
         )

@@ -20,6 +20,9 @@ FOR_FETCH, FOR_BUILD = 64 << 20, 2 << 30
 CACHE_KEPT = "8GB"
 """BuildKit's cache after the first, gentle step."""
 
+FULL = 64 << 20
+"""With fewer bytes free a disk is full for whoever failed on it."""
+
 FreeSpace = Callable[[Path], tuple[int, int]]
 """From a folder to (free, total) bytes of its disk."""
 
@@ -58,6 +61,12 @@ class Disk:
         free, _total = self.space(self.folder)
         if free < least:
             raise WorldFailed(f"the disk is full: {free >> 20} MiB free after pruning")
+
+    def check_not_full(self) -> None:
+        """WorldFailed where so little is free that no build could end well."""
+        free, _total = self.space(self.folder)
+        if free < FULL:
+            raise WorldFailed(f"the disk is full: {free >> 20} MiB free after the build failed")
 
     def _prune(self, docker: DockerSession, command: list[str], stop: Stop) -> None:
         ended = docker(command, stop=stop, timeout=PRUNE_TIMEOUT)

@@ -1,30 +1,35 @@
 """Images: found by build key, built with BuildKit, pushed with the build key's tag last.
 
-An image whose build tag is in ECR is whole, so it is never built again. Labels do not count when
-two images are compared: the commit is one of them.
+An image whose build tag is in ECR is whole, so it is never built again. When two images are
+compared, the labels that Slipway sets do not count: the commit is one of them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from build_agent.build_failure import build_failure, build_timeout, push_failure
+from build_agent.build_files import locate
 from build_agent.clock import Clock, utc_stamp, utc_text
 from build_agent.docker import Docker, DockerSession, RegistryLogin
 from build_agent.parallel import ahead
 from build_agent.process import Sink, TimedOut
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed
+from contracts.errors import WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import Commit
+from contracts.names import Names
 
 PUSH_TIMEOUT = 1800.0
+LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
+"""Slipway's own labels, which name the commit and the moment."""
 COMMIT_PLACEHOLDER = "{commit}"
 """Stands for the commit's id in the value of a build argument."""
 _MANIFESTS = [
@@ -51,18 +56,26 @@ class Images:
     """Builds and pushes. `ecr` is boto3's client; `secret` fetches a build secret's value."""
 
     def __init__(
-        self, *, docker: Docker, ecr: Any, secret: FetchSecret, clock: Clock, folder: Path
+        self,
+        *,
+        docker: Docker,
+        ecr: Any,
+        secret: FetchSecret,
+        clock: Clock,
+        folder: Path,
+        names: Names,
     ) -> None:
         self._docker = docker
         self._ecr = ecr
         self._secret = secret
         self._clock = clock
         self._folder = folder
-        self._logins: dict[str, Callable[[], RegistryLogin]] = {}
+        self._tokens: dict[str, Callable[[], str]] = {}
+        self._names = names
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
-        found = self._read(image, tag)
+        found = self._read(image, imageTag=tag)
         return str(found["imageId"]["imageDigest"]) if found else None
 
     def build(
@@ -81,21 +94,24 @@ class Images:
 
         DeploymentFailed where the commit cannot be built; WorldFailed for docker and the disk.
         """
-        context, dockerfile = locate(tree, image)
+        files = locate(tree, image)
         secrets = self._secrets(image)
-        self._ask_for_login(image)
+        token = self._ask_for_token(image)
         with (
             tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as scratch,
             self._docker.session() as docker,
         ):
             id_file = Path(scratch, "id")
+            dockerfile = files.lay_out(Path(scratch, "dockerfile"))
             command = build_command(
-                pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=context,
+                pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=files.context,
                 id_file=id_file, secrets=list(secrets), created=utc_text(self._clock.now()),
                 fresh=fresh,
             )  # fmt: skip
             variables = {secret_variable(i): v for i, v in enumerate(secrets.values())}
             hidden = _hiding(sink, list(secrets.values()))
+            for registry in _registries(image.base_repositories):
+                docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
             try:
                 ended = docker(
                     command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
@@ -111,7 +127,7 @@ class Images:
     def same_as_running(
         self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
     ) -> bool:
-        """Whether `built` is the image `digest`, labels aside.
+        """Whether `built` is the image `digest`, Slipway's own labels aside.
 
         Only where this host still holds that image: a comparison is worth no download.
         """
@@ -138,9 +154,10 @@ class Images:
         """
         stamp = utc_stamp(self._clock.now())
         with self._docker.session() as docker:
-            docker.log_in(self._login(image), stop=stop)
+            registry = image.repository_uri.partition("/")[0]
+            docker.log_in(RegistryLogin.of_token(registry, self._token(image)), stop=stop)
             self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
-        pushed = self._read(image, stamp)
+        pushed = self._read(image, imageTag=stamp)
         if pushed is None:
             raise WorldFailed(f"ECR does not have {image.repository}:{stamp}, which was pushed")
         for name in (commit, "latest"):
@@ -150,6 +167,20 @@ class Images:
         if not self._add_tag(image, pushed, tag):
             raise WorldFailed(f"ECR refuses the tag {tag}: it is taken by another image")
         return str(pushed["imageId"]["imageDigest"])
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None:
+        """Let `digest` be what `pipeline` runs: no lifecycle rule of ours removes it then.
+
+        Several pipelines may share a repository, and one that pushes often must not push out what
+        another runs. Nothing depends on it at once: where ECR refuses, that is told to `sink`.
+        """
+        tag = self._names.running_tag(pipeline)
+        try:
+            found = self._read(image, imageDigest=digest)
+            if found is not None and not self._add_tag(image, found, tag):
+                sink(f"tag {tag} is immutable in {image.repository}: left as it is")
+        except (BotoCoreError, ClientError) as error:
+            sink(f"tag {tag} could not be set: {error}")
 
     # --- steps
 
@@ -184,27 +215,30 @@ class Images:
             return False
         return True
 
-    def _read(self, image: ImageSettings, tag: str) -> Mapping[str, Any] | None:
+    def _read(self, image: ImageSettings, **image_id: str) -> Mapping[str, Any] | None:
         answer = self._ecr.batch_get_image(
             repositoryName=image.repository,
-            imageIds=[{"imageTag": tag}],
+            imageIds=[image_id],
             acceptedMediaTypes=_MANIFESTS,
         )
         found = answer.get("images") or []
         return found[0] if found and found[0].get("imageId", {}).get("imageDigest") else None
 
-    def _ask_for_login(self, image: ImageSettings) -> None:
-        """While docker builds; ECR's token lasts twelve hours, a build not as long."""
-        self._logins[image.repository_uri] = ahead(lambda: self._new_login(image))
+    def _ask_for_token(self, image: ImageSettings) -> Callable[[], str]:
+        """While docker builds; ECR's token lasts twelve hours, a build not as long.
 
-    def _login(self, image: ImageSettings) -> RegistryLogin:
-        asked = self._logins.pop(image.repository_uri, None)
-        return asked() if asked is not None else self._new_login(image)
+        It is good for every registry of the region, of other accounts too, that the role may use.
+        """
+        asked = self._tokens[image.repository_uri] = ahead(self._new_token)
+        return asked
 
-    def _new_login(self, image: ImageSettings) -> RegistryLogin:
+    def _token(self, image: ImageSettings) -> str:
+        asked = self._tokens.pop(image.repository_uri, None)
+        return asked() if asked is not None else self._new_token()
+
+    def _new_token(self) -> str:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]
-        registry = image.repository_uri.partition("/")[0]
-        return RegistryLogin.of_token(registry, answer["authorizationToken"])
+        return str(answer["authorizationToken"])
 
     def _secrets(self, image: ImageSettings) -> dict[str, str]:
         return {name: self._secret(place) for name, place in image.build_secrets.items()}
@@ -215,26 +249,6 @@ class Images:
             raise WorldFailed("docker does not have the image that it just built")
         described = _first(ended.output)
         return Built(image_id, str(described.get("Architecture", "")), _content(described))
-
-
-def locate(tree: Path, image: ImageSettings) -> tuple[Path, Path]:
-    """Context and Dockerfile in `tree`; DeploymentFailed where they are not there, or outside."""
-    root = tree.resolve()
-    context = Path(os.path.realpath(tree / image.context))
-    if not context.is_relative_to(root) or not os.path.isdir(context):  # noqa: PTH112 - see below
-        raise DeploymentFailed(
-            f"the build context {image.context!r} is no folder of the repository", stage="build"
-        )
-    # Unlike pathlib, these raise nothing for links in a circle and names too long.
-    dockerfile = Path(os.path.realpath(context / image.dockerfile))
-    if not dockerfile.is_relative_to(root):
-        cause = f"{image.dockerfile!r} leads out of the repository"
-        raise DeploymentFailed(cause, stage="build")
-    if not os.path.isfile(dockerfile):  # noqa: PTH113
-        place = f" in {image.context!r}" if image.context != "." else ""
-        cause = f"the repository has no Dockerfile {image.dockerfile!r}{place}"
-        raise DeploymentFailed(cause, stage="build")
-    return context, dockerfile
 
 
 def build_command(
@@ -254,9 +268,8 @@ def build_command(
     command = ["build", "--progress", "plain", "--platform", image.platform]
     command += ["--file", str(dockerfile), "--iidfile", str(id_file)]
     command += ["--tag", f"{image.repository_uri}:{tag}"]
-    labels = {"revision": commit.id, "source": pipeline.git_url, "created": created}
-    for name, value in labels.items():
-        command += ["--label", f"org.opencontainers.image.{name}={value}"]
+    for label, value in zip(LABELS, (commit.id, pipeline.git_url, created), strict=True):
+        command += ["--label", f"{label}={value}"]
     for name, value in image.build_arguments.items():
         filled = value.replace(COMMIT_PLACEHOLDER, commit.id)
         command += ["--build-arg", f"{name}={filled}"]
@@ -269,21 +282,29 @@ def build_command(
     return [*command, "--", str(context)]
 
 
+def _registries(repositories: Sequence[str]) -> list[str]:
+    """The hosts of repositories' URIs, each once."""
+    return list(dict.fromkeys(uri.partition("/")[0] for uri in repositories))
+
+
 def secret_variable(number: int) -> str:
     return f"SLIPWAY_BUILD_SECRET_{number}"
 
 
-_CONTENT = ("User", "ExposedPorts", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir",
-            "StopSignal", "Healthcheck", "Shell", "ArgsEscaped")  # fmt: skip
-
-
 def _content(described: Mapping[str, Any]) -> dict[str, Any]:
-    """What runs, of `docker image inspect`: layers and configuration, without labels and dates."""
-    config = described.get("Config") or {}
+    """What `docker image inspect` tells of an image that is not of this one build of it.
+
+    Layers, platform, author and the whole configuration, without the labels that differ with the
+    commit. Docker's versions write what is absent in different ways.
+    """
+    config = {**(described.get("Config") or {})}
+    config["Labels"] = {
+        name: value for name, value in (config.get("Labels") or {}).items() if name not in LABELS
+    }
     return {
         "layers": (described.get("RootFS") or {}).get("Layers"),
-        "platform": [described.get(k) or "" for k in ("Architecture", "Variant", "Os")],
-        "config": {name: config.get(name) or None for name in _CONTENT},
+        "about": [described.get(k) or "" for k in ("Architecture", "Variant", "Os", "Author")],
+        "config": {name: value for name, value in config.items() if value},
     }
 
 

@@ -26,6 +26,8 @@ EVENT_CHARACTERS = 8192
 BACKLOG = 20_000
 """Lines that wait to be shipped at most; more are dropped and counted."""
 FLUSH_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
+"""How long a deployment's end waits for its last lines at most; then it ends without them."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -81,6 +83,8 @@ class Shipper(Protocol):
 
     def ship(self, stream: str, line: str) -> None: ...
 
+    def drain(self, patience: float) -> bool: ...
+
 
 class BuildLog:
     """One deployment's output: shipped, and its last lines kept for the failure notice."""
@@ -94,6 +98,11 @@ class BuildLog:
         self._tail.append(line[:TAIL_LINE_CHARACTERS])
         if self._shipper is not None:
             self._shipper.ship(self._stream, line)
+
+    def end(self) -> None:
+        """Nothing more comes: what waits is shipped, so that who sees the end sees it all."""
+        if self._shipper is not None:
+            self._shipper.drain(DRAIN_SECONDS)
 
     @property
     def tail(self) -> tuple[str, ...]:
@@ -109,6 +118,8 @@ class CloudWatchShipper:
         self._now = now
         self._waiting: deque[tuple[str, int, str]] = deque()
         self._lock = threading.Lock()
+        self._shipped = threading.Condition(self._lock)
+        self._under_way = 0
         self._wake = threading.Event()
         self._ending = False
         self._made: set[str] = set()
@@ -132,6 +143,14 @@ class CloudWatchShipper:
         self._wake.set()
         self._thread.join(patience)
 
+    def drain(self, patience: float) -> bool:
+        """Wait until all that waits now is shipped (or dropped): at most `patience` seconds."""
+        self._wake.set()
+        with self._shipped:
+            return self._shipped.wait_for(
+                lambda: not (self._waiting or self._under_way), timeout=patience
+            )
+
     def flush(self) -> None:
         """Ship what waits now; called by the thread, and by tests."""
         while batch := self._take():
@@ -142,10 +161,13 @@ class CloudWatchShipper:
                 self.dropped += len(batch)
                 Log().warning("build output was not shipped", lines=len(batch), error=str(error))
                 return
+            finally:
+                self._is_done(len(batch))
 
     def _work(self) -> None:
         while not self._ending:
             self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
             self.flush()
         self.flush()
 
@@ -160,7 +182,13 @@ class CloudWatchShipper:
                 event = self._waiting.popleft()
                 size += 4 * len(event[2]) + 26
                 batch.append(event)
+            self._under_way += len(batch)
         return batch
+
+    def _is_done(self, events: int) -> None:
+        with self._shipped:
+            self._under_way -= events
+            self._shipped.notify_all()
 
     def _put(self, stream: str, events: list[dict[str, Any]]) -> None:
         if stream not in self._made:
@@ -174,7 +202,7 @@ class CloudWatchShipper:
 
 def console_link(partition: str, region: str, group: str, stream: str) -> str:
     """Where a person reads a stream: the console quotes twice, with `$25` for `%`."""
-    domain = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+    domain = {"aws-us-gov": "console.amazonaws-us-gov.com"}
     host = domain.get(partition, f"{region}.console.aws.amazon.com")
 
     def twice(text: str) -> str:

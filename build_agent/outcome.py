@@ -25,6 +25,7 @@ class Ended:
     stage: Stage
     commit: Commit | None = None
     cause: str | None = None
+    warning: str | None = None
     log_tail: tuple[str, ...] = ()
     image_digest: str | None = None
     before: str | None = None

@@ -27,7 +27,9 @@ Sink = Callable[[str], None]
 
 TAIL_LINES = 80
 LINE_LIMIT = 4096
-"""Characters of a line; a longer one is handed on in pieces."""
+"""Bytes of a line; a longer one is handed on in pieces."""
+CONTINUED = "… "
+"""Begins each further piece: no piece can be taken for a line that the command began."""
 OUTPUT_LIMIT = 1 << 20
 """Bytes of standard output that `Finished.output` holds."""
 _LOOK_EVERY = 0.2
@@ -113,6 +115,17 @@ def run(
     return Finished(process.returncode, lines.tail, lines.output)
 
 
+def whole_lines(pieces: Sequence[str]) -> list[str]:
+    """The lines that `pieces` were cut from; the first may lack its beginning."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and piece.startswith(CONTINUED):
+            lines[-1] += piece.removeprefix(CONTINUED)
+        else:
+            lines.append(piece)
+    return lines
+
+
 def _die_with_parent() -> None:
     """An agent that is killed leaves no git and no docker client behind (see prctl(2))."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -125,6 +138,7 @@ class _Lines:
         self._sink = sink
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._rest: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+        self._within: set[str] = set()
         self._output = bytearray()
 
     @property
@@ -140,21 +154,25 @@ class _Lines:
             self._output += data[: OUTPUT_LIMIT - len(self._output)]
         *whole, rest = (self._rest[stream] + data).split(b"\n")
         for line in whole:
-            self._emit(line)
+            self._emit(stream, line)
+            self._within.discard(stream)
         while len(rest) > LINE_LIMIT:
-            self._emit(rest[:LINE_LIMIT])
+            self._emit(stream, rest[:LINE_LIMIT])
+            self._within.add(stream)
             rest = rest[LINE_LIMIT:]
         self._rest[stream] = rest
 
     def end(self, stream: str) -> None:
         rest, self._rest[stream] = self._rest[stream], b""
         if rest:
-            self._emit(rest)
+            self._emit(stream, rest)
 
-    def _emit(self, line: bytes) -> None:
+    def _emit(self, stream: str, line: bytes) -> None:
         # A line is sliced first: decoding 100 MB without a newline must not need 100 MB.
         for start in range(0, max(len(line), 1), LINE_LIMIT):
             piece = line[start : start + LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
+            if start or stream in self._within:
+                piece = CONTINUED + piece
             self._tail.append(piece)
             if self._sink is not None:
                 self._sink(piece)

@@ -154,6 +154,7 @@ class Recorder:
             now_running=ended.now_running,
             timings=_rounded(ended.timings),
             cause=ended.cause[:CAUSE_CHARACTERS] if ended.cause else None,
+            warning=ended.warning,
             log_tail=tuple(line[:LOG_LINE_CHARACTERS] for line in lines),
             log_link=self._log_link(row.deployment_id),
             commits_since=ended.commits_since,

@@ -19,7 +19,7 @@ from build_agent.rollout import (
     roll_out,
 )
 from build_agent.rollout.api import Api
-from build_agent.rollout.plan import Step
+from build_agent.rollout.plan import CodeDeployGroup, Step
 from build_agent.rollout.taskdef import describe
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WrongUse
@@ -195,11 +195,17 @@ def plan_of(
         task = OneOffTask(
             command=settings.pre_deploy_command, container=settings.pre_deploy_container
         )
+    group = None
+    if pipeline.code_deploy is not None:
+        group = CodeDeployGroup(
+            application=pipeline.code_deploy.application, name=pipeline.code_deploy.group
+        )
     plan = RolloutPlan(
         cluster=pipeline.cluster,
         service=pipeline.service,
         max_definitions=settings.max_definitions,
         task=task,
+        code_deploy=group,
         timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),
     )
     if target is not None:

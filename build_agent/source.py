@@ -25,6 +25,7 @@ from build_agent.git_credentials import (
     LoginFor,
     askpass_program,
 )
+from build_agent.git_settings import git_options
 from build_agent.process import Finished, Runner, Sink, TimedOut
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
@@ -54,38 +55,6 @@ _BAD_OBJECTS = re.compile(r"fsck error|error in object|fatal: fsck", re.IGNORECA
 _DISK_FULL = re.compile(r"(no space left on device|disk quota exceeded)\W*$", re.I | re.M)
 _OF_A_FILE = re.compile(r"(unable to|cannot) (create|write|unlink|stat)|invalid path")
 """A line that names a file of the commit, which may be called anything."""
-
-_HARDENED = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.symlinks=true",
-    "core.protectNTFS=true",
-    "core.autocrlf=false",
-    "core.bare=true",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "fetch.fsckObjects=true",
-    "fetch.recurseSubmodules=false",
-    "submodule.recurse=false",
-    "protocol.allow=never",
-    "http.followRedirects=false",
-    "http.lowSpeedLimit=1000",
-    "http.lowSpeedTime=60",
-    "advice.detachedHead=false",
-)
-_LENIENT_FSCK = (
-    # Harmless and common in old histories; refusing them would refuse real repositories.
-    "zeroPaddedFilemode",
-    "badTimezone",
-    "missingSpaceBeforeDate",
-    "badDateOverflow",
-    "missingNameBeforeEmail",
-    "missingSpaceBeforeEmail",
-    "missingEmail",
-    "badEmail",
-    "badName",
-    "duplicateEntries",
-)
 
 
 def check_branch(branch: str) -> str:
@@ -302,11 +271,8 @@ class Source:
         login: GitLogin | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> Finished:
-        settings = [*_HARDENED, *(f"protocol.{name}.allow=always" for name in self._protocols)]
-        settings += [f"fetch.fsck.{name}=ignore" for name in _LENIENT_FSCK]
-        options = [part for setting in settings for part in ("-c", setting)]
         return self._run(
-            ["git", "--no-pager", *options, *arguments],
+            ["git", "--no-pager", *git_options(self._protocols), *arguments],
             timeout=timeout,
             stop=stop,
             sink=sink,
@@ -344,13 +310,13 @@ def parse_log(output: str) -> list[Commit]:
         commit_id, author, seconds, subject = parts[at : at + 4]
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit_id):
             continue
-        when = float(seconds) if seconds.isdigit() else None
+        when = float(seconds) if seconds.isdigit() else 0.0
         commits.append(
             Commit(
                 id=commit_id,
                 author=author[:SUBJECT_LIMIT],
                 subject=subject.strip()[:SUBJECT_LIMIT],
-                committed_at=when,
+                committed_at=when or None,  # git tells of a date that it cannot read as 0
             )
         )
     return commits

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from contracts.errors import WorldFailed
+from contracts.errors import Interrupted
 
-
-class Interrupted(WorldFailed):
-    """The work was told to stop: nothing is settled, nothing is counted as an attempt."""
+__all__ = ["Interrupted", "Stop"]
 
 
 class Stop:

@@ -24,7 +24,8 @@ def command() -> None:
 def check(file: Path, as_json: bool) -> None:
     """Check FILE (default: cdk.json's context key `slipway`) and say all that is wrong.
 
-    Each fault is a path, the value, and what is allowed. Needs neither AWS nor the CDK.
+    What is left of the example counts as wrong: its account numbers, its image. Each fault is a
+    path, the value, and what is allowed. Needs neither AWS nor the CDK.
 
     \b
     Examples:
@@ -32,10 +33,15 @@ def check(file: Path, as_json: bool) -> None:
       slipway config check stage.json
     """
     from infra.configuration import load
+    from infra.configuration.placeholders import placeholders
     from infra.resolve import resolve
 
     try:
-        installation = resolve(load(file))
+        configuration = load(file)
+        left = placeholders(configuration)
+        if left:
+            raise InvalidConfiguration(left)
+        installation = resolve(configuration)
     except InvalidConfiguration as error:
         if not as_json:
             for path, problem in error.problems:

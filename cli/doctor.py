@@ -36,13 +36,14 @@ def command(
       slipway doctor
       slipway doctor shop --dev-profile dev-admin
     """
+    from cli.boundary_checks import boundary_checks
     from cli.findings import carried_out
     from cli.installation_checks import installation_checks
     from cli.pipeline_checks import pipeline_checks
 
     session.client("sts").get_caller_identity()  # without credentials there is nothing to check
     dev = _dev_account(session, dev_profile) if dev_profile else None
-    checks = installation_checks(session)
+    checks = [*installation_checks(session), *boundary_checks(session)]
     for name in named_pipelines(session, pipeline):
         checks += pipeline_checks(session, session.installation.pipeline(name), dev)
     findings = []

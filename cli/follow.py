@@ -110,6 +110,8 @@ def tell_end(out: Output, row: DeploymentRow) -> None:
     if result.cause:
         out.say(f"  {tidy(result.cause, 1000)}")
     out.say(f"  {runs_now(result)}")
+    if result.warning:
+        out.say(f"  warning: {tidy(result.warning, 1000)}")
     out.say(f"  {how_long(result)}")
     if row.status not in WENT_WELL:
         for line in log_lines(result, 10):

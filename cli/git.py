@@ -11,6 +11,8 @@ from pathlib import Path
 from contracts.errors import WorldFailed, WrongUse
 
 TIMEOUT = 30.0
+_CODECOMMIT = "codecommit"
+"""The remote helper of git-remote-codecommit."""
 
 
 class Repository:
@@ -73,6 +75,14 @@ class Repository:
 
 
 def repository_name(address: str) -> str:
-    """`shop` of `https://git-codecommit…/v1/repos/shop`, `codecommit://me@shop`, `…/shop.git`."""
+    """`shop` of `https://git-codecommit…/v1/repos/shop`, `codecommit://me@shop`, `…/shop.git`.
+
+    git-remote-codecommit takes what follows `codecommit://` or `codecommit::region://` up to a
+    slash, less a profile before `@`: it passes over any path.
+    """
+    helper, _, rest = address.partition("://")
+    if helper.partition("::")[0] == _CODECOMMIT and rest:
+        host = rest.partition("/")[0]
+        return host.partition("@")[2] or host
     last = address.rstrip("/").rpartition("/")[2].rpartition("@")[2].rpartition(":")[2]
     return last.removesuffix(".git")

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from cli.files import write_file
 from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
-from cli.output import Output, outcome
+from cli.output import BAD, Output, outcome
 from cli.past import past
 from cli.session import Session
 from contracts.dora import lead_time, push_to_steady
@@ -23,6 +24,8 @@ from contracts.wording import duration, person, short, tidy
 FAILED = ("failed", "rolled_back", "gave_up")
 DEFAULT_LIMIT = 20
 PLOT_LIMIT = 200
+CAUSE_SHOWN = 300
+"""Characters of a cause; `slipway logs` shows all that led to it."""
 FAILED_BACK = "30d"
 """How far `--failed` looks without `--since`: it reads the successes between the failures too."""
 
@@ -38,7 +41,11 @@ FAILED_BACK = "30d"
     type=click.IntRange(min=1),
     help=f"How many at most. Default: {DEFAULT_LIMIT}; with --since all, with --plot {PLOT_LIMIT}.",
 )
-@click.option("--plot", is_flag=True, help="Draw lead times and outcomes.")
+@click.option(
+    "--plot",
+    is_flag=True,
+    help="Draw how long each took and how it ended; with --output lead times and outcomes a day.",
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -74,10 +81,12 @@ def command(
     found = select(session, names, start, failed=failed, most=most, whole=whole)
     rows = list(islice(found, most))
     if plot:
-        _plot(rows, output, out)
+        _plot(rows, output, out, period=(start, session.clock.now()) if start else None)
         return
     out.data([entry(row) for row in rows])
-    _show(rows, out, alone=len(names) == 1)
+    if not out.as_json:
+        _show(rows, out, alone=len(names) == 1)
+        _show_causes(session, rows, out)
 
 
 def select(
@@ -154,6 +163,17 @@ def _show(rows: list[DeploymentRow], out: Output, *, alone: bool) -> None:
     out.table(headings, cells)
 
 
+def _show_causes(session: Session, rows: list[DeploymentRow], out: Output) -> None:
+    """Why each failure of the list failed, below it: the list itself reads no results."""
+    failed = [row.deployment_id for row in rows if row.status in FAILED]
+    whole = session.table.deployments.get_many(failed)
+    told = [whole[name] for name in failed if name in whole and whole[name].result]
+    for row in told:
+        cause = tidy((row.result and row.result.cause) or "", CAUSE_SHOWN)
+        out.say()
+        out.say(click.style(row.deployment_id, fg=BAD) + f": {cause or 'no cause is recorded'}")
+
+
 def _cells(row: DeploymentRow) -> list[str]:
     seconds, steady = took(row), push_to_steady(row)
     commit = f"{short(row.commit.id)} {tidy(row.commit.subject, 40)}" if row.commit else ""
@@ -171,7 +191,13 @@ def _cells(row: DeploymentRow) -> list[str]:
     ]
 
 
-def _plot(rows: list[DeploymentRow], output: Path | None, out: Output) -> None:
+def _plot(
+    rows: list[DeploymentRow],
+    output: Path | None,
+    out: Output,
+    *,
+    period: tuple[float, float] | None,
+) -> None:
     if output is None:
         from cli.terminal_plot import bars
 
@@ -180,6 +206,6 @@ def _plot(rows: list[DeploymentRow], output: Path | None, out: Output) -> None:
         return
     from cli.plots import history_png
 
-    output.write_bytes(history_png(rows))
+    write_file(output, history_png(rows, period), option="--output")
     out.data({"output": str(output), "deployments": len(rows)})
     out.say(f"{output}: {len(rows)} deployments")

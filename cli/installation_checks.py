@@ -268,6 +268,13 @@ def _hosts(session: Session) -> Iterator[Finding]:
     waiting = sorted({want.pipeline for want in session.table.wants.all()})
     for host in hosts:
         yield _host(host, waiting, session, now)
+    held = [host for host in hosts if host.row is not None and host.row.held]
+    if waiting and held and len(held) == len(hosts):
+        yield wrong(
+            "hosts",
+            f"work waits for {', '.join(waiting)}, and every host is held",
+            f"`slipway release {held[0].name}` gives one back",
+        )
 
 
 def _host(host: Host, waiting: list[str], session: Session, now: float) -> Finding:

@@ -11,10 +11,12 @@ from cli.options import complete_pipeline, verb
 from cli.output import Output
 from cli.session import Session
 from contracts.errors import WrongUse
-from contracts.table.deployments import pipeline_of
+from contracts.table.deployments import DeploymentRow, pipeline_of
 from contracts.wording import tidy_log_line
 
 LINE_LIMIT = 10_000
+LATE = 10.0
+"""Seconds after a deployment's end in which its stream is read once more."""
 
 
 @click.command()
@@ -33,7 +35,7 @@ def command(session: Session, out: Output, *, deployment: str, follow: bool) -> 
     """
     stream = _stream(session, deployment)
     token: str | None = None
-    printed = False
+    printed = settled = False
     while True:
         # looked at before the lines are: what was printed before the end is then read after it
         row = session.table.deployments.get(stream)
@@ -42,11 +44,19 @@ def command(session: Session, out: Output, *, deployment: str, follow: bool) -> 
         for event in events:
             _print(out, event)
         printed = printed or bool(events)
-        if over or not follow:
+        if over and (settled or not _ended_just_now(row, session.clock.now())):
             break
+        if not over and not follow:
+            break
+        settled = over
         session.clock.wait(INTERVAL)
     if not printed:
         out.aside(f"slipway: {stream} has printed nothing{'' if over else ' yet'}")
+
+
+def _ended_just_now(row: DeploymentRow | None, now: float) -> bool:
+    """Its last lines were shipped before it ended; CloudWatch may show them a moment later."""
+    return row is not None and row.ended_at is not None and now - row.ended_at < LATE
 
 
 def _stream(session: Session, deployment: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from contracts.errors import SlipwayError
 
@@ -20,6 +21,7 @@ look through it for garbage on the way, and once more at the end, takes a fifth 
 
 VERBS: dict[str, str] = {
     "config": "cli.config",
+    "prepare": "cli.prepare",
     "local": "cli.local",
     "status": "cli.status",
     "watch": "cli.watch",
@@ -68,6 +70,15 @@ class Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the verbs that a mistyped one may have meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=VERBS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without loading them."""

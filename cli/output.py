@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -47,13 +48,53 @@ class Output:
             click.echo(json.dumps(value, ensure_ascii=False))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        for line in columns([[click.style(h, bold=True) for h in headings], *rows]):
+        """Cells under their headings; on a narrower terminal each row stacked on lines that fit."""
+        lines = columns([[click.style(h, bold=True) for h in headings], *rows])
+        room = terminal_width()
+        if room is not None and max(map(width, lines)) > room:
+            lines = [line for row in rows for line in stacked(headings, row, room)]
+        for line in lines:
             self.say(line)
 
 
 def wants_colour() -> bool | None:
     """False under NO_COLOR, else None: click decides by the terminal."""
     return False if os.environ.get("NO_COLOR") else None
+
+
+def terminal_width() -> int | None:
+    """Cells of a line of the terminal; None where the output is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def stacked(headings: Sequence[str], row: Sequence[str], room: int) -> list[str]:
+    """One row of a table on lines of at most `room` cells: its name, then its other members.
+
+    Lines break between members, never inside one; a member that is longer than a line is cut.
+    """
+    lines = [shortened(click.style(row[0], bold=True), room)]
+    line = ""
+    for heading, cell in zip(headings[1:], row[1:], strict=True):
+        if not cell:
+            continue
+        member = f"{heading.lower()}: {cell}"
+        if line and width(line) + len(GAP) + width(member) <= room:
+            line += GAP + member
+            continue
+        if line:
+            lines.append(line)
+        line = shortened(GAP + member, room)
+    return [*lines, line] if line else lines
+
+
+def shortened(text: str, room: int) -> str:
+    """The text where it fits; else its beginning, unstyled, with `…` for the rest."""
+    if width(text) <= room:
+        return text
+    kept = click.unstyle(text)
+    while width(kept) >= room:
+        kept = kept[:-1]
+    return f"{kept.rstrip()}…"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -47,24 +47,28 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def history_png(rows: Sequence[DeploymentRow]) -> bytes:
+Period = tuple[float, float] | None
+"""What the time axis covers, in seconds since the epoch; None: from the first to the last."""
+
+
+def history_png(rows: Sequence[DeploymentRow], period: Period = None) -> bytes:
     """Lead times above, outcomes a day below."""
     picture = io.BytesIO()
-    _draw(rows, (_durations, _outcomes)).savefig(picture, format="png", dpi=130)
+    _draw(rows, (_durations, _outcomes), period).savefig(picture, format="png", dpi=130)
     return picture.getvalue()
 
 
-def durations_svg(rows: Sequence[DeploymentRow]) -> str:
+def durations_svg(rows: Sequence[DeploymentRow], period: Period = None) -> str:
     """Lead time and push to steady of each success, over time, as an `<svg>` element."""
-    return _svg(_draw(rows, (_durations,)))
+    return _svg(_draw(rows, (_durations,), period))
 
 
-def outcomes_svg(rows: Sequence[DeploymentRow]) -> str:
+def outcomes_svg(rows: Sequence[DeploymentRow], period: Period = None) -> str:
     """Deployments a day by outcome, as an `<svg>` element."""
-    return _svg(_draw(rows, (_outcomes,)))
+    return _svg(_draw(rows, (_outcomes,), period))
 
 
-def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any]) -> Any:
+def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any], period: Period) -> Any:
     """A figure with the plots below each other."""
     try:
         import matplotlib as mpl
@@ -77,11 +81,11 @@ def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any]) -> Any:
     mpl.rcParams.update(STYLE)
     figure = Figure(figsize=(WIDTH, HEIGHT * len(plots)), layout="constrained")
     for axes, plot in zip(figure.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
-        plot(axes, rows)
+        plot(axes, rows, period)
     return figure
 
 
-def _durations(axes: Any, rows: Sequence[DeploymentRow]) -> None:
+def _durations(axes: Any, rows: Sequence[DeploymentRow], period: Period) -> None:
     axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY} of each success")
     series = (
         (LEAD_TIME, lead_time, "o", "#1264a3"),
@@ -111,11 +115,13 @@ def _durations(axes: Any, rows: Sequence[DeploymentRow]) -> None:
         axes.yaxis.set_minor_formatter("")
     else:
         axes.set_ylim(bottom=0)
+    if period is not None:
+        axes.set_xlim(*map(_date, period))
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
     _finish(axes)
 
 
-def _outcomes(axes: Any, rows: Sequence[DeploymentRow]) -> None:
+def _outcomes(axes: Any, rows: Sequence[DeploymentRow], period: Period) -> None:
     axes.set_title("Deployments a day, by outcome")
     ended = [row for row in rows if row.ended_at is not None]
     if not ended:
@@ -139,8 +145,10 @@ def _outcomes(axes: Any, rows: Sequence[DeploymentRow]) -> None:
             label=status.replace("_", " "),
         )
         bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
-    first = min(days[0], days[-1] - (LEAST_DAYS - 1) * DAY)
-    axes.set_xlim(_date(first - DAY / 2), _date(days[-1] + DAY / 2))
+    start, end = period or (days[0], days[-1])
+    last = end // DAY * DAY
+    first = min(start // DAY * DAY, last - (LEAST_DAYS - 1) * DAY)
+    axes.set_xlim(_date(first - DAY / 2), _date(last + DAY / 2))
     axes.yaxis.get_major_locator().set_params(integer=True)
     _finish(axes)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from cli.ask import new_request, publish, refuse_paused, wait_for
+from cli.commits import whole_commit_id
 from cli.options import only_pipeline, pipeline_argument, verb, waiting
 from cli.output import Output
 from cli.session import Session
-from contracts.errors import WrongUse
-from contracts.messages import COMMIT_ID, TIP, Target
+from contracts.messages import TIP, Target
+
+COMMIT_HELP = (
+    "A commit id or its beginning, or a revision of the clone that you stand in (HEAD~1, a tag)."
+    " Default: the branch's tip."
+)
 
 
 @click.command()
 @pipeline_argument
-@click.option("--commit", help="A whole commit id (40 hex digits). Default: the branch's tip.")
+@click.option("--commit", help=COMMIT_HELP)
 @click.option("--rebuild", is_flag=True, help="Build anew even if the image is in ECR.")
 @waiting
 @verb
@@ -37,11 +40,11 @@ def command(
     \b
     Examples:
       slipway redeploy shop
-      slipway redeploy shop --commit "$(git rev-parse HEAD~1)"
+      slipway redeploy shop --commit HEAD~1
     """
     name = only_pipeline(session, pipeline)
-    if commit is not None and not re.fullmatch(COMMIT_ID, commit):
-        raise WrongUse(f"--commit {commit!r}: must be a whole commit id of 40 hexadecimal digits")
+    if commit is not None:
+        commit = whole_commit_id(session, name, commit, option="--commit")
     refuse_paused(session, name, no_wait=no_wait)
     target = Target(kind="commit", commit_id=commit) if commit else TIP
     request = new_request(

@@ -12,6 +12,7 @@ A message is deleted after it was sent on: a crash between the two sends it twic
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,13 +25,15 @@ from cli.output import BAD, Output
 from cli.session import Session
 from contracts.errors import InvalidMessage, WrongUse
 from contracts.messages import BuildRequest, request_id_of
-from contracts.wording import tidy
+from contracts.wording import counted, tidy
 
 if TYPE_CHECKING:
     from contracts.names import Names
 
 VISIBILITY = 120
 """Seconds in which a received dead letter is dealt with."""
+BODY_SHOWN = 300
+"""Characters of an unreadable body that are shown before it is removed."""
 MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
 
 
@@ -72,12 +75,20 @@ class Letter:
 @click.command()
 @click.option("--queue", help="Only this dead-letter queue. Default: all of the installation's.")
 @click.option("--dry-run", is_flag=True, help="List them, and leave them where they are.")
+@click.option(
+    "--discard",
+    is_flag=True,
+    help="Remove what cannot be read, for ever; the rest stays where it is. Asks first.",
+)
+@click.option("--yes", is_flag=True, help="With --discard: do not ask.")
 @verb
-def command(session: Session, out: Output, *, queue: str | None, dry_run: bool) -> None:
+def command(
+    session: Session, out: Output, *, queue: str | None, dry_run: bool, discard: bool, yes: bool
+) -> None:
     """Give dead letters another try: requests, notices, and events that a Lambda failed on.
 
     A request that was given up on is asked for anew. What cannot be read stays where it is; then
-    the exit code is 1.
+    the exit code is 1. `--discard` removes that, after it was shown.
 
     \b
     Examples:
@@ -87,9 +98,14 @@ def command(session: Session, out: Output, *, queue: str | None, dry_run: bool) 
     ways = ways_back(session.installation.names)
     if queue is not None and queue not in ways:
         raise WrongUse(f"--queue {queue!r}: must be one of {', '.join(ways)}")
+    if yes and not discard:
+        raise WrongUse("--yes is the answer to --discard's question: give --discard too")
+    names = [queue] if queue else list(ways)
+    if discard:
+        _discard(session, out, names, ways, dry_run=dry_run, yes=yes)
+        return
     told: list[dict[str, Any]] = []
     stays: list[Letter] = []
-    names = [queue] if queue else list(ways)
     for name, received in zip(names, _first_of_each(session, names), strict=True):
         for letter in _letters(session, name, received, ways[name]):
             told.append(_tell(letter, out))
@@ -106,6 +122,52 @@ def command(session: Session, out: Output, *, queue: str | None, dry_run: bool) 
     elif not told:
         out.say("no dead letters")
     click.get_current_context().exit(1 if unreadable else 0)
+
+
+def _discard(
+    session: Session,
+    out: Output,
+    names: list[str],
+    ways: dict[str, Callable[[str], Way]],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Remove what cannot be read, once a person has seen it and said so; keep everything else."""
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise WrongUse("--discard asks first, and there is no terminal to ask on: give --yes")
+    kept = [
+        letter
+        for name, received in zip(names, _first_of_each(session, names), strict=True)
+        for letter in _letters(session, name, received, ways[name])
+    ]
+    unreadable = [letter for letter in kept if letter.way is None]
+    removed = 0
+    try:
+        told = [_tell_whole(letter, out) for letter in unreadable]
+        if unreadable and not dry_run and (yes or _confirmed(len(unreadable))):
+            for letter in unreadable:
+                _delete(session, letter)
+                kept.remove(letter)
+                removed += 1
+    finally:
+        _give_back(session, kept)
+    out.data({"dead_letters": told, "discarded": removed})
+    if unreadable:
+        out.say(f"{removed} removed, {len(unreadable) - removed} left")
+    else:
+        out.say("every dead letter can be read: nothing to discard")
+
+
+def _tell_whole(letter: Letter, out: Output) -> dict[str, Any]:
+    """What it is, and the beginning of what it holds: nobody can bring it back."""
+    told = _tell(letter, out)
+    out.say(f"  {tidy(letter.message['Body'], BODY_SHOWN)}")
+    return told
+
+
+def _confirmed(count: int) -> bool:
+    return click.confirm(f"Remove {counted(count, 'dead letter')} for ever?", err=True)
 
 
 def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli.files import write_file
 from cli.moments import short_moment, since
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output
@@ -61,9 +62,8 @@ def command(
     out.table(HEADINGS, [line(name, found) for name, found in told.items()])
     if page is not None:
         every = [r for found in rows.values() for r in found if (r.ended_at or 0.0) >= start]
-        page.write_text(
-            html_page(session.installation.name, told, every, start, now), encoding="utf-8"
-        )
+        text = html_page(session.installation.name, told, every, start, now)
+        write_file(page, text, option="--html")
         out.say()
         out.say(f"{page}: written")
 
@@ -134,8 +134,8 @@ def html_page(
 <header><h1>{_text(installation)}: deployments</h1><p>{period}</p></header>
 <main>
 <section class=cards>{cards}</section>
-<figure>{durations_svg(rows)}</figure>
-<figure>{outcomes_svg(rows)}</figure>
+<figure>{durations_svg(rows, (start, end))}</figure>
+<figure>{outcomes_svg(rows, (start, end))}</figure>
 <div class=table><table><thead><tr>{headings}</tr></thead>
 <tbody>
 {body}</tbody></table></div>

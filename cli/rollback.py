@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 
 import click
 
 from cli.ask import new_request, publish, refuse_paused, wait_for
+from cli.commits import whole_commit_id
 from cli.moments import short_moment
 from cli.options import only_pipeline, pipeline_argument, verb, waiting
 from cli.output import Output
@@ -17,13 +19,19 @@ from contracts.messages import Target
 from contracts.table.deployments import DeploymentRow, pipeline_of
 from contracts.wording import commit_line
 
+DEPLOYMENT_ID = re.compile(r".+-\d{14}-[0-9a-f]{6}")
 LOOKED_AT = 1000
 """Newest deployments among which the one to go back to is looked for."""
 
 
 @click.command()
 @pipeline_argument
-@click.option("--to", "to", metavar="DEPLOYMENT", help="Default: what ran before what runs now.")
+@click.option(
+    "--to",
+    metavar="DEPLOYMENT|COMMIT",
+    help="A deployment's id, or a commit (or the beginning of its id) that ran. Default: what ran"
+    " before what runs now.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what it would go back to.")
 @waiting
 @verb
@@ -46,9 +54,16 @@ def command(
     Examples:
       slipway rollback shop
       slipway rollback --to shop-20261121102907-0123ab
+      slipway rollback shop --to 0123abcd
     """
-    name = only_pipeline(session, pipeline or (pipeline_of(to) if to else None))
-    target = _named(session, name, to) if to else _previous(session, name)
+    deployment = to if to and DEPLOYMENT_ID.fullmatch(to) else None
+    name = only_pipeline(session, pipeline or (pipeline_of(deployment) if deployment else None))
+    if deployment:
+        target = _named(session, name, deployment)
+    elif to:
+        target = _of_commit(session, name, to)
+    else:
+        target = _previous(session, name)
     out.say(f"{name}: back to {_told(target)}")
     if dry_run:
         out.data({"pipeline": name, "to": target.deployment_id})
@@ -83,6 +98,19 @@ def _named(session: Session, pipeline: str, deployment_id: str) -> DeploymentRow
     if not ran(row):
         raise WrongUse(f"--to {deployment_id!r}: it {row.status or 'is under way'}: it never ran")
     return row
+
+
+def _of_commit(session: Session, pipeline: str, text: str) -> DeploymentRow:
+    """The newest deployment that made the commit run."""
+    commit = whole_commit_id(session, pipeline, text, option="--to")
+    recent = islice(session.table.deployments.newest_first(pipeline), LOOKED_AT)
+    found = next((r for r in recent if ran(r) and r.commit and r.commit.id == commit), None)
+    if found is None:
+        raise WrongUse(
+            f"--to {text!r}: none of the last {LOOKED_AT} deployments of pipeline {pipeline!r} made"
+            f" it run; `slipway redeploy {pipeline} --commit {commit}` builds it"
+        )
+    return found
 
 
 def _previous(session: Session, pipeline: str) -> DeploymentRow:

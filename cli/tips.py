@@ -10,7 +10,7 @@ from cli.aws_errors import plainly
 from cli.session import Session
 from contracts.errors import SlipwayError
 from contracts.installation import PipelineSettings
-from contracts.table.pipelines import PipelineRow
+from contracts.table.pipelines import NO_TIP, PipelineRow
 
 Tip = tuple[str | None, str]
 """A commit id and an empty text, or None and why it could not be read."""
@@ -49,7 +49,8 @@ def _tip(client: Future[Any], pipeline: PipelineSettings) -> Tip:
 
 def last_seen(row: PipelineRow) -> str | None:
     """The tip as the reconciler and the agent last saw it, or None if they never did."""
-    return row.ahead_tip or row.handled_tip or row.baseline_tip
+    seen = row.ahead_tip or row.handled_tip or row.baseline_tip
+    return None if seen == NO_TIP else seen
 
 
 def verdict(tip: str | None, row: PipelineRow) -> str:

@@ -77,3 +77,7 @@ class WorldFailed(SlipwayError):
     """AWS, the network, docker or the disk failed: the same request may succeed later."""
 
     exit_code = 3
+
+
+class Interrupted(WorldFailed):
+    """The work was told to stop: nothing is settled, nothing is counted as an attempt."""

@@ -29,6 +29,7 @@ class ImageSettings:
     `repository_uri` is what docker pushes to and what the task definition names, without a tag.
     `{commit}` in a build argument's value stands for the commit's id.
     `build_secrets` maps a BuildKit secret id to an SSM parameter name or Secrets Manager ARN.
+    `base_repositories`: private ones that the Dockerfile builds on, URIs without a tag.
     An empty `containers` means: those whose image has this repository.
     """
 
@@ -39,6 +40,7 @@ class ImageSettings:
     target: str | None = None
     build_arguments: dict[str, str] = field(default_factory=dict)
     build_secrets: dict[str, str] = field(default_factory=dict)
+    base_repositories: tuple[str, ...] = ()
     platform: str = "linux/amd64"
     containers: tuple[str, ...] = ()
 
@@ -55,6 +57,14 @@ class RolloutSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeDeploySettings:
+    """The CodeDeploy application and deployment group that deploy a service."""
+
+    application: str
+    group: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
     """One repository + branch deployed to one ECS service."""
 
@@ -67,6 +77,10 @@ class PipelineSettings:
     images: tuple[ImageSettings, ...]
     cluster: str
     service: str
+    family: str | None = None
+    """The task definition family that the build host may register; None: not told."""
+    code_deploy: CodeDeploySettings | None = None
+    """Where the service's controller is CODE_DEPLOY."""
     rollout: RolloutSettings = RolloutSettings()
     build_timeout: int = 3600
     fetch_timeout: int = 600

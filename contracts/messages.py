@@ -113,7 +113,8 @@ class DeploymentResult:
 
     `timings`: seconds by stage. `settles`: how many requests end with it. `now_running`: the task
     definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
-    last lines of the failed stage's output, oldest first.
+    last lines of the failed stage's output, oldest first. `warning`: a sentence without a full stop
+    on what is not as one may think, however it ended.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -134,6 +135,7 @@ class DeploymentResult:
     now_running: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
+    warning: str | None = None
     log_tail: tuple[str, ...] = ()
     log_link: str | None = None
     commits_since: tuple[Commit, ...] = ()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RUNNING = "running."
+"""What tags of images that run begin with."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -43,6 +46,10 @@ class Names:
         return self._with("tip")
 
     # prod account
+    def running_tag(self, pipeline: str) -> str:
+        """The ECR tag of the image that a pipeline runs; another one with each deployment."""
+        return f"{RUNNING}{self.installation}.{pipeline}"
+
     @property
     def request_topic(self) -> str:
         return self._with("request")

@@ -389,7 +389,10 @@ def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[s
     step = step_to_tell(result)
     if step:
         lines += [f"The Dockerfile's step {step} failed."]
-    lines += [runs_now(result), ""]
+    lines += [runs_now(result)]
+    if result.warning:
+        lines += [_sentence(f"Warning: {tidy(result.warning, 1000)}")]
+    lines += [""]
     lines += _labelled(_facts(result, commit_url))
     lines += _listed(commits_since(result), [commit_line(c) for c in result.commits_since])
     if result.log_tail and result.status not in ("succeeded", "unchanged"):

@@ -17,6 +17,11 @@ from constructs import Construct
 
 from infra.function import METRICS_NAMESPACE, METRICS_SERVICE
 
+SAMPLES_AN_HOUR = 60
+"""EC2's basic monitoring: a SampleCount of 5 in each five minutes that a host is awake."""
+WHOLE_HOUR = 55
+"""Of them: CloudWatch may not have got the last five minutes yet."""
+
 NOTHING = cloudwatch.TreatMissingData.NOT_BREACHING
 AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
@@ -31,6 +36,7 @@ class Alarms(Construct):
         self._installation = installation
         self._action = actions.SnsAction(topic)
         self.all: dict[str, cloudwatch.Alarm] = {}
+        self._heartbeats: set[str] = set()
 
     def not_empty(self, what: str, queue: sqs.Queue, description: str) -> None:
         """Something lies in a queue that is meant to be empty. (A sum would cost as much.)"""
@@ -54,7 +60,11 @@ class Alarms(Construct):
         )
 
     def awake(self, hosts: Mapping[str, str], *, hours: int) -> None:
-        """A host (name to instance id) is awake long. A stopped one has no CPU metric at all."""
+        """A host (name to instance id) is awake for whole hours, one after the other.
+
+        A stopped one has no CPU metric at all, one that was awake for a part of an hour has fewer
+        samples in it.
+        """
         for name, instance_id in hosts.items():
             metric = cloudwatch.Metric(
                 namespace="AWS/EC2",
@@ -66,14 +76,20 @@ class Alarms(Construct):
             self._alarm(
                 f"{name}-awake",
                 metric,
-                threshold=1,
+                threshold=WHOLE_HOUR,
                 periods=hours,
                 description=f"The build host has been awake for {hours} hours. "
                 "'slipway status' says what it does; 'slipway hold' keeps it for a look.",
             )
 
     def reconciler_silent(self, reconciler: lambda_.Function, *, minutes: int) -> None:
-        """The safety net itself does not run."""
+        """The safety net itself does not run.
+
+        Lambda sends nothing for a function that is not invoked. Were missing data `breaching`, this
+        would be in alarm until the first run. So it goes to INSUFFICIENT_DATA, in which every alarm
+        begins, and which is told for this one alone.
+        """
+        self._heartbeats.add("reconciler-silent")
         metric = reconciler.metric_invocations(
             statistic="Sum", period=cdk.Duration.minutes(minutes)
         )
@@ -83,7 +99,7 @@ class Alarms(Construct):
             threshold=1,
             periods=1,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            missing=cloudwatch.TreatMissingData.BREACHING,
+            missing=cloudwatch.TreatMissingData.MISSING,
             description=f"The reconciler has not run for {minutes} minutes: "
             "look at its schedule rule and at its log.",
         )
@@ -125,6 +141,8 @@ class Alarms(Construct):
         for name in names:
             self.all[name].add_alarm_action(self._action)
             self.all[name].add_ok_action(self._action)
+            if name in self._heartbeats:
+                self.all[name].add_insufficient_data_action(self._action)
 
     def _alarm(
         self,

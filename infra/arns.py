@@ -70,12 +70,24 @@ class Arns:
         """KMS keys of prod in its region: a key's id is KMS's to make."""
         return self.prod("kms", "key/*")
 
+    @property
+    def any_key_anywhere(self) -> str:
+        """Keys in prod's region, whichever account has them; only with a condition on their use."""
+        i = self.installation
+        return f"arn:{i.partition}:kms:{i.region}:*:key/*"
+
     def log_group(self, name: str) -> str:
         return self.prod("logs", f"log-group:{name}")
 
     def code_repository(self, name: str) -> str:
         """The ARN of a CodeCommit repository in the dev account."""
         return self.dev("codecommit", name)
+
+    def image_repository_of(self, uri: str) -> str:
+        """The ARN of an ECR repository of any account, by its URI without a tag."""
+        host, _, name = uri.partition("/")
+        account, _dkr, _ecr, region, *_domain = host.split(".")
+        return f"arn:{self.installation.partition}:ecr:{region}:{account}:repository/{name}"
 
     def image_repository(self, name: str) -> str:
         """The ARN of an ECR repository in the prod account."""

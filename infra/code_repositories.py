@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -13,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arns import Arns
+from infra.kept import KEPT
 from infra.statements import Allow, allow
 
 BRANCHES_A_TRIGGER = 10
@@ -58,7 +58,7 @@ class CreatedRepository(Construct):
                 for number, group in enumerate(_groups(sorted(branches)), start=1)
             ],
         )
-        self.repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.repository.apply_removal_policy(KEPT)
         self.repository.add_resource_dependency(permission)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.arns import Arns
+from infra.kept import KEPT
 from infra.statements import USE_KEY, trust_roles, use_key
 
 
@@ -33,7 +33,7 @@ class CustomerKey(Construct):
             alias=i.names.key_alias,
             description=f"Slipway {i.name}: topics and queues.",
             enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
             policy=iam.PolicyDocument(statements=[_administer(arns), *_let_in(arns)]),
         )
         self.use = use_key(made.key_arn, i.region)

@@ -9,13 +9,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.alarms import own_metric
+from infra.alarms import SAMPLES_AN_HOUR, own_metric
 
 HOUR = cdk.Duration.hours(1)
 DAY = cdk.Duration.days(1)
-SAMPLES_AN_HOUR = 12
-"""EC2's basic monitoring: one sample of the processor in five minutes while a host is awake."""
-
 ADDRESS_AN_HOUR = 0.005
 """Dollars for a public IPv4 address, while a host is awake."""
 

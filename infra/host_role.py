@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
@@ -10,16 +11,19 @@ from constructs import Construct
 
 from contracts.installation import Installation
 from infra.arns import Arns
-from infra.configuration import Configuration, Pipeline
+from infra.configuration import Configuration, Pipeline, is_uri
 from infra.findings import accept_checkov
 from infra.resolve import cluster_of, family_of, service_of
 from infra.roles import slipway_role
 from infra.statements import (
     NO_RESOURCES,
+    PULL,
     Allow,
     allow,
     assume,
+    decrypt_objects,
     decrypt_parameters,
+    decrypt_secrets,
     publish,
     read_parameters,
     send_to,
@@ -28,6 +32,8 @@ from infra.statements import (
 )
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
+MADE_END = "The end of a secret's ARN is six characters that Secrets Manager made."
+SIX_CHARACTERS = re.compile(r"-[A-Za-z0-9]{6}\Z")
 TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."
 
 
@@ -127,7 +133,18 @@ def _images(c: Configuration, arns: Arns) -> list[Allow]:
             ],
             [arns.image_repository(name) for name in repositories],
         ),
+        *_base_images(c, arns),
     ]
+
+
+def _base_images(c: Configuration, arns: Arns) -> list[Allow]:
+    """Private ECR repositories that Dockerfiles name after FROM, perhaps of other accounts."""
+    named = {base for p in c.pipelines for i in p.images for base in i.base_repositories}
+    repositories = sorted(
+        arns.image_repository_of(base) if is_uri(base) else arns.image_repository(base)
+        for base in named
+    )
+    return [allow("PullBaseImages", PULL, repositories)] if repositories else []
 
 
 def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
@@ -152,12 +169,8 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
             ],
             why="The service's own deployments and revisions: their ids are made by ECS.",
         ),
-        allow(
-            "ReadAndRegisterDefinitions",
-            ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"],
-            ["*"],
-            why=NO_RESOURCES,
-        ),
+        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions, why=ANY_REVISION),
         allow(
             "TagDefinitions",
             ["ecs:TagResource"],
@@ -244,24 +257,15 @@ def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
         {arns.prod("codedeploy", f"deploymentgroup:{u.application}/{u.group}") for u in used}
     )
     return [
-        # The group is found by its service, so the applications are listed.
         allow(
-            "FindAndFollow",
-            [
-                "codedeploy:GetDeploymentTarget",
-                "codedeploy:ListApplications",
-                "codedeploy:StopDeployment",
-            ],
+            "FollowDeployments",
+            ["codedeploy:GetDeploymentTarget", "codedeploy:StopDeployment"],
             ["*"],
             why=NO_RESOURCES,
         ),
         allow(
-            "FindGroups",
-            [
-                "codedeploy:GetApplicationRevision",
-                "codedeploy:ListDeploymentGroups",
-                "codedeploy:RegisterApplicationRevision",
-            ],
+            "HandOverAppSpec",
+            ["codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"],
             applications,
         ),
         allow(
@@ -310,21 +314,36 @@ def _agent(arns: Arns, agent: s3_assets.Asset) -> list[Allow]:
     return [
         read_parameters("LearnOfAgent", [arns.parameter(arns.installation.names.agent_parameter)]),
         allow("FetchAgent", ["s3:GetObject"], [archive]),
+        # Where the account was bootstrapped with a key of the customer's.
+        decrypt_objects([archive], arns.any_key_anywhere, arns.installation.region),
     ]
 
 
 def _secrets(c: Configuration, arns: Arns) -> list[Allow]:
     sources = sorted({s for p in c.pipelines for i in p.images for s in i.build_secrets.values()})
     parameters = [arns.parameter(name) for name in sources if name.startswith("/")]
-    secrets = [name for name in sources if name.startswith("arn:")]
+    secrets = [form for name in sources if name.startswith("arn:") for form in secret_forms(name)]
+    keys, region = arns.any_key_anywhere, arns.installation.region
     statements = []
     if parameters:
         statements.append(read_parameters("ReadBuildParameters", parameters))
-        i = arns.installation
-        statements.append(decrypt_parameters(i.region, i.prod_account, i.partition))
+        statements.append(decrypt_parameters(parameters, keys, region))
     if secrets:
-        statements.append(allow("ReadBuildSecrets", ["secretsmanager:GetSecretValue"], secrets))
+        read = ["secretsmanager:GetSecretValue"]
+        statements.append(allow("ReadBuildSecrets", read, secrets, why=MADE_END))
+        statements.append(decrypt_secrets(secrets, keys, region))
     return statements
+
+
+def secret_forms(arn: str) -> list[str]:
+    """The ARNs that IAM may ask for where the configuration names the secret `arn`.
+
+    IAM asks for the whole ARN, which ends in `-` and six characters that Secrets Manager made; the
+    configuration may leave them out. Six characters after a `-` may be those, or the name's own
+    end (`npm-secret`): then both are meant.
+    """
+    with_suffix = f"{arn}-??????"
+    return [arn, with_suffix] if SIX_CHARACTERS.search(arn) else [with_suffix]
 
 
 def _session_manager() -> list[Allow]:

@@ -16,6 +16,9 @@ from infra.configuration import Configuration
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.network import HostNetwork
 
+AWS_OWN_KEY = "alias/aws/ebs"
+"""EBS's key in each account: EC2 may use it for whoever starts an instance."""
+
 BOOTSTRAP = Path(__file__).resolve().parents[1] / "build_agent" / "bootstrap"
 
 
@@ -57,6 +60,7 @@ class BuildHosts(Construct):
         configuration: Configuration,
         names: Names,
         network: HostNetwork,
+        ami: str,
         profile: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -68,6 +72,7 @@ class BuildHosts(Construct):
         )
         self._configuration, self._names = configuration, names
         self._network, self._profile, self._group = network, profile, group
+        self._ami = ami
         self.instances = [
             self._host(number) for number in range(1, configuration.build_host.count + 1)
         ]
@@ -77,7 +82,7 @@ class BuildHosts(Construct):
         instance = ec2.CfnInstance(
             self,
             f"Host{number}",
-            image_id=host.ami,
+            image_id=self._ami,
             instance_type=host.instance_type,
             iam_instance_profile=self._profile,
             instance_initiated_shutdown_behavior="stop",
@@ -103,12 +108,16 @@ class BuildHosts(Construct):
                         volume_size=host.volume_size,
                         volume_type="gp3",
                         encrypted=True,
+                        # Named: the account's default may be a customer's key, which whoever
+                        # starts the host would have to be let use.
+                        kms_key_id=host.volume_key or AWS_OWN_KEY,
                         delete_on_termination=True,
                     ),
                 )
             ],
             user_data=cdk.Fn.base64(user_data(self._names, self._configuration.prod_region)),
         )
+        self._network.connect(instance)
         cdk.Tags.of(instance).add("Name", self._names.host(number))
         cdk.Tags.of(instance).add("slipway", self._names.installation)
         accept_checkov(

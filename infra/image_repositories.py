@@ -6,14 +6,21 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
+from contracts.names import RUNNING
 from infra.configuration import Configuration, ImageRepository
 from infra.findings import accept_checkov
+from infra.kept import KEPT
 
+RUNS = f"{RUNNING}*"
 UNTAGGED_DAYS = 1
+MOST_RUNNING = 1000
+"""Images that run, of one repository: one for each pipeline that shares it, so never reached."""
 
 
 class ImageRepositories(Construct):
-    """Tags never move, but `latest`; old images go; the repository stays when the stack goes."""
+    """Tags never move, but `latest` and those of what runs; old images go, but those that run; the
+    repository stays when the stack goes.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration
@@ -36,19 +43,27 @@ class ImageRepositories(Construct):
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE_WITH_EXCLUSION,
             image_tag_mutability_exclusion_filters=[
-                ecr.ImageTagMutabilityExclusionFilter.wildcard("latest")
+                ecr.ImageTagMutabilityExclusionFilter.wildcard(tag) for tag in ("latest", RUNS)
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
+        )
+        # ECR: what a rule's tags select no later rule expires.
+        repository.add_lifecycle_rule(
+            description="What a pipeline runs stays",
+            rule_priority=1,
+            tag_status=ecr.TagStatus.TAGGED,
+            tag_pattern_list=[RUNS],
+            max_image_count=MOST_RUNNING,
         )
         repository.add_lifecycle_rule(
             description="What no tag names any more",
-            rule_priority=1,
+            rule_priority=2,
             tag_status=ecr.TagStatus.UNTAGGED,
             max_image_age=cdk.Duration.days(UNTAGGED_DAYS),
         )
         repository.add_lifecycle_rule(
             description=f"All but the newest {wanted.keep}",
-            rule_priority=2,
+            rule_priority=3,
             tag_status=ecr.TagStatus.ANY,
             max_image_count=wanted.keep,
         )
@@ -56,6 +71,6 @@ class ImageRepositories(Construct):
             repository,
             {
                 "CKV_AWS_136": "ECR's own key; images hold no secret.",
-                "CKV_AWS_51": "They are, but `latest`: checkov knows only all or nothing.",
+                "CKV_AWS_51": "They are, but for two kinds: checkov knows only all or nothing.",
             },
         )

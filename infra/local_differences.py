@@ -6,6 +6,7 @@ roles, statements and trust do not pass through here.
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -15,9 +16,11 @@ from constructs import Construct, IConstruct
 from infra.configuration import Configuration
 from infra.findings import accept
 
-POWERTOOLS_ACCOUNTS = {"aws": "017000801446", "aws-cn": "498634801083"}
-POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python313-arm64:27"
-"""The public layer's pinned version: an AWS account publishes it, named in Powertools' docs."""
+POWERTOOLS = "/aws/service/powertools/python/arm64/python3.13/{version}"
+"""The public parameter in which Powertools names the layer of each of its releases.
+
+In the commercial regions alone: elsewhere `lambdas.powertoolsLayer` has to be configured.
+"""
 
 DIFFERENCES: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -99,11 +102,15 @@ class Differences:
         """The functions' layers: Powertools, except where it is installed already."""
         if self.local:
             return []
-        arn = configuration.lambdas.powertools_layer or _powertools(configuration)
+        arn = configuration.lambdas.powertools_layer or _powertools()
         return [lambda_.LayerVersion.from_layer_version_arn(scope, "Powertools", arn)]
 
 
-def _powertools(c: Configuration) -> str:
-    account = POWERTOOLS_ACCOUNTS.get(c.partition, POWERTOOLS_ACCOUNTS["aws"])
-    region = cdk.Aws.REGION
-    return f"arn:{c.partition}:lambda:{region}:{account}:layer:{POWERTOOLS_LAYER}"
+def _powertools() -> str:
+    """The layer of the very release that is installed here, and so was tested.
+
+    CloudFormation reads its number from the parameter: which one carries which release is said
+    nowhere else.
+    """
+    version = importlib.metadata.version("aws-lambda-powertools")
+    return f"{{{{resolve:ssm:{POWERTOOLS.format(version=version)}}}}}"

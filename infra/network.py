@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -13,18 +14,24 @@ class HostNetwork(Construct):
     """A VPC with one public subnet and no NAT gateway, or the subnet that was named.
 
     Nothing in it may be connected to: no security group of ours has an inbound rule, but a sample
-    service's where the configuration opens it. Attributes: `vpc_id`, `subnet_id`.
+    service's where the configuration opens it. `zone`: of the network that is made. Attributes:
+    `vpc_id`, `subnet_id`.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, configuration: Configuration
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        zone: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._way_out: list[cdk.CfnResource] = []
         network = configuration.network
         if network.vpc_id is not None and network.subnet_id is not None:
             self.vpc_id, self.subnet_id = network.vpc_id, network.subnet_id
             return
-        zone = network.availability_zone or f"{configuration.prod_region}a"
         vpc = ec2.CfnVPC(
             self,
             "Vpc",
@@ -63,10 +70,20 @@ class HostNetwork(Construct):
             gateway_id=gateway.ref,
         )
         route.add_resource_dependency(attachment)
-        ec2.CfnSubnetRouteTableAssociation(
+        association = ec2.CfnSubnetRouteTableAssociation(
             self, "SubnetRoutes", subnet_id=subnet.ref, route_table_id=routes.ref
         )
         self.vpc_id, self.subnet_id = vpc.ref, subnet.ref
+        self._way_out = [attachment, route, association]
+
+    def connect(self, resource: cdk.CfnResource) -> None:
+        """Let `resource`, which has an address in the network, be made after its way out.
+
+        A host boots once its instance is there, and installs itself from outside. AWS ('When a
+        DependsOn attribute is required'): nor can a gateway go before the addresses that use it.
+        """
+        for part in self._way_out:
+            resource.add_resource_dependency(part)
 
     def security_group(
         self, construct_id: str, *, description: str, egress: list[int], ingress: dict[str, int]

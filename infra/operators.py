@@ -95,7 +95,11 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
             ["ecr:DescribeRepositories"],
             sorted({arns.image_repository(m.repository) for p in i.pipelines for m in p.images}),
         ),
-        allow("CheckPassRole", ["iam:SimulatePrincipalPolicy"], [arns.host_role]),
+        allow(
+            "CheckRoles",
+            ["iam:SimulatePrincipalPolicy"],
+            [arns.host_role, *(arns.prod_role(names.function(name)) for name in FUNCTIONS)],
+        ),
     ]
 
 

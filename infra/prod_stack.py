@@ -29,6 +29,7 @@ from infra.hosts import AgentRelease, BuildHosts
 from infra.image_repositories import ImageRepositories
 from infra.network import HostNetwork
 from infra.operators import OperatorPolicies
+from infra.place import Place
 from infra.queues import dead_letter_queue, work_queue
 from infra.sample import SampleServices
 from infra.statements import (
@@ -81,6 +82,7 @@ class ProdStack(cdk.Stack):
         installation: Installation,
         shared: Shared,
         staged: Staged,
+        place: Place,
         env: cdk.Environment,
         synthesizer: cdk.IStackSynthesizer,
     ) -> None:
@@ -106,7 +108,7 @@ class ProdStack(cdk.Stack):
         self._build_logs()
         self._request_queue()
         self._topics()
-        network = HostNetwork(self, "Network", configuration=configuration)
+        network = HostNetwork(self, "Network", configuration=configuration, zone=place.zone)
         sample = SampleServices(
             self,
             "Sample",
@@ -115,7 +117,7 @@ class ProdStack(cdk.Stack):
             arns=self._arns,
             network=network,
         )
-        self._hosts(installation, network, staged, sample.passed_roles)
+        self._hosts(installation, network, staged, place.ami, sample.passed_roles)
         self._starter()
         self._stopper()
         self._reconciler(installation)
@@ -193,6 +195,7 @@ class ProdStack(cdk.Stack):
         installation: Installation,
         network: HostNetwork,
         staged: Staged,
+        ami: str,
         sample_roles: list[str],
     ) -> None:
         release = AgentRelease(
@@ -218,6 +221,7 @@ class ProdStack(cdk.Stack):
             configuration=self._configuration,
             names=self._names,
             network=network,
+            ami=ami,
             profile=role.profile.ref,
         )
         self._host_ids = [instance.ref for instance in self.hosts.instances]
@@ -242,6 +246,10 @@ class ProdStack(cdk.Stack):
             see_hosts(),
         ]
 
+    def _start_hosts(self) -> list[Allow]:
+        key = self._configuration.build_host.volume_key
+        return start_hosts(self._host_arns, key, self._configuration.prod_region)
+
     def _starter(self) -> None:
         self.starter = SlipwayFunction(
             self,
@@ -251,7 +259,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: a build request wakes a host.",
             statements=[
                 *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
             ],
             environment=self._host_environment,
             timeout=cdk.Duration.seconds(60),
@@ -283,7 +291,7 @@ class ProdStack(cdk.Stack):
             description="Slipway: mends what a lost event left behind.",
             statements=[
                 *self._decide("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
-                start_hosts(self._host_arns),
+                *self._start_hosts(),
                 stop_hosts(self._host_arns),
                 publish(
                     "PublishRequestsAndAlerts",
@@ -332,8 +340,8 @@ class ProdStack(cdk.Stack):
             {p.webhook_parameter for p in installation.pipelines if p.webhook_parameter}
             | {self._names.webhook_parameter()}
         )
+        webhooks = [self._arns.parameter(name) for name in parameters]
         queue = self._notices_queue()
-        region, account = installation.region, installation.prod_account
         self.notifier = SlipwayFunction(
             self,
             "Notifier",
@@ -346,8 +354,8 @@ class ProdStack(cdk.Stack):
                     self._arns.table,
                     ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
                 ),
-                read_parameters("ReadWebhook", [self._arns.parameter(n) for n in parameters]),
-                decrypt_parameters(region, account, installation.partition),
+                read_parameters("ReadWebhook", webhooks),
+                decrypt_parameters(webhooks, self._arns.any_key_anywhere, installation.region),
             ],
             timeout=cdk.Duration.seconds(50),
         )

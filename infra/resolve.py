@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.installation import (
+    CodeDeploySettings,
     ImageSettings,
     Installation,
     Limits,
@@ -10,7 +11,7 @@ from contracts.installation import (
     RolloutSettings,
 )
 from contracts.names import Names
-from infra.configuration import Configuration, Image, Pipeline, Rollout
+from infra.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 
 
 def resolve(configuration: Configuration) -> Installation:
@@ -53,10 +54,6 @@ def family_of(c: Configuration, pipeline: Pipeline) -> str:
     return pipeline.service.family or service_of(pipeline)
 
 
-def _domain(c: Configuration) -> str:
-    return "amazonaws.com.cn" if c.partition == "aws-cn" else "amazonaws.com"
-
-
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
     names, repository = Names(c.name), pipeline.repository.name
     role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
@@ -71,6 +68,8 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         images=tuple(_image(c, image) for image in pipeline.images),
         cluster=cluster_of(c, pipeline),
         service=service_of(pipeline),
+        family=family_of(c, pipeline),
+        code_deploy=_code_deploy(pipeline.service),
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
         fetch_timeout=pipeline.fetch_timeout,
@@ -84,24 +83,40 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
 def _git_url(c: Configuration, repository: str) -> str:
     if c.local is not None:
         return f"{c.local.git_base_url.rstrip('/')}/{repository}"
-    return f"https://git-codecommit.{c.dev_region}.{_domain(c)}/v1/repos/{repository}"
+    return f"https://git-codecommit.{c.dev_region}.amazonaws.com/v1/repos/{repository}"
 
 
 def _commit_url(c: Configuration, pipeline: Pipeline) -> str | None:
     if pipeline.notices.commit_url is not None or c.local is not None:
         return pipeline.notices.commit_url
+    region = c.dev_region
+    console = f"{region}.console.aws.amazon.com"
+    if c.partition == "aws-us-gov":
+        console = "console.amazonaws-us-gov.com"
     return (
-        f"https://{c.dev_region}.console.aws.amazon.com/codesuite/codecommit/repositories/"
-        f"{pipeline.repository.name}/commit/{{commit}}?region={c.dev_region}"
+        f"https://{console}/codesuite/codecommit/repositories/"
+        f"{pipeline.repository.name}/commit/{{commit}}?region={region}"
     )
 
 
+def registry_of(c: Configuration) -> str:
+    """The host of the registry that images are pushed to."""
+    if c.local is not None:
+        return c.local.registry
+    return f"{c.prod.account}.dkr.ecr.{c.prod_region}.amazonaws.com"
+
+
+def base_uris(c: Configuration, image: Image) -> list[str]:
+    """The private repositories that the image's Dockerfile builds on, as URIs without a tag."""
+    named = image.base_repositories
+    return [uri if is_uri(uri) else f"{registry_of(c)}/{uri}" for uri in named]
+
+
 def _image(c: Configuration, image: Image) -> ImageSettings:
-    ecr = f"{c.prod.account}.dkr.ecr.{c.prod_region}.{_domain(c)}"
-    registry = ecr if c.local is None else c.local.registry
     return ImageSettings(
         repository=image.repository.name,
-        repository_uri=f"{registry}/{image.repository.name}",
+        repository_uri=f"{registry_of(c)}/{image.repository.name}",
+        base_repositories=tuple(base_uris(c, image)),
         dockerfile=image.dockerfile,
         context=image.context,
         target=image.target,
@@ -110,6 +125,13 @@ def _image(c: Configuration, image: Image) -> ImageSettings:
         platform=image.platform or c.platform,
         containers=tuple(image.containers),
     )
+
+
+def _code_deploy(service: Service) -> CodeDeploySettings | None:
+    wanted = service.code_deploy
+    if wanted is None:
+        return None
+    return CodeDeploySettings(application=wanted.application, group=wanted.group)
 
 
 def _rollout(rollout: Rollout) -> RolloutSettings:

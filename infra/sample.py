@@ -20,7 +20,7 @@ from infra.function import retention_of
 from infra.network import HostNetwork
 from infra.resolve import family_of, sample_cluster, service_of
 from infra.roles import slipway_role
-from infra.statements import NO_RESOURCES, allow, write_logs
+from infra.statements import NO_RESOURCES, PULL, allow, write_logs
 
 
 class SampleServices(Construct):
@@ -78,11 +78,7 @@ class SampleServices(Construct):
                 allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"], why=NO_RESOURCES),
                 allow(
                     "PullImages",
-                    [
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
+                    PULL,
                     [arns.image_repository(name) for name in repositories],
                 ),
                 write_logs(arns.log_group(f"/{names.installation}/sample")),
@@ -144,6 +140,7 @@ class SampleServices(Construct):
             propagate_tags="SERVICE",
         )
         running.add_resource_dependency(definition)
+        self._network.connect(running)
 
     def _architecture(self) -> str:
         return "ARM64" if self._configuration.build_host.architecture == "arm64" else "X86_64"

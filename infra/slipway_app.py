@@ -16,6 +16,7 @@ from infra.configuration import CONTEXT_KEY, Configuration, load, parse
 from infra.dev_stack import DevStack
 from infra.function import Shared
 from infra.local_differences import Differences
+from infra.place import place_of
 from infra.prod_stack import ProdStack
 from infra.resolve import resolve
 
@@ -37,6 +38,7 @@ def add_stacks(
     app: cdk.App, configuration: Configuration, *, assets: Path = ASSETS
 ) -> tuple[DevStack, ProdStack]:
     """Both stacks of the installation, neither of which refers to the other."""
+    place = place_of(configuration, app.node.try_get_context)
     installation = resolve(configuration)
     differences = Differences.of(configuration)
     staged = stage(installation, assets)
@@ -57,6 +59,7 @@ def add_stacks(
         installation=installation,
         shared=_shared(configuration, staged, arns.prod),
         staged=staged,
+        place=place,
         env=cdk.Environment(account=installation.prod_account, region=installation.region),
         synthesizer=differences.synthesizer(),
     )
@@ -85,8 +88,10 @@ def _bound(configuration: Configuration, *stacks: cdk.Stack) -> None:
     """Set the configured permissions boundary on every role of the stacks."""
     if configuration.permissions_boundary is None:
         return
+    named = configuration.permissions_boundary
     for stack in stacks:
+        arn = f"arn:{configuration.partition}:iam::{stack.account}:policy/{named.lstrip('/')}"
         policy = iam.ManagedPolicy.from_managed_policy_arn(
-            stack, "Boundary", configuration.permissions_boundary
+            stack, "Boundary", named if named.startswith("arn:") else arn
         )
         iam.PermissionsBoundary.of(stack).apply(policy)

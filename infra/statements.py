@@ -15,6 +15,9 @@ from aws_cdk import aws_iam as iam
 USE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
 """AWS: whoever sends to an encrypted topic or queue needs both; who receives, the first."""
 
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+"""What pulling an image from ECR takes, besides the token."""
+
 NO_RESOURCES = "AWS: these actions know no resources; only '*' is allowed."
 
 
@@ -31,7 +34,7 @@ class Allow:
     @property
     def wildcards(self) -> tuple[str, ...]:
         """The resources that have a wildcard."""
-        return tuple(resource for resource in self.resources if "*" in resource)
+        return tuple(resource for resource in self.resources if set("*?") & set(resource))
 
     def statement(self) -> iam.PolicyStatement:
         """As the CDK has it. A wildcard without a reason is a mistake of ours."""
@@ -107,8 +110,20 @@ def see_hosts() -> Allow:
     return allow("SeeHosts", ["ec2:DescribeInstances"], ["*"], why=NO_RESOURCES)
 
 
-def start_hosts(instances: Sequence[str]) -> Allow:
-    return allow("StartHosts", ["ec2:StartInstances"], instances)
+def start_hosts(instances: Sequence[str], volume_key: str | None, region: str) -> list[Allow]:
+    """Start them, and let EC2 use the disks' key for that, where it is a customer's.
+
+    EC2 makes a grant on the key in the caller's name at each start. May the caller not, the start
+    is answered well, and the instance goes from pending to stopped.
+    """
+    start = allow("StartHosts", ["ec2:StartInstances"], instances)
+    if volume_key is None:
+        return [start]
+    conditions = {
+        "Bool": {"kms:GrantIsForAWSResource": "true"},
+        "StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"},
+    }
+    return [start, allow("LetDisksBeRead", ["kms:CreateGrant"], [volume_key], conditions)]
 
 
 def stop_hosts(instances: Sequence[str]) -> Allow:
@@ -123,21 +138,47 @@ def read_parameters(sid: str, parameters: Sequence[str]) -> Allow:
     return allow(sid, ["ssm:GetParameter"], parameters)
 
 
-def decrypt_parameters(key_alias_region: str, account: str, partition: str) -> Allow:
-    """SecureStrings under the account's own `aws/ssm` key, and through SSM alone.
+def decrypt_parameters(parameters: Sequence[str], keys: str, region: str) -> Allow:
+    """SecureStrings, whether under the account's `aws/ssm` key or one of the customer's."""
+    through = f"ssm.{region}.amazonaws.com"
+    return _decrypt("DecryptParameters", keys, through, PARAMETER_ARN=parameters)
 
-    The key's id is not known at synth, so the resource is the account's keys in the region and the
-    alias is a condition.
+
+def decrypt_secrets(secrets: Sequence[str], keys: str, region: str) -> Allow:
+    """Secrets Manager's secrets under a key of the customer's; its own key asks for nothing."""
+    through = f"secretsmanager.{region}.amazonaws.com"
+    return _decrypt("DecryptSecrets", keys, through, SecretARN=secrets)
+
+
+def decrypt_objects(objects: Sequence[str], keys: str, region: str) -> Allow:
+    """S3 objects of a bucket that is under a key of the customer's.
+
+    The bucket is named as well: with an S3 Bucket Key it is the context in place of the object.
+    """
+    buckets = dict.fromkeys(arn.partition("/")[0] for arn in objects)
+    through = f"s3.{region}.amazonaws.com"
+    return _decrypt("DecryptObjects", keys, through, **{"aws:s3:arn": [*objects, *buckets]})
+
+
+def _decrypt(sid: str, keys: str, through: str, **context: Sequence[str]) -> Allow:
+    """Under whatever key of `keys`, a pattern: through one service, and what `context` names alone.
+
+    Which key it is nobody tells at synth; what is encrypted is said to KMS by the service itself,
+    as encryption context, so the statement opens these things and no others (AWS: KMS developer
+    guide, how Parameter Store, Secrets Manager and S3 use KMS). A key's own policy has to let the
+    account's policies decide, as AWS's default does.
     """
     return allow(
-        "DecryptParameters",
+        sid,
         ["kms:Decrypt"],
-        [f"arn:{partition}:kms:{key_alias_region}:{account}:key/*"],
+        [keys],
         {
-            "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"},
-            "StringEquals": {"kms:ViaService": f"ssm.{key_alias_region}.amazonaws.com"},
+            "StringEquals": {"kms:ViaService": through},
+            "StringLike": {
+                f"kms:EncryptionContext:{name}": list(arns) for name, arns in context.items()
+            },
         },
-        why="The key's id is not known at synth: its alias and the service are conditions.",
+        why="The key's id is not known at synth: service and encrypted thing are conditions.",
     )
 
 

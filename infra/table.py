@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from infra.findings import accept_checkov
+from infra.kept import KEPT
 
 
 class DeploymentsTable(Construct):
@@ -39,5 +39,5 @@ class DeploymentsTable(Construct):
             ),
             deletion_protection_enabled=False,
         )
-        self.table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.table.apply_removal_policy(KEPT)
         accept_checkov(self.table, {"CKV_AWS_119": "DynamoDB's own key; rows hold no secret."})

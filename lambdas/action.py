@@ -27,8 +27,19 @@ from lambdas.situation import (
 )
 
 NO_CAPACITY = frozenset(
-    {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InstanceLimitExceeded"}
+    {
+        *("InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity"),
+        *("InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
+        *("InsufficientAddressCapacity", "InsufficientFreeAddressesInSubnet"),
+        *("VcpuLimitExceeded", "InstanceLimitExceeded"),
+        *("PendingVerification", "Unsupported"),
+    }
 )
+"""EC2 has no room for this host now, or the account may have no more (error codes of the EC2 API).
+
+A new account is verified first (PendingVerification); a zone may offer a type no more
+(Unsupported).
+"""
 LOST_RACE = "IncorrectInstanceState"
 """What EC2 answers to a start of a stopping host or a stop of a pending one."""
 THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
@@ -132,7 +143,8 @@ def _note_start(services: Services, host: Host) -> None:
 def _no_capacity(services: Services, host: Host, error: ClientError) -> None:
     """Said once; the want row stays, so that the next decision tries again."""
     logger.warning("no capacity", extra={"host_id": host.host_id, "error": str(error)})
-    text = f"EC2 could not start the host: {_code(error)}; tried again every five minutes"
+    said = error.response.get("Error", {}).get("Message") or "no more is said"
+    text = f"EC2 could not start the host: {_code(error)} ({said}); tried again every five minutes"
     services.table.alerts.raise_once("start_failed", host.host_id, services.now(), text=text)
     count("StartsFailed")
 

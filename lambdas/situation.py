@@ -18,15 +18,22 @@ from contracts.table.pipelines import PipelineRow
 from contracts.table.wants import Want
 
 AWAKE_STATES = frozenset({"pending", "running"})
+BY_HAND = ("Client.UserInitiatedShutdown", "Client.UserInitiatedHibernate")
+"""EC2's reasons where somebody has called StopInstances, Slipway or a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One build host: what EC2 says of it (`missing`: nothing at all) and its row."""
+    """One build host: what EC2 says of it (`missing`: nothing at all) and its row.
+
+    `reason`: EC2's own, of the last change of state, e.g. `Client.InternalError: Client error on
+    launch`; empty where it gives none.
+    """
 
     row: HostRow
     ec2_state: str
     launched_at: float = 0.0
+    reason: str = ""
 
     @property
     def host_id(self) -> str:
@@ -44,6 +51,16 @@ class Host:
         return self.ec2_state in AWAKE_STATES and not leaving
 
     @property
+    def died_unheard(self) -> bool:
+        """It was launched, nobody has stopped it, and it is stopped without having been heard.
+
+        StartInstances answers well, and EC2 ends the start by itself: where it may not use the key
+        of the host's disk, for one.
+        """
+        launched = self.launched_at > 0 and not self.heard
+        return launched and self.ec2_state == "stopped" and not self.reason.startswith(BY_HAND)
+
+    @property
     def busy(self) -> bool:
         return self.awake and self.heard and self.row.state == "busy"
 
@@ -59,7 +76,10 @@ class IdleNotice:
 
 @dataclass(frozen=True, kw_only=True)
 class Tip:
-    """What the dev account answered about a branch: its tip, or why there is no answer."""
+    """What the dev account answered about a branch: its tip, or why there is no answer.
+
+    Neither: the branch is not there yet.
+    """
 
     commit_id: str | None = None
     problem: str | None = None

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contracts.installation import PipelineSettings
 from contracts.table.hosts import HostRow
 from contracts.table.pipelines import PipelineRow
 from lambdas.services import Services
 from lambdas.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.upkeep import drift_due
+
+NO_BRANCH = "BranchDoesNotExistException"
+"""What CodeCommit answers of an empty repository, too."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What EC2 says of a host; see `Host` for what the members mean."""
+
+    state: str = "missing"
+    launched_at: float = 0.0
+    reason: str = ""
 
 
 def gather(
@@ -48,29 +62,40 @@ def gather(
     )
 
 
-def _instances(services: Services) -> dict[str, tuple[str, float]]:
-    """State and launch time by instance id; a filter, so that a vanished one is no error."""
+def _instances(services: Services) -> dict[str, Instance]:
+    """By instance id; asked for with a filter, so that a vanished one is no error."""
     answer = services.ec2.describe_instances(
         Filters=[{"Name": "instance-id", "Values": list(services.hosts)}]
     )
     return {
-        instance["InstanceId"]: (instance["State"]["Name"], instance["LaunchTime"].timestamp())
+        instance["InstanceId"]: Instance(
+            instance["State"]["Name"], instance["LaunchTime"].timestamp(), _reason(instance)
+        )
         for reservation in answer["Reservations"]
         for instance in reservation["Instances"]
     }
 
 
+def _reason(instance: Mapping[str, Any]) -> str:
+    """EC2's reason for the last change of state, its code first (AWS's messages begin with it)."""
+    given = instance.get("StateReason") or {}
+    code, message = str(given.get("Code") or ""), str(given.get("Message") or "")
+    return message if message.startswith(code) else f"{code}: {message}"
+
+
 def _hosts(
-    services: Services, ec2: Mapping[str, tuple[str, float]], stopped: str | None
+    services: Services, ec2: Mapping[str, Instance], stopped: str | None
 ) -> tuple[Host, ...]:
     rows = {row.host_id: row for row in services.table.hosts.all()}
     hosts = []
     for host_id in services.hosts:
-        state, launched_at = ec2.get(host_id, ("missing", 0.0))
+        seen = ec2.get(host_id, Instance())
+        state = seen.state
         if host_id == stopped and state == "stopping":
             state = "stopped"  # EC2's answers lag behind its events; a wrong start is refused
         row = rows.get(host_id, HostRow(host_id=host_id))
-        hosts.append(Host(row=row, ec2_state=state, launched_at=launched_at))
+        host = Host(row=row, ec2_state=state, launched_at=seen.launched_at, reason=seen.reason)
+        hosts.append(host)
     return tuple(hosts)
 
 
@@ -93,12 +118,18 @@ def _tips(services: Services, rows: Mapping[str, PipelineRow], now: float) -> di
         row = rows.get(pipeline.name, PipelineRow(pipeline=pipeline.name))
         if row.paused or not drift_due(row, now, every=every):
             continue
-        try:
-            client = services.codecommit_as(pipeline)
-            answer: Any = client.get_branch(
-                repositoryName=pipeline.repository, branchName=pipeline.branch
-            )
-            tips[pipeline.name] = Tip(commit_id=answer["branch"]["commitId"])
-        except (ClientError, BotoCoreError) as error:
-            tips[pipeline.name] = Tip(problem=str(error))
+        tips[pipeline.name] = _tip(services, pipeline)
     return tips
+
+
+def _tip(services: Services, pipeline: PipelineSettings) -> Tip:
+    try:
+        answer: Any = services.codecommit_as(pipeline).get_branch(
+            repositoryName=pipeline.repository, branchName=pipeline.branch
+        )
+    except ClientError as error:
+        absent = error.response.get("Error", {}).get("Code") == NO_BRANCH
+        return Tip() if absent else Tip(problem=str(error))
+    except BotoCoreError as error:
+        return Tip(problem=str(error))
+    return Tip(commit_id=answer["branch"]["commitId"])

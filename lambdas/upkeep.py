@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.messages import AlertKind, BuildRequest, request_id_of
 from contracts.table.alerts import AlertRow
 from contracts.table.locks import again_request
-from contracts.table.pipelines import PipelineRow
+from contracts.table.pipelines import NO_TIP, PipelineRow
 from lambdas.situation import (
     Action,
     Ask,
@@ -15,7 +15,6 @@ from lambdas.situation import (
     RaiseAlert,
     Republish,
     Snapshot,
-    Tip,
 )
 
 FULL_QUEUE_PATIENCE = 4
@@ -68,20 +67,37 @@ def drift_actions(snapshot: Snapshot) -> list[Action]:
     actions: list[Action] = []
     for name, tip in snapshot.tips.items():
         row = snapshot.pipelines.get(name, PipelineRow(pipeline=name))
+        if tip.problem is not None:
+            actions += _unanswered(snapshot, row, tip.problem)
+            continue
+        actions += _end(snapshot, "drift_skipped", name, "the dev account answers again")
         if tip.commit_id is None:
-            actions += _unanswered(snapshot, row, tip)
+            actions += _not_there(snapshot, row)
         else:
-            actions += _end(snapshot, "drift_skipped", name, "the dev account answers again")
             actions += _answered(snapshot, row, tip.commit_id)
     return actions
 
 
-def _unanswered(snapshot: Snapshot, row: PipelineRow, tip: Tip) -> list[Action]:
-    why = f"whether the branch is ahead cannot be seen: {tip.problem}"
-    return [
-        NoteTip(pipeline=row.pipeline, values={"checked_at": snapshot.now}, why=why),
-        *_raise(snapshot, "drift_skipped", row.pipeline, why),
-    ]
+def _unanswered(snapshot: Snapshot, row: PipelineRow, problem: str) -> list[Action]:
+    """An alert, unless nothing was ever seen of the branch: the dev stack is not there yet."""
+    why = f"whether the branch is ahead cannot be seen: {problem}"
+    noted = NoteTip(pipeline=row.pipeline, values={"checked_at": snapshot.now}, why=why)
+    if _known(row) is None:
+        return [noted]
+    return [noted, *_raise(snapshot, "drift_skipped", row.pipeline, why)]
+
+
+def _not_there(snapshot: Snapshot, row: PipelineRow) -> list[Action]:
+    """No branch, or an empty repository. Its first commit will be ahead of that."""
+    values: dict[str, str | float | None] = {"checked_at": snapshot.now}
+    if _known(row) is None:
+        values["baseline_tip"] = NO_TIP
+    return [NoteTip(pipeline=row.pipeline, values=values, why="the branch has no tip yet")]
+
+
+def _known(row: PipelineRow) -> str | None:
+    """The tip that is dealt with: the last one seen through a request, or the baseline."""
+    return row.handled_tip or row.baseline_tip
 
 
 def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
@@ -91,7 +107,7 @@ def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
     the second A though A was the baseline.
     """
     seen: dict[str, str | float | None] = {"checked_at": snapshot.now}
-    known = row.handled_tip or row.baseline_tip
+    known = _known(row)
     if known is None:
         why = f"first sight of the branch, at {tip[:12]}"
         return [NoteTip(pipeline=row.pipeline, values={**seen, "baseline_tip": tip}, why=why)]
@@ -170,12 +186,23 @@ def _long_awake(snapshot: Snapshot, host: Host) -> list[Action]:
 
 
 def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
-    """`start_failed` is raised where a start fails; here for a host that can never start."""
+    """`start_failed` is raised where a start is refused; here for a host that can never start, and
+    for one whose start EC2 took and then ended.
+    """
     if host.ec2_state in ("missing", "terminated", "shutting-down"):
         return _raise(snapshot, "start_failed", host.host_id, f"EC2 says {host.ec2_state}")
-    if host.ec2_state in ("pending", "running"):
-        return _end(snapshot, "start_failed", host.host_id, "the host is awake")
+    if host.died_unheard:
+        reason = host.reason or "EC2 gives no reason"
+        why = f"it was started and stopped again before it was heard ({reason})"
+        return _raise(snapshot, "start_failed", host.host_id, why)
+    if _has_started(host):
+        return _end(snapshot, "start_failed", host.host_id, "the host is heard")
     return []
+
+
+def _has_started(host: Host) -> bool:
+    """That it is `pending`, or runs, proves nothing: until it is heard the start may still fail."""
+    return host.ec2_state == "running" and host.heard
 
 
 def _raise(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:

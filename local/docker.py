@@ -102,7 +102,7 @@ def stop_private(ledger: Ledger) -> None:
     """End the private daemon with everything in it: containers, shims, mounts, bridge."""
     ledger.end("dockerd", grace=40.0)  # it gives each container 10 s to stop
     for directory in ledger.started.directories:
-        _unmount_below(Path(directory))
+        _unmount(Path(directory))
     if ledger.started.bridge:
         remove_bridge(ledger.started.bridge)
 
@@ -203,11 +203,11 @@ def _is_static(binary: Path) -> bool:
     return all(struct.unpack_from("<I", data, offset + size * i)[0] != 3 for i in range(count))
 
 
-def _unmount_below(directory: Path) -> None:
-    """Take away mounts that a killed daemon left, innermost first."""
+def _unmount(directory: Path) -> None:
+    """Take away mounts that a killed daemon left there and below, innermost first."""
     mounts = [
         line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     ]
     for mount in sorted(mounts, key=len, reverse=True):
-        if mount.startswith(f"{directory}/"):
+        if f"{mount}/".startswith(f"{directory}/"):
             quietly(["umount", "--lazy", mount], os.environ)

@@ -29,7 +29,10 @@ class ScriptedCodeDeploy:
     """One application and group that deploy the service of `ecs`.
 
     `plays`: what happens to the n-th deployment: (seconds, status, lifecycle events that are done,
-    whether traffic is at the new task set), in the order of time.
+    whether traffic is at the new task set), in the order of time. `ready_minutes`: how long the
+    group waits for a person's word before traffic moves. `services`: those that the group deploys.
+    `rollback`: the group's own automatic rollback. `denied`: operations, or names of groups, that
+    the caller may not.
     """
 
     ecs: ScriptedEcs
@@ -38,6 +41,11 @@ class ScriptedCodeDeploy:
     group: str = f"DgpECS-{CLUSTER}-{SERVICE}"
     error: str = ""
     rolls_back: bool = True
+    ready_minutes: int | None = None
+    services: list[tuple[str, str]] = field(default_factory=lambda: [(CLUSTER, SERVICE)])
+    faults: dict[str, Fault] = field(default_factory=dict)
+    rollback: Json | None = None
+    denied: tuple[str, ...] = ()
     calls: list[tuple[str, Json]] = field(default_factory=list)
     deployments: dict[str, Json] = field(default_factory=dict)
 
@@ -52,6 +60,9 @@ class ScriptedCodeDeploy:
         self.ecs.advance()
         self.calls.append((operation, parameters))
         try:
+            self._refuse(operation, parameters)
+            if operation in self.faults:
+                raise self.faults[operation]
             return 200, json.dumps(getattr(self, f"_on_{operation}")(parameters)).encode()
         except Fault as fault:
             return fault.status, json.dumps(
@@ -62,8 +73,15 @@ class ScriptedCodeDeploy:
         wanted = (parameters["applicationName"], parameters["deploymentGroupName"])
         if wanted != (self.application, self.group):
             raise Fault("DeploymentGroupDoesNotExistException", "No such group")
-        pair = {"clusterName": CLUSTER, "serviceName": SERVICE}
-        return {"deploymentGroupInfo": {"ecsServices": [pair]}}
+        pairs = [{"clusterName": c, "serviceName": s} for c, s in self.services]
+        own = {"autoRollbackConfiguration": self.rollback} if self.rollback is not None else {}
+        return {"deploymentGroupInfo": {"ecsServices": pairs, **own}}
+
+    def _refuse(self, operation: str, parameters: Json) -> None:
+        about = (operation, parameters.get("deploymentGroupName"))
+        if set(about) & set(self.denied):
+            text = f"User: x is not authorized to perform: codedeploy:{operation}"
+            raise Fault("AccessDeniedException", text)
 
     def _on_ListApplications(self, _parameters: Json) -> Json:
         return {"applications": [self.application]}
@@ -101,6 +119,12 @@ class ScriptedCodeDeploy:
     def _on_GetDeployment(self, parameters: Json) -> Json:
         made = self.deployments[parameters["deploymentId"]]
         info: Json = {"deploymentId": made["id"], "status": made["status"]}
+        if self.ready_minutes is not None:
+            option = {
+                "actionOnTimeout": "STOP_DEPLOYMENT",
+                "waitTimeInMinutes": self.ready_minutes,
+            }
+            info["blueGreenDeploymentConfiguration"] = {"deploymentReadyOption": option}
         if made["status"] == "Failed":
             info["errorInformation"] = {"code": "HEALTH_CONSTRAINTS", "message": self.error}
         if "rollback" in made:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
@@ -71,7 +72,9 @@ class ScriptedEcs:
     older revisions do `older_behaviour` (become healthy after two seconds). `faults`: operation →
     error, always. `throttled(n)`: whether the n-th call is throttled. `stale`: for how many seconds
     after an update reads still show the state before it. `history`: whether there are service
-    deployments; `names_current`: whether the service names its current one.
+    deployments; `names_current`: whether the service names its current one. `health`: the state of
+    a running task's health checks; `targets`: that of its target behind the balancer (None: not
+    registered yet).
     """
 
     clock: Any = field(default_factory=FakeClock)
@@ -94,6 +97,9 @@ class ScriptedEcs:
     tasks: list[Json] = field(default_factory=list)
     one_off: Callable[[ScriptedEcs, Json], Json] | None = None
     images: set[str] | None = None
+    health: Callable[[Json], str] = lambda _task: "UNKNOWN"
+    targets: Callable[[Json], str] | None = None
+    caches: tuple[str, ...] = ()
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _before: tuple[float, Json] | None = None
     _serial: int = 100
@@ -213,14 +219,54 @@ class ScriptedEcs:
 
     def at(self, seconds: float, change: Callable[[], None]) -> None:
         """Schedule `change` for `seconds` from now."""
+        self.at_time(self.clock.now() + seconds, change)
+
+    def at_time(self, moment: float, change: Callable[[], None]) -> None:
+        """Schedule `change` for a moment of the clock, which may be over when it is looked at."""
         self._serial += 1
-        self._events.append((self.clock.now() + seconds, self._serial, change))
+        self._events.append((moment, self._serial, change))
 
     def advance(self) -> None:
         """Let everything happen whose time has come."""
         while due := sorted(e for e in self._events if e[0] <= self.clock.now()):
             self._events.remove(due[0])
             due[0][2]()
+            self._follow_counts(due[0][0])
+        self._follow_counts(self.clock.now())
+
+    def _follow_counts(self, now: float) -> None:
+        """Each deployment has as many tasks as it counts running; a task that went is not back."""
+        for deployment in self.service.get("deployments", []):
+            mine = [t for t in self.tasks if t.get("startedBy") == deployment["id"]]
+            running = [t for t in mine if t["lastStatus"] == "RUNNING"]
+            for task in running[deployment["runningCount"] :]:
+                task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "silent": True}
+            for _ in range(deployment["runningCount"] - len(running)):
+                self.add_service_task(deployment, now)
+
+    def add_service_task(self, deployment: Json, now: float) -> Json:
+        """A task of the service that runs from now on."""
+        definition = self.definitions[deployment["taskDefinition"]]
+        task = self.add_task(
+            deployment["taskDefinition"],
+            "RUNNING",
+            startedBy=deployment["id"],
+            startedAt=now,
+            group=f"service:{SERVICE}",
+            containers=[
+                {"name": c["name"], "lastStatus": "RUNNING", "image": c.get("image", "")}
+                for c in definition["containerDefinitions"]
+            ],
+        )
+        address = f"10.0.{self._serial // 250}.{self._serial % 250}"
+        details = [{"name": "privateIPv4Address", "value": address}]
+        task["attachments"] = [{"type": "ElasticNetworkInterface", "details": details}]
+        return task
+
+    def say(self, message: str) -> None:
+        """An event of the service, now; ECS lists the newest first."""
+        event = {"id": str(len(self.service["events"])), "createdAt": self.clock.now()}
+        self.service["events"].insert(0, {**event, "message": f"(service {SERVICE}) {message}"})
 
     def forget_events(self) -> None:
         """What was still to come does not happen."""
@@ -388,7 +434,9 @@ class ScriptedEcs:
     def _on_ListTasks(self, parameters: Json) -> Json:
         """A hundred at once, as ECS does."""
         wanted = parameters.get("desiredStatus", "RUNNING")
-        arns = [t["taskArn"] for t in self.tasks if t["desiredStatus"] == wanted]
+        arns = [
+            t["taskArn"] for t in self.tasks if t["desiredStatus"] == wanted and not t.get("silent")
+        ]
         start = int(parameters.get("nextToken", "0"))
         more = {"nextToken": str(start + 100)} if len(arns) > start + 100 else {}
         return {"taskArns": arns[start : start + 100], **more}
@@ -396,7 +444,25 @@ class ScriptedEcs:
     def _on_DescribeTasks(self, parameters: Json) -> Json:
         assert len(parameters["tasks"]) <= 100, "DescribeTasks takes 100 tasks"
         known = {t["taskArn"]: t for t in self.tasks}
-        return {"tasks": [copy.deepcopy(known[a]) for a in parameters["tasks"] if a in known]}
+        found = [copy.deepcopy(known[a]) for a in parameters["tasks"] if a in known]
+        for task in found:
+            if task.get("startedBy", "").startswith("ecs-svc/"):
+                task["healthStatus"] = self.health(task)
+                for container in task["containers"]:
+                    container["healthStatus"] = task["healthStatus"]
+        return {"tasks": found}
+
+    def _on_DescribeTargetHealth(self, parameters: Json) -> Json:
+        """Of Elastic Load Balancing: the targets of the service's running tasks."""
+        found = []
+        for task in self.tasks:
+            if not task.get("attachments") or task["lastStatus"] != "RUNNING":
+                continue
+            state = self.targets(task) if self.targets else None
+            if state is not None:
+                address = task["attachments"][0]["details"][0]["value"]
+                found.append({"id": address, "port": 8080, "state": state})
+        return {"targets": found}
 
     def _on_RunTask(self, parameters: Json) -> Json:
         task = self.add_task(self._resolve(parameters["taskDefinition"]), "RUNNING")
@@ -416,6 +482,12 @@ class ScriptedEcs:
         if self.images is None or name in self.images:
             return {"images": [{"imageId": identifier, "imageManifest": "{}"}], "failures": []}
         return {"images": [], "failures": [{"imageId": identifier, "failureCode": "ImageNotFound"}]}
+
+    def _on_DescribePullThroughCacheRules(self, parameters: Json) -> Json:
+        known = [{"ecrRepositoryPrefix": prefix} for prefix in self.caches]
+        at = int(parameters.get("nextToken", 0))  # a page holds one
+        page: Json = {"pullThroughCacheRules": known[at : at + 1]}
+        return page if at + 1 >= len(known) else {**page, "nextToken": str(at + 1)}
 
     def add_task(self, arn: str, status: str, **members: Any) -> Json:
         self._serial += 1
@@ -438,27 +510,61 @@ class ScriptedEcs:
 
     def answer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
         """HTTP status and body of one call."""
+        if operation == "DescribeTargetHealth":
+            return self._answer_of_balancer(operation, body)
         try:
             return 200, json.dumps(self.handle(operation, json.loads(body or "{}"))).encode()
         except Fault as fault:
             error = {"__type": fault.code, "message": fault.message}
             return fault.status, json.dumps(error).encode()
 
+    def _answer_of_balancer(self, operation: str, body: bytes | str) -> tuple[int, bytes]:
+        """The same in the words of Elastic Load Balancing: a form is asked, XML is answered."""
+        text = body.decode() if isinstance(body, bytes) else body
+        form = {name: values[0] for name, values in parse_qs(text).items()}
+        try:
+            targets = self.handle(operation, form)["targets"]
+        except Fault as fault:
+            said = f"<Code>{fault.code}</Code><Message>{fault.message}</Message>"
+            xml = f"<ErrorResponse><Error>{said}</Error></ErrorResponse>"
+            return fault.status, xml.encode()
+        members = "".join(
+            f"<member><Target><Id>{t['id']}</Id><Port>{t['port']}</Port></Target>"
+            f"<TargetHealth><State>{t['state']}</State></TargetHealth></member>"
+            for t in targets
+        )
+        inner = f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>"
+        xml = (
+            f"<DescribeTargetHealthResponse><DescribeTargetHealthResult>{inner}"
+            "</DescribeTargetHealthResult></DescribeTargetHealthResponse>"
+        )
+        return 200, xml.encode()
+
 
 def client_of(name: str, answer: Callable[[str, bytes | str], tuple[int, bytes]]) -> Any:
     """A real botocore client whose requests `answer` (operation, body) → (status, body) gets."""
 
     def send(request: Any, **_ignored: Any) -> AWSResponse:
-        target = request.headers["X-Amz-Target"]
-        operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
+        operation = _operation_of(request)
         status, body = answer(operation, request.body)
         return AWSResponse(request.url, status, {}, _Body(body))
 
     client = _client(name)
+    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}"
     for handler in ("scripted", HANDLER):  # of who had it before
-        client.meta.events.unregister(f"before-send.{name}", unique_id=handler)
-    client.meta.events.register_first(f"before-send.{name}", send, unique_id="scripted")
+        client.meta.events.unregister(event, unique_id=handler)
+    client.meta.events.register_first(event, send, unique_id="scripted")
     return client
+
+
+def _operation_of(request: Any) -> str:
+    """What a request asks for: by its header, or (Elastic Load Balancing) by its form."""
+    target = request.headers.get("X-Amz-Target")
+    if target is None:
+        body = request.body.decode() if isinstance(request.body, bytes) else request.body
+        return parse_qs(body)["Action"][0]
+    text = target.decode() if isinstance(target, bytes) else str(target)
+    return text.rpartition(".")[2]
 
 
 class _Body:
@@ -528,7 +634,10 @@ def timestamp(seconds: float) -> datetime:
 
 
 def becomes_healthy(after: float, *, drained: float | None = None) -> Behaviour:
-    """The new task runs after `after` seconds; the deployment completes then, or at `drained`."""
+    """The new task runs after `after` seconds; the deployment completes then, or at `drained`.
+
+    Quicker than ECS, which waits until the task counts: for that, see `scripted_scheduler`.
+    """
 
     def behave(ecs: ScriptedEcs, new: Json) -> None:
         mine = ecs.service_deployment_of(new) if ecs.history else {}

@@ -22,6 +22,9 @@
     result.before, result.after, result.running   # task definition ARNs
     result.restored, result.drained, result.deregistered, result.warnings, result.skipped
 
+What fails after AWS was changed is raised as `Unfinished` (exit code 3): its text says what goes on
+there, its `result` is a RolloutResult of the outcome 'unwatched'.
+
 A deployment that was interrupted is followed by naming what it registered (told by
 `Progress(step='update', task_definition=…)` before the service changes), and what ran before:
 
@@ -46,6 +49,7 @@ from build_agent.rollout.plan import (
 )
 from build_agent.rollout.roll_out import roll_out
 from build_agent.rollout.service import Live, live
+from build_agent.rollout.unfinished import Unfinished
 
 __all__ = [
     "DONE",
@@ -57,6 +61,7 @@ __all__ = [
     "RolloutPlan",
     "RolloutResult",
     "Timeouts",
+    "Unfinished",
     "live",
     "roll_out",
     "short",

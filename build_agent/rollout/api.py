@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from build_agent.rollout.plan import Clock, Guard
@@ -87,6 +88,25 @@ class Unanswered(WorldFailed):
     """AWS kept throttling or failing, or could not be reached, until the patience ended."""
 
 
+@dataclass
+class Changes:
+    """Which changes AWS took, over all services that a rollout calls, in order.
+
+    `taken`: operations that AWS answered well. `unsure`: those of which an answer was lost.
+    """
+
+    taken: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.taken or self.unsure)
+
+    def may_hold(self, *operations: str) -> bool:
+        """Whether AWS took one of `operations`, or may have."""
+        return any(name in self.taken or name in self.unsure for name in operations)
+
+
 UNREACHED = 10.0
 """Seconds for which a service that has never answered is called: its address may be wrong."""
 
@@ -109,9 +129,11 @@ class Api:
         guard: Guard | None = None,
         patience: float = 60.0,
         jitter: Callable[[], float] = random.random,
+        changes: Changes | None = None,
     ) -> None:
         self.client = client
         self.clock = clock
+        self.changes = changes if changes is not None else Changes()
         self.deadline: float | None = None
         self.calls = 0
         self._guard = guard
@@ -121,7 +143,9 @@ class Api:
 
     @property
     def service(self) -> str:
-        return str(self.client.meta.service_model.service_name)
+        """The service as IAM's actions name it, which is what its requests are signed for."""
+        model = self.client.meta.service_model
+        return str(getattr(model, "signing_name", None) or model.service_name)
 
     def read(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The answer of a call that changes nothing.
@@ -158,7 +182,9 @@ class Api:
         """The answer of a call that changes something; the guard is asked right before it."""
         if self._guard is not None:
             self._guard()
-        return self._call(operation, parameters, self._limit(), guarded=True)
+        answer = self._call(operation, parameters, self._limit(), guarded=True)
+        self.changes.taken.append(operation)
+        return answer
 
     def _limit(self) -> float:
         patient = self.clock.now() + self._patience
@@ -186,6 +212,8 @@ class Api:
                 raise
             except Exception as error:  # botocore's are told apart by what they carry
                 self._answered = self._answered or _error_of(error)[0] is not None
+                if guarded and _may_have_worked(error):
+                    self.changes.unsure.append(operation)
                 passing = self._passing(error, optional=optional)
                 if passing is None:
                     raise self._refusal(operation, error) from error
@@ -256,6 +284,20 @@ def _error_of(error: Exception) -> tuple[str | None, str, int]:
     body = response["Error"]
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return str(body.get("Code") or "Unknown"), str(body.get("Message") or ""), int(status)
+
+
+_UNSENT = frozenset(
+    {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}
+)
+"""Of botocore: the request did not leave."""
+
+
+def _may_have_worked(error: Exception) -> bool:
+    """Whether AWS may have done what was asked although this came instead of its answer."""
+    code, _message, status = _error_of(error)
+    if code is not None:
+        return status >= 500 or code in _PASSING
+    return _is_connection_error(error) and not _bases(error) & _UNSENT
 
 
 def _is_connection_error(error: Exception) -> bool:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, Denied, Refused, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
 from build_agent.rollout.follow import interval
-from build_agent.rollout.plan import Outcome, Timeouts
+from build_agent.rollout.plan import CodeDeployGroup, Outcome, Timeouts
 from build_agent.rollout.service import Service
 from contracts.errors import WrongUse
 
 _OVER = frozenset({"Succeeded", "Failed", "Stopped"})
+_NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
+_ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
 _INSTALLED = ("AfterInstall", "AllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
-    """Which CodeDeploy application and deployment group deploy a service."""
-
-    application: str
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Watched:
-    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status."""
+    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status.
+
+    `shifted`: traffic is at the new task set; `settled`: and the hook after that is over as well,
+    so that only the old task set's going is left. `waits`: whose word it waits for, and until when.
+    """
 
     status: str
     reason: str = ""
@@ -36,6 +34,8 @@ class Watched:
     event: str = ""
     installed: bool = False
     shifted: bool = False
+    settled: bool = False
+    waits: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,40 +49,57 @@ class Ended:
     restored: bool | None = None
 
 
-def deploy(
+def begin(
+    api: Api, group: CodeDeployGroup, service: Service, target: str, *, rollback: bool
+) -> str:
+    """Have `group` deploy the task definition `target` (ARN); the deployment's id.
+
+    With `rollback` CodeDeploy itself takes it back where it fails or is stopped, or where the
+    group's own settings say so.
+    """
+    events = rollback_events(_described(api, group)) if rollback else []
+    return _create(api, group, appspec(service, target), events)
+
+
+def see_through(
     api: Api,
     service: Service,
-    target: str,
+    identifier: str,
     *,
     timeouts: Timeouts,
     rollback: bool,
     wait_drain: bool,
     tell: Callable[[Watched], None],
 ) -> Ended:
-    """Deploy the task definition `target` (ARN) and see it through.
+    """Follow deployment `identifier` to its end.
 
     The new task set must be installed within `timeouts.healthy`, else the deployment is stopped
     and (with `rollback`) taken back. Once installed it is never stopped: traffic shifting and the
-    old task set's going have the `drain` limit, overrunning which is said.
+    old task set's going have the `drain` limit, overrunning which is said. What CodeDeploy waits
+    for a person to say is not counted.
     """
-    group = group_of(api, service)
-    identifier = _create(api, group, appspec(service, target), rollback=rollback)
     way = _Way(api=api, service=service, identifier=identifier, timeouts=timeouts, tell=tell)
-    begun = api.clock.now()
+    begun = last = api.clock.now()
     installed_at: float | None = None
+    waited = 0.0
     while True:
         seen = way.look(identifier)
         now = api.clock.now()
+        waited += now - last if seen.waits else 0.0
+        last = now
         if seen.status in _OVER:
             return _ended(way, seen)
         if seen.installed and installed_at is None:
             installed_at = now
-        if seen.shifted and not wait_drain:
-            cause = "traffic has moved; the old task set was not waited for"
+        if seen.settled and not wait_drain:
+            cause = (
+                "traffic has moved; the old task set was not waited for: CodeDeploy goes on with "
+                "the deployment, unwatched"
+            )
             return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
         if installed_at is None and now - begun > timeouts.healthy:
             return _stop(way, seen, rollback=rollback)
-        if installed_at is not None and now - installed_at > timeouts.drain:
+        if installed_at is not None and now - installed_at - waited > timeouts.drain:
             return _overrun(identifier, seen, now - begun)
         api.clock.sleep(interval(now - begun))
 
@@ -124,19 +141,37 @@ def appspec(service: Service, target: str) -> dict[str, Any]:
     return {"version": 0.0, "Resources": [resource]}
 
 
-def group_of(api: Api, service: Service) -> Group:
+def check_group(api: Api, group: CodeDeployGroup, service: Service) -> None:
+    """WrongUse where the group is not there, or deploys another service."""
+    named = f"{group.application}/{group.name}"
+    try:
+        deployed = _services(_described(api, group))
+    except Refused as error:
+        if error.code in _NO_SUCH_GROUP:
+            raise WrongUse(f"CodeDeploy has no deployment group {named}") from None
+        raise
+    pair = (service.cluster.rpartition("/")[2], service.name)
+    if pair not in deployed:
+        others = ", ".join("/".join(other) for other in deployed) or "none"
+        raise WrongUse(f"CodeDeploy's group {named} deploys {others}, not {'/'.join(pair)}")
+
+
+def group_of(api: Api, service: Service) -> CodeDeployGroup:
     """The application and group that deploy `service`.
 
     Known from the deployment that made its task set, else by the names that the ECS console gives
-    them, else by looking through the account's groups. WrongUse where none deploys it.
+    them, else by looking through the account's groups, those that may be seen. WrongUse where none
+    deploys it; Denied where the account's applications may not be listed.
     """
     cluster = service.cluster.rpartition("/")[2]
     for task_set in service.raw.get("taskSets") or []:
         if str(task_set.get("externalId") or "").startswith("d-"):
             info = _deployment(api, task_set["externalId"])
             if info.get("applicationName") and info.get("deploymentGroupName"):
-                return Group(application=info["applicationName"], name=info["deploymentGroupName"])
-    usual = Group(
+                return CodeDeployGroup(
+                    application=info["applicationName"], name=info["deploymentGroupName"]
+                )
+    usual = CodeDeployGroup(
         application=f"AppECS-{cluster}-{service.name}", name=f"DgpECS-{cluster}-{service.name}"
     )
     if _deploys(api, usual, cluster, service.name):
@@ -146,11 +181,12 @@ def group_of(api: Api, service: Service) -> Group:
             "list_deployment_groups", "deploymentGroups", applicationName=application
         )
         for name in groups:
-            group = Group(application=application, name=name)
+            group = CodeDeployGroup(application=application, name=name)
             if _deploys(api, group, cluster, service.name):
                 return group
     raise WrongUse(
-        f"service {service.name!r} is deployed by CodeDeploy, yet no deployment group names it"
+        f"service {service.name!r} is deployed by CodeDeploy, yet no deployment group names it, "
+        "of those that may be seen"
     )
 
 
@@ -172,12 +208,43 @@ def watch(api: Api, identifier: str, service: Service) -> Watched:
         or status.get("Install") == "Succeeded"
         or any(status.get(name) in ("InProgress", "Succeeded") for name in _INSTALLED),
         shifted=status.get("AllowTraffic") == "Succeeded",
+        settled=status.get("AllowTraffic") == "Succeeded"
+        and status.get("AfterAllowTraffic") in (None, "Succeeded", "Skipped"),
+        waits=_waits(info),
     )
 
 
-def _create(api: Api, group: Group, spec: Mapping[str, Any], *, rollback: bool) -> str:
+def _waits(info: Mapping[str, Any]) -> str:
+    """Whose word a deployment that is `Ready` waits for; empty where it waits for nobody's."""
+    configuration = info.get("blueGreenDeploymentConfiguration") or {}
+    option = configuration.get("deploymentReadyOption") or {}
+    minutes = option.get("waitTimeInMinutes")
+    if info.get("status") != "Ready" or not minutes:
+        return ""
+    then = "goes on" if option.get("actionOnTimeout") == "CONTINUE_DEPLOYMENT" else "stops"
+    return (
+        f"a person's word (codedeploy:ContinueDeployment) for {minutes} minutes at most; then "
+        f"CodeDeploy {then}"
+    )
+
+
+def rollback_events(info: Mapping[str, Any]) -> list[str]:
+    """When a deployment of a group is taken back: ours, and those that the group has by itself.
+
+    What CreateDeployment is given *replaces* the group's own, alarms included (CodeDeploy API
+    reference, CreateDeployment: autoRollbackConfiguration).
+    """
+    own = info.get("autoRollbackConfiguration") or {}
+    kept = own.get("events") or [] if own.get("enabled") else []
+    return sorted({*_ROLLED_BACK, *kept})
+
+
+def _create(
+    api: Api, group: CodeDeployGroup, spec: Mapping[str, Any], events: Sequence[str]
+) -> str:
+    """Begin a deployment that is taken back on `events`; none: as the group says."""
     content = json.dumps(spec)
-    events = ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"]
+    rollback = {"enabled": True, "events": list(events)}
     answer = api.change(
         "create_deployment",
         applicationName=group.application,
@@ -189,7 +256,7 @@ def _create(api: Api, group: Group, spec: Mapping[str, Any], *, rollback: bool) 
                 "sha256": hashlib.sha256(content.encode()).hexdigest(),
             },
         },
-        **({"autoRollbackConfiguration": {"enabled": True, "events": events}} if rollback else {}),
+        **({"autoRollbackConfiguration": rollback} if events else {}),
     )
     return str(answer["deploymentId"])
 
@@ -223,10 +290,15 @@ def _stop(way: _Way, seen: Watched, *, rollback: bool) -> Ended:
 
 
 def _overrun(identifier: str, seen: Watched, age: float) -> Ended:
-    if seen.shifted:
+    if seen.settled:
         cause = f"traffic has moved; the old task set was not gone after {age:.0f} s"
         return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
-    cause = f"the new task set is up, yet its traffic had not moved after {age:.0f} s; it goes on"
+    what = (
+        "its hook AfterAllowTraffic was not over" if seen.shifted else "its traffic had not moved"
+    )
+    cause = (
+        f"the new task set is up, yet {what} after {age:.0f} s; it goes on in CodeDeploy, unwatched"
+    )
     return Ended(outcome="timed_out", cause=cause, deployment=identifier)
 
 
@@ -271,16 +343,24 @@ def _diagnosis(events: list[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _deploys(api: Api, group: Group, cluster: str, service: str) -> bool:
+def _deploys(api: Api, group: CodeDeployGroup, cluster: str, service: str) -> bool:
+    """Whether the group is there, may be seen, and deploys the service."""
     try:
-        info = api.read(
-            "get_deployment_group",
-            applicationName=group.application,
-            deploymentGroupName=group.name,
-        )["deploymentGroupInfo"]
-    except (Refused, WrongForAws) as error:
-        if isinstance(error, Denied):
-            raise
+        return (cluster, service) in _services(_described(api, group))
+    except (Refused, WrongForAws):
         return False
-    pairs = [(s.get("clusterName"), s.get("serviceName")) for s in info.get("ecsServices") or []]
-    return (cluster, service) in pairs
+
+
+def _described(api: Api, group: CodeDeployGroup) -> Mapping[str, Any]:
+    info: Mapping[str, Any] = api.read(
+        "get_deployment_group",
+        applicationName=group.application,
+        deploymentGroupName=group.name,
+    )["deploymentGroupInfo"]
+    return info
+
+
+def _services(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Cluster and service of each ECS service that a group deploys."""
+    found = info.get("ecsServices") or []
+    return [(str(s.get("clusterName")), str(s.get("serviceName"))) for s in found]

@@ -7,9 +7,11 @@ be from before our update counts until it has held for a while.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from build_agent.rollout.hooks import Hook
 from build_agent.rollout.plan import Outcome, short
 from build_agent.rollout.service import Deployment, Service
 
@@ -26,13 +28,16 @@ _SCALED_UP = frozenset(
         "POST_SCALE_UP",
         "TEST_TRAFFIC_SHIFT",
         "POST_TEST_TRAFFIC_SHIFT",
+        "PRE_PRODUCTION_TRAFFIC_SHIFT",
         "PRODUCTION_TRAFFIC_SHIFT",
         "POST_PRODUCTION_TRAFFIC_SHIFT",
         "BAKE_TIME",
         "CLEAN_UP",
     }
 )
-"""Lifecycle stages (blue/green, linear, canary) in which the new tasks are up."""
+"""Lifecycle stages (blue/green, linear, canary) in which the new tasks are up and healthy."""
+ONLY_DRAINS = "CLEAN_UP"
+"""The stage in which traffic has moved for good and only the old tasks' going is awaited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +64,12 @@ class ServiceDeployment:
     reason: str = ""
     stage: str | None = None
     rollback_reason: str = ""
-    target_requested: int | None = None
-    target_running: int | None = None
-    target_pending: int | None = None
-    source_requested: int | None = None
+    hooks: tuple[Hook, ...] = ()
+
+    @property
+    def waits(self) -> str:
+        """What its hooks wait for, or nothing."""
+        return " and ".join(hook.waits for hook in self.hooks if hook.active)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,24 +106,36 @@ def judge(ours: Ours, look: Look) -> Verdict:
     return _by_rollout_state(ours, look)
 
 
-def is_healthy(ours: Ours, look: Look) -> bool:
-    """Whether the new tasks are all up and only the old ones' going is awaited.
-
-    ECS lowers the old deployment's desired count as the new tasks become healthy; where nothing
-    but running is asked of a task (no load balancer), all of them running is enough.
-    """
-    if look.ours is not None and look.ours.stage in _SCALED_UP:
-        return True
+def is_up(ours: Ours, look: Look) -> bool:
+    """Whether as many of the new tasks run as are wanted. They may not be healthy yet."""
     mine = look.service.deployment(ours.id)
     if mine is None or mine.status != "PRIMARY" or mine.state == "FAILED":
         return False
-    if mine.pending or mine.running < mine.desired:
-        return False
-    if look.ours is not None and look.service.strategy != "ROLLING":
-        return False  # the stages above say when its tasks are up
+    return not mine.pending and mine.running >= mine.desired
+
+
+def is_scaled_up(look: Look) -> bool:
+    """Whether the stage of a blue/green, linear or canary deployment says that its tasks are up."""
+    return has_stages(look) and look.ours is not None and look.ours.stage in _SCALED_UP
+
+
+def has_stages(look: Look) -> bool:
+    """Whether the deployment's stages tell how far it is, rather than its tasks."""
+    return look.ours is not None and look.service.strategy != "ROLLING"
+
+
+def is_counted(ours: Ours, look: Look) -> bool:
+    """Whether ECS acts as if it counted the new tasks as healthy: it has given up the old ones.
+
+    It may do so below the percentage of healthy tasks that it must keep, and where the old ones
+    were unhealthy themselves. So this is no proof; it says only that more waiting is for draining.
+    """
+    mine = look.service.deployment(ours.id)
     others = [d for d in look.service.deployments if d.id != ours.id]
-    given_up = all(d.desired == 0 for d in others)
-    return given_up or not look.service.load_balanced
+    if mine is None or any(d.desired for d in others):
+        return False
+    kept = math.ceil(mine.desired * look.service.min_percent / 100)
+    return kept >= mine.desired
 
 
 def _by_service_deployment(ours: Ours, look: Look, mine: ServiceDeployment) -> Verdict:
@@ -129,6 +148,8 @@ def _by_service_deployment(ours: Ours, look: Look, mine: ServiceDeployment) -> V
     }.get(mine.status)
     if told is not None:
         return told
+    if mine.waits and mine.status in ("PENDING", "IN_PROGRESS"):
+        return GO_ON  # whoever is primary: ECS itself says that ours waits
     primary = look.service.primary
     if mine.status == "SUCCESSFUL":
         return _after_success(ours, look, primary)
@@ -168,11 +189,9 @@ def _by_rollout_state(ours: Ours, look: Look) -> Verdict:
         return _foreign_primary(ours, look, primary)
     if primary.state == "FAILED":
         return _failed_primary(look, primary)
-    steady = primary.state is None and _is_alone_and_steady(look, primary)
+    done = primary.state == "COMPLETED" or (primary.state is None and look.service.is_settled)
     is_there = primary.task_definition == ours.task_definition
-    return (
-        _over("succeeded", "") if is_there and (steady or primary.state == "COMPLETED") else GO_ON
-    )
+    return _over("succeeded", "") if is_there and done else GO_ON
 
 
 def _failed_primary(look: Look, primary: Deployment) -> Verdict:
@@ -234,11 +253,6 @@ def _is_newer(ours: Ours, other: Deployment) -> bool:
     if ours.created_at is None or other.created_at is None:
         return True
     return other.created_at >= ours.created_at
-
-
-def _is_alone_and_steady(look: Look, primary: Deployment) -> bool:
-    alone = len(look.service.deployments) == 1
-    return alone and primary.running >= primary.desired and not primary.pending
 
 
 def _named(deployment: Deployment) -> str:

@@ -15,10 +15,13 @@ from build_agent.rollout.service import Service
 from build_agent.rollout.taskdef import Definition
 from contracts.errors import WrongUse
 
+_WHERE = ("launchType", "capacityProviderStrategy")
+"""Members of which RunTask takes one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRun:
-    """How the task ended. `ok`: it was started (not waited for), or every container exited 0."""
+    """How the task ended. `ok`: it was started (not waited for), or what counts exited with 0."""
 
     ok: bool
     text: str
@@ -35,7 +38,7 @@ def run_once(
     service: Service | None,
     timeout: float,
 ) -> TaskRun:
-    """Run `task_definition` once; where it is waited for, every container's exit code counts.
+    """Run `task_definition` once; see `judged` for which exit codes count where it is waited for.
 
     A task that is not over after `timeout` seconds is stopped.
     """
@@ -47,6 +50,7 @@ def run_once(
         clientToken=uuid.uuid4().hex,
         startedBy="slipway",
         **placement(task, service),
+        **_volumes(api, definition, service),
         **_overrides(task, definition),
     )
     started = answer.get("tasks") or []
@@ -56,12 +60,35 @@ def run_once(
     arn = str(started[0]["taskArn"])
     if not task.wait:
         return TaskRun(ok=True, arn=arn, text=f"task {_id(arn)} was started")
-    return _wait(api, arn, cluster, timeout)
+    return _wait(api, arn, cluster, timeout, counting(task, definition))
+
+
+def check(task: OneOffTask, definition: Definition, service: Service | None) -> None:
+    """WrongUse for a task that ECS would refuse, before anything is registered for it."""
+    if task.command:
+        container_of(task, definition)
+    where = placement(task, service)
+    if task.platform_version and _is_elsewhere(where):
+        raise WrongUse(
+            f"platform version {task.platform_version!r}: only tasks on FARGATE take one, not "
+            f"those of {where.get('launchType') or 'this capacity provider strategy'}"
+        )
+    configured = {str(c.get("name")) for c in _configured_volumes(service)}
+    missing = [name for name in _at_launch(definition) if name not in configured]
+    if missing:
+        raise WrongUse(
+            f"volume {', '.join(map(repr, missing))} is configured at launch (configuredAtLaunch), "
+            "and no service says how: the task cannot be run"
+        )
 
 
 def placement(task: OneOffTask, service: Service | None) -> dict[str, Any]:
-    """Where and how the task runs: as `task` says, else as the service does."""
-    raw: Mapping[str, Any] = service.raw if service is not None else {}
+    """Where and how the task runs: as `task` says, else as the service does.
+
+    What RunTask refuses for the launch type that comes of it is left out (ECS API reference,
+    RunTask): a platform version and a public address off Fargate, constraints on Fargate.
+    """
+    raw = _placed(service)
     wanted: dict[str, Any] = {}
     if task.launch_type:
         wanted["launchType"] = task.launch_type
@@ -69,13 +96,86 @@ def placement(task: OneOffTask, service: Service | None) -> dict[str, Any]:
         wanted["capacityProviderStrategy"] = raw["capacityProviderStrategy"]
     elif raw.get("launchType"):
         wanted["launchType"] = raw["launchType"]
-    version = task.platform_version or raw.get("platformVersion")
-    if version:
-        wanted["platformVersion"] = version
+    inherited = None if _is_elsewhere(wanted) else raw.get("platformVersion")
+    if task.platform_version or inherited:
+        wanted["platformVersion"] = task.platform_version or inherited
     network = task.network_configuration or raw.get("networkConfiguration")
     if network:
-        wanted["networkConfiguration"] = network
+        own = task.network_configuration is not None
+        wanted["networkConfiguration"] = network if own else _fitting(network, wanted)
+    if raw.get("placementConstraints") and _is_elsewhere(wanted):
+        wanted["placementConstraints"] = raw["placementConstraints"]
     return wanted
+
+
+def _placed(service: Service | None) -> Mapping[str, Any]:
+    """How a service's tasks are placed; a CODE_DEPLOY service says it in its task set."""
+    if service is None:
+        return {}
+    sets = service.raw.get("taskSets") or []
+    primary: Mapping[str, Any] = next((s for s in sets if s.get("status") == "PRIMARY"), {})
+    said = {name: value for name, value in service.raw.items() if value}
+    if said.keys() & set(_WHERE):
+        primary = {name: value for name, value in primary.items() if name not in _WHERE}
+    return {**primary, **said}
+
+
+def _is_elsewhere(where: Mapping[str, Any]) -> bool:
+    """Whether tasks that are placed so run elsewhere than on Fargate; False where it is not said.
+
+    A strategy cannot mix Fargate's providers with others.
+    """
+    providers = {p.get("capacityProvider") for p in where.get("capacityProviderStrategy") or []}
+    if providers:
+        return not providers <= {"FARGATE", "FARGATE_SPOT"}
+    return where.get("launchType") not in (None, "FARGATE")
+
+
+def _fitting(network: Mapping[str, Any], where: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The service's network for a task placed so: only Fargate gives a public address."""
+    settings = network.get("awsvpcConfiguration") or {}
+    if not _is_elsewhere(where) or settings.get("assignPublicIp") != "ENABLED":
+        return network
+    kept = {name: value for name, value in settings.items() if name != "assignPublicIp"}
+    return {**network, "awsvpcConfiguration": kept}
+
+
+def _at_launch(definition: Definition) -> list[str]:
+    volumes = definition.get("volumes") or []
+    return [str(v.get("name")) for v in volumes if v.get("configuredAtLaunch")]
+
+
+def _configured_volumes(service: Service | None) -> list[Mapping[str, Any]]:
+    """How the service's primary deployment configures its volumes."""
+    if service is None:
+        return []
+    deployments = service.raw.get("deployments") or []
+    primary: Mapping[str, Any] = next((d for d in deployments if d.get("status") == "PRIMARY"), {})
+    found: list[Mapping[str, Any]] = primary.get("volumeConfigurations") or []
+    return found
+
+
+def _volumes(api: Api, definition: Definition, service: Service | None) -> dict[str, Any]:
+    """The service's configuration of volumes that are configured at launch, as RunTask takes it.
+
+    A task's tags cannot come from a service (ECS API reference, RunTask, `propagateTags`).
+    """
+    wanted = set(_at_launch(definition))
+    shape = api.client.meta.service_model.shape_for("TaskManagedEBSVolumeConfiguration")
+    configurations = []
+    for configured in _configured_volumes(service):
+        if configured.get("name") in wanted:
+            volume = configured.get("managedEBSVolume") or {}
+            kept = {name: value for name, value in volume.items() if name in shape.members}
+            if "tagSpecifications" in kept:
+                kept["tagSpecifications"] = [_without_service(t) for t in kept["tagSpecifications"]]
+            configurations.append({"name": configured["name"], "managedEBSVolume": kept})
+    return {"volumeConfigurations": configurations} if configurations else {}
+
+
+def _without_service(tags: Mapping[str, Any]) -> dict[str, Any]:
+    from_service = tags.get("propagateTags") == "SERVICE"
+    return {n: v for n, v in tags.items() if not (from_service and n == "propagateTags")}
 
 
 def container_of(task: OneOffTask, definition: Definition) -> str:
@@ -100,7 +200,22 @@ def _overrides(task: OneOffTask, definition: Definition) -> dict[str, Any]:
     return {"overrides": {"containerOverrides": [override]}}
 
 
-def _wait(api: Api, arn: str, cluster: str | None, timeout: float) -> TaskRun:
+def counting(task: OneOffTask, definition: Definition) -> frozenset[str] | None:
+    """The containers whose exit codes say how the task went; None: every one (`--run-task`).
+
+    With a command: the container that runs it, and the essential ones. Another one is stopped with
+    the task, so that its exit code (137, 143, none) says nothing.
+    """
+    if not task.command:
+        return None
+    containers = definition.get("containerDefinitions") or []
+    essential = {str(c.get("name")) for c in containers if c.get("essential", True)}
+    return frozenset(essential | {container_of(task, definition)})
+
+
+def _wait(
+    api: Api, arn: str, cluster: str | None, timeout: float, counted: frozenset[str] | None
+) -> TaskRun:
     begun = api.clock.now()
     where = {} if cluster is None else {"cluster": cluster}
     api.deadline = begun + timeout
@@ -108,7 +223,7 @@ def _wait(api: Api, arn: str, cluster: str | None, timeout: float) -> TaskRun:
         while True:
             found = api.read("describe_tasks", **where, tasks=[arn]).get("tasks") or []
             if found and found[0].get("lastStatus") == "STOPPED":
-                return judged(found[0])
+                return judged(found[0], counted)
             age = api.clock.now() - begun
             if age > timeout:
                 reason = f"not over after {timeout:.0f} s"
@@ -119,13 +234,15 @@ def _wait(api: Api, arn: str, cluster: str | None, timeout: float) -> TaskRun:
         api.deadline = None
 
 
-def judged(task: Mapping[str, Any]) -> TaskRun:
-    """How a stopped task ended: well only if every container that ran exited with 0.
+def judged(task: Mapping[str, Any], counted: frozenset[str] | None) -> TaskRun:
+    """How a stopped task ended: well only if every container that is `counted` exited with 0.
 
     A container without an exit code never ran.
     """
     arn = str(task.get("taskArn", ""))
-    codes = [c.get("exitCode") for c in task.get("containers") or []]
+    containers = {c.get("name"): c for c in task.get("containers") or []}
+    names = set(containers) if counted is None else counted
+    codes = [(containers.get(name) or {}).get("exitCode") for name in names]
     if codes and all(code == 0 for code in codes):
         return TaskRun(ok=True, arn=arn, text=f"task {_id(arn)} exited with 0")
     return TaskRun(ok=False, arn=arn, text=f"task {_id(arn)} failed: {reason_of(task)}")

@@ -17,6 +17,7 @@ Outcome = Literal[
     "timed_out",
     "failed",
     "planned",
+    "unwatched",
 ]
 """How our deployment ended, each a different thing.
 
@@ -29,6 +30,8 @@ Outcome = Literal[
 * `timed_out`: the service did not become steady in time, without its tasks stopping.
 * `failed`: ECS, CodeDeploy or the pre-deploy task says that it failed.
 * `planned`: a dry run; nothing was changed.
+* `unwatched`: something failed after AWS was changed, and how it ends is not known. Only in
+  `Unfinished.result`: `roll_out` never returns it.
 """
 
 DONE: frozenset[str] = frozenset({"succeeded", "unchanged", "registered", "planned"})
@@ -54,7 +57,8 @@ class Timeouts:
     """How long to wait, in seconds.
 
     `healthy` bounds the new tasks becoming healthy; `drain` the old ones going after that, and
-    overrunning it never rolls back; `rollback` the previous revision becoming healthy again;
+    overrunning it never rolls back; `rollback` the previous revision becoming healthy again
+    (time for which a lifecycle hook waits is not counted in any of them);
     `task` a pre-deploy or one-off task; `patience` how long a call that AWS throttles or that the
     network loses is tried again outside of a wait.
     """
@@ -70,9 +74,10 @@ class Timeouts:
 class OneOffTask:
     """A task of the new revision, run once before the service changes.
 
-    `command` replaces the command of `container` (None: of the first essential container); an
-    empty command runs the task as it is defined. Unless `wait`, it is only started. Placement
-    that is None is taken from the service.
+    `command` replaces the command of `container` (None: of the first essential container), and the
+    exit codes of that one and of the essential ones count; an empty command runs the task as it is
+    defined, and every container's counts. Unless `wait`, it is only started. Placement that is None
+    is taken from the service.
     """
 
     command: tuple[str, ...] = ()
@@ -81,6 +86,14 @@ class OneOffTask:
     launch_type: str | None = None
     platform_version: str | None = None
     network_configuration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeDeployGroup:
+    """A CodeDeploy application and its deployment group."""
+
+    application: str
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +112,8 @@ class RolloutPlan:
 
     `previous`: what to go back to, where the service itself can no longer say (an interrupted
     rollout that is followed). `max_definitions`: how many ACTIVE revisions to keep after a success.
-    `wait_drain` False: done when the new tasks are healthy.
+    `wait_drain` False: done when ECS counts the new tasks as healthy (see `health.py`).
+    `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
     """
 
     cluster: str | None
@@ -120,6 +134,7 @@ class RolloutPlan:
     wait_drain: bool = True
     max_definitions: int | None = None
     task: OneOffTask | None = None
+    code_deploy: CodeDeployGroup | None = None
     dry_run: bool = False
     timeouts: Timeouts = Timeouts()
 
@@ -129,7 +144,9 @@ class Progress:
     """Where a rollout is. `revision` is family:revision, `task_definition` its ARN.
 
     Counts are of our deployment's tasks; `stage` is the lifecycle stage of a blue/green, linear,
-    canary or CodeDeploy deployment; `elapsed` is seconds since the rollout began.
+    canary or CodeDeploy deployment; `waits` what keeps it from going on (a person at a hook, the
+    reason why ECS cannot place a task, a health check); `elapsed` is seconds since the rollout
+    began.
     """
 
     step: Step
@@ -142,6 +159,7 @@ class Progress:
     pending: int | None = None
     failed: int | None = None
     stage: str | None = None
+    waits: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from build_agent.rollout.api import NO_ANSWER, Api
+from build_agent.rollout.api import Api
 from build_agent.rollout.plan import short
 from build_agent.rollout.service import Service, look_again, parse_service
+from contracts.errors import Interrupted, SlipwayError
 
 PER_CALL = 10
 """Services that one DescribeServices may name."""
@@ -40,7 +41,9 @@ def prune(api: Api, service: Service, *, keep: int, needed: Iterable[str]) -> Pr
         for arn in outdated:
             api.change("deregister_task_definition", taskDefinition=arn)
             done.append(arn)
-    except NO_ANSWER as error:
+    except Interrupted:
+        raise
+    except SlipwayError as error:
         warning = f"old revisions were not all deregistered: {error}"
         return Pruned(deregistered=tuple(done), warnings=(warning,))
     return Pruned(deregistered=tuple(done))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
-from build_agent.rollout.follow import Followed, History, Limits, Tell, follow, known_deployments
+from build_agent.rollout.api import Api, Denied, Refused, WrongForAws
+from build_agent.rollout.follow import History, Tell, follow, known_deployments
 from build_agent.rollout.judge import Ours
-from build_agent.rollout.plan import Timeouts, short
+from build_agent.rollout.plan import Factory, Timeouts, short
 from build_agent.rollout.service import Service, look_again, parse_service
+from build_agent.rollout.settings import Settings, put_back, to_put_back
 from build_agent.rollout.taskdef import describe, register, request_of, with_images
+from build_agent.rollout.watch import Followed, Limits
 from contracts.errors import WrongUse
 from contracts.image_reference import ImageReference
 
@@ -22,12 +23,16 @@ AGREE = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What came of going back. `text` is a sentence's worth; `running` what runs now (ARN)."""
+    """What came of going back. `text` is a sentence's worth; `running` what runs now (ARN).
+
+    `warning`: what could not be put back besides.
+    """
 
     healthy: bool
     text: str
     running: str | None
     taken_over: bool = False
+    warning: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +41,21 @@ class Previous:
 
     `containers`: container to (image, digest) as the previous service revision ran them; used when
     the task definition alone does not say what ran (a forced deployment of a moving tag).
-    `settings`: what UpdateService must put back besides.
+    `settings`: the service's count and percentages before; `asked`: those that the plan set.
     """
 
     task_definition: str
     forced: bool = False
     containers: Mapping[str, tuple[str, str]]
-    settings: Mapping[str, Any]
+    settings: Settings
+    asked: Settings
+
+    def put_settings_back(self, api: Api, now: Service) -> str | None:
+        """Undo the plan's count and percentages on a service that was rolled back.
+
+        Why that did not work, or None.
+        """
+        return put_back(api, self.asked, self.settings, now)
 
 
 def restore(
@@ -54,10 +67,12 @@ def restore(
     failed: Followed,
     timeouts: Timeouts,
     tell: Tell,
+    balancing: Factory | None = None,
 ) -> Restored:
     """Run the previous revision again and wait for it, within `timeouts.rollback`.
 
-    A deployment that took over from ours is left alone.
+    The plan's count and percentages are put back, whichever way it goes. A deployment that took
+    over from ours is left alone.
     """
     service = _sure_of_primary(api, ours, failed.service)
     limits = Limits(
@@ -66,15 +81,21 @@ def restore(
         rollback=timeouts.rollback,
         wait_drain=False,
     )
-    way = _Way(api=api, limits=limits, tell=tell)
+    way = _Way(api=api, limits=limits, tell=tell, balancing=balancing)
     primary = service.primary
     if primary is not None and primary.id != ours.id:
         if primary.task_definition != previous.task_definition:
             return _taken_over(service)
-        return _wait_for(way, service, service, ours)
-    return _stop_with_rollback(way, ours, history, service) or _update_back(
-        way, ours, previous, service
-    )
+        restored = _wait_for(way, service, service, ours)
+    else:
+        stopped = _stop_with_rollback(way, ours, history, service)
+        if stopped is None:
+            return _update_back(way, ours, previous, service)
+        restored = stopped
+    if restored.taken_over:
+        return restored
+    now = look_again(api, service) or service
+    return replace(restored, warning=previous.put_settings_back(api, now))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +105,18 @@ class _Way:
     api: Api
     limits: Limits
     tell: Tell
+    balancing: Factory | None
+
+    def follow(self, ours: Ours, history: History, service: Service) -> Followed:
+        return follow(
+            self.api,
+            ours,
+            history,
+            service=service,
+            limits=self.limits,
+            tell=self.tell,
+            balancing=self.balancing,
+        )
 
 
 def _sure_of_primary(api: Api, ours: Ours, last: Service) -> Service:
@@ -120,7 +153,7 @@ def _stop_with_rollback(
         api.change("stop_service_deployment", serviceDeploymentArn=mine.arn, stopType="ROLLBACK")
     except (Denied, Refused, WrongForAws):
         return None
-    followed = follow(api, ours, history, service=service, limits=way.limits, tell=way.tell)
+    followed = way.follow(ours, history, service)
     now = look_again(api, service) or followed.service
     if followed.outcome == "rolled_back":
         return _runs_again(now)
@@ -142,7 +175,7 @@ def _update_back(way: _Way, ours: Ours, previous: Previous, service: Service) ->
         service=service.name,
         taskDefinition=target,
         **({"forceNewDeployment": True} if target == ours.task_definition else {}),
-        **previous.settings,
+        **to_put_back(previous.asked, previous.settings, service),
     )
     return _wait_for(way, service, parse_service(answer["service"]), ours, known)
 
@@ -166,7 +199,7 @@ def _wait_for(
         created_at=primary.created_at,
     )
     history = History(way.api, back, known=known)
-    followed = follow(way.api, back, history, service=updated, limits=way.limits, tell=way.tell)
+    followed = way.follow(back, history, updated)
     now = followed.service
     if followed.outcome == "succeeded":
         return _runs_again(now)
@@ -208,8 +241,3 @@ def _by_digest(image: str, digest: str) -> str:
         return str(ImageReference.parse(image).with_digest(digest))
     except WrongUse:
         return image
-
-
-def still_unanswered(error: Unanswered, running: str) -> Unanswered:
-    """The same trouble, said for somebody who must know what is left behind."""
-    return Unanswered(f"{error}; the deployment of {short(running)} goes on in ECS, not watched")

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from build_agent.rollout.api import Api, Refused, Unanswered, WrongForAws
-from build_agent.rollout.follow import Followed, History, Limits, follow, known_deployments
+from build_agent.rollout.api import Api, Changes, Refused, Unanswered, WrongForAws
+from build_agent.rollout.events import trouble
+from build_agent.rollout.follow import History, follow, known_deployments
 from build_agent.rollout.judge import Look, Ours
 from build_agent.rollout.plan import (
     Clock,
@@ -25,7 +26,7 @@ from build_agent.rollout.plan import (
     Step,
     short,
 )
-from build_agent.rollout.restore import Previous, Restored, restore, still_unanswered
+from build_agent.rollout.restore import Previous, Restored, restore
 from build_agent.rollout.service import (
     CODE_DEPLOY,
     Service,
@@ -34,6 +35,7 @@ from build_agent.rollout.service import (
     parse_service,
     read_service,
 )
+from build_agent.rollout.settings import as_request, asked_for, of_service
 from build_agent.rollout.taskdef import (
     Definition,
     Described,
@@ -47,8 +49,10 @@ from build_agent.rollout.taskdef import (
     with_images,
     with_tag,
 )
+from build_agent.rollout.unfinished import Begun, Unfinished, left_behind
 from build_agent.rollout.verify import any_in_ecr, raise_if_wrong, service_problems, verify_images
-from contracts.errors import WrongUse
+from build_agent.rollout.watch import Followed, Limits
+from contracts.errors import Interrupted, WrongUse
 from contracts.image_reference import ImageReference
 
 
@@ -59,46 +63,83 @@ def roll_out(
     clock: Clock,
     ecr: Factory | None = None,
     codedeploy_client: Factory | None = None,
+    balancing: Factory | None = None,
     on_progress: OnProgress | None = None,
     guard: Guard | None = None,
 ) -> RolloutResult:
     """Do what `plan` says and tell how it ended.
 
-    `ecs` is a boto3 (or botocore) client; `ecr` and `codedeploy_client` make one when it is needed.
-    `guard` is called right before every change in ECS, and raises to stop it.
+    `ecs` is a boto3 (or botocore) client; `ecr`, `codedeploy_client` and `balancing` (of Elastic
+    Load Balancing v2) make one when it is needed. Without `balancing`, what is behind a load
+    balancer is healthy only once ECS says that the deployment is done. `guard` is called right
+    before every change in ECS, and raises to stop it.
 
-    Raises WrongUse where the plan cannot be right (nothing was changed), WorldFailed where AWS or
-    the network failed for longer than the patience; every other end is a RolloutResult.
+    Raises WrongUse where the plan cannot be right, and WorldFailed where AWS or the network failed
+    for longer than the patience: both only where nothing was changed. What fails after a change is
+    Unfinished; Interrupted is passed on. Every other end is a RolloutResult.
     """
+    changes = Changes()
     run = _Run(
         plan=plan,
-        api=Api(ecs, clock, guard=guard, patience=plan.timeouts.patience),
+        api=Api(ecs, clock, guard=guard, patience=plan.timeouts.patience, changes=changes),
         clock=clock,
         guard=guard,
         ecr=ecr,
         codedeploy=codedeploy_client,
+        balancing=balancing,
         on_progress=on_progress or (lambda _progress: None),
         begun=clock.now(),
     )
     check_plan(plan)
+    try:
+        return _rolled_out(run)
+    except Interrupted:
+        raise
+    except Exception as error:
+        if not run.has_begun:
+            raise
+        return _ended_early(run, error)
+
+
+def _ended_early(run: _Run, error: Exception) -> RolloutResult:
+    """Something failed after a change: a refusal is our failure, all else leaves it unwatched.
+
+    What AWS says cannot be right, before the service changed, fails at every try: `failed`.
+    Raises Unfinished for the rest.
+    """
+    begun = run.begun_changes
+    text = f"{error}; {left_behind(begun)}"
+    members = {"before": begun.before, "after": begun.after, "deployment": begun.deployment}
+    if isinstance(error, WrongUse) and not begun.service_changed:
+        return run.result("failed", text, running=begun.before, **members)
+    running = None if begun.service_changed else begun.before
+    result = run.result("unwatched", text, running=running, **members)
+    raise Unfinished(text, result=result, goes_on=begun.service_changed) from error
+
+
+def _rolled_out(run: _Run) -> RolloutResult:
+    plan = run.plan
     if plan.service is None:
         return _register_only(run)
     run.step("read")
     service = read_service(run.api, plan.cluster, plan.service)
+    run.before = service.proven
     raise_if_wrong(service_problems(plan, service))
     if plan.force:
         return _update(run, service, service.task_definition, request=None)
     if plan.target is not None:
         return _go_to(run, service, plan.target)
     base = _base(run, service)
-    request = _request(run, base)
+    request = _request(run, base, service)
     _verify(run, request)
     run.changes = differences(request_of(base, run.model, tags=plan.copy_tags), request)
     if plan.dry_run:
         return _planned(run, service.proven)
+    if service.controller == CODE_DEPLOY:
+        _find_group(run, service)
     run.step("register", note="registering a new revision")
-    arn = register(run.api, request)
-    return _update(run, service, arn, request=request)
+    run.after = register(run.api, request)
+    return _update(run, service, run.after, request=request)
 
 
 def check_plan(plan: RolloutPlan) -> None:
@@ -127,7 +168,11 @@ def check_plan(plan: RolloutPlan) -> None:
 
 @dataclass
 class _Run:
-    """One rollout under way: its plan, its means, and what it has to tell."""
+    """One rollout under way: its plan, its means, and what it has to tell.
+
+    `before`, `after`: task definitions; `back_to`: the one that it is being rolled back to;
+    `deployment`: its id; `group`: CodeDeploy, and its group that makes it.
+    """
 
     plan: RolloutPlan
     api: Api
@@ -135,14 +180,46 @@ class _Run:
     guard: Guard | None
     ecr: Factory | None
     codedeploy: Factory | None
+    balancing: Factory | None
     on_progress: OnProgress
     begun: float
     changes: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    before: str | None = None
+    after: str | None = None
+    deployment: str | None = None
+    back_to: str | None = None
+    group: tuple[Api, Any] | None = None
     _step: Step | None = None
     _step_begun: float = 0.0
+
+    @property
+    def begun_changes(self) -> Begun:
+        """What was begun in AWS until now."""
+        return Begun(
+            changes=self.api.changes,
+            before=self.before,
+            after=self.after,
+            deployment=self.deployment,
+            back_to=self.back_to,
+        )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether AWS was changed, or a deployment that goes on there is followed."""
+        return self.api.changes.any or self.deployment is not None
+
+    def api_of(self, client: Any) -> Api:
+        """Another service's, under the same guard and with the same account of changes."""
+        return Api(
+            client,
+            self.clock,
+            guard=self.guard,
+            patience=self.plan.timeouts.patience,
+            changes=self.api.changes,
+        )
 
     @property
     def model(self) -> Any:
@@ -154,6 +231,10 @@ class _Run:
         self._step, self._step_begun = step, self.clock.now()
         self.tell(Progress(step=step, elapsed=0.0, note=note, task_definition=task_definition))
 
+    def warn(self, warning: str | None) -> None:
+        if warning is not None:
+            self.warnings.append(warning)
+
     def tell(self, progress: Progress) -> None:
         revision = short(progress.task_definition) if progress.task_definition else None
         elapsed = self.clock.now() - self.begun
@@ -162,8 +243,9 @@ class _Run:
     def look_teller(self, task_definition: str, identifier: str, step: Step = "wait") -> Any:
         """What tells each look at the deployment `identifier`."""
 
-        def tell(look: Look, healthy: bool) -> None:
-            self.tell(progress_of(look, task_definition, identifier, healthy=healthy, step=step))
+        def tell(look: Look, healthy: bool, waits: str) -> None:
+            progress = progress_of(look, task_definition, identifier, healthy=healthy, step=step)
+            self.tell(replace(progress, waits=waits))
 
         return tell
 
@@ -233,7 +315,7 @@ def _named_after(described: Described, service: Service | None) -> Described:
     return replace(described, definition={"family": family, **described.definition})
 
 
-def _request(run: _Run, base: Described) -> Definition:
+def _request(run: _Run, base: Described, service: Service | None = None) -> Definition:
     """The request that registers `base` with the plan's images."""
     plan = run.plan
     request = request_of(base, run.model, tags=plan.copy_tags)
@@ -245,10 +327,10 @@ def _request(run: _Run, base: Described) -> Definition:
         images |= with_tag(request, plan.tag, plan.tag_containers)
     for container, image in plan.images.items():
         images[container] = str(ImageReference.parse(image).with_default_tag())
-    if plan.task is not None and plan.task.command:
-        from build_agent.rollout.oneoff import container_of
+    if plan.task is not None:
+        from build_agent.rollout.oneoff import check
 
-        container_of(plan.task, request)
+        check(plan.task, request, service)
     return with_images(request, images)
 
 
@@ -288,12 +370,13 @@ def _register_only(run: _Run) -> RolloutResult:
         base = _named_after(from_document(plan.base), None)
     else:
         base = describe(run.api, plan.base.removeprefix("definition:"))
+    run.before = base.arn
     request = _request(run, base)
     run.changes = differences(request_of(base, run.model, tags=plan.copy_tags), request)
     if plan.dry_run:
         return run.result("planned", "nothing was changed (dry run)", before=base.arn)
     run.step("register", note="registering a new revision")
-    arn = register(run.api, request)
+    arn = run.after = register(run.api, request)
     failed = _run_task(run, arn, request, service=None)
     if failed is not None:
         return run.result("failed", failed, before=base.arn, after=arn)
@@ -334,12 +417,13 @@ def _go_to(run: _Run, service: Service, target: str) -> RolloutResult:
     is_there = primary is not None and primary.task_definition == target
     if not is_there or primary is None or run.plan.desired_count not in (None, service.desired):
         return _update(run, service, target, request=None)
-    if primary.state in (None, "COMPLETED") and len(service.deployments) == 1:
+    if service.is_settled:
         cause = f"{short(target)} runs already"
         return run.result(
             "unchanged", cause, before=target, after=target, running=target, deployment=primary.id
         )
     before = run.plan.previous or _previous_of(service, target)
+    run.before, run.after, run.deployment = before, target, primary.id
     ours = Ours(
         id=primary.id,
         task_definition=target,
@@ -366,12 +450,6 @@ def _previous_of(service: Service, target: str) -> str:
 
 
 def _previous(run: _Run, service: Service, before: str) -> Previous:
-    settings: dict[str, Any] = {}
-    if run.plan.desired_count is not None and not service.is_daemon:
-        settings["desiredCount"] = service.desired
-    percents = (run.plan.min_percent, run.plan.max_percent)
-    if percents != (None, None) and service.raw.get("deploymentConfiguration"):
-        settings["deploymentConfiguration"] = service.raw["deploymentConfiguration"]
     containers: Mapping[str, tuple[str, str]] = {}
     if run.plan.force:
         containers = _running_containers(run, service)
@@ -379,7 +457,8 @@ def _previous(run: _Run, service: Service, before: str) -> Previous:
         task_definition=before,
         forced=run.plan.force,
         containers=containers,
-        settings=settings,
+        settings=of_service(service),
+        asked=asked_for(run.plan),
     )
 
 
@@ -400,6 +479,7 @@ def _update(
     """Bring the service to `target` and see it through."""
     if run.plan.dry_run:
         return _planned(run, service.proven)
+    run.before, run.after = service.proven, target
     failed = _run_task(run, target, request, service)
     if failed is not None:
         before = service.proven
@@ -416,6 +496,7 @@ def _update(
     primary = updated.primary
     if primary is None:
         raise Unanswered("ecs:UpdateService answered without a primary deployment")
+    run.deployment = primary.id
     ours = Ours(
         id=primary.id,
         task_definition=primary.task_definition or target,
@@ -434,19 +515,7 @@ def update_request(plan: RolloutPlan, service: Service, target: str) -> dict[str
         request["forceNewDeployment"] = True
     else:
         request["taskDefinition"] = target
-    if plan.desired_count is not None:
-        request["desiredCount"] = plan.desired_count
-    configuration = {
-        key: value
-        for key, value in (
-            ("minimumHealthyPercent", plan.min_percent),
-            ("maximumPercent", plan.max_percent),
-        )
-        if value is not None
-    }
-    if configuration:
-        request["deploymentConfiguration"] = configuration
-    return request
+    return request | as_request(asked_for(plan))
 
 
 def _see_through(
@@ -462,10 +531,15 @@ def _see_through(
     )
     run.step("wait", note="waiting for the new tasks", task_definition=ours.task_definition)
     tell = run.look_teller(ours.task_definition, ours.id)
-    try:
-        followed = follow(run.api, ours, history, service=service, limits=limits, tell=tell)
-    except Unanswered as error:
-        raise still_unanswered(error, ours.task_definition) from error
+    followed = follow(
+        run.api,
+        ours,
+        history,
+        service=service,
+        limits=limits,
+        tell=tell,
+        balancing=run.balancing,
+    )
     if history.skipped:
         run.skipped.append(history.skipped)
     if followed.outcome == "succeeded":
@@ -522,6 +596,9 @@ def _failed(
 
     if followed.outcome != "superseded":
         reasons = stopped_reasons(run.api, followed.service, ours.task_definition)
+    said = trouble(followed.service.raw, since=ours.created_at)
+    if followed.outcome == "failed" and not reasons and said:
+        reasons = (said,)
     cause = with_reasons(followed.cause, reasons)
     members = {
         "before": previous.task_definition,
@@ -529,6 +606,8 @@ def _failed(
         "deployment": ours.id,
         "drained": followed.drained,
     }
+    if followed.outcome == "rolled_back":
+        run.warn(previous.put_settings_back(run.api, followed.service))
     if followed.outcome in ("superseded", "rolled_back"):
         restored = True if followed.outcome == "rolled_back" else None
         text = f"{cause}; {short(running)} runs now"
@@ -538,6 +617,7 @@ def _failed(
         return run.result(followed.outcome, text, running=running, **members)
     run.step("rollback", note=f"rolling back: {cause}", task_definition=previous.task_definition)
     put_right = _restore(run, ours, history, previous, followed)
+    run.warn(put_right.warning)
     return run.result(
         "superseded" if put_right.taken_over else followed.outcome,
         f"{cause}; {put_right.text}",
@@ -550,6 +630,7 @@ def _failed(
 def _restore(
     run: _Run, ours: Ours, history: History, previous: Previous, followed: Followed
 ) -> Restored:
+    run.back_to = previous.task_definition
     try:
         return restore(
             run.api,
@@ -559,33 +640,49 @@ def _restore(
             failed=followed,
             timeouts=run.plan.timeouts,
             tell=run.look_teller(previous.task_definition, ours.id, "rollback"),
+            balancing=run.balancing,
         )
     except (Refused, WrongForAws) as error:
-        text = f"rolling back to {short(previous.task_definition)} failed: {error}"
+        left = left_behind(run.begun_changes)
+        text = f"rolling back to {short(previous.task_definition)} failed: {error}; {left}"
         return Restored(healthy=False, running=ours.task_definition, text=text)
     except Unanswered as error:
-        raise Unanswered(
-            f"{followed.cause}; rolling back to {short(previous.task_definition)} is not known to "
-            f"have worked: {error}"
-        ) from error
+        raise Unanswered(f"{followed.cause}; {error}") from error
 
 
-def _by_codedeploy(run: _Run, service: Service, target: str) -> RolloutResult:
-    """The same for a service whose deployments CodeDeploy makes."""
+def _find_group(run: _Run, service: Service) -> tuple[Api, Any]:
+    """CodeDeploy, and its group that deploys the service: found before anything is changed."""
     if run.codedeploy is None:
         raise WrongUse("a CODE_DEPLOY service needs access to CodeDeploy")
     from build_agent.rollout import codedeploy
 
+    api = run.api_of(run.codedeploy())
+    named = run.plan.code_deploy
+    group = named or codedeploy.group_of(api, service)
+    if named is not None:
+        codedeploy.check_group(api, named, service)
+    run.group = (api, group)
+    return run.group
+
+
+def _by_codedeploy(run: _Run, service: Service, target: str) -> RolloutResult:
+    """The same for a service whose deployments CodeDeploy makes."""
+    from build_agent.rollout import codedeploy
+
     plan, before = run.plan, service.proven
+    api, group = run.group or _find_group(run, service)
 
     def tell(seen: codedeploy.Watched) -> None:
-        stage = seen.event or seen.status
-        run.tell(Progress(step="wait", elapsed=0.0, task_definition=target, stage=stage))
+        stage, waits = seen.event or seen.status, seen.waits
+        run.tell(
+            Progress(step="wait", elapsed=0.0, task_definition=target, stage=stage, waits=waits)
+        )
 
-    ended = codedeploy.deploy(
-        Api(run.codedeploy(), run.clock, guard=run.guard, patience=plan.timeouts.patience),
+    run.deployment = codedeploy.begin(api, group, service, target, rollback=plan.rollback)
+    ended = codedeploy.see_through(
+        api,
         service,
-        target,
+        run.deployment,
         timeouts=plan.timeouts,
         rollback=plan.rollback,
         wait_drain=plan.wait_drain,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from build_agent.rollout.api import NO_ANSWER, Api, WrongForAws
+from build_agent.rollout.events import says_steady
 from build_agent.rollout.plan import Clock
 from contracts.errors import WrongUse
 
@@ -49,6 +50,7 @@ class Service:
     service_deployment: str | None = None
     revisions: tuple[str, ...] = ()
     load_balanced: bool = False
+    min_percent: int = 100
     breaker_rolls_back: bool = False
     events: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -59,6 +61,20 @@ class Service:
 
     def deployment(self, identifier: str) -> Deployment | None:
         return next((d for d in self.deployments if d.id == identifier), None)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the primary deployment is the only one and, in ECS's own words, done.
+
+        Behind a Classic load balancer there is no `rolloutState`: ECS's event says it.
+        """
+        primary = self.primary
+        if primary is None or len(self.deployments) > 1:
+            return False
+        if primary.state is not None or self.controller != ECS:
+            return primary.state in (None, "COMPLETED")
+        up = primary.running >= primary.desired and not primary.pending
+        return up and says_steady(self.raw, since=primary.created_at)
 
     @property
     def is_daemon(self) -> bool:
@@ -111,7 +127,7 @@ def live(ecs: Any, *, cluster: str, service: str, clock: Clock) -> Live:
         service=seen.name,
         task_definition=primary.task_definition if primary else seen.task_definition,
         revision=revision.get("serviceRevisionArn") if revision else None,
-        steady=len(seen.deployments) == 1 and (not primary or primary.state in (None, "COMPLETED")),
+        steady=seen.is_settled,
         digests={i["containerName"]: i["imageDigest"] for i in images if i.get("imageDigest")},
         images={i["containerName"]: i["image"] for i in images if i.get("image")},
     )
@@ -161,7 +177,8 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         deployments=tuple(_deployment(entry) for entry in entries),
         service_deployment=raw.get("currentServiceDeployment"),
         revisions=tuple(r["arn"] for r in raw.get("currentServiceRevisions") or [] if "arn" in r),
-        load_balanced=bool(raw.get("loadBalancers")),
+        load_balanced=bool(raw.get("loadBalancers") or first.get("vpcLatticeConfigurations")),
+        min_percent=_min_percent(raw, configuration),
         breaker_rolls_back=bool(
             (breaker.get("enable") and breaker.get("rollback"))
             or (alarms.get("enable") and alarms.get("rollback"))
@@ -169,6 +186,13 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         events=tuple(event.get("message", "") for event in (raw.get("events") or [])[:10]),
         raw=raw,
     )
+
+
+def _min_percent(raw: Mapping[str, Any], configuration: Mapping[str, Any]) -> int:
+    """minimumHealthyPercent; ECS's default is 100, for a DAEMON service 0."""
+    default = 0 if raw.get("schedulingStrategy") == "DAEMON" else 100
+    found = configuration.get("minimumHealthyPercent")
+    return default if found is None else int(found)
 
 
 def containers_of_revision(api: Api, revision: str) -> dict[str, tuple[str, str]]:
@@ -219,6 +243,10 @@ def _revision(api: Api, arn: str) -> Mapping[str, Any] | None:
     return found[0] if found else None
 
 
+_STABILITY = {"STABILIZING": "IN_PROGRESS", "STEADY_STATE": "COMPLETED"}
+"""How a task set says what a deployment's `rolloutState` does."""
+
+
 def _deployment(raw: Mapping[str, Any]) -> Deployment:
     desired = raw.get("desiredCount", raw.get("computedDesiredCount"))
     created: Any = raw.get("createdAt")
@@ -226,7 +254,7 @@ def _deployment(raw: Mapping[str, Any]) -> Deployment:
         id=raw.get("id", ""),
         status=raw.get("status", ""),
         task_definition=raw.get("taskDefinition") or "",
-        state=raw.get("rolloutState") or None,
+        state=raw.get("rolloutState") or _STABILITY.get(raw.get("stabilityStatus") or ""),
         reason=raw.get("rolloutStateReason") or "",
         desired=desired or 0,
         running=raw.get("runningCount") or 0,

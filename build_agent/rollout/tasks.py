@@ -15,26 +15,33 @@ PER_CALL = 100
 def tasks_of(
     api: Api, service: Service, status: Literal["RUNNING", "STOPPED"]
 ) -> list[Mapping[str, Any]]:
-    """All tasks of the service that are to be in `status`; empty where ECS does not tell.
+    """All tasks of the service that are to be in `status`; empty where ECS does not tell."""
+    try:
+        return listed_tasks(api, service, status)
+    except NO_ANSWER:
+        return []
+
+
+def listed_tasks(
+    api: Api, service: Service, status: Literal["RUNNING", "STOPPED"]
+) -> list[Mapping[str, Any]]:
+    """All tasks of the service that are to be in `status`. Raises what `Api.look` raises.
 
     ECS remembers a stopped task for an hour: after a crash loop there are hundreds of them.
     """
     cluster = service.cluster
-    try:
-        arns = api.pages(
-            "list_tasks",
-            "taskArns",
-            optional=True,
-            cluster=cluster,
-            serviceName=service.name,
-            desiredStatus=status,
-        )
-        answers = [
-            api.look("describe_tasks", cluster=cluster, tasks=arns[start : start + PER_CALL])
-            for start in range(0, len(arns), PER_CALL)
-        ]
-    except NO_ANSWER:
-        return []
+    arns = api.pages(
+        "list_tasks",
+        "taskArns",
+        optional=True,
+        cluster=cluster,
+        serviceName=service.name,
+        desiredStatus=status,
+    )
+    answers = [
+        api.look("describe_tasks", cluster=cluster, tasks=arns[start : start + PER_CALL])
+        for start in range(0, len(arns), PER_CALL)
+    ]
     return [task for answer in answers for task in answer.get("tasks") or []]
 
 

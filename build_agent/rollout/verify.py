@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import Api, Denied, Refused, Unanswered, WrongForAws
+from build_agent.rollout.api import NO_ANSWER, Api, Denied, Refused, Unanswered, WrongForAws
 from build_agent.rollout.plan import Factory, RolloutPlan
 from build_agent.rollout.service import CODE_DEPLOY, ECS, EXTERNAL, Service
 from contracts.errors import WrongUse
@@ -18,6 +18,8 @@ _MEDIA_TYPES = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 ]
+_WHOLE_REGISTRY = "ROOT"
+"""A pull-through cache rule's prefix for all repositories (ECR, CreatePullThroughCacheRule)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +111,34 @@ def _look_for(
     except (Denied, Unanswered) as error:
         return None, f"image {image}: {error}"
     except (Refused, WrongForAws) as error:
-        if error.code == "RepositoryNotFoundException":
-            return f"image {image}: there is no ECR repository {repository!r} in {account}", None
-        return None, f"image {image}: {error}"
+        if error.code != "RepositoryNotFoundException":
+            return None, f"image {image}: {error}"
+        wrong = f"image {image}: there is no ECR repository {repository!r} in {account}"
+        return _unless_cached(api, account, repository, wrong)
     if answer.get("images"):
         return None, None
-    return f"image {image} is not in ECR", None
+    return _unless_cached(api, account, repository, f"image {image} is not in ECR")
+
+
+def _unless_cached(
+    api: Api, account: str, repository: str, wrong: str
+) -> tuple[str | None, str | None]:
+    """(`wrong`, None), or (None, why not) where a pull-through cache brings the image when used.
+
+    Where AWS does not tell, only a repository without a folder is surely none of a cache.
+    """
+    try:
+        rules = api.pages(
+            "describe_pull_through_cache_rules",
+            "pullThroughCacheRules",
+            optional=True,
+            registryId=account,
+        )
+    except NO_ANSWER as error:
+        if "/" not in repository:
+            return wrong, None
+        return None, f"{wrong}, unless a pull-through cache brings it: {error}"
+    for prefix in (str(rule.get("ecrRepositoryPrefix") or "") for rule in rules):
+        if prefix == _WHOLE_REGISTRY or repository.startswith(f"{prefix.rstrip('/')}/"):
+            return None, f"{wrong} yet: the pull-through cache {prefix!r} brings it at first use"
+    return wrong, None

@@ -10,6 +10,8 @@ from contracts.codec import decode
 from contracts.table.store import Store
 
 PARTITION = "PIPELINE"
+NO_TIP = "none"
+"""The baseline of a branch that was not there yet when it was first looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +19,9 @@ class PipelineRow:
     """`running_*`: the last deployment that succeeded (or found itself unchanged).
 
     `handled_tip`: the tip last seen through a request, whatever its outcome; `baseline_tip`: the
-    first one that the drift check saw; `ahead_tip`/`ahead_since`: a tip that is neither, and since
-    when. `failures`: deployments failed in a row. `rolled_back_to`: an operator's rollback stands.
+    first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`: a tip that is
+    neither, and since when. `failures`: deployments failed in a row. `rolled_back_to`: an
+    operator's rollback stands.
     """
 
     pipeline: str

@@ -12,8 +12,10 @@ from infra.configuration.parts import (
     LimitSettings,
     Pipeline,
     Rollout,
+    Service,
 )  # fmt: skip
 from infra.configuration.reading import CONTEXT_KEY, load, parse, read
+from infra.configuration.values import is_uri
 
 __all__ = [
     "CONTEXT_KEY",
@@ -24,6 +26,8 @@ __all__ = [
     "LimitSettings",
     "Pipeline",
     "Rollout",
+    "Service",
+    "is_uri",
     "load",
     "parse",
     "read",

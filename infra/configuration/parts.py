@@ -11,6 +11,7 @@ from infra.configuration.values import (
     Account,
     Ami,
     AvailabilityZone,
+    Boundary,
     Branch,
     BuildName,
     Cidr,
@@ -18,14 +19,15 @@ from infra.configuration.values import (
     CodeRepositoryName,
     CommitUrl,
     EcrName,
+    EcrRepository,
     EcsName,
     Email,
     InstallationName,
     InstanceType,
+    KeyArn,
     LayerArn,
     PipelineName,
     Platform,
-    PolicyArn,
     Port,
     PrincipalArn,
     Region,
@@ -87,10 +89,13 @@ class ImageRepository(Part):
     create: bool = Field(
         default=False,
         description="true: made by the prod stack, with lifecycle rules and immutable tags "
-        "(but `latest`). false: it exists.",
+        "(but `latest` and `running.…`). false: it exists.",
     )
     keep: int = Field(
-        default=50, ge=5, le=1000, description="How many images a created repository keeps."
+        default=50,
+        ge=5,
+        le=1000,
+        description="How many images a created repository keeps, besides those that pipelines run.",
     )
 
 
@@ -98,7 +103,11 @@ class Image(Part):
     """One image that the pipeline builds, and the containers that run it."""
 
     repository: ImageRepository
-    dockerfile: RelativePath = Field(default="Dockerfile", description="Path in the repository.")
+    dockerfile: RelativePath = Field(
+        default="Dockerfile",
+        description="Path from the context. `NAME.dockerignore` beside it goes before the"
+        " context's `.dockerignore`.",
+    )
     context: RelativePath = Field(
         default=".", description="The build context, a path in the repository."
     )
@@ -112,6 +121,13 @@ class Image(Part):
         default={},
         description="BuildKit secrets: id to the name of an SSM parameter or the ARN of a "
         "Secrets Manager secret, in the prod account.",
+    )
+    base_repositories: list[EcrRepository] = Field(
+        default=[],
+        max_length=20,
+        description="Private ECR repositories that the Dockerfile names after FROM, without a tag: "
+        "the whole URI, or the name of one of the prod account's. The build host may pull from "
+        "them and is logged in to them. Of another account's its own policy must let it.",
     )
     platform: Platform | None = Field(
         default=None, description="Default: the build host's. It builds for no other."
@@ -244,9 +260,11 @@ class BuildHost(Part):
         description="Must fit the architecture. The default is the cheapest for builds of minutes "
         "(`docs/benchmarks.md`, cost model); from half an hour on a c7g.large is.",
     )
-    ami: Ami = Field(
-        description="An Amazon Linux 2023 image of that architecture and region, pinned: "
-        "another one replaces the hosts. `docs/operating.md` says how to find it."
+    ami: Ami | None = Field(
+        default=None,
+        description="An Amazon Linux 2023 image of that architecture and region; another one "
+        "replaces the hosts. Default: the newest, found once by `slipway prepare` and kept in "
+        "`cdk.context.json`.",
     )
     price_per_hour: float | None = Field(
         default=None,
@@ -261,6 +279,12 @@ class BuildHost(Part):
         description="GiB of the disk; layers are kept on it. Of the default 36 are left for images "
         "and mirrors (`docs/benchmarks.md`, cost model).",
     )
+    volume_key: KeyArn | None = Field(
+        default=None,
+        description="A KMS key of yours for the disks; its policy has to let the account's IAM "
+        "policies decide (KMS's default does). Default: AWS's own `aws/ebs`, whatever key the "
+        "account's EBS encryption takes by default. Another key replaces the hosts.",
+    )
     egress_ports: list[Port] = Field(
         default=[80, 443],
         min_length=1,
@@ -273,7 +297,9 @@ class Network(Part):
     """Where the hosts live: a network made for them, or an existing subnet."""
 
     availability_zone: AvailabilityZone | None = Field(
-        default=None, description="Of a made network; default: the region's `a`."
+        default=None,
+        description="Of a made network; default: one that offers the hosts' type, found once by "
+        "`slipway prepare` and kept in `cdk.context.json`.",
     )
     cidr: Cidr = Field(default="10.68.0.0/24", description="The address range of a made network.")
     vpc_id: VpcId | None = Field(
@@ -302,8 +328,9 @@ class Lambdas(Part):
 
     powertools_layer: LayerArn | None = Field(
         default=None,
-        description="Powertools' layer for python3.13 on arm64; default: its public layer in "
-        "the region, at a pinned version.",
+        description="Powertools' layer for python3.13 on arm64; default: the public one of the "
+        "release in `requirements.txt`. Needed in China and GovCloud, where AWS does not say "
+        "which layer that is.",
     )
     log_retention_days: RetentionDays = Field(
         default=90, description="How long logs of functions and builds are kept."
@@ -400,8 +427,11 @@ class Configuration(Part):
         "made for them ($1 a month), `alias/<name>`. false: topics without a key, queues under "
         "SQS's own.",
     )
-    permissions_boundary: PolicyArn | None = Field(
-        default=None, description="A policy set as the boundary of every role."
+    permissions_boundary: Boundary | None = Field(
+        default=None,
+        description="A policy set as the boundary of every role, on both sides: AWS's own by its "
+        "ARN; one of yours by its name (with its path), for it has to be in either account. "
+        "What it takes away is gone: `slipway doctor` says which of a role's actions.",
     )
     tags: dict[str, str] = Field(default={}, max_length=40, description="Tags of every resource.")
     local: Local | None = Field(default=None, description="Only for the run on one machine.")
@@ -421,7 +451,5 @@ class Configuration(Part):
 
     @property
     def partition(self) -> str:
-        for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-            if self.region.startswith(prefix):
-                return partition
-        return "aws"
+        """Of all regions of the installation; a rule sees to that."""
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"

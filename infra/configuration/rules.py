@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from contracts.installation import LEAST_LOCK
 from infra.configuration.parts import CodeRepository, Configuration, ImageRepository
+from infra.configuration.values import is_uri
 
 MOST_SAMPLES = 50
 MOST_CREATED_IMAGES = 150
@@ -129,6 +130,23 @@ def _whole_network(c: Configuration) -> list[Fault]:
     return [(f"network.{missing}", "is missing: vpcId and subnetId go together")]
 
 
+def _key_where_the_hosts_are(c: Configuration) -> list[Fault]:
+    key = c.build_host.volume_key
+    if key is None or key.split(":")[3] == c.prod_region:
+        return []
+    return [("buildHost.volumeKey", f'"{key}": is not in {c.prod_region}, where the hosts are')]
+
+
+def _layer_where_none_is_told(c: Configuration) -> list[Fault]:
+    if c.partition == "aws" or c.local is not None or c.lambdas.powertools_layer is not None:
+        return []
+    problem = (
+        f"is missing: in {c.region} AWS does not tell which layer carries a release of Powertools; "
+        "name one for python3.13 on arm64 (docs.aws.amazon.com/powertools)"
+    )
+    return [("lambdas.powertoolsLayer", problem)]
+
+
 def _code_repository_limits(c: Configuration) -> list[Fault]:
     """CodeCommit: 10 triggers a repository, 10 branches a trigger."""
     branches: dict[str, set[str]] = {}
@@ -171,6 +189,57 @@ def _operators_are_of_prod(c: Configuration) -> list[Fault]:
     return faults
 
 
+def _one_partition(c: Configuration) -> list[Fault]:
+    """Names, endpoints and principals are made for AWS's own partition and for GovCloud."""
+    sides = (("region", c.region), ("dev.region", c.dev.region), ("prod.region", c.prod.region))
+    given = [(path, region) for path, region in sides if region is not None]
+    china = [(p, r) for p, r in given if r.startswith("cn-")]
+    if china:
+        problem = "AWS in China is not supported: its endpoints and service principals differ"
+        return [(path, f'"{region}": {problem}') for path, region in china]
+    other = [(p, r) for p, r in given if r.startswith("us-gov-") != c.region.startswith("us-gov-")]
+    faults = [
+        (path, f'"{region}": is in another partition than {c.region}') for path, region in other
+    ]
+    if c.partition == "aws-us-gov" and c.lambdas.powertools_layer is None and c.local is None:
+        problem = "is missing: in GovCloud each region has its own, see Powertools' documentation"
+        faults.append(("lambdas.powertoolsLayer", problem))
+    return faults
+
+
+def _boundary_is_in_each_account(c: Configuration) -> list[Fault]:
+    """IAM: a role's boundary is a policy of its own account, or AWS's."""
+    boundary = c.permissions_boundary or ""
+    owner = boundary.split(":")[4] if boundary.startswith("arn:") else "aws"
+    accounts = sorted({c.dev.account, c.prod.account})
+    if owner == "aws" or accounts == [owner]:
+        return []
+    name = boundary.partition(":policy/")[2]
+    problem = (
+        f"is of account {owner}, and roles are made in {' and '.join(accounts)}: give its name, "
+        f'"{name}", and make one in each'
+    )
+    return [("permissionsBoundary", f'"{boundary}": {problem}')]
+
+
+def _near_the_host(c: Configuration) -> list[Fault]:
+    """Build secrets and base images are asked for in the host's own region."""
+    faults = []
+    for i, pipeline in enumerate(c.pipelines):
+        for j, image in enumerate(pipeline.images):
+            path = f"pipelines[{i}].images[{j}]"
+            for name, source in image.build_secrets.items():
+                region = source.split(":")[3] if source.startswith("arn:") else c.prod_region
+                if region != c.prod_region:
+                    problem = f'"{source}": the build host asks for secrets of {c.prod_region}'
+                    faults.append((f"{path}.buildSecrets.{name}", problem))
+            for k, base in enumerate(image.base_repositories):
+                if is_uri(base) and base.split(".")[3] != c.prod_region:
+                    problem = f'"{base}": must be in {c.prod_region}; ECR can replicate it there'
+                    faults.append((f"{path}.baseRepositories[{k}]", problem))
+    return faults
+
+
 _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _unique_names,
     _one_pipeline_per_service,
@@ -181,7 +250,12 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _host_builds_it,
     _image_repositories_apart,
     _whole_network,
+    _key_where_the_hosts_are,
+    _layer_where_none_is_told,
     _code_repository_limits,
     _limits_fit,
     _operators_are_of_prod,
+    _one_partition,
+    _boundary_is_in_each_account,
+    _near_the_host,
 )

@@ -57,6 +57,15 @@ def _is_branch(value: str) -> bool:
     )
 
 
+ECR_NAME = r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*"
+ECR_HOST = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com"
+
+
+def is_uri(repository: str) -> bool:
+    """Whether an `EcrRepository` is a whole URI, not a name alone."""
+    return re.match(rf"{ECR_HOST}/", repository) is not None
+
+
 Account = Annotated[str, _pattern(r"[0-9]{12}", "an account number of 12 digits")]
 Region = Annotated[
     str, _pattern(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region's name such as eu-central-1")
@@ -85,8 +94,15 @@ RelativePath = Annotated[
 EcrName = Annotated[
     str,
     _pattern(
-        r"(?=.{2,256}\Z)[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
+        rf"(?=.{{2,256}}\Z){ECR_NAME}",
         "an ECR repository name: lower-case letters, digits, single '.', '_', '-' and '/'",
+    ),
+]
+EcrRepository = Annotated[
+    str,
+    _pattern(
+        rf"({ECR_HOST}/)?{ECR_NAME}",
+        "an ECR repository's URI without a tag, or the name of one of the prod account's",
     ),
 ]
 EcsName = Annotated[str, _pattern(r"[A-Za-z0-9_-]{1,255}", "letters, digits, '_' and '-'")]
@@ -105,8 +121,17 @@ SecretId = Annotated[
 SecretSource = Annotated[
     str,
     _pattern(
-        r"/[A-Za-z0-9_./-]{1,1000}|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:\S+",
-        "an SSM parameter's name that starts with '/', or a Secrets Manager secret's ARN",
+        r"/[A-Za-z0-9_./-]{1,1000}|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:"
+        r"[A-Za-z0-9/_+=.@-]{1,519}",
+        "an SSM parameter's name that starts with '/', or a Secrets Manager secret's ARN "
+        "(nothing after its name)",
+    ),
+]
+KeyArn = Annotated[
+    str,
+    _pattern(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}",
+        "the ARN of a KMS key, arn:aws:kms:…:key/… (not of an alias)",
     ),
 ]
 RoleArn = Annotated[
@@ -118,9 +143,12 @@ PrincipalArn = Annotated[
         r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/\S{1,512}", "the ARN of an IAM role or user"
     ),
 ]
-PolicyArn = Annotated[
+Boundary = Annotated[
     str,
-    _pattern(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S{1,512}", "an IAM policy's ARN"),
+    _pattern(
+        r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S{1,512}|[A-Za-z0-9_+=,.@/-]{1,512}(?<!/)",
+        "an IAM policy's ARN, or the name of one that each account has",
+    ),
 ]
 LayerArn = Annotated[
     str,

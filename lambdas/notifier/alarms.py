@@ -16,6 +16,9 @@ from contracts.messages import Alert, CloseNotice
 
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 
+BIRTH = 3600.0
+"""Seconds after an alarm was made within which it may have its first data."""
+
 
 def is_alarm(body: Mapping[str, Any]) -> bool:
     return "AlarmName" in body and "NewStateValue" in body
@@ -24,14 +27,18 @@ def is_alarm(body: Mapping[str, Any]) -> bool:
 def alarm_notice(body: Mapping[str, Any]) -> CloseNotice | None:
     """The notice of an alarm's change of state, or None for one that is not worth a notice.
 
-    A new alarm goes from INSUFFICIENT_DATA to OK, which ends no trouble. InvalidMessage for a
-    body that lacks what CloudWatch always sends.
+    An alarm that is told of missing data (`InsufficientDataActions`) watches a heartbeat: no data
+    is its trouble. A new alarm goes from INSUFFICIENT_DATA to OK, which ends no trouble.
+    InvalidMessage for a body that lacks what CloudWatch always sends.
     """
     name, state = _text(body, "AlarmName"), _text(body, "NewStateValue")
     changed = _text(body, "StateChangeTime")
     if state not in STATES:
         raise InvalidMessage("NewStateValue", f"must be one of {', '.join(STATES)}, not {state!r}")
-    if state == "INSUFFICIENT_DATA" or (state == "OK" and body.get("OldStateValue") != "ALARM"):
+    trouble = {"ALARM", "INSUFFICIENT_DATA"} if body.get("InsufficientDataActions") else {"ALARM"}
+    if state not in trouble and (
+        state != "OK" or body.get("OldStateValue") not in trouble or _is_born(body)
+    ):
         return None
     alarm_arn = str(body.get("AlarmArn") or name)
     return CloseNotice(
@@ -41,25 +48,34 @@ def alarm_notice(body: Mapping[str, Any]) -> CloseNotice | None:
             kind="alarm",
             subject=name,
             text=_said(body, state),
-            at=_seconds(changed),
+            at=_seconds(body, "StateChangeTime"),
             recovered=state == "OK",
         ),
     )
 
 
+def _is_born(body: Mapping[str, Any]) -> bool:
+    """Whether the alarm has left INSUFFICIENT_DATA for the first time."""
+    made = "AlarmConfigurationUpdatedTimestamp"
+    if body.get("OldStateValue") != "INSUFFICIENT_DATA" or made not in body:
+        return False
+    return _seconds(body, "StateChangeTime") - _seconds(body, made) < BIRTH
+
+
 def _said(body: Mapping[str, Any], state: str) -> str:
     """What the alarm is for (as its author described it), and why it changed."""
-    described = str(body.get("AlarmDescription") or "").strip() if state == "ALARM" else ""
+    described = str(body.get("AlarmDescription") or "").strip() if state != "OK" else ""
     reason = str(body.get("NewStateReason") or "").strip()
     return " — ".join(text for text in (described, reason) if text)
 
 
-def _seconds(text: str) -> float:
+def _seconds(body: Mapping[str, Any], name: str) -> float:
     """CloudWatch writes `2026-11-21T09:40:00.123+0000`; other writers of ISO 8601 are read, too."""
+    text = _text(body, name)
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise InvalidMessage("StateChangeTime", f"{text!r} is not a time") from None
+        raise InvalidMessage(name, f"{text!r} is not a time") from None
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

@@ -84,7 +84,10 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
     step = wording.step_to_tell(result)
     if step:
         lines.append(f"Failed step of the Dockerfile: `{mrkdwn.escape(_uncoded(step), 250)}`")
-    return [*lines, literal(wording.runs_now(result), 500)]
+    lines.append(literal(wording.runs_now(result), 500))
+    if result.warning:
+        lines.append(f"{_TROUBLE} {literal(wording.tidy(result.warning, 500), 800)}")
+    return lines
 
 
 def _commit(commit: Commit, pipeline: PipelineSettings | None, *, bold: bool = False) -> str:

@@ -42,10 +42,6 @@ class Cgroup:
         self.end()
         self.place.mkdir(parents=True)
 
-    def enter(self) -> None:
-        """The calling process, and what it starts, is in it."""
-        (self.place / "cgroup.procs").write_text("0")
-
     def kill(self) -> None:
         """SIGKILL to every process in it and below: the plug is pulled."""
         with contextlib.suppress(FileNotFoundError):

@@ -38,7 +38,7 @@ LEFT_OUT = (
 )
 
 
-def command(target: Path, packages: tuple[str, ...] = PACKAGES) -> list[str]:
+def command(target: Path, packages: tuple[str, ...]) -> list[str]:
     """What makes an image of these packages in the folder `target`; its packages are Debian's."""
     return [
         *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"),
@@ -53,7 +53,9 @@ def command(target: Path, packages: tuple[str, ...] = PACKAGES) -> list[str]:
 
 def fingerprint() -> str:
     """Of all that an image is made from."""
-    digest = hashlib.sha256("\0".join(command(Path("image"))).replace(str(HERE), "").encode())
+    digest = hashlib.sha256(
+        "\0".join(command(Path("image"), PACKAGES)).replace(str(HERE), "").encode()
+    )
     for path in (CUSTOMIZE, *sorted(FILES.rglob("*"))):
         if path.is_file():
             run = "x" if os.access(path, os.X_OK) else "-"
@@ -83,7 +85,7 @@ def in_use(image: Path) -> IO[str]:
 
 def _make(workplace: Workplace, ledger: Ledger, target: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
-    making = ledger.spawn("machine-image", command(target), environment=environment)
+    making = ledger.spawn("machine-image", command(target, PACKAGES), environment=environment)
     if making.wait(timeout=MAKE_SECONDS) != 0:
         log = workplace.log_dir / "machine-image.log"
         raise WorldFailed(f"the machine's image cannot be made: {last_line(log)} (see {log})")

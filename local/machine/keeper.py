@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
+import psutil
+
 from local.interfaces import bring_loopback_up
 from local.machine import relay
 from local.machine.cgroup import Cgroup
@@ -66,6 +68,20 @@ def nspawn(machine: Machine) -> list[str]:
     ]
 
 
+def in_a_tree(cgroup: Cgroup, command: list[str]) -> list[str]:
+    """`command` in that cgroup, as the first process of a tree that ends whole with this one.
+
+    systemd-nspawn killed alone would leave what it booted: the exec of a first process that may do
+    all forgets whose death it shall follow. A namespace of process ids ends with its first one.
+    """
+    enter = 'echo 0 >"$0" && exec "$@"'
+    return [
+        *("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+        *("sh", "-c", enter, str(cgroup.place / "cgroup.procs")),
+        *command,
+    ]
+
+
 def _escaped(path: Path) -> str:
     return str(path).replace("\\", "\\\\").replace(":", "\\:")
 
@@ -103,23 +119,21 @@ class Keeper:
         mount_overlay(machine.image, upper=disk.upper, work=disk.work, target=disk.root)
 
     def _boot(self) -> int:
-        self._machine.cgroup.make()
+        cgroup = self._machine.cgroup
+        cgroup.make()
         self._process = subprocess.Popen(
-            nspawn(self._machine),
+            in_a_tree(cgroup, nspawn(self._machine)),
             env=_environment(),
             stdin=subprocess.DEVNULL,
-            preexec_fn=self._begin,  # noqa: PLW1509 - the other thread holds no lock of Python's
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - the other thread holds no lock of Python's
         )
         return self._process.wait()
 
-    def _begin(self) -> None:
-        """In the new process: it ends with its keeper, and is in the machine's cgroup."""
-        die_with_parent()
-        self._machine.cgroup.enter()
-
     def _press(self, _number: int, _frame: FrameType | None) -> None:
+        """Once: a second SIGTERM would end systemd-nspawn, which passes --kill-signal on."""
         if self._process is not None and not self._off:
-            self._process.terminate()  # systemd-nspawn passes --kill-signal on
+            for spawned in psutil.Process(self._process.pid).children():
+                spawned.terminate()
         self._off = True
 
 

@@ -1,4 +1,4 @@
-"""One local run for all tests of this folder, in a directory and on ports of its own."""
+"""Two local runs for the tests of this folder, each in a directory and on ports of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from local.down import take_down
+from local.machine.possible import obstacle
 from local.progress import Progress
 from local.up import Options, bring_up
 from local.workplace import Workplace
 from tests.e2e.chain import Chain
+from tests.e2e.machine import MachineHost
 from tests.e2e.without import Permission, taken_out
 
 
@@ -32,6 +34,20 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     chain, missing = Chain(directory), os.environ.get("SLIPWAY_E2E_WITHOUT")
     with taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext():
         yield chain
+    take_down(workplace, progress)
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineHost]:
+    """Up, with its first commit deployed. No machine here: skipped; where CI is set, failed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    workplace, progress = Workplace(tmp_path_factory.mktemp("machine")), Progress()
+    why_not = obstacle(workplace)
+    if why_not is not None:
+        do_without = pytest.fail if os.environ.get("CI") else pytest.skip
+        do_without(f"no machine can run here: {why_not}")
+    bring_up(workplace, Options(machine=True, internal_endpoints=True), progress)
+    yield MachineHost(Chain(workplace.directory))
     take_down(workplace, progress)
 
 

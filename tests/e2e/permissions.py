@@ -32,6 +32,7 @@ NOT_ASKED: dict[str, str] = {
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
     "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,
     "ecs:StopServiceDeployment@slipway-host": _STUCK,
+    "kms:Decrypt@slipway-host": "asked behind s3:GetObject of a bucket that is under a KMS key",
     "kms:Decrypt@slipway-notifier": "the emulator does not ask it behind ssm:GetParameter",
     "s3:GetObject@slipway-host": _BOOT,
     "sqs:SendMessage@slipway-notifier": "its queue alone runs it, so no event of its own fails",

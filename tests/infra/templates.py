@@ -19,6 +19,8 @@ EXAMPLE = ROOT / "cdk.json"
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 FULL = CONFIGURATIONS / "full.json"
 LOCAL = CONFIGURATIONS / "local.json"
+UNPREPARED = CONFIGURATIONS / "unprepared.json"
+"""The example in accounts that are no placeholders: image and zone are still to be found."""
 
 Template = dict[str, Any]
 

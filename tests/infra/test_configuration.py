@@ -18,7 +18,7 @@ from contracts.installation import Installation, Limits, RolloutSettings
 from infra.configuration import LimitSettings, load, parse, read
 from infra.configuration_docs import document
 from infra.resolve import resolve
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT
+from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT, UNPREPARED
 
 REMOVE = object()
 
@@ -85,6 +85,40 @@ def test_the_examples_are_right(path: Path) -> None:
             "an SSM parameter's name that starts with '/'",
         ),
         (
+            "pipelines.0.images.0.buildSecrets.npm",
+            "arn:aws:secretsmanager:eu-central-1:222222222222:secret:npm-AbCdEf:token::",
+            "pipelines[0].images[0].buildSecrets.npm",
+            "(nothing after its name)",
+        ),
+        (
+            "pipelines.0.images.0.buildSecrets.npm",
+            "arn:aws:secretsmanager:us-east-1:222222222222:secret:npm",
+            "pipelines[0].images[0].buildSecrets.npm",
+            "the build host asks for secrets of eu-central-1",
+        ),
+        (
+            "pipelines.0.images.0.baseRepositories",
+            ["base/python:3.13"],
+            "pipelines[0].images[0].baseRepositories[0]",
+            "an ECR repository's URI without a tag",
+        ),
+        (
+            "pipelines.0.images.0.baseRepositories",
+            ["333333333333.dkr.ecr.us-east-1.amazonaws.com/base"],
+            "pipelines[0].images[0].baseRepositories[0]",
+            "must be in eu-central-1; ECR can replicate it there",
+        ),
+        ("region", "cn-north-1", "region", "AWS in China is not supported"),
+        ("dev.region", "cn-northwest-1", "dev.region", "AWS in China is not supported"),
+        ("prod.region", "us-gov-west-1", "prod.region", "in another partition than eu-central-1"),
+        ("region", "us-gov-west-1", "lambdas.powertoolsLayer", "in GovCloud each region has its"),
+        (
+            "permissionsBoundary",
+            "arn:aws:iam::222222222222:policy/platform/boundary",
+            "permissionsBoundary",
+            'give its name, "platform/boundary", and make one in each',
+        ),
+        (
             "pipelines.0.service",
             {"cluster": "production"},
             "pipelines[0].service.name",
@@ -98,6 +132,13 @@ def test_the_examples_are_right(path: Path) -> None:
         ),
         ("buildHost.count", 11, "buildHost.count", "11: must be less than or equal to 10"),
         ("buildHost.ami", "latest", "buildHost.ami", '"latest": must be an AMI\'s id'),
+        ("buildHost.volumeKey", "alias/x", "buildHost.volumeKey", "the ARN of a KMS key"),
+        (
+            "buildHost.volumeKey",
+            "arn:aws:kms:us-east-1:222222222222:key/1234abcd",
+            "buildHost.volumeKey",
+            "is not in eu-central-1, where the hosts are",
+        ),
         ("network.vpcId", "vpc-01234567", "network.subnetId", "go together"),
         (
             "network.availabilityZone",
@@ -105,6 +146,8 @@ def test_the_examples_are_right(path: Path) -> None:
             "network.availabilityZone",
             "is not in eu-central-1",
         ),
+        ("region", "cn-north-1", "lambdas.powertoolsLayer", "AWS does not tell which layer"),
+        ("region", "us-gov-west-1", "lambdas.powertoolsLayer", "is missing: in us-gov-west-1"),
         ("limits.lockTtl", 300, "limits.lockTtl", "300: must be at least 325 (AWS takes calls"),
         (
             "limits.settledKept",
@@ -121,7 +164,7 @@ def test_the_examples_are_right(path: Path) -> None:
             "must be a role or user of the prod account",
         ),
         ("notices.emails", ["ops"], "notices.emails[0]", '"ops": must be an e-mail address'),
-        ("permissionsBoundary", "x", "permissionsBoundary", "an IAM policy's ARN"),
+        ("permissionsBoundary", "a b", "permissionsBoundary", "an IAM policy's ARN, or the name"),
         (
             "pipelines.0.notices.commitUrl",
             "https://example.com/",
@@ -216,10 +259,29 @@ def test_the_command_says_all_faults_and_exits_2(tmp_path: Path) -> None:
     assert "12 digits" in problem["problem"]
 
 
-def test_the_command_accepts_the_example() -> None:
-    result = CliRunner().invoke(command, ["check", str(EXAMPLE)])
-    assert result.exit_code == 0
-    assert "is right" in result.stdout
+def test_the_command_accepts_what_is_right_and_a_local_run_of_placeholders() -> None:
+    for path in (UNPREPARED, LOCAL):
+        result = CliRunner().invoke(command, ["check", str(path)])
+        assert result.exit_code == 0
+        assert "is right" in result.stdout
+
+
+def test_what_is_left_of_the_example_is_told_with_the_commands_that_help(tmp_path: Path) -> None:
+    # GIVEN the example as it is, and with an image of zeros
+    file = tmp_path / "configuration.json"
+    file.write_text(json.dumps(changed("buildHost.ami", "ami-00000000000000000")))
+    result = CliRunner().invoke(command, ["check", "--json", str(file)])
+    # THEN a synth would take it, and nobody could deploy it
+    assert result.exit_code == 2
+    faults = {fault["path"]: fault["problem"] for fault in json.loads(result.stdout)["problems"]}
+    assert set(faults) == {"dev.account", "prod.account", "buildHost.ami"}
+    assert "aws sts get-caller-identity" in faults["prod.account"]
+    for command_line in (
+        "`slipway prepare`",
+        "aws ssm get-parameter --region eu-central-1",
+        "--name /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64`",
+    ):
+        assert command_line in faults["buildHost.ami"]
 
 
 @pytest.mark.parametrize(

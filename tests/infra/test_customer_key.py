@@ -40,7 +40,8 @@ def test_with_one_every_topic_and_queue_of_prod_is_under_it(full: Stacks) -> Non
 def test_the_key_rotates_stays_and_has_a_name_that_dev_knows(full: Stacks) -> None:
     (key,) = [r for r in full.prod["Resources"].values() if r["Type"] == "AWS::KMS::Key"]
     assert key["Properties"]["EnableKeyRotation"] is True
-    assert key["DeletionPolicy"] == key["UpdateReplacePolicy"] == "Retain"
+    assert key["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert key["UpdateReplacePolicy"] == "Retain"
     (alias,) = resources(full.prod, "AWS::KMS::Alias").values()
     assert alias["AliasName"] == "alias/slipway-stage"
 

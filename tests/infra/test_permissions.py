@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
+from cli.boundary_checks import needs_of
 from cli.redrive import ways_back
 from contracts.names import Names
+from infra.host_role import secret_forms
+from infra.resolve import resolve
+from infra.statements import PULL
 from tests.infra.iam_table import SNAPSHOT, table_of
 from tests.infra.templates import (
     Stacks,
@@ -15,27 +21,6 @@ from tests.infra.templates import (
     resources,
     trust_statements,
 )
-
-UNNAMEABLE = {
-    "codedeploy:GetDeploymentTarget",
-    "codedeploy:ListApplications",
-    "codedeploy:StopDeployment",
-    # AWS, service authorization reference: no resource type, or one that cannot be known before.
-    "ec2:DescribeInstances",
-    "ecr:GetAuthorizationToken",
-    "ecs:DeregisterTaskDefinition",
-    "ecs:DescribeTaskDefinition",
-    "ecs:ListServices",
-    "ecs:ListTaskDefinitions",
-    "ecs:ListTasks",
-    "ecs:RegisterTaskDefinition",
-    "ssm:DescribeParameters",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-}
 
 
 def of_role(stacks: Stacks, role: str) -> list[Statement]:
@@ -53,6 +38,27 @@ def test_every_statement_is_as_reviewed(example: Stacks, full: Stacks) -> None:
     assert table_of(example, full) == SNAPSHOT.read_text(encoding="utf-8")
 
 
+def test_who_starts_hosts_lets_ec2_use_their_disks_key(example: Stacks, full: Stacks) -> None:
+    """EBS: who calls StartInstances needs kms:CreateGrant where the key is a customer's."""
+    key = full.configuration.build_host.volume_key
+    for stacks, wanted in ((example, []), (full, [key])):
+        for role in ("starter", "reconciler"):
+            statements = of_role(stacks, f"{stacks.configuration.name}-{role}")
+            assert any("ec2:StartInstances" in s.actions for s in statements)
+            grants = [s for s in statements if "kms:CreateGrant" in s.actions]
+            assert [r for s in grants for r in s.resources] == wanted
+            for statement in grants:
+                assert statement.actions == ["kms:CreateGrant"]
+                assert statement.raw["Condition"] == {
+                    "Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"},
+                }
+    # AND nobody else starts a host
+    every = [s for t in full.both for s in identity_statements(t)]
+    starters = {s.owner for s in every if "ec2:StartInstances" in s.actions}
+    assert starters == {"slipway-stage-starter", "slipway-stage-reconciler"}
+
+
 def test_no_action_has_a_wildcard(full: Stacks) -> None:
     kinds = (identity_statements, trust_statements, resource_statements)
     allowed = [
@@ -64,13 +70,6 @@ def test_no_action_has_a_wildcard(full: Stacks) -> None:
         for action in s.actions
     ]
     assert not [pair for pair in allowed if "*" in pair[1]]
-
-
-def test_a_resource_is_a_wildcard_only_where_aws_allows_no_name(full: Stacks) -> None:
-    for template in full.both:
-        for statement in identity_statements(template):
-            if "*" in statement.resources:
-                assert set(statement.actions) <= UNNAMEABLE, statement
 
 
 def test_roles_are_passed_only_to_ecs_tasks_and_only_those_configured(full: Stacks) -> None:
@@ -182,7 +181,6 @@ def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: St
         "ecs:DeregisterTaskDefinition",
         "ecs:RunTask",
         "ecs:StopTask",
-        "kms:Decrypt",
         "secretsmanager:GetSecretValue",
     }
     assert not optional & actions_of(example, "slipway-host")
@@ -204,7 +202,114 @@ def test_topics_and_queues_refuse_plain_http(full: Stacks) -> None:
     assert len(refusing) == every
 
 
-def test_the_permissions_boundary_is_on_every_role(full: Stacks) -> None:
-    for template in full.both:
+def test_the_permissions_boundary_is_on_every_role_and_of_its_own_account(full: Stacks) -> None:
+    for template, account in ((full.dev, "111111111111"), (full.prod, "222222222222")):
         for role in resources(template, "AWS::IAM::Role").values():
-            assert role["PermissionsBoundary"] == "arn:aws:iam::aws:policy/PowerUserAccess"
+            assert role["PermissionsBoundary"] == (
+                f"arn:aws:iam::{account}:policy/platform/slipway-boundary"
+            )
+
+
+@pytest.mark.parametrize("named", ["example", "full"])
+def test_doctor_asks_whether_a_boundary_takes_any_action_that_a_role_has(
+    named: str, request: pytest.FixtureRequest
+) -> None:
+    # GIVEN all that the roles of prod may, but for keys
+    stacks: Stacks = request.getfixturevalue(named)
+    installation = resolve(stacks.configuration)
+    for role, needs in needs_of(installation).items():
+        statements = of_role(stacks, role)
+        may = {a for s in statements for a in s.actions if not a.startswith("kms:")}
+        # THEN that is what doctor has simulated
+        assert {action for need in needs for action in need.actions} == may, role
+        # AND on resources that those statements are about, where they can be known
+        for need in needs:
+            if need.on.endswith(("role/x", "i-0123456789abcdef0", "agent.tar", "secret:x-AbCdEf")):
+                continue
+            for action in need.actions:
+                named_ones = [r for s in statements if action in s.actions for r in s.resources]
+                assert any(fnmatchcase(need.on, r) for r in named_ones), (action, need.on)
+
+
+def statement_of(stacks: Stacks, role: str, sid: str) -> Statement:
+    (found,) = [s for s in of_role(stacks, role) if s.raw["Sid"] == sid]
+    return found
+
+
+def test_the_agents_archive_is_decrypted_under_whatever_key_the_account_was_bootstrapped_with(
+    example: Stacks,
+) -> None:
+    bucket = "arn:aws:s3:::cdk-hnb659fds-assets-222222222222-eu-central-1"
+    statement = statement_of(example, "slipway-host", "DecryptObjects")
+    assert statement.actions == ["kms:Decrypt"]
+    assert statement.resources == ["arn:aws:kms:eu-central-1:*:key/*"]
+    assert statement.raw["Condition"]["StringEquals"] == {
+        "kms:ViaService": "s3.eu-central-1.amazonaws.com"
+    }
+    # AND nothing else of that bucket, or of any other
+    context = "kms:EncryptionContext:aws:s3:arn"
+    assert statement.conditions.endswith(f"StringLike {context} = {bucket}/<hash>.tar, {bucket}")
+
+
+def test_build_secrets_are_read_under_whatever_key_they_are_and_no_others(full: Stacks) -> None:
+    role, prefix = "slipway-stage-host", "arn:aws:secretsmanager:eu-central-1:222222222222:secret:"
+    secrets = [f"{prefix}build/licence-??????", f"{prefix}pypi-AbCdEf"]
+    secrets.append(f"{prefix}pypi-AbCdEf-??????")
+    assert statement_of(full, role, "ReadBuildSecrets").resources == secrets
+    for sid, context, things in (
+        ("DecryptSecrets", "SecretARN", secrets),
+        (
+            "DecryptParameters",
+            "PARAMETER_ARN",
+            ["arn:aws:ssm:eu-central-1:222222222222:parameter/build/npm-token"],
+        ),
+    ):
+        like = statement_of(full, role, sid).raw["Condition"]["StringLike"]
+        assert like == {f"kms:EncryptionContext:{context}": things}
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked"),
+    [
+        ("build/licence", "build/licence-AbC123"),
+        ("npm-secret", "npm-secret-AbC123"),
+        ("pypi-AbCdEf", "pypi-AbCdEf"),
+    ],
+)
+def test_a_secret_named_without_its_suffix_is_the_one_that_iam_asks_for(
+    configured: str, asked: str
+) -> None:
+    assert any(fnmatchcase(asked, form) for form in secret_forms(configured))
+    assert not any(fnmatchcase(f"{asked}-more", form) for form in secret_forms(configured))
+
+
+def test_base_images_may_be_pulled_and_not_pushed(full: Stacks) -> None:
+    bases = [
+        "arn:aws:ecr:eu-central-1:222222222222:repository/base/python",
+        "arn:aws:ecr:eu-central-1:333333333333:repository/shared/node",
+    ]
+    pulling = statement_of(full, "slipway-stage-host", "PullBaseImages")
+    assert pulling.resources == bases
+    assert set(pulling.actions) == set(PULL)
+    for statement in of_role(full, "slipway-stage-host"):
+        if "ecr:PutImage" in statement.actions:
+            assert not set(bases) & set(statement.resources)
+
+
+def test_definitions_are_registered_in_the_configured_families_alone(full: Stacks) -> None:
+    (statement,) = [
+        s for s in of_role(full, "slipway-stage-host") if "ecs:RegisterTaskDefinition" in s.actions
+    ]
+    families = {r.partition("task-definition/")[2] for r in statement.resources}
+    assert families == {"shop-web:*", "shop-worker:*", "slipway-stage-sample-blog:*"}
+
+
+def test_the_host_uses_the_configured_codedeploy_group_and_looks_for_none(full: Stacks) -> None:
+    actions = {a for a in actions_of(full, "slipway-stage-host") if a.startswith("codedeploy:")}
+    assert not {a for a in actions if a.startswith("codedeploy:List")}
+    (deploying,) = [
+        s for s in of_role(full, "slipway-stage-host") if "codedeploy:CreateDeployment" in s.actions
+    ]
+    assert deploying.resources == [
+        "arn:aws:codedeploy:eu-central-1:222222222222:deploymentgroup:shop/worker"
+    ]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import aws_lambda_powertools.shared.version
 import pytest
 
+from contracts.names import Names
 from infra.configuration import read
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
 from tests.infra.templates import (
     EXAMPLE,
     FULL,
+    ROOT,
     Stacks,
     Template,
     listed,
@@ -94,6 +100,15 @@ def test_every_rule_keeps_what_it_cannot_deliver(full: Stacks) -> None:
             assert all("DeadLetterConfig" in target for target in rule["Targets"])
 
 
+def powertools_release() -> str:
+    """The release that the tests of the functions run with, and that requirements.txt pins."""
+    (pinned,) = re.findall(
+        r"^aws-lambda-powertools==(.+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+    )
+    assert pinned == aws_lambda_powertools.shared.version.VERSION
+    return str(pinned)
+
+
 def test_functions_are_python_on_arm_with_powertools_beside_them(full: Stacks) -> None:
     names = set()
     for template in full.both:
@@ -103,7 +118,10 @@ def test_functions_are_python_on_arm_with_powertools_beside_them(full: Stacks) -
             assert function["Handler"] == f"lambdas.{name}.handler.handler"
             assert function["Runtime"] == "python3.13"
             assert function["Architectures"] == ["arm64"]
-            assert "AWSLambdaPowertoolsPythonV3-python313-arm64" in text(function["Layers"])
+            assert function["Layers"] == [
+                "{{resolve:ssm:/aws/service/powertools/python/arm64/python3.13/"
+                f"{powertools_release()}}}}}"
+            ]
             assert "LogGroup" in function["LoggingConfig"]
     assert names == {"trigger", "starter", "stopper", "notifier", "reconciler"}
 
@@ -172,6 +190,18 @@ def test_hosts_are_closed_and_their_disks_encrypted(full: Stacks) -> None:
     assert names == {"slipway-stage-host-1", "slipway-stage-host-2", "slipway-stage-host-3"}
 
 
+def test_a_disk_never_takes_the_key_that_the_account_has_by_default(
+    example: Stacks, full: Stacks
+) -> None:
+    def keys(stacks: Stacks) -> set[str]:
+        hosts = resources(stacks.prod, "AWS::EC2::Instance").values()
+        return {disk["Ebs"]["KmsKeyId"] for h in hosts for disk in h["BlockDeviceMappings"]}
+
+    # GIVEN that whoever starts a host must be let use a key of a customer's
+    assert keys(example) == {"alias/aws/ebs"}
+    assert keys(full) == {full.configuration.build_host.volume_key}
+
+
 def test_no_host_can_be_connected_to(example: Stacks, full: Stacks) -> None:
     for stacks in (example, full):
         groups = resources(stacks.prod, "AWS::EC2::SecurityGroup").values()
@@ -197,7 +227,7 @@ def test_what_holds_data_stays_when_the_stack_goes(full: Stacks) -> None:
         for resource in template["Resources"].values():
             if resource["Type"] in kept:
                 found.add(resource["Type"])
-                assert resource["DeletionPolicy"] == "Retain"
+                assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
                 assert resource["UpdateReplacePolicy"] == "Retain"
     assert found == kept
 
@@ -216,10 +246,73 @@ def test_image_tags_never_move_but_latest(full: Stacks) -> None:
     assert [r["RepositoryName"] for r in repositories] == ["shop/proxy"]
     for repository in repositories:
         assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-        (exclusion,) = repository["ImageTagMutabilityExclusionFilters"]
-        assert exclusion["ImageTagMutabilityExclusionFilterValue"] == "latest"
-        rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-        assert [r["selection"]["countNumber"] for r in rules] == [1, 10]
+        exclusions = repository["ImageTagMutabilityExclusionFilters"]
+        moving = [e["ImageTagMutabilityExclusionFilterValue"] for e in exclusions]
+        assert moving == ["latest", "running.*"]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image in a repository; `at`: the day of its push."""
+
+    at: float
+    tags: tuple[str, ...]
+
+
+def expired(rules: list[dict[str, Any]], images: list[Pushed], today: float) -> list[Pushed]:
+    """What ECR removes (user guide, lifecycle policies): rules in the order of their priorities.
+
+    What a rule's tags select no later rule expires; a later rule counts it all the same.
+    """
+    gone: list[Pushed] = []
+    spoken_for: set[Pushed] = set()
+    for rule in sorted(rules, key=lambda r: r["rulePriority"]):
+        wanted = rule["selection"]
+        chosen = [image for image in images if _selects(wanted, image)]
+        chosen.sort(key=lambda image: -image.at)
+        if wanted["countType"] == "imageCountMoreThan":
+            surplus = chosen[wanted["countNumber"] :]
+        else:
+            surplus = [image for image in chosen if today - image.at > wanted["countNumber"]]
+        gone += [image for image in surplus if image not in spoken_for]
+        if wanted["tagStatus"] != "any":
+            spoken_for.update(chosen)
+    return gone
+
+
+def _selects(wanted: dict[str, Any], image: Pushed) -> bool:
+    patterns = wanted.get("tagPatternList", ["*"])  # several: the image has to have them all
+    return {
+        "any": True,
+        "untagged": not image.tags,
+        "tagged": all(any(fnmatch(tag, p) for tag in image.tags) for p in patterns),
+    }[wanted["tagStatus"]]
+
+
+def test_a_repository_that_pipelines_share_never_expires_what_one_of_them_runs(
+    full: Stacks,
+) -> None:
+    # GIVEN a pipeline that pushes daily, and two that have run one image each for long
+    (repository,) = resources(full.prod, "AWS::ECR::Repository").values()
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    names = Names("slipway")
+    daily = [Pushed(at=day, tags=(f"{day:040x}",)) for day in range(1, 101)]
+    daily[-1] = replace(daily[-1], tags=("latest", names.running_tag("daily")))
+    rare = [
+        Pushed(at=at, tags=("v1", names.running_tag(pipeline)))
+        for at, pipeline in ((0, "rare"), (0.5, "rarer"))
+    ]
+    left = Pushed(at=99.5, tags=("v2",))  # built, and never run
+    # WHEN ECR tidies up
+    gone = expired(rules, [*daily, *rare, left, Pushed(at=90, tags=())], today=101)
+    # THEN what runs stays, and of the others the newest of all
+    kept = [image for image in (*daily, *rare, left) if image not in gone]
+    assert set(rare) <= set(kept)
+    assert sorted(image.at for image in kept if image not in rare)[-10:] == [
+        *range(92, 100), 99.5, 100,
+    ]  # fmt: skip
+    assert len(kept) == 12
+    assert Pushed(at=90, tags=()) in gone
 
 
 def test_a_created_repository_triggers_and_an_imported_one_is_listened_to(full: Stacks) -> None:

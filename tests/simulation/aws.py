@@ -223,12 +223,24 @@ class SNS:
 # --- EC2
 
 
+BY_HAND = "Client.UserInitiatedShutdown: User initiated shutdown"
+CLIENT_ERROR = "Client.InternalError: Client error on launch"
+SERVER_ERROR = "Server.InternalError: Internal error on launch"
+NO_ROOM = (
+    "InsufficientInstanceCapacity",
+    "VcpuLimitExceeded",
+    "InsufficientFreeAddressesInSubnet",
+)
+"""What EC2 answers in turn where it does not start a host now."""
+
+
 @dataclass
 class Instance:
     host_id: str
     state: str = "stopped"
     launched_at: float = 0.0
     boots: int = 0
+    reason: str = BY_HAND
 
     @property
     def boot(self) -> str:
@@ -236,7 +248,10 @@ class Instance:
 
 
 class EC2:
-    """Instances with all their states. `on_state(instance)` is told of each change."""
+    """Instances with all their states. `on_state(instance)` is told of each change.
+
+    `no_key`: the starter may not use the key of the hosts' disks: each start dies in silence.
+    """
 
     def __init__(
         self,
@@ -249,28 +264,32 @@ class EC2:
         self.instances = {host_id: Instance(host_id) for host_id in host_ids}
         self._clockwork, self._dice, self._weather = clockwork, dice, weather
         self._on_state = on_state
-        self._stale: dict[str, tuple[float, str, float]] = {}
+        self._stale: dict[str, tuple[float, str, float, str]] = {}
         self.before_stop: Callable[[Instance], None] = lambda instance: None
         self.before_start: Callable[[Instance], None] = lambda instance: None
         self.starts = 0
+        self.no_key = False
+        self._refusals = 0
 
     def describe_instances(self, *, Filters: list[dict[str, Any]]) -> dict[str, Any]:
         wanted = Filters[0]["Values"]
         found = []
         for host_id in wanted:
             instance = self.instances[host_id]
-            state, launched = instance.state, instance.launched_at
-            changed, old_state, old_launched = self._stale.get(host_id, (-1e9, "", 0.0))
+            state, launched, reason = instance.state, instance.launched_at, instance.reason
+            changed, *before = self._stale.get(host_id, (-1e9, "", 0.0, ""))
             late = self._clockwork.time - changed < 5
             if late and self._weather.happens("EC2 answers late", 0.5):
-                state, launched = old_state, old_launched
-            found.append(
-                {
-                    "InstanceId": host_id,
-                    "State": {"Name": state},
-                    "LaunchTime": datetime.fromtimestamp(launched, UTC),
-                }
-            )
+                state, launched, reason = before
+            described: dict[str, Any] = {
+                "InstanceId": host_id,
+                "State": {"Name": state},
+                "LaunchTime": datetime.fromtimestamp(launched, UTC),
+            }
+            if reason:
+                code = reason.partition(":")[0]
+                described["StateReason"] = {"Code": code, "Message": reason}
+            found.append(described)
         return {"Reservations": [{"Instances": found}]}
 
     def start_instances(self, *, InstanceIds: list[str]) -> None:
@@ -280,14 +299,17 @@ class EC2:
         if instance.state != "stopped":
             raise refusal("IncorrectInstanceState")
         if self._weather.happens("no capacity", 0.4):
-            raise refusal("InsufficientInstanceCapacity", 500)
+            self._refusals += 1
+            raise refusal(NO_ROOM[self._refusals % len(NO_ROOM)])
         self.before_start(instance)
         self.starts += 1
         instance.boots += 1
         boots = instance.boots
-        self._become(instance, "pending", launched=float(int(self._clockwork.time)))
-        if self._weather.happens("start dies", 0.2):
-            self._clockwork.after(20, lambda: self._if(instance, boots, "pending", "stopped"))
+        self._become(instance, "pending", launched=float(int(self._clockwork.time)), reason="")
+        if self.no_key or self._weather.happens("start dies", 0.2):
+            self._clockwork.after(
+                20, lambda: self._if(instance, boots, "pending", "stopped", CLIENT_ERROR)
+            )
         else:
             wait = self._dice.uniform(2, 10)
             self._clockwork.after(wait, lambda: self._if(instance, boots, "pending", "running"))
@@ -304,7 +326,7 @@ class EC2:
         self._stop(instance)
 
     def _stop(self, instance: Instance) -> None:
-        self._become(instance, "stopping")
+        self._become(instance, "stopping", reason=BY_HAND)
         boots = instance.boots
         slow = self._weather.happens("slow stop", 0.3)
         wait = self._dice.uniform(60, 400) if slow else self._dice.uniform(5, 30)
@@ -318,18 +340,29 @@ class EC2:
     def die(self, instance: Instance) -> None:
         """The hardware fails: stopped at once."""
         if instance.state == "running":
-            self._become(instance, "stopped")
+            self._become(instance, "stopped", reason=SERVER_ERROR)
 
-    def _if(self, instance: Instance, boots: int, state: str, then: str) -> None:
+    def _if(
+        self, instance: Instance, boots: int, state: str, then: str, reason: str | None = None
+    ) -> None:
         if (instance.boots, instance.state) == (boots, state):
-            self._become(instance, then)
+            self._become(instance, then, reason=reason)
 
-    def _become(self, instance: Instance, state: str, launched: float | None = None) -> None:
+    def _become(
+        self,
+        instance: Instance,
+        state: str,
+        *,
+        launched: float | None = None,
+        reason: str | None = None,
+    ) -> None:
         self._stale[instance.host_id] = (
             self._clockwork.time,
             instance.state,
             instance.launched_at,
+            instance.reason,
         )
         instance.state = state
+        instance.reason = instance.reason if reason is None else reason
         instance.launched_at = instance.launched_at if launched is None else launched
         self._on_state(instance)

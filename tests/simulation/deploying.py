@@ -34,14 +34,17 @@ class Violation(BaseException):
 class Repository:
     """One branch: its tips in order of their pushes, and what is wrong with a commit, if any.
 
-    `moved_at`: when each tip was pushed.
+    `moved_at`: when each tip was pushed. `made`: the branch is there; until its first push it may
+    not be, whatever `tips` begins with.
     """
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
     moved_at: list[float] = field(default_factory=lambda: [0.0])
     bad: dict[str, str] = field(default_factory=dict)
+    made: bool = True
 
     def move(self, commit: str, at: float) -> None:
+        self.made = True
         self.tips.append(commit)
         self.moved_at.append(at)
 
@@ -74,6 +77,10 @@ class Service:
 
     def arn(self, revision: int) -> str:
         return f"{ARN}{self.pipeline}:{revision}"
+
+    @property
+    def digest(self) -> str:
+        return self.images[self.primary].partition("@")[2]
 
     @property
     def commit(self) -> str:
@@ -118,6 +125,9 @@ class Images:
 
     def __init__(self, world: Any) -> None:
         self._world = world
+
+    def keep(self, image: Any, digest: str, pipeline: str, *, sink: Any) -> None:
+        self._world.kept[pipeline] = digest
 
     def find(self, image: Any, tag: str) -> str | None:
         found: str | None = self._world.ecr.get((image.repository, tag))
@@ -299,6 +309,9 @@ def _result(outcome: Any, service: Service, before: int, target: int) -> Rollout
 
 class Disk:
     def make_room(self, source: str, *, least: int, stop: Any, sink: Any) -> None:
+        return None
+
+    def check_not_full(self) -> None:
         return None
 
 

@@ -25,7 +25,10 @@ SETTLED_FOR = 1200.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What people do (`(seconds, verb, argument)`), which faults there are, and until when."""
+    """What people do (`(seconds, verb, argument)`), which faults there are, and until when.
+
+    `empty`: the branches are not there before their first push.
+    """
 
     seed: int
     pipelines: int
@@ -34,6 +37,7 @@ class Plan:
     faults: frozenset[str]
     calm_after: float
     long_builds: float = LONG_BUILDS
+    empty: bool = False
 
 
 @dataclass
@@ -70,7 +74,9 @@ def plan_of(seed: int) -> Plan:
             actions.append((dice.uniform(0, span), verb, dice.randrange(max(pipelines, hosts))))
     many = dice.choice((0, 2, 4, 8, len(KINDS)))
     faults = frozenset(dice.sample(KINDS, min(many, len(KINDS))))
-    return Plan(seed, pipelines, hosts, tuple(sorted(actions)), faults, span + 900)
+    planned = tuple(sorted(actions))
+    empty = dice.random() < 0.1
+    return Plan(seed, pipelines, hosts, planned, faults, span + 900, empty=empty)
 
 
 OPERATORS = {
@@ -113,6 +119,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         calm_after=plan.calm_after,
         client=client,
         without=without,
+        empty=plan.empty,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)

@@ -8,12 +8,19 @@ from contracts.table.deployments import DeploymentRow
 from tests.simulation.deploying import Violation
 from tests.simulation.world import World
 
+CAUSES = {
+    "start_failed": {"no capacity", "start dies", "host dies"},
+    "drift_skipped": {"dev side is silent", "call refused", "call lost", "call unanswered"},
+}
+"""Faults without which an alert of that kind is about nothing."""
+
 RECEIVES = 60
 """Receives of one message that are never reached (the queue's backstop is above)."""
 
 
 def check_at_rest(world: World) -> None:
     _every_request_has_its_outcome(world)
+    _no_alert_is_about_nothing(world)
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
         _every_outcome_was_told(world, rows)
@@ -21,6 +28,13 @@ def check_at_rest(world: World) -> None:
         _the_table_knows_what_runs(world, pipeline, rows)
     if world.queues["build"].most_receives > RECEIVES:
         raise Violation(f"a request was received {world.queues['build'].most_receives} times")
+
+
+def _no_alert_is_about_nothing(world: World) -> None:
+    for notice_id in world.slack.posted:
+        kind = notice_id.split("/")[1] if notice_id.startswith("alert/") else ""
+        if kind in CAUSES and not any(world.weather.happened[fault] for fault in CAUSES[kind]):
+            raise Violation(f"an alert about nothing was told: {notice_id}")
 
 
 def _every_request_has_its_outcome(world: World) -> None:
@@ -92,6 +106,8 @@ def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[Deploymen
     unknown = any(r.status in ("gave_up", "superseded") and r.task_definition_after for r in rows)
     if known and not unknown and known != short(service.arn(service.primary)):
         raise Violation(f"{pipeline} runs {service.primary}, the table says {known}")
+    if known and not unknown and world.kept.get(pipeline) != service.digest:
+        raise Violation(f"{pipeline} runs an image that ECR may remove")
 
 
 def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -> bool:

@@ -11,8 +11,8 @@ not lapse while its claimer lives (a Lambda's timeout is shorter than the claim)
 not expire while its holder lives (its heartbeat renews it).
 
 Faults come from a budget: deliveries lost, deliveries doubled, and crashes (of a Lambda between any
-two steps, of an agent at any step, of a host; or a stop that EC2 refuses). Bounded besides: Lambdas
-at the same time, and copies of one request under way (two).
+two steps, of an agent at any step, of a host, also while it starts; or a stop that EC2 refuses).
+Bounded besides: Lambdas at the same time, and copies of one request under way (two).
 
 A state is at rest when every push is deployed, nothing is under way and every host is stopped. From
 every state rest must be reachable without another fault; in none may StopInstances meet a working
@@ -258,6 +258,9 @@ class Model:
                 yield f"{name} runs", False, _host(s, index, ec2="running", phase="up")
             if host.ec2 == "stopping":
                 yield f"{name} is stopped", False, self._now_stopped(s, index)
+            if host.ec2 == "pending" and s.crashes:
+                died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
+                yield f"the start of {name} dies", True, died
             if host.ec2 == "running" and s.crashes:
                 died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
                 yield f"{name} dies", True, died

@@ -118,6 +118,63 @@ def a_host_that_is_never_heard_is_started_hourly_and_said_once(client: Client) -
     assert len(told) == 1
 
 
+def a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2(client: Client) -> None:
+    # GIVEN a starter that may not use the key of the host's disk: pending, then stopped in silence
+    world = calm_world(client, without=frozenset({"asleep"}))
+    world.ec2.no_key = True
+    world.push("shop", "good")
+    passed(world, 3000)
+    while world.ec2.instances["i-1"].state != "pending":
+        passed(world, 1)
+    world._event("i-1")  # that of the last stop comes again, while it starts
+    passed(world, 7200)
+    # THEN it is said, once, and why; and it is not tried for ever
+    assert [(a.kind, a.subject) for a in world.table.alerts.all()] == [("start_failed", "i-1")]
+    alert = world.table.alerts.all()[0]
+    assert "Client.InternalError: Client error on launch" in alert.text
+    assert [n for n in world.slack.posted if n.startswith("alert/start_failed")] == [
+        f"alert/start_failed/i-1/{alert.raised_at:.3f}"
+    ]
+    assert 5 <= world.ec2.starts <= 6
+    # AND when it may, the push is deployed, and the end is said
+    world.ec2.no_key = False
+    passed(world, 2 * 3600)
+    assert world.at_rest
+    assert world.services["shop"].commit == world.repositories["shop"].tip
+    assert f"alert/start_failed/i-1/{alert.raised_at:.3f}/over" in world.slack.posted
+
+
+def a_host_that_somebody_stops_before_it_is_heard_is_no_alert(client: Client) -> None:
+    world = calm_world(client)
+    world.push("shop", "good")
+    instance = world.ec2.instances["i-1"]
+    while instance.state != "running":
+        passed(world, 1)
+    world.ec2.stop_by_hand(instance)
+    rested(world)
+    assert not [n for n in world.slack.posted if n.startswith("alert/")]
+
+
+def a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found(client: Client) -> None:
+    # GIVEN a dev stack that is made after prod, and a repository that is empty for a while
+    world = calm_world(client)
+    repository = world.repositories["shop"]
+    world.table.pipelines.change("shop", baseline_tip=None)
+    world.no_dev, repository.made = True, False
+    passed(world, 3600)
+    world.no_dev = False
+    passed(world, 3600)
+    assert not world.table.alerts.all()
+    # WHEN the first push's trigger is lost, THEN the drift check finds it
+    repository.move(f"{1:040x}", world.clockwork.time)
+    rested(world)
+    assert world.services["shop"].commit == repository.tip
+    # AND a dev side that does not answer by now is said
+    world.no_dev = True
+    passed(world, 3600)
+    assert [a.kind for a in world.table.alerts.all()] == ["drift_skipped"]
+
+
 def a_start_that_is_noted_late_counts_no_silent_boot(client: Client) -> None:
     # GIVEN Lambdas that note each start when the host has long arrived
     world = calm_world(client)
@@ -253,6 +310,31 @@ NEEDED = [
                 ("lambdas.upkeep._standing", always(None)),
             ),
         ),
+    ),
+    (
+        a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2,
+        out("a start that dies is said", "lambdas.situation.Host.died_unheard", False),
+    ),
+    (
+        a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2,
+        out("only a host that is heard has started", "lambdas.upkeep._has_started",
+            lambda host: host.awake),
+    ),
+    (
+        a_host_that_somebody_stops_before_it_is_heard_is_no_alert,
+        out("who stopped it", "lambdas.situation.BY_HAND", ("nobody",)),
+    ),
+    (
+        a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
+        out("no branch is an answer", "lambdas.snapshot.NO_BRANCH", "nothing"),
+    ),
+    (
+        a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
+        out("that there was none is noted", "lambdas.upkeep._not_there", always([])),
+    ),
+    (
+        a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
+        out("nothing is said of what was never seen", "lambdas.upkeep._known", always(None)),
     ),
     (
         a_start_that_is_noted_late_counts_no_silent_boot,

@@ -12,6 +12,7 @@ from typing import Any
 from contracts.installation import ImageSettings, Installation, PipelineSettings
 from contracts.messages import BuildRequest, Target, request_id_of
 from contracts.table import Table
+from contracts.table.pipelines import NO_TIP
 from lambdas import observability
 from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World as NotifierWorld
@@ -75,7 +76,10 @@ def _pipeline(name: str) -> PipelineSettings:
 
 
 class World:
-    """`words` is what has happened, in words; `without`: guards of the world that are out."""
+    """`words` is what has happened, in words; `without`: guards of the world that are out.
+
+    `empty`: the branches are not there yet, and that was seen. `no_dev`: neither is the dev stack.
+    """
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class World:
         calm_after: float,
         client: Callable[[], FakeDynamoDB] = FakeDynamoDB,
         without: frozenset[str] = frozenset(),
+        empty: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
@@ -114,6 +119,7 @@ class World:
         self.updated = {name: {1} for name in names}
         self.rollbacks: set[tuple[str, int]] = set()
         self.ecr: dict[tuple[str, str], str] = {}
+        self.kept: dict[str, str] = {}
         self.slack = Slack(self.clockwork, self.weather)
         self.agents: dict[str, Agent] = {}
         self.builds = 0
@@ -135,8 +141,10 @@ class World:
         self._running_since: dict[str, float] = {}
         self._commits = 0
         self._delivery = self._make_delivery()
-        for name in names:
-            self.table.pipelines.change(name, baseline_tip=self.repositories[name].tip)
+        self.no_dev = False
+        for name, repository in self.repositories.items():
+            repository.made = not empty
+            self.table.pipelines.change(name, baseline_tip=NO_TIP if empty else repository.tip)
         self._tick(START)
 
     def say(self, text: str) -> None:
@@ -555,9 +563,12 @@ class _CodeCommit:
         self._world = world
 
     def get_branch(self, *, repositoryName: str, branchName: str) -> dict[str, Any]:
-        if self._world.weather.happens("dev side is silent", 0.5):
+        if self._world.no_dev or self._world.weather.happens("dev side is silent", 0.5):
             raise refusal("AccessDeniedException")
-        return {"branch": {"commitId": self._world.repositories[repositoryName].tip}}
+        repository = self._world.repositories[repositoryName]
+        if not repository.made:
+            raise refusal("BranchDoesNotExistException")
+        return {"branch": {"commitId": repository.tip}}
 
 
 __all__ = ["START", "Violation", "World", "calm_world"]

@@ -33,6 +33,8 @@ STATE_CODES = {
     "stopping": 64,
     "stopped": 80,
 }
+BY_HAND = "Client.UserInitiatedShutdown: User initiated shutdown"
+SERVER_ERROR = "Server.InternalError: Internal error on launch"
 DEFAULT_METADATA_OPTIONS = {
     "HttpTokens": "optional",
     "HttpPutResponseHopLimit": 1,
@@ -98,6 +100,7 @@ class InstanceStates:
         for instance in instances:
             instance["MetadataOptions"] = dict(DEFAULT_METADATA_OPTIONS)
             if self._settings.instances_start_stopped:
+                instance["StateReason"] = BY_HAND
                 self._enter(instance, "stopped")
             else:
                 self._enter(instance, "pending")
@@ -110,6 +113,7 @@ class InstanceStates:
             return False
         with request_scope(located.account, located.region):
             located.instance["StateTransitionReason"] = "Server.InternalError"
+            located.instance["StateReason"] = SERVER_ERROR
             self._enter(located.instance, "stopped")
         return True
 
@@ -158,12 +162,14 @@ class InstanceStates:
             return
         instance["LaunchTime"] = next_launch_time(instance["LaunchTime"], time.time())
         instance["StateTransitionReason"] = ""
+        instance["StateReason"] = ""
         self._enter(instance, "pending")
         self._after(self._settings.pending_seconds, instance, "running")
 
     def _stop(self, instance: Instance) -> None:
         if instance["State"]["Name"] != "running":
             return
+        instance["StateReason"] = BY_HAND
         instance["StateTransitionReason"] = f"User initiated ({_utc(time.time(), ' GMT')})"
         self._enter(instance, "stopping")
         self._after(self._settings.stopping_seconds, instance, "stopped")
@@ -271,6 +277,10 @@ def _with_details(instance_xml: Callable[[Instance], str]) -> Callable[[Instance
             "</metadataOptions>"
         )
         reason = f"<reason>{instance.get('StateTransitionReason', '')}</reason>"
+        message = instance.get("StateReason", "")
+        if message:
+            code = message.partition(":")[0]
+            reason += f"<stateReason><code>{code}</code><message>{message}</message></stateReason>"
         body, end, rest = instance_xml(instance).rpartition("</item>")
         return body + reason + metadata + end + rest
 

@@ -21,6 +21,7 @@ from local.emulator.extension.repositories import (
     Repository,
     git_environment,
     references,
+    settle_default_branch,
 )
 from local.emulator.settings import EmulatorSettings
 
@@ -93,6 +94,7 @@ class GitServer:
             before = await asyncio.to_thread(references, repository)
             await _http_backend(environment, receive, send)
             after = await asyncio.to_thread(references, repository)
+            await asyncio.to_thread(settle_default_branch, repository)
         push_events.pushed(repository, push_events.changes(before, after), caller.arn)
 
 

@@ -1,10 +1,13 @@
 """Gap closed: metrics that AWS makes by itself are missing, and alarms mix up their dimensions.
 
 * Log lines in the embedded metric format become metrics.
-* Queues publish their counts and the age of their oldest message (`AWS/SQS`), running instances
-  that they run (`AWS/EC2`), every few seconds instead of every minute.
+* Queues publish their counts and the age of their oldest message (`AWS/SQS`), every few seconds
+  instead of every minute.
+* Running instances publish as EC2's basic monitoring does (`AWS/EC2`): every five minutes the five
+  samples of its minutes.
 * Every run of a Lambda counts (`AWS/Lambda`), asynchronous ones and their retries too.
-* An alarm looks at the metric with exactly its dimensions, and treats missing data as it says.
+* An alarm looks at the metric with exactly its dimensions, and treats missing data as it says, from
+  its first moment on.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ Data = dict[str, Any]
 Metric = tuple[str, str, float, str, dict[str, str]]
 
 PUBLISH_SECONDS = 5.0
+BASIC_SECONDS = 300.0
+BASIC_SAMPLES = 5
+"""EC2's basic monitoring: a SampleCount of 5 in each five minutes that an instance runs."""
 
 
 def embedded_metrics(line: str) -> list[Metric]:
@@ -70,13 +76,23 @@ def queue_metrics(queue: Data, now: float) -> dict[str, float]:
     }
 
 
-def verdict(alarm: Data, points: list[Data], *, whole: bool) -> str | None:
-    """An alarm's new state for the points of its window; None to stay as it is.
-
-    `whole`: the alarm is as old as its window; before that, missing data says nothing yet.
+def instance_metrics(instance_id: str) -> list[Metric]:
+    """What CloudWatch gets of an instance that has run for five minutes, without detailed
+    monitoring.
     """
-    if not points and not whole:
-        return None
+    dimensions = {"InstanceId": instance_id}
+    return [
+        metric
+        for _ in range(BASIC_SAMPLES)
+        for metric in (
+            ("AWS/EC2", "CPUUtilization", 1.0, "Percent", dimensions),
+            ("AWS/EC2", "StatusCheckFailed", 0.0, "Count", dimensions),
+        )
+    ]
+
+
+def verdict(alarm: Data, points: list[Data]) -> str | None:
+    """An alarm's new state for the points of one of its periods; None to stay as it is."""
     if not points:
         missing = alarm.get("TreatMissingData") or "missing"
         states = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFICIENT_DATA"}
@@ -97,19 +113,20 @@ def verdict(alarm: Data, points: list[Data], *, whole: bool) -> str | None:
 def state_of(alarm: Data, points: list[Data], now: float) -> str | None:
     """An alarm's new state: ALARM only if each of its evaluation periods says so; None: no change.
 
-    A period that began before the alarm was there says nothing where it has no point.
+    Data that is `missing` counts for nothing as long as another period has some.
     """
-    period, made = alarm.get("Period", 60), alarm.get("AlarmConfigurationUpdatedTimestamp", 0)
+    period, periods = alarm.get("Period", 60), alarm.get("EvaluationPeriods", 1)
     verdicts = []
-    for number in range(alarm.get("EvaluationPeriods", 1)):
+    for number in range(periods):
         began, ended = now - period * (number + 1), now - period * number
         within = [point for point in points if began <= point["Timestamp"] < ended]
         # A metric's time can be a little ahead: the newest period has no end.
         newest = [point for point in points if number == 0 and point["Timestamp"] >= ended]
-        verdicts.append(verdict(alarm, within + newest, whole=made <= began))
-    if all(state == "ALARM" for state in verdicts):
-        return "ALARM"
-    return next((state for state in verdicts if state not in (None, "ALARM")), None)
+        verdicts.append(verdict(alarm, within + newest))
+    known = [state for state in verdicts if state not in (None, "INSUFFICIENT_DATA")]
+    if not known:
+        return verdicts[0]
+    return "ALARM" if set(known) == {"ALARM"} and len(known) == periods else "OK"
 
 
 def _evaluate(alarm: Data) -> None:
@@ -191,10 +208,11 @@ def _throttles_only(emit: Callable[..., None]) -> Callable[..., None]:
     return emitted
 
 
-def publish() -> None:
-    """Publish the metrics of every queue and instance once, and look at the alarms."""
-    now = time.time()
-    scopes = _publish_queues(now) | _publish_instances()
+def publish(*, instances: bool) -> None:
+    """Publish the metrics of every queue (and instance) once, and look at the alarms."""
+    scopes = _publish_queues(time.time())
+    if instances:
+        scopes |= _publish_instances()
     for account, region in scopes:
         with request_scope(account, region):
             cloudwatch._evaluate_all_alarms()
@@ -206,10 +224,9 @@ def _publish_instances() -> set[tuple[str, str]]:
         scopes.add((account, region))
         if instance["State"]["Name"] != "running":
             continue
-        dimensions = {"InstanceId": instance_id}
         with request_scope(account, region):
-            cloudwatch.record_metric("AWS/EC2", "CPUUtilization", 1.0, "Percent", dimensions)
-            cloudwatch.record_metric("AWS/EC2", "StatusCheckFailed", 0.0, "Count", dimensions)
+            for metric in instance_metrics(instance_id):
+                cloudwatch.record_metric(*metric)
     return scopes
 
 
@@ -225,8 +242,12 @@ def _publish_queues(now: float) -> set[tuple[str, str]]:
 
 
 def _keep_publishing(stop: threading.Event) -> None:
+    basic = time.monotonic() + BASIC_SECONDS
     while not stop.wait(PUBLISH_SECONDS):
-        publish()
+        due = time.monotonic() >= basic
+        publish(instances=due)
+        if due:
+            basic += BASIC_SECONDS
 
 
 def install() -> None:

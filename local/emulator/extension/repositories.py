@@ -177,3 +177,13 @@ def references(repository: Repository) -> dict[str, str]:
         "refs/tags",
     )
     return dict(line.split(" ", 1) for line in listing.splitlines())
+
+
+def settle_default_branch(repository: Repository) -> None:
+    """The first branch that is pushed becomes the default one, as in CodeCommit.
+
+    HEAD names it; without it a clone would be an empty tree.
+    """
+    branches = [name for name in references(repository) if name.startswith("refs/heads/")]
+    if branches and run_git(repository.path, "symbolic-ref", "HEAD") not in branches:
+        run_git(repository.path, "symbolic-ref", "HEAD", branches[0])

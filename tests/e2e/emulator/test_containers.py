@@ -13,8 +13,16 @@ from typing import Any
 
 import pytest
 
+from build_agent.clock import SystemClock
+from build_agent.docker import Docker
+from build_agent.image import Built, Images
+from build_agent.process import run as run_process
+from build_agent.stop import Stop
+from contracts.errors import DeploymentFailed
+from contracts.installation import ImageSettings
+from contracts.messages import Commit
 from local import docker as local_docker
-from local.docker import Docker
+from local.docker import Docker as LocalDocker
 from local.down import take_down
 from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
@@ -25,6 +33,7 @@ from local.started import Ledger
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace
 from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
+from tests.unit.agent.world import make_pipeline
 
 PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = (
@@ -58,7 +67,7 @@ class Yard:
     """An emulator with Docker, two images there, and a configuration without logins."""
 
     world: World
-    docker: Docker
+    docker: LocalDocker
     directory: Path
 
     @property
@@ -161,6 +170,42 @@ def digests(yard: Yard) -> dict[str, str]:
         assert done.returncode == 0, done.stderr
         found[version] = done.stdout.rpartition("digest: ")[2].split()[0]
     return found
+
+
+def test_a_dockerfile_builds_on_a_private_image_whose_repository_is_named(
+    yard: Yard, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a Dockerfile whose FROM is in a registry that asks for a login, and not on this machine
+    base = f"{yard.registry}/sample"
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}@{digests['one']}\nENV GREETING=built\n")
+    yard.run("image", "rm", "--force", f"{base}:one", f"{yard.registry}/built:one")
+    yard.run("builder", "prune", "--force", "--all")
+    monkeypatch.setenv("DOCKER_HOST", yard.docker.host)
+    puller = yard.world.role("puller")
+    puller.allow(*PULL)
+    images = Images(
+        docker=Docker(lambda: yard.docker.client, run_process, tmp_path / "docker"),
+        ecr=puller.client("ecr"),
+        secret=str,
+        clock=SystemClock(),
+        folder=tmp_path,
+    )
+
+    def build(named: tuple[str, ...]) -> Built:
+        wanted = ImageSettings(
+            repository="mine", repository_uri=f"{yard.registry}/mine", base_repositories=named
+        )
+        return images.build(
+            make_pipeline(), wanted, Commit(id="1" * 40), tmp_path,
+            tag="build-1", fresh=False, stop=Stop(), sink=print,
+        )  # fmt: skip
+
+    # WHEN the repository is not named, the registry refuses; when it is, the image is built on it
+    with pytest.raises(DeploymentFailed, match="docker build failed"):
+        build(())
+    built = build((base,))
+    assert "GREETING=built" in built.content["config"]["Env"]
+    assert "VERSION=one" in built.content["config"]["Env"]
 
 
 def register(yard: Yard, image: str, **container: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 
 import boto3
 import pytest
@@ -13,6 +15,8 @@ from botocore.utils import InstanceMetadataFetcher
 
 from local.waiting import wait_for
 from tests.e2e.emulator.world import PROD, REGION, World, allow, error_code, role_resource
+
+USER_DATA = "#!/bin/sh\necho ä > /etc/greeting\n"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,7 @@ def host(world: World) -> dict[str, str]:
                     "InstanceType": "t3.medium",
                     "IamInstanceProfile": {"Ref": "Profile"},
                     "MetadataOptions": {"HttpTokens": "required"},
+                    "UserData": {"Fn::Base64": USER_DATA},
                     "Tags": [{"Key": "slipway:host", "Value": "one"}],
                 },
             },
@@ -109,6 +114,10 @@ def test_a_host_stops_and_starts_as_in_aws(world, host):
     await_state(world, instance_id, "stopped")
     heard = json.loads(world.receive(host["Heard"]))
     assert heard["detail"] == {"instance-id": instance_id, "state": "stopped"}
+    assert described(world, instance_id)["StateReason"] == {
+        "Code": "Client.UserInitiatedShutdown",
+        "Message": "Client.UserInitiatedShutdown: User initiated shutdown",
+    }
     assert heard["resources"] == [f"arn:aws:ec2:{REGION}:{PROD}:instance/{instance_id}"]
     # AND a start gives it a new launch time
     ec2.start_instances(InstanceIds=[instance_id])
@@ -153,6 +162,75 @@ def test_the_identity_document_names_the_boot(world, host):
     # AND without a token there is none
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(url)  # noqa: S310
+
+
+def metadata(world: World, host: dict[str, str]) -> Callable[[str], str]:
+    """Asks the host's metadata service for a path, with a token."""
+    base = f"{world.url}/imds/{host['Host']}"
+    token = InstanceMetadataFetcher(base_url=base)._fetch_metadata_token()
+
+    def ask(path: str) -> str:
+        headers = {"X-aws-ec2-metadata-token": token}
+        with urllib.request.urlopen(urllib.request.Request(f"{base}/{path}", headers=headers)) as a:  # noqa: S310
+            return a.read().decode()
+
+    return ask
+
+
+@pytest.mark.parametrize("version", ["latest", "2021-03-23", "2009-04-04"])
+def test_metadata_is_found_by_its_lists_in_every_version(world, host, version):
+    # GIVEN a running host, and who knows no more than where its metadata begins, like cloud-init
+    instance, ask = run(world, host["Host"]), metadata(world, host)
+    found: dict[str, str] = {}
+
+    def crawl(folder: str) -> None:
+        for name in ask(folder).splitlines():
+            if name.endswith("/"):
+                crawl(folder + name)
+            else:
+                found[(folder + name).removeprefix(f"{version}/")] = ask(folder + name)
+
+    # WHEN it reads what every list names
+    assert version in ask("").splitlines()
+    crawl(f"{version}/")
+    # THEN it has all of it
+    assert found["meta-data/instance-id"] == host["Host"]
+    assert found["meta-data/placement/region"] == REGION
+    assert found["user-data"] == USER_DATA
+    assert json.loads(found["dynamic/instance-identity/document"])["instanceId"] == host["Host"]
+    keys = json.loads(found["meta-data/iam/security-credentials/host"])
+    assert keys["AccessKeyId"]
+    mac = found["meta-data/mac"]
+    address = found[f"meta-data/network/interfaces/macs/{mac}/local-ipv4s"]
+    assert address == instance["PrivateIpAddress"]
+    # AND what no version has is not there
+    for path in (f"{version}/meta-data/nothing", "1999-01-01/meta-data/instance-id"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(path)
+
+
+def test_the_user_data_can_be_asked_of_ec2(world, host):
+    ec2 = world.root("ec2")
+    told = ec2.describe_instance_attribute(InstanceId=host["Host"], Attribute="userData")
+    assert base64.b64decode(told["UserData"]["Value"]).decode() == USER_DATA
+    # AND where there is none, none is told
+    (bare,) = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"]
+    told = ec2.describe_instance_attribute(InstanceId=bare["InstanceId"], Attribute="userData")
+    assert told["UserData"] == {}
+    ec2.terminate_instances(InstanceIds=[bare["InstanceId"]])
+
+
+def test_a_machine_that_has_shut_down_is_stopped(world, host):
+    # GIVEN a running host
+    run(world, host["Host"])
+    # WHEN its machine goes off by itself
+    assert world.internal("POST", f"ec2/{host['Host']}/off") == {"off": True}
+    # THEN it is stopped, and EC2 says that nobody asked for it
+    stopped = described(world, host["Host"])
+    assert stopped["State"]["Name"] == "stopped"
+    assert stopped["StateTransitionReason"].startswith("Client.InstanceInitiatedShutdown")
+    # AND one that is off already is no news
+    assert world.internal("POST", f"ec2/{host['Host']}/off") == {"off": False}
 
 
 def test_a_stopped_host_has_no_metadata_service(world, host):

@@ -43,6 +43,13 @@ class World:
 
     def deploy(self, name: str, resources: dict[str, Any], account: str = PROD) -> dict[str, str]:
         """Deploy a stack and give its resources' physical ids by logical id."""
+        assert self.try_to_deploy(name, resources, account) == "CREATE_COMPLETE"
+        cloudformation = self.root("cloudformation", account)
+        listed = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
+
+    def try_to_deploy(self, name: str, resources: dict[str, Any], account: str = PROD) -> str:
+        """Make a stack and wait until CloudFormation is done with it, however; its status."""
         cloudformation = self.root("cloudformation", account)
         cloudformation.create_stack(
             StackName=name,
@@ -55,9 +62,7 @@ class World:
             status = str(stack["StackStatus"])
             return None if status.endswith("_IN_PROGRESS") else status
 
-        assert wait_for(f"stack {name}", ended, seconds=20) == "CREATE_COMPLETE"
-        listed = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
-        return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
+        return wait_for(f"stack {name}", ended, seconds=20)
 
     def internal(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
         """Ask one of the internal endpoints."""

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from build_agent.docker import Docker
-from build_agent.image import Built, Images, build_command, locate
+from build_agent.image import Built, Images, build_command
 from build_agent.process import Finished, TimedOut
 from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Commit
+from contracts.names import Names
 from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
 
 STOP = Stop()
@@ -86,6 +88,7 @@ class Bench:
             secret=lambda place: self.secrets[place],
             clock=FakeClock(),
             folder=folder,
+            names=Names("slipway"),
         )
         self.tree = folder / "tree"
         self.tree.mkdir()
@@ -192,6 +195,39 @@ def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
     assert bench.docker.verbs() == ["login", "image tag", "push", "image rm"]
 
 
+def test_what_a_pipeline_runs_is_named_by_one_tag_of_its_own(bench: Bench) -> None:
+    # GIVEN two images in the repository of two pipelines
+    first = bench.push()
+    other = json.loads(MANIFEST)
+    other["config"]["digest"] = "sha256:" + "9" * 64
+    put = {"repositoryName": "app", "imageManifest": json.dumps(other), "imageTag": "v2"}
+    second = bench.ecr.put_image(**put)["image"]["imageId"]["imageDigest"]
+    # WHEN both run the first, and one of them the second after that
+    for digest, pipeline in ((first, "web"), (first, "worker"), (second, "web"), (second, "web")):
+        bench.images.keep(bench.image, digest, pipeline, sink=bench.lines.append)
+    # THEN each has one, which says so
+    runs = {
+        tag: detail["imageDigest"]
+        for detail in bench.ecr.describe_images(repositoryName="app")["imageDetails"]
+        for tag in detail["imageTags"]
+        if tag.startswith("running.")
+    }
+    assert runs == {"running.slipway.web": second, "running.slipway.worker": first}
+    assert bench.lines == []
+
+
+def test_that_what_runs_cannot_be_named_ends_no_deployment(bench: Bench) -> None:
+    def refused(**_members: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutImage")
+
+    digest = bench.push()
+    bench.ecr.put_image = refused
+    bench.images.keep(bench.image, digest, "web", sink=bench.lines.append)
+    assert "running.slipway.web could not be set" in bench.lines[-1]
+    # AND an image that is gone from ECR has nothing to name
+    bench.images.keep(bench.image, "sha256:" + "0" * 64, "web", sink=bench.lines.append)
+
+
 def test_an_image_without_its_build_tag_is_not_found(bench: Bench) -> None:
     # GIVEN a push that was cut off before its last tag
     put = bench.ecr.put_image
@@ -277,6 +313,51 @@ def test_the_password_goes_to_standard_input_and_the_login_does_not_last(
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
+def test_a_build_is_logged_in_to_the_registries_of_its_private_base_images(
+    bench: Bench, tmp_path: Path
+) -> None:
+    # GIVEN a Dockerfile that builds on three private images of two registries
+    others = "333333333333.dkr.ecr.us-east-1.amazonaws.com"
+    bases = (f"{others}/base", f"{others}/tools/node", "127.0.0.1:4566/base")
+
+    # WHEN it is built
+    bench.build(base_repositories=bases)
+
+    # THEN docker is logged in to both before the build, in the build's own configuration
+    assert bench.docker.verbs() == ["login", "login", "build", "image inspect"]
+    hosts = [command[-1] for command, _env, _text in bench.docker.calls[:2]]
+    assert hosts == [others, "127.0.0.1:4566"]
+    configurations = {env["DOCKER_CONFIG"] for _command, env, _text in bench.docker.calls[:3]}
+    assert len(configurations) == 1
+    assert list((tmp_path / "docker").iterdir()) == []
+
+
+def test_one_token_serves_base_images_and_push(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, calls = bench.ecr.get_authorization_token, []
+    monkeypatch.setattr(
+        bench.ecr, "get_authorization_token", lambda: calls.append("token") or token()
+    )
+    bench.build(base_repositories=("127.0.0.1:4566/base",))
+    bench.push()
+    assert calls == ["token"]
+
+
+def test_a_private_base_image_that_is_not_named_says_where_to_name_it(bench: Bench) -> None:
+    base = "111111111111.dkr.ecr.us-east-1.amazonaws.com/base:1"
+    refused = (
+        "------",
+        f" > [internal] load metadata for {base}:",
+        "------",
+        f"failed to solve: {base}: pulling from host 111111111111.dkr.ecr.us-east-1.amazonaws.com "
+        "failed with status code [manifests 1]: 401 Unauthorized",
+    )
+    bench.docker.answers["build"] = lambda arguments: Finished(1, refused, "")
+    with pytest.raises(DeploymentFailed, match="image's baseRepositories"):
+        bench.build()
+
+
 def test_a_registry_that_fails_is_the_worlds_fault(bench: Bench) -> None:
     for verb in ("login", "push"):
         bench.docker.answers = {verb: lambda arguments: Finished(1, ("denied: 503",), "")}
@@ -284,59 +365,40 @@ def test_a_registry_that_fails_is_the_worlds_fault(bench: Bench) -> None:
             bench.push()
 
 
-def test_images_that_differ_by_labels_alone_are_the_same(bench: Bench) -> None:
+def inspected(**config: Any) -> dict[str, Any]:
+    return {**INSPECTED, "Config": {**INSPECTED["Config"], **config}}  # type: ignore[dict-item]
+
+
+def test_images_that_differ_by_our_own_labels_alone_are_the_same(bench: Bench) -> None:
     built = bench.build()
-    other = {"Labels": {"org.opencontainers.image.revision": "else"}}
-    bench.docker.inspected = {**INSPECTED, "Config": {**INSPECTED["Config"], **other}}  # type: ignore[dict-item]
-    assert bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
-    for changed in ({"RootFS": {"Layers": ["sha256:2"]}}, {"Config": {"Cmd": ["/bin/y"]}}):
-        bench.docker.inspected = {**INSPECTED, **changed}
-        assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+    ours = {f"org.opencontainers.image.{n}": "else" for n in ("revision", "source", "created")}
+    for same in (inspected(Labels=ours), inspected(Labels=None, OnBuild=None, Env=[], Tty=False)):
+        bench.docker.inspected = same
+        assert bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**INSPECTED, "RootFS": {"Layers": ["sha256:2"]}},
+        {**INSPECTED, "Variant": "v8"},
+        {**INSPECTED, "Author": "Ada"},
+        inspected(Cmd=["/bin/y"]),
+        inspected(Labels={"com.datadoghq.ad.logs": "[]"}),
+        inspected(Labels={"org.opencontainers.image.version": "2"}),
+        inspected(OnBuild=["RUN x"]),
+        inspected(SomethingOfTomorrow={"x": 1}),
+    ],
+)
+def test_images_that_differ_in_anything_else_are_not_the_same(
+    bench: Bench, other: dict[str, Any]
+) -> None:
+    built = bench.build()
+    bench.docker.inspected = other
+    assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
 
 
 def test_an_image_that_this_host_does_not_hold_is_not_compared(bench: Bench) -> None:
     built = bench.build()
     bench.docker.answers["image"] = lambda arguments: Finished(1, ("No such image",), "")
     assert not bench.images.same_as_running(bench.image, built, "sha256:x", stop=STOP)
-
-
-def test_a_missing_dockerfile_is_named(bench: Bench) -> None:
-    (bench.tree / "Dockerfile").unlink()
-    with pytest.raises(DeploymentFailed, match="has no Dockerfile 'Dockerfile'") as error:
-        bench.build()
-    assert error.value.stage == "build"
-
-
-def test_nothing_outside_the_repository_is_built(tmp_path: Path) -> None:
-    # GIVEN links that lead out, or nowhere
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tmp_path / "secret").write_text("FROM secret\n")
-    (tree / "Dockerfile").symlink_to(tmp_path / "secret")
-    (tree / "out").symlink_to(tmp_path)
-    (tree / "circle").symlink_to("circle")
-    (tree / "long").symlink_to("n" * 300)
-    image = make_pipeline().images[0]
-    outside: list[dict[str, Any]] = [
-        {},
-        {"context": "out"},
-        {"context": ".."},
-        {"context": "/"},
-        {"dockerfile": "../secret"},
-        {"dockerfile": "/etc/passwd"},
-        {"dockerfile": "circle"},
-        {"dockerfile": "long"},
-        {"context": "circle"},
-        {"context": "long"},
-    ]
-    for changes in outside:
-        with pytest.raises(DeploymentFailed):
-            locate(tree, replace(image, **changes))
-
-
-def test_a_dockerfile_is_found_in_its_context(tmp_path: Path) -> None:
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "prod.Dockerfile").write_text("FROM scratch\n")
-    image = replace(make_pipeline().images[0], context="app", dockerfile="prod.Dockerfile")
-    context, dockerfile = locate(tmp_path, image)
-    assert (context.name, dockerfile.name) == ("app", "prod.Dockerfile")

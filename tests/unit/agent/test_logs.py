@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -130,3 +131,48 @@ def test_fields_of_a_bound_logger_do_not_reach_its_origin() -> None:
     origin = Log()
     origin.bind(pipeline="web")
     assert origin._fields == {}
+
+
+class SlowLogs(Logs):
+    """CloudWatch Logs that answers only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def put_log_events(self, **request: Any) -> None:
+        self.asked.set()
+        assert self.let.wait(10)
+        super().put_log_events(**request)
+
+
+def test_a_deployments_end_waits_for_lines_that_are_on_their_way() -> None:
+    # GIVEN lines that the shipper's thread has taken and CloudWatch has not answered for
+    client = SlowLogs()
+    shipper = CloudWatchShipper(client, "g")
+    shipper.start()
+    output = BuildLog(shipper, "a")
+    output("last words")
+    shipper._wake.set()
+    assert client.asked.wait(10)
+    assert shipper.drain(0.0) is False  # taken is not shipped
+    # WHEN the deployment ends
+    ending = threading.Thread(target=output.end)
+    ending.start()
+    client.let.set()
+    ending.join(10)
+    # THEN its end comes after its last line
+    assert not ending.is_alive()
+    assert [e["message"] for _, events in client.puts for e in events] == ["last words"]
+    shipper.stop()
+
+
+def test_logs_that_cannot_be_shipped_hold_nothing_up() -> None:
+    client = Logs()
+    client.fail = True
+    shipper = CloudWatchShipper(client, "g")
+    shipper.start()
+    BuildLog(shipper, "a")("lost")
+    assert shipper.drain(10) is True
+    assert shipper.dropped == 1
+    shipper.stop()

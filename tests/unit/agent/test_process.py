@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from build_agent import process
-from build_agent.process import LINE_LIMIT, TAIL_LINES, TimedOut, run
+from build_agent.process import CONTINUED, LINE_LIMIT, TAIL_LINES, TimedOut, run, whole_lines
 from build_agent.stop import Interrupted, Stop
 from contracts.errors import WorldFailed
 
@@ -64,9 +64,20 @@ def test_a_hundred_megabytes_without_a_line_end_need_no_memory() -> None:
     ended = run(python(text), timeout=120, stop=Stop(), sink=sink)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     # THEN lines come in pieces, the tail is short, and memory stays flat
-    assert longest == LINE_LIMIT
+    assert longest == LINE_LIMIT + len(CONTINUED)
     assert ended.tail == ("y",) * TAIL_LINES
     assert grown < 60_000  # KiB
+
+
+@pytest.mark.parametrize("pause", [0, 0.3])
+def test_a_piece_of_a_long_line_is_not_taken_for_a_line(pause: float) -> None:
+    # GIVEN a line whose second piece would read as one of the command's own
+    parts = f"'#1 ' + 'x' * {LINE_LIMIT - 3}", "'ERROR: full\\nnext\\n'"
+    text = f"import sys, time; w = sys.stderr.write; w({parts[0]}); sys.stderr.flush();"
+    ended = run(python(f"{text} time.sleep({pause}); w({parts[1]})"), timeout=10, stop=Stop())
+    # THEN it is told as the rest of a line, and the line can be had again
+    assert ended.tail[1:] == (f"{CONTINUED}ERROR: full", "next")
+    assert whole_lines(ended.tail)[0].endswith("xERROR: full")
 
 
 def test_a_command_that_does_not_end_is_ended_with_all_it_started(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -320,6 +322,47 @@ def test_a_stop_that_came_first_starts_nothing(world: World) -> None:
     worker.step()
     assert world.source.fetched == []
     assert world.queued() == (1, 0)
+
+
+def test_a_step_that_found_no_room_is_not_to_blame(world: World) -> None:
+    # GIVEN a step that fails with an exit code of its own, as the disk has become full
+    request = make_request(1)
+    world.send(request)
+
+    def fill() -> None:
+        world.disk.free = 0
+        raise DeploymentFailed("Dockerfile step 3/3 failed with exit code 1", stage="build")
+
+    world.images.on_build = fill
+    world.worker().step()
+    # THEN it is tried again, AND it is the commit's where there is room
+    assert world.table.requests.attempts(request.request_id).count == 1
+    world.disk.free = FOR_BUILD
+    world.images.on_build = failing_build
+    world.redeliver(request)
+    world.worker().step()
+    assert world.outcome(request) == "failed"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_the_build_lacks_is_told_however_it_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: bool
+) -> None:
+    # GIVEN a tree with an empty folder, as git lays out a submodule
+    (tmp_path / "theme").mkdir()
+    monkeypatch.setattr(world.source, "tree", lambda *_a, **_k: nullcontext(tmp_path))
+    world.images.on_build = failing_build if fails else lambda: None
+    request = make_request(1)
+    world.send(request)
+    world.worker().step()
+    # THEN the notice says it, and the log
+    (result,) = (n.result for n in world.topic.notices if n.result)
+    assert result.status == ("failed" if fails else "succeeded")
+    assert result.warning == "submodules are empty folders in the build: theme"
+
+
+def failing_build() -> None:
+    raise DeploymentFailed("Dockerfile step 3/3 failed with exit code 1", stage="build")
 
 
 def test_room_is_made_before_the_fetch_and_before_the_build(world: World) -> None:

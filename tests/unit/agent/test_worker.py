@@ -47,6 +47,7 @@ def test_a_push_is_deployed_announced_settled(world: World) -> None:
     assert set(result.timings) >= {"fetch", "build", "push", "update", "wait"}
     assert world.row.running_commit == world.row.handled_tip == A
     assert world.row.running_digest == digest
+    assert world.images.kept == {"web": digest}
     assert world.table.locks.get("web").holder == ""
     assert world.keeper.held == ()
 
@@ -263,6 +264,7 @@ def test_a_rollout_that_failed_is_never_a_success(
     )
     assert result.now_running == f"web:{before}"
     assert world.row.running_commit is None
+    assert world.images.kept == {}
 
 
 def test_an_image_that_cannot_run_there_is_refused_before_the_rollout(world: World) -> None:
@@ -372,6 +374,7 @@ def test_a_rollback_runs_the_earlier_definition_and_stands(world: World) -> None
     worker.step()
     # THEN its task definition runs, without a build
     assert world.services.plans[-1].target == first.task_definition_after
+    assert world.images.kept == {"web": first.images["app"]}
     assert world.images.built == [A, B]
     assert world.row.running_commit == A
     assert world.row.rolled_back_to == first.deployment_id

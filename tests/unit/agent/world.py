@@ -165,6 +165,10 @@ class FakeImages:
     architecture: str = "amd64"
     on_build: Callable[[], None] = lambda: None
     on_push: Callable[[], None] = lambda: None
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Any) -> None:
+        self.kept[pipeline] = digest
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         return self.ecr.get(tag)
@@ -264,6 +268,10 @@ class FakeDisk:
     def make_room(self, source: str, *, least: int, stop: Stop, sink: Any) -> None:
         self.asked.append(least)
         if self.free < least:
+            raise WorldFailed("the disk is full")
+
+    def check_not_full(self) -> None:
+        if self.free == 0:
             raise WorldFailed("the disk is full")
 
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.installation_checks import lets
+from contracts.messages import BuildRequest
 from tests.unit.cli.world import DEV, NOW, PROD, REGION, World, commit_of
 
 ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"
@@ -85,12 +86,22 @@ def _service(world: World) -> None:
         "DescribeTaskDefinition": lambda request: {
             "taskDefinition": {"taskRoleArn": f"arn:aws:iam::{PROD}:role/task"}
         },
-        "SimulatePrincipalPolicy": lambda request: {
-            "EvaluationResults": [
-                {"EvalResourceName": r, "EvalDecision": "allowed"} for r in request["ResourceArns"]
-            ]
-        },
+        "SimulatePrincipalPolicy": simulated(),
     }
+
+
+def simulated(**details: Any) -> Callable[[dict[str, Any]], Any]:
+    """What IAM answers where everything is allowed, with `details` of limits to each action."""
+
+    def answer(request: dict[str, Any]) -> Any:
+        results = [
+            {"EvalActionName": a, "EvalResourceName": r, "EvalDecision": "allowed", **details}
+            for a in request["ActionNames"]
+            for r in request["ResourceArns"]
+        ]
+        return {"EvaluationResults": results}
+
+    return answer
 
 
 def arn(family: str) -> str:
@@ -171,11 +182,19 @@ def _another_stack(world: World) -> None:
 
 
 def _no_pass_role(world: World) -> None:
-    world.answers["SimulatePrincipalPolicy"] = lambda request: {
-        "EvaluationResults": [
-            {"EvalResourceName": r, "EvalDecision": "implicitDeny"} for r in request["ResourceArns"]
-        ]
-    }
+    world.answers["SimulatePrincipalPolicy"] = simulated(EvalDecision="implicitDeny")
+
+
+def _boundary(world: World) -> None:
+    """PowerUserAccess, AWS's own: everything but IAM."""
+    within = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": True}}
+    taken = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
+
+    def answer(request: dict[str, Any]) -> Any:
+        of_iam = request["ActionNames"] == ["iam:PassRole"] and "ContextEntries" not in request
+        return simulated(**(taken if of_iam else within))(request)
+
+    world.answers["SimulatePrincipalPolicy"] = answer
 
 
 @pytest.mark.parametrize(
@@ -187,6 +206,7 @@ def _no_pass_role(world: World) -> None:
         (_plain_webhook, "webhook: /slipway/slack-webhook is not encrypted"),
         (_no_host, "slipway-host-1: does not exist"),
         (_another_stack, "runs what was deployed: it runs shop:7, Slipway deployed shop:8 last"),
+        (_boundary, "slipway-host: its permissions boundary takes from it: iam:PassRole"),
         (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/task"),
     ],
 )
@@ -198,6 +218,20 @@ def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None],
     (found, *others) = wrong(whole, "shop")
     assert found.startswith(told)
     assert others == []
+
+
+def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None:
+    # GIVEN the only host is held
+    assert whole.run("hold").exit_code == 0
+    assert wrong(whole) == []  # with no work that is what somebody wanted
+
+    # WHEN a push comes, THEN it waits for ever, and that is said with the way out
+    request = BuildRequest(
+        request_id="a" * 32, pipeline="shop", pushed_by="ada", pushed_at=NOW, reason="push"
+    )
+    assert whole.table.wants.note(request, NOW)
+    (found,) = wrong(whole)
+    assert found == "hosts: work waits for shop, and every host is held"
 
 
 @pytest.mark.parametrize(

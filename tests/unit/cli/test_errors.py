@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from cli.aws_errors import translate
 from cli.main import VERBS, main
+from tests.infra.templates import UNPREPARED
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.world import REGION, World, settings
 
@@ -39,6 +40,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "redrive": ["redrive"],
     "webhook set": ["webhook", "set"],
     "doctor": ["doctor"],
+    "prepare": ["prepare", "--installation", str(UNPREPARED)],
     "deploy": ["deploy", *SERVICE, "-i", "shop:v8", "--dry-run"],
     "taskdef": ["taskdef", *SERVICE],
 }
@@ -249,3 +251,31 @@ def test_aws_answers_become_a_sentence(code: str, kind: str, exit_code: int) -> 
 
 def test_a_fault_of_our_own_is_not_hidden() -> None:
     assert translate(KeyError("bug")) is None
+
+
+def test_a_mistyped_verb_is_answered_with_what_was_meant() -> None:
+    result = CliRunner().invoke(main, ["statsu"])
+
+    assert result.exit_code == 2
+    assert "Did you mean 'status'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("no/such/folder/file", 2, "cannot be written: No such file or directory"),
+        ("/dev/full", 3, "not written: No space left on device"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["history", "--plot", "--output"], ["report", "--html"]])
+def test_a_file_that_cannot_be_written_is_one_sentence(
+    world: World, verb: list[str], name: str, code: int, told: str
+) -> None:
+    world.deployed("shop", 1)
+
+    result = world.run(*verb, name)
+
+    assert result.exit_code == code
+    assert f"{verb[-1]} {name!r}" in result.output
+    assert told in result.output
+    assert "Traceback" not in result.output

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cli.history import select
+from cli.plots import _draw, _durations, _outcomes
+from cli.session import Session
+from contracts.dora import DAY
 from tests.unit.cli.world import NOW, World, commit_of
 
 
@@ -109,3 +113,31 @@ def test_the_terminal_plot_draws_longer_bars_for_longer_deployments(world: World
     # THEN oldest first, the longer one with the longer bar
     assert [line.split()[-1] for line in lines] == ["succeeded", "failed"]
     assert 0 < lines[0].count("█") < lines[1].count("█")
+
+
+def test_people_read_why_each_failure_failed(world: World) -> None:
+    # GIVEN a failure among successes
+    world.deployed("shop", 1)
+    failed = world.deployed("shop", 2, "failed")
+    world.deployed("shop", 3)
+
+    # WHEN, THEN its cause stands below the list, with its id; nothing is said of the others
+    lines = world.run("history", "shop").output.splitlines()
+    assert lines[-1] == f"{failed}: the command `make` failed"
+    assert sum("the command" in line for line in lines) == 1
+
+
+def test_the_axis_covers_the_period_that_was_asked_for(world: World) -> None:
+    # GIVEN one deployment an hour ago
+    world.deployed("shop", 1, started_at=NOW - 3600)
+    rows = list(
+        select(Session(installation=world.path), ["shop"], None, failed=False, most=5, whole=False)
+    )
+
+    # WHEN thirty days are drawn
+    figure = _draw(rows, (_durations, _outcomes), (NOW - 30 * DAY, NOW))
+
+    # THEN both plots show thirty days, not the one that has something
+    for axes in figure.axes:
+        left, right = axes.get_xlim()
+        assert 29.9 < right - left < 31.1

@@ -105,3 +105,14 @@ def test_escape_sequences_in_a_log_do_not_reach_the_terminal(world: World) -> No
     write(world, stream, "\x1b]0;owned\x07 \x1b[2Jgone\u202e")
 
     assert not {"\x1b", "\x07", "\u202e"} & set(world.run("logs", stream).output)
+
+
+def test_lines_that_cloudwatch_shows_a_moment_after_the_end_are_read_too(world: World) -> None:
+    # GIVEN a deployment that has just ended, whose last line CloudWatch does not show yet
+    row = world.begin("shop", 1, started_at=NOW - 10)
+    write(world, row.deployment_id, "begun")
+    world.end(row, "failed", at=NOW - 1)
+    world.clock.then(lambda: write(world, row.deployment_id, "last words"))
+
+    # WHEN, THEN
+    assert world.run("logs", row.deployment_id).stdout.splitlines() == ["begun", "last words"]

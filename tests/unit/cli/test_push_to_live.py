@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import git_remote_codecommit
 import pytest
 
 from cli.git import repository_name
@@ -141,10 +142,42 @@ def test_outside_a_repository_it_says_so(
         "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/shop",
         "codecommit::us-east-1://profile@shop",
         "codecommit://shop",
+        "codecommit://shop/",
+        "codecommit://me@shop/some/path",
+        "codecommit::eu-west-1://shop/path.git/",
         "ssh://git-codecommit.us-east-1.amazonaws.com/v1/repos/shop",
         "http://127.0.0.1:8080/shop.git/",
         "git@example.com:shop",
     ],
 )
-def test_a_remotes_address_ends_with_the_repositorys_name(address: str) -> None:
+def test_a_remotes_address_names_the_repository(address: str) -> None:
     assert repository_name(address) == "shop"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "shop",
+        "shop/",
+        "shop/a/b",
+        "me@shop",
+        "me@shop/a",
+        "me@shop//",
+        "shop.b",
+        "me@a@shop",
+        "a-b_c",
+    ],
+)
+@pytest.mark.parametrize("helper", ["codecommit", "codecommit::eu-west-1"])
+def test_the_repository_is_the_one_that_gits_own_helper_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str, rest: str
+) -> None:
+    # GIVEN git-remote-codecommit, and a profile for it
+    config = tmp_path / "config"
+    keys = "region = eu-west-1\naws_access_key_id = AKIA\naws_secret_access_key = s\n"
+    config.write_text(f"[default]\n{keys}[profile me]\n{keys}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    url = f"{helper.rpartition('::')[2]}://{rest}"  # git gives it what follows `codecommit::`
+    taken = git_remote_codecommit.Context.from_url(url)
+    # THEN the address names the same repository
+    assert repository_name(f"{helper}://{rest}") == taken.repository

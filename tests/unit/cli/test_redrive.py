@@ -158,3 +158,35 @@ def test_only_the_named_queue_is_redriven(world: World) -> None:
     unknown = world.run("redrive", "--queue", "slipway-build")
     assert unknown.exit_code == 2
     assert "must be one of slipway-build-dead-letters" in unknown.output
+
+
+def test_discard_removes_what_cannot_be_read_and_nothing_else(world: World) -> None:
+    # GIVEN one that can be read and one that cannot
+    queue = "slipway-build-dead-letters"
+    put(world, queue, REQUEST.to_json())
+    put(world, queue, "not json")
+
+    # WHEN nobody can be asked, THEN all stays
+    refused = world.run("redrive", "--discard")
+    assert refused.exit_code == 2
+    assert "give --yes" in refused.output
+    assert count(world, queue) == 2
+
+    # WHEN it was said beforehand
+    result = world.run("redrive", "--discard", "--yes")
+
+    # THEN what it held was shown, and only the readable one is left, for the next redrive
+    assert result.exit_code == 0, result.output
+    assert "not json" in result.output
+    assert "1 removed" in result.output
+    assert held(world, queue) == [REQUEST.to_json()]
+    assert published(world) == []
+
+
+def test_discard_with_a_dry_run_removes_nothing(world: World) -> None:
+    put(world, "slipway-build-dead-letters", "not json")
+
+    result = world.run("redrive", "--discard", "--yes", "--dry-run")
+
+    assert "0 removed, 1 left" in result.output
+    assert held(world, "slipway-build-dead-letters") == ["not json"]

@@ -14,7 +14,7 @@ from click.shell_completion import ShellComplete
 
 from cli.locate import locate
 from cli.main import main
-from cli.output import columns, width
+from cli.output import Output, columns, width
 from cli.session import Session
 from contracts.errors import WrongUse
 from tests.unit.cli.world import PROD, World, settings
@@ -263,3 +263,41 @@ def test_status_and_history_read_as_little_with_many_deployments_as_with_few(wor
     assert few == many
     assert "Scan" not in many
     assert many.count("Query") == 6
+
+
+# --- tables on narrow terminals
+
+HEADINGS = ("PIPELINE", "RUNS", "TIP")
+ROWS = (
+    ("shop", "0123abcd A subject of some length", "up to date"),
+    ("api", "nothing yet", ""),
+)
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], room: int | None):
+    monkeypatch.setattr("cli.output.terminal_width", lambda: room)
+    Output(as_json=False).table(HEADINGS, ROWS)
+    return click.unstyle(capsys.readouterr().out).splitlines()
+
+
+@pytest.mark.parametrize("room", [80, None])
+def test_a_table_that_fits_or_goes_to_a_program_keeps_its_columns(monkeypatch, capsys, room):
+    lines = printed(monkeypatch, capsys, room)
+
+    assert lines[0].split() == list(HEADINGS)
+    assert lines[1].startswith("shop ")
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize("room", range(16, 48))
+def test_a_narrower_terminal_gets_rows_on_lines_that_fit(monkeypatch, capsys, room):
+    # WHEN
+    lines = printed(monkeypatch, capsys, room)
+
+    # THEN every line fits, no word is broken, and a row's name stands first
+    assert max(map(width, lines)) <= room
+    assert lines[0] == "shop"
+    words = {word for line in lines for word in line.split() if not word.endswith("…")}
+    known = {word for row in ROWS for cell in row for word in cell.split()}
+    assert words <= known | {"runs:", "tip:"}
+    assert "api" in lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -89,9 +90,9 @@ def test_the_page_names_no_option_that_there_is_not() -> None:
 
 
 def test_the_policy_is_json_and_names_what_is_asked_for() -> None:
-    (text,) = re.findall(r"```json\n(.*?)```", DOCS, flags=re.S)
+    least, _optional = policies()
     actions: set[str] = set()
-    for statement in json.loads(text)["Statement"]:
+    for statement in least:
         action = statement["Action"]
         actions |= {action} if isinstance(action, str) else set(action)
     assert actions == {
@@ -102,6 +103,17 @@ def test_the_policy_is_json_and_names_what_is_asked_for() -> None:
         "ecs:TagResource",
         "iam:PassRole",
     }
+
+
+def policies() -> list[list[dict[str, Any]]]:
+    return [json.loads(t)["Statement"] for t in re.findall(r"```json\n(.*?)```", DOCS, flags=re.S)]
+
+
+def test_what_is_lost_without_each_optional_statement_is_told() -> None:
+    _least, optional = policies()
+    table = DOCS.partition("| Statement | For | Without it |")[2].partition("\n\n")[0]
+    told = re.findall(r"`([A-Z]\w+)`", "\n".join(r.split("|")[1] for r in table.split("\n")[2:]))
+    assert sorted(told) == sorted(s["Sid"] for s in optional)
 
 
 def test_the_buildspec_calls_taskdef_with_options_that_there_are() -> None:

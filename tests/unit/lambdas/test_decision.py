@@ -10,7 +10,7 @@ from contracts.installation import Limits
 from contracts.table.alerts import AlertRow
 from contracts.table.hosts import HostRow
 from contracts.table.locks import LockRow
-from contracts.table.pipelines import PipelineRow
+from contracts.table.pipelines import NO_TIP, PipelineRow
 from contracts.table.wants import Want
 from lambdas.decision import decide, start_delay
 from lambdas.situation import (
@@ -61,6 +61,11 @@ def host(ec2: str = "running", host_id: str = HOST, *, up: float = 600, **row: o
 def asleep(host_id: str = HOST, **row: object) -> Host:
     """A stopped host that was last heard before its last launch ended."""
     return host("stopped", host_id, up=9000, heartbeat_at=START - 8000, **row)
+
+
+def died(reason: str) -> Host:
+    """A host that was launched a minute ago and is stopped, last heard in its boot before."""
+    return replace(host("stopped", up=60, heartbeat_at=START - 900), reason=reason)
 
 
 def snapshot(*hosts: Host, **values: object) -> Snapshot:
@@ -350,12 +355,26 @@ class TestDrift:
         answer = {"shop": Tip(commit_id=self.B)}
         assert chosen(Ask, asleep(), pipelines=rows, tips=answer, wants=(want(),)) == []
 
+    def test_no_answer_about_a_branch_that_was_never_seen_is_not_said(self):
+        silent = {"shop": Tip(problem="AccessDenied")}
+        assert chosen(RaiseAlert, asleep(), tips=silent) == []
+
+    def test_a_branch_that_is_not_there_yet_is_the_baseline(self):
+        (note,) = chosen(NoteTip, asleep(), tips={"shop": Tip()})
+        assert note.values == {"checked_at": START, "baseline_tip": NO_TIP}
+        # AND one that is gone is no news, and nothing is asked for
+        row = PipelineRow(pipeline="shop", handled_tip=self.A)
+        (note,) = decide(snapshot(asleep(), tips={"shop": Tip()}, pipelines={"shop": row}))
+        assert note.values == {"checked_at": START}
+
     def test_no_answer_is_said_once_and_its_end_too(self):
         silent = {"shop": Tip(problem="AccessDenied")}
-        (alert,) = chosen(RaiseAlert, asleep(), tips=silent)
+        rows = {"shop": PipelineRow(pipeline="shop", baseline_tip=self.A)}
+        (alert,) = chosen(RaiseAlert, asleep(), tips=silent, pipelines=rows)
         assert (alert.kind, alert.subject) == ("drift_skipped", "shop")
         standing = AlertRow(kind="drift_skipped", subject="shop", raised_at=START - 900)
-        assert chosen(RaiseAlert, asleep(), tips=silent, alerts=(standing,)) == []
+        again = {"tips": silent, "pipelines": rows, "alerts": (standing,)}
+        assert chosen(RaiseAlert, asleep(), **again) == []
         answer = {"shop": Tip(commit_id=self.A)}
         (end,) = chosen(EndAlert, asleep(), tips=answer, alerts=(standing,))
         assert end.alert == standing
@@ -370,6 +389,9 @@ class TestAlerts:
             ("awake_long", host(up=14401), host()),
             ("start_failed", host("terminated"), host()),
             ("start_failed", host("missing"), host()),
+            ("start_failed", died("Client.InternalError: Client error on launch"), host()),
+            ("start_failed", died("Client.InstanceInitiatedShutdown: Shut down"), host()),
+            ("start_failed", died(""), host()),
         ],
     )
     def test_trouble_is_raised_once_and_ended(self, kind, trouble, well):
@@ -379,6 +401,16 @@ class TestAlerts:
         assert chosen(EndAlert, trouble, alerts=(standing,)) == []
         assert chosen(RaiseAlert, well) == []
         assert [a.alert for a in chosen(EndAlert, well, alerts=(standing,))] == [standing]
+
+    def test_a_host_that_was_stopped_by_somebody_before_it_was_heard_is_no_alert(self):
+        stopped = died("Client.UserInitiatedShutdown: User initiated shutdown")
+        assert chosen(RaiseAlert, stopped) == []
+
+    def test_that_a_host_is_pending_or_silent_does_not_end_its_failed_start(self):
+        standing = AlertRow(kind="start_failed", subject=HOST, raised_at=START - 60)
+        for waking in (host("pending", up=10, heartbeat_at=START - 900),
+                       host("running", up=60, heartbeat_at=START - 900)):  # fmt: skip
+            assert chosen(EndAlert, waking, alerts=(standing,)) == []
 
     def test_a_silent_held_host_is_alerted_and_not_stopped(self):
         silent = host(heartbeat_at=START - 9000, up=9000, held=True)

@@ -171,13 +171,46 @@ def test_a_paused_pipeline_is_not_checked(world):
 
 
 def test_a_dev_side_that_does_not_answer_is_said_once_and_its_return_too(world):
-    world.codecommit.problem = error("AccessDenied", 403)
     tick(world)
+    world.codecommit.problem = error("AccessDenied", 403)
+    tick(world, after=900)
     tick(world, after=900)
     world.codecommit.problem = None
     tick(world, after=900)
     said = [(n.alert.kind, n.alert.subject, n.alert.recovered) for n in world.sns.notices]
     assert said == [("drift_skipped", "shop", False), ("drift_skipped", "shop", True)]
+
+
+def test_a_dev_side_that_is_not_there_yet_is_not_said(world):
+    # GIVEN prod's stack without dev's: its role may not be assumed, as there is none
+    world.codecommit.problem = error("AccessDenied", 403)
+    tick(world)
+    tick(world, after=900)
+    # WHEN dev's stack comes, and its repository is empty
+    world.codecommit.problem = error("BranchDoesNotExistException")
+    tick(world, after=900)
+    # THEN nothing is said, and the first commit is ahead of that
+    assert world.sns.notices == []
+    world.codecommit.problem = None
+    tick(world, after=900)
+    tick(world, after=300)
+    assert [r.reason for r in world.sns.requests] == ["drift"]
+
+
+def test_a_host_that_ec2_stops_before_it_is_heard_is_said_with_ec2s_reason(world):
+    # GIVEN a starter that may not use the key of the host's disk
+    world.ec2.instances[HOST] = ("stopped", START - 60)
+    world.ec2.reasons[HOST] = "Client.InternalError: Client error on launch"
+    reconcile(STOPPED, world.services)
+    # THEN that is said once, and over only when the host is heard
+    world.ec2.instances[HOST] = ("pending", world.now)
+    tick(world)
+    (said,) = world.sns.notices
+    assert (said.alert.kind, said.alert.subject) == ("start_failed", HOST)
+    assert "Client.InternalError: Client error on launch" in said.alert.text
+    world.boot()
+    tick(world)
+    assert [n.alert.recovered for n in world.sns.notices] == [False, True]
 
 
 def test_one_action_that_fails_keeps_none_of_the_others(world):

@@ -54,10 +54,19 @@ def test_a_lost_race_is_not_an_error(world):
     assert world.table.alerts.all() == []
 
 
-def test_without_capacity_the_next_host_is_tried_and_it_is_noted_once():
+@pytest.mark.parametrize(
+    "code",
+    [
+        "InsufficientInstanceCapacity",
+        "VcpuLimitExceeded",
+        "InsufficientFreeAddressesInSubnet",
+        "PendingVerification",
+    ],
+)
+def test_without_capacity_the_next_host_is_tried_and_it_is_noted_once(code):
     # GIVEN two stopped hosts, and no capacity for the first
     world = World(hosts=(HOST, OTHER))
-    world.ec2.start_failures[HOST] = error("InsufficientInstanceCapacity", 500)
+    world.ec2.start_failures[HOST] = error(code, 500)
     # WHEN two requests come
     for seed in "12":
         start(sns_event(request(seed=seed).to_json()), world.services)

@@ -108,11 +108,15 @@ class FakeSNS:
 
 @dataclass
 class FakeEC2:
-    """Instances as `host id: (state, launched at)`; calls are kept, failures scripted by host."""
+    """Instances as `host id: (state, launched at)`; calls are kept, failures scripted by host.
+
+    `reasons`: why a host is stopped, if not by StopInstances.
+    """
 
     instances: dict[str, tuple[str, float]] = field(default_factory=dict)
     start_failures: dict[str, Exception] = field(default_factory=dict)
     stop_failure: Exception | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
 
@@ -124,11 +128,16 @@ class FakeEC2:
                 "InstanceId": host,
                 "State": {"Name": state},
                 "LaunchTime": datetime.fromtimestamp(launched, UTC),
+                "StateReason": self._reason(host),
             }
             for host, (state, launched) in self.instances.items()
             if host in wanted["Values"]
         ]
         return {"Reservations": [{"Instances": found}]}
+
+    def _reason(self, host: str) -> dict[str, str]:
+        message = self.reasons.get(host, "Client.UserInitiatedShutdown: User initiated shutdown")
+        return {"Code": message.partition(":")[0], "Message": message}
 
     def start_instances(self, *, InstanceIds: list[str]) -> None:
         (host,) = InstanceIds

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from local.supervisor import (
+    MACHINE_GRACE_SECONDS,
     STOP_GRACE_SECONDS,
     Host,
     Supervisor,
     agent_environment,
     agent_module,
     decide,
+    decide_machine,
 )
 from local.workplace import Workplace
 
@@ -39,12 +42,13 @@ class World:
     sent: list[tuple[int, int]] = field(default_factory=list)
     reported: dict[str, int | None] = field(default_factory=dict)
 
-    def supervisor(self) -> Supervisor:
+    def supervisor(self, off: Callable[[str], None] | None = None) -> Supervisor:
         return Supervisor(
             instances=lambda: [("i-1", self.state, self.boot)],
             start=self.start,
             send=lambda process, number: self.sent.append((process.pid, number)),
             report=self.reported.update,
+            off=off,
             clock=lambda: self.now,
         )
 
@@ -79,6 +83,50 @@ def test_what_happens_to_an_agent(
     state: str, boot: str, host: Host, now: float, action: str
 ) -> None:
     assert decide(state, boot, host, now) == action
+
+
+@pytest.mark.parametrize(
+    ("state", "boot", "host", "now", "action"),
+    [
+        ("running", "1", Host(), 0, "start"),
+        ("running", "1", alive(), 0, "nothing"),
+        ("stopping", "1", alive(), 0, "terminate"),
+        ("stopping", "1", alive(terminated_at=0), STOP_GRACE_SECONDS, "nothing"),
+        ("stopping", "1", alive(terminated_at=0), MACHINE_GRACE_SECONDS, "kill"),
+        # It has shut down: as told to, by itself, or because it could not go on.
+        ("stopping", "1", Host(boot="1", died_at=0), 0, "tell"),
+        ("running", "1", Host(boot="1", died_at=0), 9, "tell"),
+        ("stopped", "1", Host(boot="1", died_at=0), 0, "nothing"),
+        ("running", "2", Host(boot="1", died_at=0), 0, "start"),
+        ("stopped", "1", alive(), 0, "kill"),
+        ("running", "2", alive(boot="1"), 0, "kill"),
+    ],
+)
+def test_what_happens_to_a_machine(
+    state: str, boot: str, host: Host, now: float, action: str
+) -> None:
+    assert decide_machine(state, boot, host, now) == action
+
+
+def test_a_machine_that_is_off_tells_ec2_and_is_not_powered_on_again() -> None:
+    # GIVEN a machine that shuts down by itself
+    world = World(state="running")
+    told: list[str] = []
+    supervisor = world.supervisor(off=told.append)
+    supervisor.step()
+    world.started[0].code = 0
+
+    # WHEN the supervisor looks, and looks again once EC2 has it as stopped
+    supervisor.step()
+    world.state = "stopped"
+    supervisor.step()
+
+    # THEN EC2 was told, once, and the next boot is a new machine
+    assert told == ["i-1"]
+    assert len(world.started) == 1
+    world.state, world.boot = "running", "2"
+    supervisor.step()
+    assert len(world.started) == 2
 
 
 def test_an_agent_that_dies_is_started_again_after_a_rest() -> None:

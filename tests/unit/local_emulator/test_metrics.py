@@ -6,7 +6,12 @@ import json
 
 import pytest
 
-from local.emulator.extension.metrics import embedded_metrics, queue_metrics, verdict
+from local.emulator.extension.metrics import (
+    embedded_metrics,
+    queue_metrics,
+    state_of,
+    verdict,
+)
 
 DIRECTIVE = {
     "Namespace": "Slipway",
@@ -73,8 +78,27 @@ def test_an_alarm_goes_by_its_points_or_by_their_absence(values, missing, expect
     }
     points = [{"Value": value, "Timestamp": 0} for value in values]
     # WHEN / THEN
-    assert verdict(alarm, points, whole=True) == expected
+    assert verdict(alarm, points) == expected
 
 
-def test_missing_data_says_nothing_while_an_alarm_is_new():
-    assert verdict({"TreatMissingData": "breaching"}, [], whole=False) is None
+@pytest.mark.parametrize(
+    ("missing", "state"),
+    [("breaching", "ALARM"), ("notBreaching", "OK"), ("missing", "INSUFFICIENT_DATA")],
+)
+def test_an_alarm_that_was_just_made_treats_missing_data_as_it_says(missing, state):
+    # CloudWatch: an alarm whose missing data is breaching is in alarm from its first look on
+    alarm = {"TreatMissingData": missing, "EvaluationPeriods": 2, "Period": 60}
+    assert state_of(alarm, [], 1000.0) == state
+
+
+def test_missing_data_counts_for_nothing_while_another_period_has_some():
+    alarm = {
+        "TreatMissingData": "missing",
+        "EvaluationPeriods": 2,
+        "Period": 60,
+        "Statistic": "Sum",
+        "Threshold": 1,
+        "ComparisonOperator": "LessThanThreshold",
+    }
+    assert state_of(alarm, [{"Value": 1.0, "Timestamp": 900.0}], 1000.0) == "OK"
+    assert state_of(alarm, [{"Value": 1.0, "Timestamp": 800.0}], 1000.0) == "INSUFFICIENT_DATA"

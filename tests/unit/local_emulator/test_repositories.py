@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from contracts.errors import WorldFailed
-from local.emulator.extension.repositories import Repositories, Trigger, references, run_git
+from local.emulator.extension.repositories import (
+    Repositories,
+    Trigger,
+    git_environment,
+    references,
+    run_git,
+    settle_default_branch,
+)
 
 DEV = "111111111111"
 
@@ -54,3 +63,28 @@ def test_a_failing_git_says_what_it_did(tmp_path):
     made = Repositories(tmp_path).create(DEV, "us-east-1", "sample")
     with pytest.raises(WorldFailed, match=r"git rev-parse in sample\.git failed"):
         run_git(made.path, "rev-parse", "--verify", "no-such-thing")
+
+
+def git(*arguments, cwd=None):
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    subprocess.run(["git", *who, *arguments], cwd=cwd, env=git_environment(), check=True)
+
+
+def test_a_clone_of_whatever_branch_was_pushed_first_has_its_files(tmp_path):
+    # GIVEN a repository whose first branch is not called main
+    made = Repositories(tmp_path / "git").create(DEV, "us-east-1", "sample")
+    work = tmp_path / "work"
+    git("init", "--quiet", "--initial-branch=prod", str(work))
+    (work / "file").write_text("content")
+    git("add", "--all", cwd=work)
+    git("commit", "--quiet", "--message=first", cwd=work)
+    git("push", "--quiet", str(made.path), "prod", cwd=work)
+    # WHEN it is cloned as the printed line says, without a branch
+    settle_default_branch(made)
+    git("clone", "--quiet", str(made.path), str(tmp_path / "clone"))
+    # THEN the files are there
+    assert (tmp_path / "clone" / "file").read_text() == "content"
+    # AND a branch that comes later changes nothing
+    git("push", "--quiet", str(made.path), "prod:refs/heads/another", cwd=work)
+    settle_default_branch(made)
+    assert run_git(made.path, "symbolic-ref", "HEAD") == "refs/heads/prod"

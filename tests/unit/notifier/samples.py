@@ -85,6 +85,7 @@ NOTICES: dict[str, CloseNotice] = {
         reason="rollback", now_running=BEFORE, commits_since=(), commits_since_count=None
     ),
     "recovered": deployment(failures_before=3),
+    "with a warning": deployment(warning="submodules are empty folders in the build: <theme>"),
     "failed in build": deployment(
         status="failed",
         stage="build",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import CloseNotice, Commit
+from contracts.wording import plain_text
 from lambdas.notifier import mrkdwn
 from lambdas.notifier.blocks import slack_message, text_message
 from local.slack_page.limits import faults
@@ -127,6 +128,13 @@ def test_a_success_says_who_what_and_how_long() -> None:
     assert "Rename the price column" in shown
     assert "|Log>" in shown
     assert "<!here>" not in shown
+
+
+def test_what_the_build_lacks_is_shown_with_a_success_too() -> None:
+    warning = "submodules are empty folders in the build: "
+    assert f":warning: {warning}&lt;theme&gt;" in blocks_text("with a warning")
+    assert f"\nWarning: {warning}<theme>.\n" in plain_text(NOTICES["with a warning"])
+    assert ":warning:" not in blocks_text("succeeded")
 
 
 @pytest.mark.parametrize("name", ["failed in build", "failed in rollout", "rolled back", "gave up"])

@@ -67,6 +67,52 @@ def test_an_image_in_ecr_must_be_there_unless_it_cannot_be_asked(
     assert all(text in found for text, found in zip(skipped, result.skipped, strict=True))
 
 
+NO_REPOSITORY = Fault("RepositoryNotFoundException", "no")
+CACHED = "docker-hub/library/nginx"
+
+
+@pytest.mark.parametrize(
+    ("repository", "caches", "faults", "says"),
+    [
+        (CACHED, ("quay", "docker-hub"), {}, "not in ECR yet: the pull-through cache 'docker-hub'"),
+        (CACHED, ("docker-hub/",), {"BatchGetImage": NO_REPOSITORY}, "222222222222 yet: the pull-"),
+        ("web", ("ROOT",), {}, "the pull-through cache 'ROOT' brings it at first use"),
+        (CACHED, (), {"DescribePullThroughCacheRules": denied("ecr:DescribePullThroughCacheRules")},
+         "is not in ECR, unless a pull-through cache brings it: not allowed"),
+    ],
+)  # fmt: skip
+def test_an_image_that_a_pull_through_cache_brings_is_not_looked_for(
+    repository: str, caches: tuple[str, ...], faults: dict[str, Fault], says: str
+) -> None:
+    # GIVEN an image that ECR gets at its first use
+    healthy = ecs.becomes_healthy(0.0)
+    scripted = ScriptedEcs(behaviour=healthy, images=set(), caches=caches, faults=faults)
+    image = f"{IMAGE.removesuffix('web')}{repository}:1.27"
+    # THEN it is rolled out, and it is said that it was not looked for
+    result = run(scripted, images={"web": image}, ecr=lambda: scripted.client("ecr"))
+    assert result.outcome == "succeeded"
+    (skipped,) = result.skipped
+    assert says in skipped
+
+
+@pytest.mark.parametrize(
+    ("repository", "caches", "faults"),
+    [
+        (CACHED, ("quay", "docker", "docker-hub/library/nginx", "library"), {}),
+        ("web", (), {"DescribePullThroughCacheRules": denied("ecr:DescribePullThroughCacheRules")}),
+        ("web", ("web",), {"BatchGetImage": NO_REPOSITORY}),
+    ],
+)
+def test_an_image_of_no_pull_through_cache_must_be_there(
+    repository: str, caches: tuple[str, ...], faults: dict[str, Fault]
+) -> None:
+    scripted = ScriptedEcs(images=set(), caches=caches, faults=faults)
+    image = f"{IMAGE.removesuffix('web')}{repository}:1.27"
+    with pytest.raises(WrongUse, match=r"(is not in ECR|no ECR repository 'web' in \d+)$"):
+        run(scripted, images={"web": image}, ecr=lambda: scripted.client("ecr"))
+    assert scripted.made("RegisterTaskDefinition") == []
+
+
 def test_an_aws_that_stays_away_is_the_world_s_failure() -> None:
     scripted = ScriptedEcs(throttled=lambda _n: True)
 
@@ -101,14 +147,6 @@ def test_a_service_that_never_answered_is_not_waited_for_as_one_that_did(
     with pytest.raises(WorldFailed, match="not answered: Could not connect to http"):
         api.read("describe_services")
     assert patience / 2 < clock.now() - began <= patience
-
-
-def test_an_unknown_end_says_that_the_deployment_goes_on() -> None:
-    # GIVEN an ECS that stops answering after the update
-    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(8.0), throttled=lambda n: n > 4)
-
-    with pytest.raises(WorldFailed, match="the deployment of web:8 goes on in ECS, not watched"):
-        run(scripted, image=f"{IMAGE}:v8")
 
 
 def test_registering_waits_out_concurrent_attempts() -> None:

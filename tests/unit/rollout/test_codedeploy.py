@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
+from build_agent.rollout.plan import CodeDeployGroup
 from contracts.errors import WorldFailed, WrongUse
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
-from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs
+from tests.scripted_ecs import CLUSTER, IMAGE, PREFIX, SERVICE, ScriptedEcs
 
 WELL = [(1.0, "InProgress", 1, False), (6.0, "InProgress", 3, True), (8.0, "Succeeded", 5, True)]
 NEVER_INSTALLED = [(1.0, "InProgress", 1, False)]
 FAILS = [(1.0, "InProgress", 2, False), (5.0, "InProgress", 4, True), (7.0, "Failed", 4, False)]
 BACK = [(4.0, "Succeeded", 5, True)]
-KEEPS_OLD = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 4, True)]
+KEEPS_OLD = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 5, True)]
+HOOK_HANGS = [(1.0, "InProgress", 3, True), (2.0, "InProgress", 4, True)]
+ALARM = "DEPLOYMENT_STOP_ON_ALARM"
 NEVER_SHIFTS = [(1.0, "Ready", 3, False)]
 
 
@@ -75,6 +78,12 @@ ROWS = {
         says="old task set was not gone",
         drained=False,
     ),
+    "the hook after traffic has moved never ends": Row(
+        plays=[HOOK_HANGS],
+        outcome="timed_out",
+        live="web:8",
+        says="its hook AfterAllowTraffic was not over",
+    ),
     "traffic never moves": Row(
         plays=[NEVER_SHIFTS], outcome="timed_out", live="web:7", says="traffic had not moved"
     ),
@@ -127,6 +136,51 @@ def test_the_appspec_names_revision_container_and_platform() -> None:
     assert {"Install InProgress", "AllowTraffic InProgress"} <= {p.stage for p in seen}
 
 
+@pytest.mark.parametrize(
+    ("play", "outcome", "took"),
+    [(KEEPS_OLD, "succeeded", 3.0), (HOOK_HANGS, "timed_out", 302.0)],
+    ids=["traffic has moved", "the hook after that is not over"],
+)
+def test_not_waiting_for_the_old_task_set_waits_for_all_else(
+    play: Any, outcome: str, took: float
+) -> None:
+    deploy = codedeploy(play)
+
+    result = run(deploy, wait_drain=False)
+
+    assert result.outcome == outcome, result
+    assert deploy.ecs.clock.now() - 1000.0 <= took + 5.0
+    assert "unwatched" in result.cause
+
+
+def test_a_deployment_that_waits_for_a_person_is_told_and_its_time_is_not_counted() -> None:
+    # GIVEN a group that asks a person before traffic moves, who takes 20 minutes
+    play = [
+        (1.0, "Ready", 3, False),
+        (1200.0, "InProgress", 4, True),
+        (1210.0, "Succeeded", 5, True),
+    ]
+    deploy = codedeploy(play, ready_minutes=60)
+    seen: list[Progress] = []
+
+    # WHEN it is deployed to with five minutes for its traffic
+    result = run(deploy, seen)
+
+    # THEN that is waited for, and said
+    assert (result.outcome, result.running) == ("succeeded", f"{PREFIX}:task-definition/web:8")
+    assert any("codedeploy:ContinueDeployment" in p.waits and "60 minutes" in p.waits for p in seen)
+
+
+def test_a_service_that_no_group_deploys_is_refused_before_anything_is_registered() -> None:
+    deploy = codedeploy(WELL)
+    deploy.group, deploy.application = "x", "y"
+    deploy.services = [("prod", "another")]
+
+    with pytest.raises(WrongUse, match="no deployment group names it"):
+        run(deploy)
+    assert deploy.ecs.made("RegisterTaskDefinition") == []
+
+
 def test_without_rollback_a_deployment_is_left_as_it_is() -> None:
     deploy = codedeploy(NEVER_INSTALLED)
 
@@ -142,6 +196,80 @@ def test_the_group_is_found_whatever_it_is_called() -> None:
 
     assert run(deploy).outcome == "succeeded"
     assert deploy.made("CreateDeployment")[0]["applicationName"] == "shop"
+
+
+OURS = ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"]
+USUAL = f"DgpECS-{CLUSTER}-{SERVICE}"
+
+
+def test_a_configured_group_is_used_and_none_is_looked_for() -> None:
+    # GIVEN a first deployment (its task set is not CodeDeploy's) by a role that may use one group
+    denied = ("ListApplications", "ListDeploymentGroups", USUAL)
+    deploy = codedeploy(WELL, application="shop", group="shop-prod", denied=denied)
+
+    # WHEN that group is configured
+    group = CodeDeployGroup(application="shop", name="shop-prod")
+    result = run(deploy, code_deploy=group)
+
+    # THEN it deploys, and nothing else is asked for
+    assert result.outcome == "succeeded"
+    created = deploy.made("CreateDeployment")[0]
+    assert (created["applicationName"], created["deploymentGroupName"]) == ("shop", "shop-prod")
+    assert deploy.made("ListApplications") == []
+
+
+def test_a_usual_name_that_is_somebody_elses_hides_no_other_group() -> None:
+    deploy = codedeploy(WELL, application="shop", group="shop-prod", denied=(USUAL,))
+
+    assert run(deploy).outcome == "succeeded"
+
+
+def test_what_may_not_be_listed_is_named() -> None:
+    denied = ("ListApplications", USUAL)
+    deploy = codedeploy(WELL, application="shop", group="shop-prod", denied=denied)
+
+    with pytest.raises(WorldFailed, match="codedeploy:ListApplications"):
+        run(deploy)
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (
+            {"services": [("prod", "other")]},
+            "deploys prod/other, not prod/web",
+        ),
+        ({"group": "gone"}, "CodeDeploy has no deployment group AppECS-prod-web/DgpECS-prod-web"),
+    ],
+)
+def test_a_configured_group_that_cannot_be_right_deploys_nothing(
+    members: dict[str, Any], says: str
+) -> None:
+    deploy = codedeploy(WELL, **members)
+    group = CodeDeployGroup(application=f"AppECS-{CLUSTER}-{SERVICE}", name=USUAL)
+
+    with pytest.raises(WrongUse, match=says):
+        run(deploy, code_deploy=group)
+    assert deploy.ecs.made("RegisterTaskDefinition") == deploy.made("CreateDeployment") == []
+
+
+@pytest.mark.parametrize(
+    ("own", "events"),
+    [
+        (None, OURS),
+        ({"enabled": True, "events": ["DEPLOYMENT_STOP_ON_ALARM"]}, [*OURS, ALARM]),
+        ({"enabled": True, "events": [*OURS, "DEPLOYMENT_STOP_ON_ALARM"]}, [*OURS, ALARM]),
+        ({"enabled": False, "events": ["DEPLOYMENT_STOP_ON_ALARM"]}, OURS),
+    ],
+)
+def test_the_groups_own_rollbacks_are_kept(own: Any, events: list[str]) -> None:
+    """What CreateDeployment is given replaces the group's: its alarms would roll nothing back."""
+    deploy = codedeploy(WELL, rollback=own)
+
+    run(deploy)
+
+    sent = deploy.made("CreateDeployment")[0]["autoRollbackConfiguration"]
+    assert (sent["enabled"], set(sent["events"])) == (True, set(events))
 
 
 def test_what_codedeploy_does_not_take_is_refused_before_anything_is_registered() -> None:

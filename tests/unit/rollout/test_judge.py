@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout.judge import Look, Ours, ServiceDeployment, is_healthy, judge
+from build_agent.rollout.judge import (
+    Look,
+    Ours,
+    ServiceDeployment,
+    is_counted,
+    is_scaled_up,
+    is_up,
+    judge,
+)
 from build_agent.rollout.service import Deployment, Service
 
 OURS = Ours(
@@ -41,6 +49,14 @@ def service(*deployments: Deployment, **members: Any) -> Service:
         deployments=deployments,
         **{**given, **members},
     )
+
+
+STEADY = "(service web) has reached a steady state."
+
+
+def said(message: str, *, at: float) -> dict[str, Any]:
+    """A service with one event."""
+    return {"events": [{"message": message, "createdAt": at}]}
 
 
 def mine(status: str, **members: Any) -> ServiceDeployment:
@@ -119,8 +135,13 @@ ROWS = {
         says="breaker",
     ),
     # a Classic load balancer: there is no rolloutState
-    "no rolloutState, alone and steady": Row(
-        seen=service(primary(2, 8, state=None, running=1)), means="succeeded"
+    "no rolloutState, alone, and ECS says that it is steady": Row(
+        seen=service(primary(2, 8, state=None, running=1), raw=said(STEADY, at=105.0)),
+        means="succeeded",
+    ),
+    "no rolloutState, alone and running, and ECS has not said that it is steady": Row(
+        seen=service(primary(2, 8, state=None, running=1), raw=said(STEADY, at=90.0)),
+        means="go_on",
     ),
     "no rolloutState, the old one is still there": Row(
         seen=service(primary(2, 8, state=None, running=1), deployment(1, 7, state=None)),
@@ -204,22 +225,49 @@ NEW_UP = primary(2, 8, running=1)
 
 
 @pytest.mark.parametrize(
-    ("seen", "ours", "healthy"),
+    ("seen", "up"),
     [
-        (service(NEW_UP, deployment(1, 7, desired=0, running=1)), None, True),
-        (service(NEW_UP, deployment(1, 7, desired=1, running=1)), None, True),
-        # behind a load balancer, running is not healthy: ECS gives the old ones up once it is
-        (service(NEW_UP, deployment(1, 7, desired=1), load_balanced=True), None, False),
-        (service(NEW_UP, deployment(1, 7, desired=0), load_balanced=True), None, True),
-        (service(primary(2, 8, running=0)), None, False),
-        (service(primary(2, 8, running=1, pending=1)), None, False),
-        (service(primary(2, 8, running=1, state="FAILED")), None, False),
-        (service(deployment(2, 8, running=1), primary(3, 9)), None, False),
-        (service(NEW_UP, strategy="BLUE_GREEN"), mine("IN_PROGRESS", stage="SCALE_UP"), False),
-        (service(NEW_UP, strategy="BLUE_GREEN"), mine("IN_PROGRESS", stage="BAKE_TIME"), True),
+        (service(NEW_UP, deployment(1, 7, desired=0, running=1)), True),
+        (service(NEW_UP, deployment(1, 7, desired=1), load_balanced=True), True),
+        (service(primary(2, 8, running=0)), False),
+        (service(primary(2, 8, running=1, pending=1)), False),
+        (service(primary(2, 8, running=1, state="FAILED")), False),
+        (service(deployment(2, 8, running=1), primary(3, 9)), False),
     ],
 )
-def test_when_the_new_tasks_are_healthy(
-    seen: Service, ours: ServiceDeployment | None, healthy: bool
-) -> None:
-    assert is_healthy(OURS, Look(service=seen, ours=ours, age=10.0)) is healthy
+def test_when_the_new_tasks_run(seen: Service, up: bool) -> None:
+    assert is_up(OURS, Look(service=seen, ours=None, age=10.0)) is up
+
+
+FOUR = primary(2, 8, running=4, desired=4)
+
+
+@pytest.mark.parametrize(
+    ("seen", "counted"),
+    [
+        (service(NEW_UP, deployment(1, 7, desired=0, running=1)), True),
+        (service(NEW_UP, deployment(1, 7, desired=1, running=1)), False),
+        # ECS may stop the old ones before the new ones are healthy
+        (service(NEW_UP, deployment(1, 7, desired=0, running=1), min_percent=0), False),
+        (service(FOUR, deployment(1, 7, desired=0), min_percent=75), False),
+        (service(FOUR, deployment(1, 7, desired=0), min_percent=76), True),
+    ],
+)
+def test_when_ecs_acts_as_if_the_new_tasks_counted(seen: Service, counted: bool) -> None:
+    assert is_counted(OURS, Look(service=seen, ours=None, age=10.0)) is counted
+
+
+@pytest.mark.parametrize(
+    ("strategy", "stage", "up"),
+    [
+        ("BLUE_GREEN", "PRE_SCALE_UP", False),
+        ("BLUE_GREEN", "SCALE_UP", False),
+        ("BLUE_GREEN", "BAKE_TIME", True),
+        ("LINEAR", "PRE_PRODUCTION_TRAFFIC_SHIFT", True),
+        ("ROLLING", "BAKE_TIME", False),
+    ],
+)
+def test_which_stages_say_that_the_new_tasks_are_up(strategy: str, stage: str, up: bool) -> None:
+    seen = service(NEW_UP, strategy=strategy)
+    look = Look(service=seen, ours=mine("IN_PROGRESS", stage=stage), age=10.0)
+    assert is_scaled_up(look) is up

@@ -10,6 +10,8 @@ from build_agent.rollout import (
     OneOffTask,
     Timeouts,
 )
+from build_agent.rollout.oneoff import placement
+from build_agent.rollout.service import parse_service
 from contracts.errors import WrongUse
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs
@@ -67,31 +69,151 @@ def exits(**codes: int | None) -> Any:
     return behave
 
 
+def with_sidecar(scripted: ScriptedEcs, *, essential: bool) -> None:
+    live = scripted.definitions[scripted.service["taskDefinition"]]
+    live["containerDefinitions"].append(
+        {"name": "sidecar", "image": "proxy:1", "essential": essential}
+    )
+
+
+MIGRATE = OneOffTask(command=("migrate", "--now"))
+
+
 @pytest.mark.parametrize(
-    ("codes", "outcome", "at_the_end", "says"),
+    ("task", "essential", "codes", "ok"),
     [
-        ({"web": 0, "sidecar": 0}, "succeeded", "web:8", ""),
-        ({"web": 0, "sidecar": 3}, "failed", "web:7", "container sidecar exit code 3"),
-        ({"web": 0, "sidecar": None}, "failed", "web:7", "Essential container in task exited"),
+        (MIGRATE, False, {"web": 0, "sidecar": 0}, True),
+        (MIGRATE, False, {"web": 0, "sidecar": 137}, True),
+        (MIGRATE, False, {"web": 0, "sidecar": 143}, True),
+        (MIGRATE, False, {"web": 0, "sidecar": None}, True),
+        (MIGRATE, False, {"web": 0, "sidecar": 0, "injected-by-aws": 137}, True),
+        (MIGRATE, False, {"web": 1, "sidecar": 0}, False),
+        (MIGRATE, False, {"web": None, "sidecar": 0}, False),
+        (MIGRATE, False, {"sidecar": 0}, False),
+        (MIGRATE, True, {"web": 0, "sidecar": 3}, False),
+        (MIGRATE, True, {"web": 0, "sidecar": None}, False),
+        (OneOffTask(command=("x",), container="sidecar"), False, {"web": 0, "sidecar": 3}, False),
+        # --wait-for-success, as documented: every container
+        (OneOffTask(), False, {"web": 0, "sidecar": 0}, True),
+        (OneOffTask(), False, {"web": 0, "sidecar": 137}, False),
+        (OneOffTask(), False, {"web": 0, "sidecar": None}, False),
     ],
 )
-def test_a_task_before_the_update_needs_every_exit_code_to_be_0(
-    codes: dict[str, int | None], outcome: str, at_the_end: str, says: str
+def test_which_exit_codes_of_a_task_before_the_update_count(
+    task: OneOffTask, essential: bool, codes: dict[str, int | None], ok: bool
 ) -> None:
     scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0), one_off=exits(**codes))
+    with_sidecar(scripted, essential=essential)
+
+    result = run(scripted, image=f"{IMAGE}:v8", task=task)
+
+    wanted = ("succeeded", "web:8") if ok else ("failed", "web:7")
+    assert (result.outcome, scripted.live) == wanted, result
+    assert ok or "task" in result.cause
+
+
+def test_a_task_before_the_update_runs_where_the_service_does() -> None:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0), one_off=exits(web=0))
     network = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
     scripted.service |= {"launchType": "FARGATE", "networkConfiguration": network}
 
-    result = run(scripted, image=f"{IMAGE}:v8", task=OneOffTask(command=("migrate", "--now")))
+    run(scripted, image=f"{IMAGE}:v8", task=MIGRATE)
 
-    assert (result.outcome, scripted.live) == (outcome, at_the_end)
-    assert says in result.cause
     (started,) = scripted.made("RunTask")
     assert started["taskDefinition"] == V8
     assert (started["launchType"], started["networkConfiguration"]) == ("FARGATE", network)
     assert started["overrides"] == {
         "containerOverrides": [{"name": "web", "command": ["migrate", "--now"]}]
     }
+
+
+FARGATE = {"launchType": "FARGATE", "platformVersion": "1.4.0"}
+SPOT = {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+GROUP = {"capacityProviderStrategy": [{"capacityProvider": "my-hosts", "weight": 1}]}
+GPU = {"placementConstraints": [{"type": "memberOf", "expression": "attribute:gpu == yes"}]}
+
+
+def vpc(**members: Any) -> dict[str, Any]:
+    return {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a"], **members}}}
+
+
+PUBLIC, PRIVATE = vpc(assignPublicIp="ENABLED"), vpc()
+
+
+@pytest.mark.parametrize(
+    ("task", "service", "placed"),
+    [
+        ({}, FARGATE, FARGATE),
+        ({}, FARGATE | PUBLIC, FARGATE | PUBLIC),
+        ({"launch_type": "EC2"}, FARGATE | PUBLIC, {"launchType": "EC2"} | PRIVATE),
+        ({"launch_type": "EXTERNAL"}, FARGATE, {"launchType": "EXTERNAL"}),
+        ({"launch_type": "FARGATE"}, {"launchType": "EC2"} | GPU, {"launchType": "FARGATE"}),
+        ({}, {"launchType": "EC2"} | GPU, {"launchType": "EC2"} | GPU),
+        ({}, SPOT | {"platformVersion": "1.4.0"}, SPOT | {"platformVersion": "1.4.0"}),
+        ({}, GROUP | GPU, GROUP | GPU),
+        ({"launch_type": "EC2"}, SPOT | {"platformVersion": "LATEST"}, {"launchType": "EC2"}),
+        ({"launch_type": "FARGATE", "platform_version": "1.3.0"}, GROUP,
+         {"launchType": "FARGATE", "platformVersion": "1.3.0"}),
+        ({}, {"taskSets": [{"status": "PRIMARY", **FARGATE, **PUBLIC}]}, FARGATE | PUBLIC),
+    ],
+)  # fmt: skip
+def test_what_run_task_does_not_take_for_the_launch_type_is_left_out(
+    task: dict[str, Any], service: dict[str, Any], placed: dict[str, Any]
+) -> None:
+    seen = parse_service({"serviceName": "web", **service})
+    assert placement(OneOffTask(**task), seen) == placed
+
+
+def test_a_platform_version_for_a_launch_type_that_takes_none_is_refused_first() -> None:
+    scripted = ScriptedEcs()
+    task = OneOffTask(launch_type="EC2", platform_version="1.4.0")
+
+    with pytest.raises(WrongUse, match=r"platform version '1\.4\.0': only tasks on FARGATE"):
+        run(scripted, image=f"{IMAGE}:v8", task=task)
+    assert scripted.made("RegisterTaskDefinition") == []
+
+
+def at_launch(scripted: ScriptedEcs) -> None:
+    live = scripted.definitions[scripted.service["taskDefinition"]]
+    live["volumes"] = [{"name": "data", "configuredAtLaunch": True}, {"name": "scratch"}]
+
+
+def test_a_volume_that_is_configured_at_launch_is_the_services() -> None:
+    # GIVEN a service whose volume is configured at launch, tagged from the service
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0), one_off=exits(web=0))
+    at_launch(scripted)
+    volume = {"sizeInGiB": 20, "volumeType": "gp3", "roleArn": "arn:aws:iam::1:role/volumes"}
+    tags = {"resourceType": "volume", "tags": [{"key": "team", "value": "shop"}]}
+    configured = volume | {"tagSpecifications": [{**tags, "propagateTags": "SERVICE"}]}
+    scripted.primary["volumeConfigurations"] = [
+        {"name": "data", "managedEBSVolume": configured},
+        {"name": "of-an-older-revision", "managedEBSVolume": volume},
+    ]
+
+    # WHEN a task of the new revision is run
+    result = run(scripted, image=f"{IMAGE}:v8", task=MIGRATE)
+
+    # THEN it gets the same, but for what RunTask refuses
+    assert result.outcome == "succeeded"
+    (started,) = scripted.made("RunTask")
+    assert started["volumeConfigurations"] == [
+        {"name": "data", "managedEBSVolume": volume | {"tagSpecifications": [tags]}}
+    ]
+
+
+def test_a_volume_that_nobody_configures_is_refused_before_registering() -> None:
+    scripted = ScriptedEcs()
+    at_launch(scripted)
+
+    with pytest.raises(WrongUse, match="volume 'data' is configured at launch"):
+        run(
+            scripted,
+            service=None,
+            base="definition:web",
+            image=f"{IMAGE}:v8",
+            task=OneOffTask(),
+        )
+    assert scripted.made("RegisterTaskDefinition") == []
 
 
 def test_a_task_that_does_not_end_is_stopped() -> None:

@@ -102,7 +102,83 @@ def test_skipping_the_deployments_check_is_done_when_the_new_tasks_are_healthy()
     result = run(scripted, image=f"{IMAGE}:v8", wait_drain=False)
 
     assert (result.outcome, result.drained, result.warnings) == ("succeeded", False, ())
-    assert scripted.clock.now() - 1000.0 < 6.0
+    assert 45.0 <= scripted.clock.now() - 1000.0 < 47.0
+
+
+def test_skipping_the_deployments_check_of_blue_green_waits_until_only_the_old_ones_go() -> None:
+    # GIVEN blue/green, whose alarms may take it back until the bake time is over
+    scripted = ScriptedEcs(behaviour=blue_green(ends="badly"))
+
+    result = run(scripted, image=f"{IMAGE}:v8", wait_drain=False)
+
+    assert (result.outcome, scripted.live) == ("rolled_back", "web:7")
+
+    scripted = ScriptedEcs(behaviour=blue_green(ends="well"))
+    result = run(scripted, image=f"{IMAGE}:v8", wait_drain=False)
+    assert (result.outcome, scripted.live) == ("succeeded", "web:8")
+    assert 80.0 <= scripted.clock.now() - 1000.0 < 82.0
+
+
+def asks_for_more(scripted: ScriptedEcs) -> None:
+    """Auto scaling changes the count while the rollout goes on."""
+    scripted.at(5.0, lambda: scripted.service.update(desiredCount=6))
+
+
+@pytest.mark.parametrize("history", [True, False], ids=["service deployments", "rolloutState"])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        ecs.crashes,
+        ecs.breaker_fails,
+        ecs.breaker_rolls_back(having_run=False),
+        ecs.breaker_rolls_back(having_run=True),
+        ecs.never_steady,
+    ],
+)
+def test_count_and_percentages_are_put_back_whichever_way_it_is_rolled_back(
+    behaviour: ecs.Behaviour, history: bool
+) -> None:
+    # GIVEN a service of one task, 100 and 200 percent
+    scripted = ScriptedEcs(behaviour=behaviour, history=history)
+
+    # WHEN four tasks, 50 and 150 percent are asked for, and the release fails
+    result = run(scripted, image=f"{IMAGE}:v8", desired_count=4, min_percent=50, max_percent=150)
+
+    # THEN all of that is as before
+    configuration = scripted.service["deploymentConfiguration"]
+    assert (result.restored, scripted.live, result.warnings) == (True, "web:7", ())
+    assert scripted.service["desiredCount"] == 1
+    assert configuration["minimumHealthyPercent"] == 100
+    assert configuration["maximumPercent"] == 200
+
+
+def test_blue_green_puts_the_counts_back_too() -> None:
+    scripted = ScriptedEcs(behaviour=blue_green(ends="badly"))
+
+    result = run(scripted, image=f"{IMAGE}:v8", desired_count=4)
+
+    assert (result.outcome, scripted.service["desiredCount"]) == ("rolled_back", 1)
+
+
+def test_a_count_that_somebody_else_has_set_meanwhile_stays() -> None:
+    scripted = ScriptedEcs(behaviour=ecs.breaker_rolls_back(having_run=False))
+    asks_for_more(scripted)
+
+    result = run(scripted, image=f"{IMAGE}:v8", desired_count=4, min_percent=50)
+
+    assert (result.restored, scripted.service["desiredCount"]) == (True, 6)
+    assert scripted.service["deploymentConfiguration"]["minimumHealthyPercent"] == 100
+
+
+def test_a_count_that_cannot_be_put_back_is_said() -> None:
+    scripted = ScriptedEcs(behaviour=ecs.breaker_rolls_back(having_run=False))
+    refusal = {"UpdateService": denied("ecs:UpdateService")}
+    scripted.at(5.0, lambda: scripted.faults.update(refusal))
+
+    result = run(scripted, image=f"{IMAGE}:v8", desired_count=4)
+
+    assert (result.outcome, result.restored) == ("rolled_back", True)
+    assert "desiredCount 4 could not be put back" in result.warnings[0]
 
 
 def test_draining_longer_than_its_limit_is_said_and_never_rolled_back() -> None:
@@ -201,6 +277,7 @@ def test_a_rollback_that_ecs_refuses_is_said() -> None:
     # THEN
     assert (result.outcome, result.restored, result.running) == ("failed", False, V8)
     assert "rolling back to web:7 failed: not allowed" in result.cause
+    assert "the deployment of web:8 goes on in ECS, unwatched" in result.cause
 
 
 def test_a_followed_deployment_with_nothing_known_before_it_is_not_started_again() -> None:

@@ -17,7 +17,7 @@ from local.machine.cgroup import Cgroup
 from local.progress import Progress
 from local.push import Pushed
 from local.started import Ledger, marked_processes
-from tests.e2e.machine.host import (
+from tests.e2e.machine import (
     BOOT_SECONDS,
     MachineHost,
     nothing_is_lost,
@@ -25,101 +25,105 @@ from tests.e2e.machine.host import (
 )
 
 
-def in_stage(host: MachineHost, pushed: Pushed, stage: str) -> None:
+def in_stage(machine: MachineHost, pushed: Pushed, stage: str) -> None:
     def there() -> bool:
-        row = host.chain.deployment_of(pushed.commit_id)
+        row = machine.chain.deployment_of(pushed.commit_id)
         return row is not None and row.stage == stage
 
-    host.chain.until(f"stage {stage}", there, BOOT_SECONDS, poll=0.05)
+    machine.chain.until(f"stage {stage}", there, BOOT_SECONDS, poll=0.05)
 
 
-def test_the_first_boot_installs_the_agent_from_the_template_s_user_data(host: MachineHost) -> None:
+def test_the_first_boot_installs_the_agent_from_the_template_s_user_data(
+    machine: MachineHost,
+) -> None:
     # GIVEN a run whose first commit was deployed by a machine that had never been on before
-    chain = host.chain
+    chain = machine.chain
     chain.until("its success", lambda: chain.deployments()[0].status == "succeeded")
 
     # THEN what cloud-init ran is the template's, and EC2 says the same
     wanted = template_s_user_data(chain.workplace.assembly_dir)
-    (ran,) = (host.disk.upper / "var/lib/cloud/instances").glob("i-*/user-data.txt")
+    (ran,) = (machine.disk.upper / "var/lib/cloud/instances").glob("i-*/user-data.txt")
     assert ran.read_text(encoding="utf-8") == wanted
     told = chain.prod("ec2").describe_instance_attribute(
-        InstanceId=host.instance_id, Attribute="userData"
+        InstanceId=machine.instance_id, Attribute="userData"
     )
     assert base64.b64decode(told["UserData"]["Value"]).decode() == wanted
 
     # THEN the boot unit brought the release that the parameter names, and started its agent once
-    assert host.log("boot").rstrip().endswith(f"slipway-boot: agent {host.release()['sha256']}")
-    assert "Setting up git (" in host.log("boot")
-    assert host.arrivals() == 1
-    assert "Failed to start" not in host.console()
+    assert (
+        machine.log("boot").rstrip().endswith(f"slipway-boot: agent {machine.release()['sha256']}")
+    )
+    assert "Setting up git (" in machine.log("boot")
+    assert machine.arrivals() == 1
+    assert "Failed to start" not in machine.console()
 
 
 def test_a_stop_at_work_gives_back_and_a_release_that_does_not_start_is_left_aside(
-    host: MachineHost,
+    machine: MachineHost,
 ) -> None:
     # GIVEN a host at work after its second boot, from the same disk: nothing is installed again
-    good, chain = host.release(), host.chain
+    good, chain = machine.release(), machine.chain
     chain.until_asleep()
     pushed = chain.push("stopped while it is built", "slow")
-    in_stage(host, pushed, "build")
-    assert host.log("boot").count("Setting up git (") == 1
-    assert host.arrivals() == 2
+    in_stage(machine, pushed, "build")
+    assert machine.log("boot").count("Setting up git (") == 1
+    assert machine.arrivals() == 2
 
     # WHEN it is stopped, and a release that does not start is deployed meanwhile
-    host.put_release(host.release_that_does_not_start())
-    host.stop()
+    machine.put_release(machine.release_that_does_not_start())
+    machine.stop()
 
     # THEN it went off in order, its agent gave back what it held, and so the next boot deploys it
-    assert '"reason": "told to stop by a signal"' in host.log("agent").splitlines()[-1]
-    nothing_is_lost(host, pushed)
+    assert '"reason": "told to stop by a signal"' in machine.log("agent").splitlines()[-1]
+    nothing_is_lost(machine, pushed)
 
     # THEN that was done by the last good release
-    said = host.log("boot").rstrip().splitlines()[-1]
+    said = machine.log("boot").rstrip().splitlines()[-1]
     assert said.endswith(f"the last good one runs: {good['sha256']}")
-    host.put_release(good)
+    machine.put_release(good)
 
 
-def test_a_power_cut_in_a_build_loses_nothing(host: MachineHost) -> None:
+def test_a_power_cut_in_a_build_loses_nothing(machine: MachineHost) -> None:
     # GIVEN a build under way
-    pushed = host.chain.push("the plug is pulled", "slow")
-    in_stage(host, pushed, "build")
-    came_up = host.arrivals()
+    pushed = machine.chain.push("the plug is pulled", "slow")
+    in_stage(machine, pushed, "build")
+    came_up = machine.arrivals()
 
     # WHEN the plug is pulled
-    host.pull_the_plug()
+    machine.pull_the_plug()
 
     # THEN the next boot, from the same disk, deploys it
-    nothing_is_lost(host, pushed)
-    assert host.arrivals() == came_up + 1
+    nothing_is_lost(machine, pushed)
+    assert machine.arrivals() == came_up + 1
 
 
-def test_an_installation_may_be_cut_and_holds_a_stop_back(host: MachineHost) -> None:
+def test_an_installation_may_be_cut_and_holds_a_stop_back(machine: MachineHost) -> None:
     # GIVEN a host with a new disk, cut off in the middle of its first installation
-    host.chain.until_asleep()
-    host.disk.wipe()
-    pushed = host.chain.push("to a host with a new disk")
-    host.hold_the_package_manager()
-    host.pull_the_plug()
-    assert not host.installed("git")
+    machine.chain.until_asleep()
+    machine.disk.wipe()
+    pushed = machine.chain.push("to a host with a new disk")
+    machine.hold_the_package_manager()
+    machine.pull_the_plug()
+    assert not machine.installed("git")
 
     # WHEN it is started again, and stopped in the middle of the mending
-    held = host.hold_the_package_manager()
-    host.stop()
+    held = machine.hold_the_package_manager()
+    machine.stop()
 
     # THEN it was off only when the packages were whole: systemd let the package manager go on
     assert not held.is_running()
-    assert host.installed("git")
-    assert "an installation was interrupted" in host.log("boot")
+    assert machine.installed("git")
+    assert "an installation was interrupted" in machine.log("boot")
 
     # THEN the boot after that deploys
-    nothing_is_lost(host, pushed)
+    nothing_is_lost(machine, pushed)
 
 
-def test_nothing_is_left_of_a_machine_whose_supervisor_was_killed(host: MachineHost) -> None:
+def test_nothing_is_left_of_a_machine_whose_supervisor_was_killed(machine: MachineHost) -> None:
     # GIVEN a machine at work
-    chain, cgroup = host.chain, host.cgroup
+    chain, cgroup = machine.chain, machine.cgroup
     pushed = chain.push("the last one", "slow")
-    in_stage(host, pushed, "build")
+    in_stage(machine, pushed, "build")
     ledger = Ledger.load(chain.workplace)
     assert ledger is not None
     (supervisor,) = [note for note in ledger.started.processes if note.name == "supervisor"]

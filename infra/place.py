@@ -1,0 +1,67 @@
+"""The hosts' image and zone where the configuration leaves them out: found once, and kept.
+
+Which images and zones there are is for AWS to say, and only for one account and region. A template
+that asked at each deployment (a parameter that means 'latest', the first of the account's zones)
+would replace the hosts whenever the answer changes. So `slipway prepare` asks once, and what it was
+told is kept in cdk.context.json, the CDK's own file for what was looked up, which belongs into
+version control. A synth reads it and asks nobody: it needs neither network nor credentials, and
+dev's stack can be deployed without prod's. (The CDK's own look-ups would ask at a synth of either
+stack, and none of them knows which zones offer an instance type.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.errors import InvalidConfiguration
+from infra.configuration import Configuration
+from infra.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
+
+FILE_NAME = "cdk.context.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the hosts are made of and where; `zone` is None in a network that exists already."""
+
+    ami: str
+    zone: str | None
+
+
+def image_key(configuration: Configuration) -> str:
+    """The context key of the image: one for each account, region and processor."""
+    c = configuration
+    return f"slipway:image:{c.prod.account}:{c.prod_region}:{c.build_host.architecture}"
+
+
+def zone_key(configuration: Configuration) -> str:
+    """The context key of the zone: one for each account and region, so that it never moves."""
+    return f"slipway:zone:{configuration.prod.account}:{configuration.prod_region}"
+
+
+def makes_network(configuration: Configuration) -> bool:
+    """Whether the hosts' network is made by the stack, and needs a zone."""
+    return configuration.network.subnet_id is None
+
+
+def place_of(configuration: Configuration, kept: Callable[[str], Any]) -> Place:
+    """What is configured, else what was found and is `kept` under its context key.
+
+    InvalidConfiguration names what is neither. The example's accounts are nobody's: what could be
+    found there are placeholders, so that the example can be looked at without an account.
+    """
+    c = configuration
+    example = c.prod.account in EXAMPLE_ACCOUNTS
+    ami = c.build_host.ami or kept(image_key(c)) or (EXAMPLE_AMI if example else None)
+    zone = c.network.availability_zone or kept(zone_key(c))
+    zone = zone or (f"{c.prod_region}a" if example else None)
+    needed = {"buildHost.ami": ami} | (
+        {"network.availabilityZone": zone} if makes_network(c) else {}
+    )
+    missing = [path for path, value in needed.items() if value is None]
+    if missing:
+        problem = f"is left out, and was not found yet: `slipway prepare` does, in {FILE_NAME}"
+        raise InvalidConfiguration([(path, problem) for path in missing])
+    return Place(ami=str(ami), zone=zone if makes_network(c) else None)

@@ -1,0 +1,150 @@
+"""`slipway prepare` against moto, which has AWS's own images, zones and offers of types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from infra.configuration import parse, read
+from infra.place import place_of
+from tests.infra.templates import UNPREPARED
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aws: None) -> None:
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.chdir(tmp_path)
+
+
+def configuration(region: str = "eu-central-1", **host: Any) -> dict[str, Any]:
+    """One account for both sides, in a region, with what the host is given."""
+    data: dict[str, Any] = read(UNPREPARED)
+    data |= {"region": region, "dev": {"account": ACCOUNT}, "prod": {"account": ACCOUNT}}
+    data["buildHost"] |= host
+    return data
+
+
+def prepare(data: dict[str, Any]) -> Result:
+    Path("stage.json").write_text(json.dumps(data))
+    return CliRunner().invoke(
+        main, ["prepare", "--installation", "stage.json"], catch_exceptions=False
+    )
+
+
+def kept() -> dict[str, str]:
+    path = Path("cdk.context.json")
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def public_image(region: str, architecture: str) -> str:
+    name = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+    return str(boto3.client("ssm", region).get_parameter(Name=name)["Parameter"]["Value"])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "instance_type"), [("arm64", "t4g.medium"), ("x86_64", "t3.medium")]
+)
+def test_the_image_of_the_hosts_processor_is_found_once_and_kept(
+    architecture: str, instance_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a configuration without an image
+    data = configuration(architecture=architecture, instanceType=instance_type)
+    assert prepare(data).exit_code == 0
+    image = public_image("eu-central-1", architecture)
+    assert place_of(parse(data), kept().get).ami == image
+    # WHEN AWS has a newer one
+    before = Path("cdk.context.json").read_bytes()
+    monkeypatch.setattr("cli.prod_account.image_parameter", lambda c: "/nowhere")
+    again = prepare(data)
+    # THEN it is not asked for: the hosts would be replaced
+    assert again.exit_code == 0
+    assert f"image: {image} (kept)" in again.output
+    assert Path("cdk.context.json").read_bytes() == before
+
+
+def test_what_the_cdk_and_other_installations_have_kept_stays(tmp_path: Path) -> None:
+    other = {
+        "slipway:image:999999999999:eu-central-1:arm64": "ami-0123",
+        "hosted-zone:x": {"Id": 1},
+    }
+    Path("cdk.context.json").write_text(json.dumps(other))
+    assert prepare(configuration()).exit_code == 0
+    assert kept().items() > other.items()
+    # AND a configuration that names its image takes nothing away from one that does not
+    found = kept()
+    assert prepare(configuration(ami="ami-0123456789abcdef0")).exit_code == 0
+    assert kept() == found
+
+
+RARE = {"architecture": "arm64", "instanceType": "g5g.xlarge"}
+"""A type that eu-central-1 offers in one zone, and that is not its first."""
+
+
+def test_the_zone_is_one_that_offers_the_hosts_type() -> None:
+    assert prepare(configuration(**RARE)).exit_code == 0
+    assert place_of(parse(configuration(**RARE)), kept().get).zone == "eu-central-1c"
+    # AND the network does not move for another type, which is offered there, too
+    assert prepare(configuration()).exit_code == 0
+    assert place_of(parse(configuration()), kept().get).zone == "eu-central-1c"
+
+
+def test_a_type_that_is_not_offered_where_the_hosts_are_is_said() -> None:
+    assert prepare(configuration()).exit_code == 0
+    assert kept()[f"slipway:zone:{ACCOUNT}:eu-central-1"] == "eu-central-1a"
+    result = prepare(configuration(**RARE))
+    assert result.exit_code == 2
+    assert "is not offered in eu-central-1a, where the hosts are; it is in eu-central-1c" in (
+        result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"instanceType": "t3.medium"},
+            '"t3.medium" is x86_64, and buildHost.architecture says "arm64"',
+        ),
+        ({"instanceType": "t4g.gigantic"}, '"t4g.gigantic" is no type in eu-central-1'),
+        ({"ami": "ami-00000000000000000"}, "is no image; leave it out, and `slipway prepare`"),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_is_kept(change: dict[str, str], said: str) -> None:
+    result = prepare(configuration(**change))
+    assert result.exit_code == 2
+    assert said in result.output
+    assert kept() == {}
+
+
+def test_other_credentials_than_prods_find_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = configuration() | {"prod": {"account": "210987654321"}}
+    result = prepare(data)
+    assert result.exit_code == 2
+    assert "these credentials are account 123456789012's, prod is 210987654321" in result.output
+    assert kept() == {}
+
+
+def test_ecs_has_its_role_before_the_first_cluster() -> None:
+    roles = boto3.client("iam").list_roles
+    assert prepare(configuration()).exit_code == 0
+    made = [r["Arn"] for r in roles()["Roles"]]
+    assert len(made) == 1
+    assert ":role/aws-service-role/ecs.amazonaws.com/" in made[0]
+    # AND a second time it is there
+    assert prepare(configuration()).exit_code == 0
+    assert len(roles()["Roles"]) == 1
+
+
+def test_without_a_sample_nothing_is_made_in_the_account() -> None:
+    data = configuration()
+    data["pipelines"][0]["service"] = {"cluster": "main", "name": "shop"}
+    assert prepare(data).exit_code == 0
+    assert boto3.client("iam").list_roles()["Roles"] == []
