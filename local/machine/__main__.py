@@ -1,4 +1,4 @@
-"""Keeps one machine: see `local.machine.keeper`."""
+"""Keeps one machine: `local.machine.keeper`, or `local.machine.qemu` for an image with a kernel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from contracts.errors import SlipwayError
+from local.machine import kernel
 from local.machine.cgroup import Cgroup
 from local.machine.disk import Disk
 from local.machine.keeper import Keeper, Machine
+from local.machine.qemu import Qemu
 
 
 def main() -> int:
@@ -26,7 +28,8 @@ def main() -> int:
         endpoint_url=given.endpoint_url,
     )
     try:
-        return Keeper(machine).run()
+        keeper = Qemu if kernel.is_made_by_this(machine.image) else Keeper
+        return keeper(machine).run()
     except SlipwayError as error:
         print(f"machine {machine.instance_id}: {error}", file=sys.stderr, flush=True)
         return error.exit_code

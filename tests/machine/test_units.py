@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.booted import Booted
+from tests.machine.booted import Booted, Spawned
 from tests.machine.cloud import Cloud
 
 AGENT, BOOT, UPDATES = (f"slipway-{name}.service" for name in ("agent", "boot", "updates"))
-UNITS = "etc/systemd/system"
+UNITS = "/etc/systemd/system"
 # A package manager that takes as long as the test likes.
 DNF = """#!/bin/bash
 [[ $1 == upgrade ]] || exit 0
@@ -30,35 +30,16 @@ def machine(
     image: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Booted]:
     """A machine that was never on, with shorter patience than a host's."""
-    found = Booted(image, tmp_path_factory.mktemp("machine"), cloud.endpoint_url)
-    disk = found.machine.disk
-    disk.make()
-    for path, text in (
-        (f"{UNITS}/{BOOT}.d/quick.conf", "[Service]\nRestartSec=1\n"),
-        (f"{UNITS}/{AGENT}.d/quick.conf", "[Service]\nTimeoutStartSec=3\n"),
-        ("usr/bin/dnf", DNF),
-    ):
-        file = disk.upper / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(0o755)
+    found = Spawned(image, tmp_path_factory.mktemp("machine"), cloud.endpoint_url)
+    found.put(
+        {
+            f"{UNITS}/{BOOT}.d/quick.conf": "[Service]\nRestartSec=1\n",
+            f"{UNITS}/{AGENT}.d/quick.conf": "[Service]\nTimeoutStartSec=3\n",
+            "/usr/bin/dnf": DNF,
+        }
+    )
     yield found
     found.pull()
-
-
-def booted(machine: Booted) -> bool:
-    """Whether the boot unit has done what it does."""
-    return machine.says("systemctl", "show", "--property=Result,SubState,ExecMainStatus", BOOT) == (
-        "Result=success\nExecMainStatus=0\nSubState=dead"
-    ) and "slipway-boot: " in machine.log("slipway/boot.log")
-
-
-def power_on(machine: Booted) -> None:
-    """Until an agent has come up, and the boot unit has ended."""
-    before = machine.log("agents").count("started")
-    machine.power_on()
-    machine.until("an agent", lambda: machine.log("agents").count("started") > before)
-    machine.until("the end of the boot unit", lambda: booted(machine))
 
 
 def test_a_first_boot_whose_first_call_fails_is_tried_again(machine: Booted, cloud: Cloud) -> None:
@@ -66,7 +47,7 @@ def test_a_first_boot_whose_first_call_fails_is_tried_again(machine: Booted, clo
     cloud.publish("one")
     cloud.failures = 1
     # WHEN it is powered on, THEN the second try brings the agent, and the log tells of both
-    power_on(machine)
+    machine.power_on_fully()
     assert machine.agents() == [("started", "one")]
     said = machine.log("slipway/boot.log")
     assert "there is no agent that starts" in said
@@ -81,18 +62,18 @@ def test_a_later_boot_starts_the_agent_once_and_the_right_one(
     # WHEN it is stopped, and started with the same release
     machine.power_off()
     assert machine.agents() == [("started", "one"), ("ended", "one")]
-    power_on(machine)
+    machine.power_on_fully()
     # THEN its agent was started once
     assert machine.agents() == [("started", "one")]
     # AND with another release, that one is, and the old one never
     machine.power_off()
     cloud.publish("two")
-    power_on(machine)
+    machine.power_on_fully()
     assert machine.agents() == [("started", "two")]
 
 
 def test_the_boot_unit_run_again_lets_the_agent_work(machine: Booted) -> None:
-    assert machine.run("systemctl", "restart", BOOT).returncode == 0
+    machine.does("systemctl", "restart", BOOT)
     assert machine.agents() == [("started", "two")]
 
 
@@ -104,7 +85,7 @@ def test_a_release_that_does_not_come_up_is_left_aside(
     cloud.publish("bad", behaviour)
     before = len(machine.agents())
     # WHEN the host boots
-    assert machine.run("systemctl", "restart", BOOT).returncode == 0
+    machine.does("systemctl", "restart", BOOT)
     # THEN the last good one runs again
     assert machine.says("systemctl", "is-active", AGENT) == "active"
     was = machine.agents()[before:]
@@ -116,11 +97,11 @@ def test_a_release_that_does_not_come_up_is_left_aside(
 @pytest.mark.parametrize("how", ["restart", "crash"])
 def test_a_unit_has_a_place_for_its_log_whatever_became_of_it(machine: Booted, how: str) -> None:
     # GIVEN a host whose folder of logs somebody has removed
-    assert machine.run("rm", "-r", "/var/log/slipway").returncode == 0
+    machine.does("rm", "-r", "/var/log/slipway")
     before = len(machine.agents())
     # WHEN the agent is started again, by hand or by systemd
     if how == "restart":
-        assert machine.run("systemctl", "restart", AGENT).returncode == 0
+        machine.does("systemctl", "restart", AGENT)
     else:
         machine.run("systemctl", "kill", "--signal=SIGKILL", AGENT)
     # THEN it comes up, and its log is there
@@ -131,7 +112,7 @@ def test_a_unit_has_a_place_for_its_log_whatever_became_of_it(machine: Booted, h
 def test_a_log_that_has_grown_is_put_aside_when_its_unit_starts(machine: Booted) -> None:
     said = machine.log("slipway/agent.log")
     machine.run("truncate", "--size=21M", "/var/log/slipway/agent.log")
-    assert machine.run("systemctl", "restart", AGENT).returncode == 0
+    machine.does("systemctl", "restart", AGENT)
     assert machine.log("slipway/agent.log.1").startswith(said)
     machine.until("a new log", lambda: "started two" in machine.log("slipway/agent.log"))
     assert len(machine.log("slipway/agent.log")) < 1000
@@ -161,7 +142,7 @@ def test_a_stop_does_not_wait_for_an_upgrade_that_has_not_begun(
     for name in ("dnf-begun", "dnf-ended", "dnf-may-end"):
         (machine.place / "log" / name).unlink()
     cloud.publish("three", "works")
-    power_on(machine)
+    machine.power_on_fully()
     machine.run("systemctl", "start", "--no-block", UPDATES)
     machine.until(
         "the wait", lambda: machine.says("systemctl", "is-active", UPDATES) == "activating"
