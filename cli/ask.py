@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
+from cli.begun import begun
 from cli.follow import deployment_of, follow
 from cli.output import Output
 from cli.session import Session
@@ -46,6 +48,12 @@ def refuse_paused(session: Session, pipeline: str, *, no_wait: bool) -> None:
         )
 
 
+def asked(request: BuildRequest) -> AbstractContextManager[None]:
+    """What comes after a request was published: however it ends, the request goes on."""
+    said = f"the request stands: `slipway watch {request.pipeline}` follows it"
+    return begun(lambda: said)
+
+
 def publish(session: Session, request: BuildRequest) -> None:
     """Put the request where the build queue and the starter hear it."""
     from lambdas.requests import publish_request
@@ -62,10 +70,11 @@ def wait_for(
         out.say(f"asked for ({request.request_id}); `slipway watch {request.pipeline}` follows it")
         return
     limit = session.installation.limits.give_up_after if timeout is None else timeout
-    follow(
-        session,
-        out,
-        request.pipeline,
-        lambda: deployment_of(session.table, request.pipeline, request.request_id),
-        timeout=limit,
-    )
+    with asked(request):
+        follow(
+            session,
+            out,
+            request.pipeline,
+            lambda: deployment_of(session.table, request.pipeline, request.request_id),
+            timeout=limit,
+        )

@@ -6,18 +6,27 @@ profile, permissions, a name that does not exist. The world failed (3): it may w
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeGuard
 
 from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from contracts.wording import duration, moment
 
 _EXPIRED = {
     "ExpiredToken",
     "ExpiredTokenException",
-    "RequestExpired",
     "TokenRefreshRequired",
 }
+_TIME = {"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"}
+"""The request's time is not AWS's: the clock is wrong, or (EC2) the session is over."""
+_TIME_SAID = re.compile(r"signature (?:expired|not yet current)|request has expired", re.IGNORECASE)
+"""The same as AWS says it under codes that mean other things too (`SignatureDoesNotMatch`)."""
+_TOLERATED = 240.0
+"""Seconds that a clock may be wrong; AWS tolerates five minutes."""
 _UNKNOWN_KEY = {
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -58,7 +67,8 @@ _THROTTLED = {
     "TooManyRequestsException",
     "SlowDown",
 }
-_LOG_IN = "log in again (`aws sso login`, or new keys) and repeat the command"
+_AGAIN = "log in again (`aws sso login`, or new keys)"
+LOG_IN = f"{_AGAIN} and repeat the command"
 
 
 @contextmanager
@@ -87,10 +97,24 @@ def credentials_plainly() -> Iterator[None]:
     try:
         yield
     except SlipwayError as error:
-        answer = getattr(error.__cause__, "response", {}).get("Error", {})
-        if answer.get("Code") in _EXPIRED | _UNKNOWN_KEY:
-            raise _of_answer(error.__cause__, "") from error
+        plain = translate(error.__cause__) if is_of_credentials(error.__cause__) else None
+        if plain is not None:
+            raise plain from error
         raise
+
+
+def is_of_credentials(error: BaseException | None) -> TypeGuard[Exception]:
+    """Whether it is AWS's answer to credentials (or a clock) that it does not take."""
+    answer = (getattr(error, "response", None) or {}).get("Error") or {}
+    code, text = answer.get("Code"), str(answer.get("Message", ""))
+    return code in _EXPIRED | _UNKNOWN_KEY | _TIME or bool(_TIME_SAID.search(text))
+
+
+def log_in_hint(error: BaseException | None) -> str:
+    """`; log in again …` where credentials are behind `error`, for what was begun with them."""
+    while error is not None and not is_of_credentials(error):
+        error = error.__cause__
+    return f"; {_AGAIN} to look at it" if error is not None else ""
 
 
 def translate(error: Exception, where: str = "") -> SlipwayError | None:
@@ -101,11 +125,15 @@ def translate(error: Exception, where: str = "") -> SlipwayError | None:
         return _of_answer(error, where)
     if not isinstance(error, aws.BotoCoreError):
         return None
-    said = " ".join(str(error).split()).rstrip(".")
     for kinds, meaning, text in _untold(aws):
         if isinstance(error, kinds):
-            return meaning(text.format(said))
-    return WorldFailed(f"AWS cannot be asked: {said}")
+            return meaning(text.format(said(error)))
+    return WorldFailed(f"AWS cannot be asked: {said(error)}")
+
+
+def said(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _untold(aws: Any) -> list[tuple[tuple[type[Exception], ...], type[SlipwayError], str]]:
@@ -139,7 +167,7 @@ def _untold(aws: Any) -> list[tuple[tuple[type[Exception], ...], type[SlipwayErr
             WrongUse,
             "no AWS credentials ({}): set AWS_PROFILE, give --profile, or log in",
         ),
-        (log_in, WrongUse, f"the AWS credentials cannot be used ({{}}): {_LOG_IN}"),
+        (log_in, WrongUse, f"the AWS credentials cannot be used ({{}}): {LOG_IN}"),
         ((aws.HTTPClientError, aws.ConnectionError), WorldFailed, "AWS does not answer: {}"),
         (settings, WrongUse, "AWS cannot be asked: {}"),
     ]
@@ -150,9 +178,11 @@ def _of_answer(error: Any, where: str) -> SlipwayError:
     code, text = str(answer.get("Code", "")), " ".join(str(answer.get("Message", "")).split())
     operation = error.operation_name
     place = f" in {where}" if where else ""
+    if wrong_time := _of_time(error, code, text):
+        return wrong_time
     for codes, meaning, sentence in (
-        (_EXPIRED, WrongUse, f"the AWS credentials have expired: {_LOG_IN}"),
-        (_UNKNOWN_KEY, WrongUse, f"AWS does not know these credentials ({code}): {_LOG_IN}"),
+        (_EXPIRED, WrongUse, f"the AWS credentials have expired: {LOG_IN}"),
+        (_UNKNOWN_KEY, WrongUse, f"AWS does not know these credentials ({code}): {LOG_IN}"),
         (DENIED, WrongUse, f"not allowed to {operation}: {text or code}"),
         (
             MISSING,
@@ -164,3 +194,30 @@ def _of_answer(error: Any, where: str) -> SlipwayError:
         if code in codes:
             return meaning(sentence)
     return WorldFailed(f"AWS failed at {operation}: {code}: {text}".rstrip(": "))
+
+
+def _of_time(error: Any, code: str, text: str) -> WrongUse | None:
+    """WrongUse where AWS refuses the request for its time, with AWS's words and both clocks."""
+    ahead = _clock_ahead(error)
+    is_off = ahead is not None and abs(ahead) > _TOLERATED
+    is_about_time = code in _TIME or bool(_TIME_SAID.search(text))
+    if not is_about_time and not (is_off and code in _UNKNOWN_KEY):
+        return None
+    words = f"AWS refuses the request for its time ({code}: {text or 'no more is said'})"
+    if ahead is not None and is_off:
+        side = "ahead of" if ahead > 0 else "behind"
+        return WrongUse(
+            f"{words}: this machine's clock is {duration(abs(ahead))} {side} AWS's:"
+            " set it (`timedatectl set-ntp true`) and repeat the command"
+        )
+    now = moment(time.time())
+    return WrongUse(f"{words}: set this machine's clock (it says {now}); if it is right, {LOG_IN}")
+
+
+def _clock_ahead(error: Any) -> float | None:
+    """Seconds by which this machine's clock is ahead of the answer's `Date`; None without one."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders") or {}
+    try:
+        return time.time() - parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None

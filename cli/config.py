@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.output import json_text
 from contracts.errors import InvalidConfiguration
 
 DEFAULT = Path("cdk.json")
@@ -65,4 +65,4 @@ def _count(faults: int) -> str:
 
 
 def _say(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.echo(json_text(value, indent=1))

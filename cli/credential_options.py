@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.credentials import Credentials
+from contracts.errors import WrongUse
 
 _OPTIONS = (
     click.option("-k", "--aws-access-key", metavar="ID", help="Access key id."),
@@ -25,14 +26,20 @@ def credential_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def credentials_from(given: dict[str, Any]) -> Credentials:
-    """The credentials that were asked for; their options are taken out of `given`."""
+    """The credentials that were asked for; their options are taken out of `given`.
+
+    Empty ones are none; but whoever means a role does not mean to go without it.
+    """
+    role = given.pop("aws_assume_role")
+    if role == "":
+        raise WrongUse("-a/--aws-assume-role '': must be a role's ARN")
     return Credentials(
-        access_key=given.pop("aws_access_key"),
-        secret_key=given.pop("aws_secret_key"),
-        region=given.pop("region"),
-        profile=given.pop("profile"),
+        access_key=given.pop("aws_access_key") or None,
+        secret_key=given.pop("aws_secret_key") or None,
+        region=given.pop("region") or None,
+        profile=given.pop("profile") or None,
         instance_profile=given.pop("aws_instance_profile"),
-        role=given.pop("aws_assume_role"),
+        role=role,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cli.aws_errors import plainly
+from cli.sign_in import Given, check_sendable, set_up_plainly, sign_in
 from contracts.errors import WrongUse
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30
@@ -60,7 +60,7 @@ class Clients:
                 retries={"mode": "standard", "total_max_attempts": 1},
                 user_agent_extra="slipway",
             )
-            with plainly():
+            with set_up_plainly():
                 self._made[service] = self._session.create_client(
                     service, region_name=self._region, config=config
                 )
@@ -70,36 +70,60 @@ class Clients:
 
     @cached_property
     def _region(self) -> str:
-        region = (
-            self._credentials.region
-            or self._session.get_config_variable("region")
-            or os.environ.get("AWS_REGION")
-        )
+        region = self._credentials.region or region_of(self._bare)
         if not region:
-            raise WrongUse("no region: give -r/--region, or set AWS_DEFAULT_REGION")
-        return str(region)
+            raise WrongUse("no region: give -r/--region, or set AWS_REGION")
+        return region
+
+    @cached_property
+    def _bare(self) -> Any:
+        """The session before anybody has signed in."""
+        from botocore.session import Session
+
+        with set_up_plainly():
+            return Session(profile=self._credentials.profile)  # type: ignore[no-untyped-call]
 
     @cached_property
     def _session(self) -> Any:
-        from botocore.session import Session
-
-        wanted = self._credentials
-        with plainly():
-            session = Session(profile=wanted.profile)  # type: ignore[no-untyped-call]
+        wanted, session = self._credentials, self._bare
+        with set_up_plainly():
+            set_region(session, wanted.region or region_of(session))
             if keys := _keys(wanted):
-                session.set_credentials(*keys)  # type: ignore[no-untyped-call]
-            if wanted.instance_profile:
+                check_sendable(Keys(*keys))
+                session.set_credentials(*keys)
+            elif wanted.instance_profile:
                 _only(session, session.get_component("credential_provider"))
-            if wanted.role:
-                return _assumed(session, wanted.role, self._region_of(session))
-            if session.get_credentials() is None:  # type: ignore[no-untyped-call]
+            if not keys and not sign_in(session):
+                whom = f" to assume {wanted.role} with" if wanted.role else ""
                 raise WrongUse(
-                    "no credentials: give -p/--profile or -k and -s, or set AWS_ACCESS_KEY_ID"
+                    f"no credentials{whom}: give -p/--profile or -k and -s, set AWS_ACCESS_KEY_ID,"
+                    " or log in (`aws configure`)"
                 )
-        return session
+            return _assumed(session, wanted.role) if wanted.role else session
 
-    def _region_of(self, session: Any) -> str | None:
-        return self._credentials.region or session.get_config_variable("region")
+
+def region_of(session: Any) -> str | None:
+    """The region where none is given: as the AWS CLI (version 2) and the SDKs find it.
+
+    AWS_REGION, AWS_DEFAULT_REGION, the profile's. (AWS SDKs and Tools Reference Guide, 'AWS
+    Region'. botocore itself leaves the first one out, as version 1 of the AWS CLI does.)
+    """
+    return os.environ.get("AWS_REGION") or session.get_config_variable("region") or None
+
+
+def set_region(session: Any, region: str | None) -> None:
+    """Let also those calls go to `region` that botocore makes for credentials (STS, SSO)."""
+    if region:
+        session.set_config_variable("region", region)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys as they were given."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 def _keys(wanted: Credentials) -> tuple[str, str, str | None] | None:
@@ -128,7 +152,7 @@ def _only(session: Any, resolver: Any) -> None:
     session.register_component("credential_provider", CredentialResolver([provider]))
 
 
-def _assumed(session: Any, role: str, region: str | None) -> Any:
+def _assumed(session: Any, role: str) -> Any:
     """A session that is `role`, renewed when its hour is over."""
     from botocore.credentials import (
         AssumeRoleCredentialFetcher,
@@ -137,31 +161,18 @@ def _assumed(session: Any, role: str, region: str | None) -> Any:
     )
     from botocore.session import Session
 
-    source = session.get_credentials()
-    if source is None:
-        raise WrongUse(f"no credentials to assume {role} with")
+    region = session.get_config_variable("region")
     fetcher = AssumeRoleCredentialFetcher(
         lambda service, **options: session.create_client(
             service, **{"region_name": region, **options}
         ),
-        source,
+        session.get_credentials(),
         role,
         extra_args={"RoleSessionName": ROLE_SESSION},
     )
     held = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    held.get_frozen_credentials()  # type: ignore[no-untyped-call]
     assumed = Session(profile=session.get_config_variable("profile"))  # type: ignore[no-untyped-call]
-    assumed.register_component("credential_provider", CredentialResolver([_Held(held)]))
+    set_region(assumed, region)
+    assumed.register_component("credential_provider", CredentialResolver([Given(held)]))
+    sign_in(assumed)
     return assumed
-
-
-class _Held:
-    """A credential provider, as botocore's resolver takes them, of credentials that are there."""
-
-    METHOD = CANONICAL_NAME = "slipway-assumed-role"
-
-    def __init__(self, held: Any) -> None:
-        self._held = held
-
-    def load(self) -> Any:
-        return self._held

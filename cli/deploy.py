@@ -14,13 +14,23 @@ from typing import Any
 
 import click
 
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult, roll_out
-from cli.aws_errors import credentials_plainly
+from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Unfinished, roll_out
+from cli.aws_errors import credentials_plainly, log_in_hint
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.credentials import Clients, Credentials
 from cli.deploy_lock import Held, Unlocked, held, lock_place
 from cli.deploy_plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
-from cli.deploy_report import Progresses, call_line, json_of, lines_of
+from cli.deploy_report import (
+    Progresses,
+    call_line,
+    ecs_deploy_lines,
+    json_of,
+    left_by,
+    lines_of,
+    unwatched,
+)
+from cli.ending import check_ended, goes_on, going_on, interrupted
+from contracts.errors import WorldFailed
 
 
 class MonotonicClock:
@@ -121,7 +131,7 @@ _ELSE = (
 )
 
 
-@click.command("deploy", no_args_is_help=True)
+@click.command("deploy", no_args_is_help=True, context_settings={"allow_extra_args": True})
 @credential_options
 @with_options((*_WHAT, *_HOW, *_TASK, *_ELSE))
 @click.pass_context
@@ -129,43 +139,78 @@ def command(context: click.Context, /, **given: Any) -> None:
     """Deploy an image to an ECS service, and say how it really ended.
 
     Exit codes: 0 the new revision is the one that runs; 1 it is not (rolled_back, failed,
-    crash_loop, superseded, timed_out); 2 wrong use; 3 AWS or the network failed.
+    crash_loop, superseded, timed_out); 2 wrong use, nothing was changed; 3 AWS or the network
+    failed: what was begun and goes on, unwatched, is said.
 
     \b
     Examples:
       slipway deploy -c main -n shop -i registry.example/shop:v8
       slipway deploy -c main -n shop --tag-only v8 --dry-run
     """
+    _refuse_surplus(context.args)
     credentials = credentials_from(given)
     as_json, verbose = given.pop("as_json"), given.pop("verbose")
     place = {"pipeline": given.pop("pipeline"), "table": given.pop("table")}
-    options = DeployOptions(**given)
+    options = DeployOptions.of(given)
     plan = plan_of(options, os.environ)
     for remark in remarks(options):
         click.echo(f"note: {remark}", err=True)
     world = context.find_object(World) or World()
     begun = world.clock.now()
     clients = world.clients(credentials, _print_call if verbose else None)
-    with credentials_plainly():
-        result = _deploy(plan, clients, world, _lock(plan, place, clients))
-    seconds = world.clock.now() - begun
-    click.echo(
-        json_of(result, seconds=seconds)
-        if as_json
-        else "\n".join(lines_of(result, seconds=seconds))
-    )
+    watch = Watch(Progresses(sys.stderr))
+
+    def tell(result: RolloutResult) -> None:
+        seconds = world.clock.now() - begun
+        lines = [*ecs_deploy_lines(plan, result), *lines_of(result, seconds=seconds)]
+        click.echo(json_of(result, seconds=seconds) if as_json else "\n".join(lines))
+
+    try:
+        with credentials_plainly():
+            result = _deploy(plan, clients, world, _lock(plan, place, clients), watch)
+    except Unfinished as error:
+        tell(error.result)
+        raise WorldFailed(f"{error}{log_in_hint(error)}") from error
+    except KeyboardInterrupt as ended:
+        if goes_on(ended):
+            tell(unwatched(watch.last, interrupted(ended)))
+        raise
+    tell(result)
     context.exit(0 if result.done else 1)
 
 
+def _refuse_surplus(arguments: list[str]) -> None:
+    """Empty arguments count for nothing, as with ecs-deploy (whose GitHub Action passes them)."""
+    surplus = [argument for argument in arguments if argument]
+    if surplus:
+        raise click.UsageError(f"Got unexpected extra argument ({' '.join(surplus)})")
+
+
+class Watch:
+    """Tells how far the rollout is, and remembers it."""
+
+    def __init__(self, tell: Progresses) -> None:
+        self.tell = tell
+        self.last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = progress
+        self.tell(progress)
+        check_ended()
+
+
 def _deploy(
-    plan: RolloutPlan, clients: Any, world: World, lock: AbstractContextManager[Held | Unlocked]
+    plan: RolloutPlan,
+    clients: Any,
+    world: World,
+    lock: AbstractContextManager[Held | Unlocked],
+    watch: Watch,
 ) -> RolloutResult:
-    tell = Progresses(sys.stderr)
-    with lock as holding:
+    with going_on(lambda: left_by(watch.last)), lock as holding:
 
         def on_progress(progress: Progress) -> None:
+            watch(progress)
             holding.keep()
-            tell(progress)
 
         try:
             return roll_out(
@@ -179,7 +224,7 @@ def _deploy(
                 guard=holding.look,
             )
         finally:
-            tell.close()
+            watch.tell.close()
 
 
 def _lock(

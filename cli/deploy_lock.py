@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build_agent.fence import Fence
-from contracts.errors import WorldFailed, WrongUse
+from cli.ending import uninterrupted
+from cli.login import login_name
+from contracts.errors import SlipwayError, WorldFailed, WrongUse
 
 if TYPE_CHECKING:
     from contracts.table.locks import Lock, Locks
@@ -62,6 +64,10 @@ def lock_place(
     return None
 
 
+class Lost(WorldFailed):
+    """The lock is somebody else's, or could be."""
+
+
 class Held:
     """A pipeline lock that this process has, and the fence that ties changes to it."""
 
@@ -74,8 +80,16 @@ class Held:
 
     def keep(self) -> None:
         """To be called now and then: renews the lock in time; WorldFailed once it is lost."""
-        if self._now() - self._renewed_at >= self._ttl / 4:
+        since = self._now() - self._renewed_at
+        if since < self._ttl / 4:
+            return
+        try:
             self._renew()
+        except Lost:
+            raise
+        except WorldFailed:  # AWS may answer again before it is somebody else's
+            if since >= self._ttl / 2:
+                raise
 
     def around(self, client: Any) -> Any:
         """The client, which sends no change that comes late after its look."""
@@ -84,7 +98,7 @@ class Held:
     def _renew(self) -> None:
         now = self._now()
         if not _asking(lambda: self._locks.renew(self._lock, now, ttl=self._ttl)):
-            raise WorldFailed(f"the lock of pipeline {self._lock.pipeline!r} was lost; stopped")
+            raise Lost(f"the lock of pipeline {self._lock.pipeline!r} was lost; stopped")
         self._renewed_at = now
 
 
@@ -104,24 +118,44 @@ class Unlocked:
 def held(
     place: LockPlace, client: Callable[[str], Any], *, now: Callable[[], float] = time.time
 ) -> Iterator[Held]:
-    """Hold the lock; WorldFailed where another has it."""
-    import getpass
+    """Hold the lock; WorldFailed where another has it.
+
+    However the holder ends, it is given back. Where AWS does not let it, that is said, and how the
+    deployment ended stays as it is.
+    """
     import socket
 
     from contracts.table import Table
 
     locks = Table(client("dynamodb"), place.table).locks
-    holder = f"cli:{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
-    lock = _asking(lambda: locks.take(place.pipeline, holder, now(), ttl=place.ttl))
-    if lock is None:
-        taken = _asking(lambda: locks.get(place.pipeline))
-        raise WorldFailed(
-            f"pipeline {place.pipeline!r} is being deployed by {taken.holder}; try again later"
-        )
+    holder = f"cli:{login_name()}@{socket.gethostname()}:{os.getpid()}"
+    lock = None
     try:
+        with uninterrupted():
+            lock = _asking(lambda: locks.take(place.pipeline, holder, now(), ttl=place.ttl))
+        if lock is None:
+            taken = _asking(lambda: locks.get(place.pipeline))
+            raise WorldFailed(
+                f"pipeline {place.pipeline!r} is being deployed by {taken.holder}; try again later"
+            )
         yield Held(locks, lock, place.ttl, now)
     finally:
+        if lock is not None:
+            with uninterrupted():
+                _give_back(locks, lock, place)
+
+
+def _give_back(locks: Locks, lock: Lock, place: LockPlace) -> None:
+    import click
+
+    try:
         _asking(lambda: locks.abandon(lock))
+    except SlipwayError as error:
+        click.echo(
+            f"slipway: the lock of pipeline {place.pipeline!r} could not be given back: it ends by"
+            f" itself within {place.ttl:.0f} s ({error})",
+            err=True,
+        )
 
 
 def _asking(call: Callable[[], Any]) -> Any:

@@ -52,6 +52,19 @@ class DeployOptions:
     pre_deploy_container: str | None = None
     dry_run: bool = False
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> DeployOptions:
+        """As they were given; an empty text is nothing given, as with ecs-deploy.
+
+        Not so for `--tag-env-var`: to do without the tag that was meant would deploy another image.
+        """
+        kept = ("tag_env_var",)
+        members: dict[str, Any] = {
+            name: None if value == "" and name not in kept else value
+            for name, value in given.items()
+        }
+        return cls(**members)
+
 
 def check(options: DeployOptions) -> None:
     """WrongUse for options that are missing or contradict each other, the first of them."""
@@ -229,12 +242,15 @@ def _timeouts(options: DeployOptions) -> Timeouts:
 
 
 def read_json_object(path: Path, option: str) -> Mapping[str, Any]:
-    """The JSON object in a file; WrongUse where there is none."""
+    """The JSON object in a file (of UTF-8 or UTF-16, with or without a byte order mark).
+
+    WrongUse where there is none.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_bytes())
     except OSError as error:
         raise WrongUse(f"{option} {str(path)!r}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongUse(f"{option} {str(path)!r}: is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise WrongUse(f"{option} {str(path)!r}: must hold a JSON object")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any, TextIO
 
-from build_agent.rollout import Progress, RolloutResult, short
+from build_agent.rollout import Progress, RolloutPlan, RolloutResult, short
 
 _DOING = {
     "read": "reading",
@@ -77,6 +77,46 @@ def line_of(progress: Progress) -> str:
     if progress.waits:
         parts.append(progress.waits)
     return " · ".join(parts)
+
+
+def left_by(progress: Progress | None) -> str:
+    """What goes on in AWS where the command ends after `progress`; '' if nothing was changed."""
+    if progress is None:
+        return ""
+    revision = short(progress.task_definition)
+    return {
+        "register": "a new revision may be registered, the service was not changed",
+        "pre_deploy": f"{revision} is registered and its task may go on, the service was not"
+        " changed",
+        "update": f"it is not known whether ECS took {revision}; if it did, it goes on there,"
+        " unwatched",
+        "wait": f"the deployment of {revision} goes on in ECS, unwatched",
+        "drain": f"{revision} runs, and the old tasks go on draining",
+        "rollback": f"going back to {revision} was begun or was about to, and goes on unwatched",
+        "prune": f"{revision} runs, old revisions may be left",
+    }.get(progress.step, "")
+
+
+def unwatched(progress: Progress | None, cause: str) -> RolloutResult:
+    """The result of a command that was ended after `progress`."""
+    after = progress.task_definition if progress and progress.step != "rollback" else None
+    return RolloutResult(outcome="unwatched", cause=cause, after=after)
+
+
+def ecs_deploy_lines(plan: RolloutPlan, result: RolloutResult) -> list[str]:
+    """What ecs-deploy prints of the same, for scripts that look for it."""
+    if plan.force:
+        return ["Force a new deployment of the service"]
+    used = plan.image or plan.tag
+    return [
+        f"{name}: {value}"
+        for name, value in (
+            ("Using image name", used),
+            ("Current task definition", result.before),
+            ("New task definition", result.after),
+        )
+        if value
+    ]
 
 
 def lines_of(result: RolloutResult, *, seconds: float) -> list[str]:

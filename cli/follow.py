@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.begun import LeftBehind, begun
 from cli.output import Output, outcome
 from cli.progress import LEARNT_FROM, Usual, usual
 from cli.session import Session
 from cli.views import LineView
 from contracts.codec import encode
-from contracts.errors import WorldFailed
 from contracts.table.deployments import DeploymentRow
 from contracts.wording import duration, how_long, log_lines, runs_now, tidy, what_happened
 
@@ -46,12 +46,18 @@ def follow_to_end(
 ) -> DeploymentRow:
     """Show the deployment that `find` finds until it is over, tell its outcome, and return it.
 
-    `find` is asked again each second; None means: not begun yet. WorldFailed after `timeout`
+    `find` is asked again each second; None means: not begun yet. LeftBehind after `timeout`
     seconds without an end.
     """
     past = session.table.deployments.newest(pipeline, LEARNT_FROM)
     deadline = session.clock.now() + timeout
-    with ExitStack() as stack:
+    row: DeploymentRow | None = None
+
+    def left() -> str:
+        is_under_way = row is not None and row.status is None
+        return f"it goes on: `slipway watch {pipeline}` follows it" if is_under_way else ""
+
+    with begun(left), ExitStack() as stack:
         view = stack.enter_context(_view(out, pipeline, usual(past), session.clock.now()))
         while True:
             row, now = find(), session.clock.now()
@@ -59,9 +65,9 @@ def follow_to_end(
             if row is not None and row.status is not None:
                 break
             if now >= deadline:
-                raise WorldFailed(
-                    f"{pipeline}: not over after {duration(timeout)};"
-                    f" `slipway watch {pipeline}` follows it further"
+                raise LeftBehind(
+                    f"{pipeline}: not over after {duration(timeout)}",
+                    f"`slipway watch {pipeline}` follows it further",
                 )
             session.clock.wait(INTERVAL)
     tell_end(out, row)

@@ -32,6 +32,23 @@ class Repository:
         return self._answer("symbolic-ref", "--quiet", "--short", "HEAD") or None
 
     @property
+    def pushed_branches(self) -> list[str]:
+        """The remote branches that a push of this one may move, the likeliest first.
+
+        Where `git push` would push to, as git itself says it; its upstream (`push.default` may
+        leave the first one open); the branch of its own name.
+        """
+        if (own := self.branch) is None:
+            return []
+        formats = ("%(push:remoteref)", "%(upstream:remoteref)")
+        found = [
+            self._answer("for-each-ref", f"--format={form}", f"refs/heads/{own}") or ""
+            for form in formats
+        ]
+        names = [*(ref.removeprefix("refs/heads/") for ref in found if ref), own]
+        return list(dict.fromkeys(names))
+
+    @property
     def remote_repositories(self) -> set[str]:
         """The repositories' names that the remotes' addresses end with."""
         lines = (self._answer("remote", "-v") or "").splitlines()

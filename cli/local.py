@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-
-class _Commands(click.Group):
-    """SIGTERM cleans up as Ctrl-C does."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted: everything is taken down", err=True)
-            sys.exit(130)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
+from cli.ending import going_on
+from cli.output import json_text
 
 _directory = click.option(
     "--directory",
@@ -44,7 +27,7 @@ def _workplace(directory: Path | None) -> Any:
     return Workplace(directory.resolve()) if directory else Workplace.default()
 
 
-@click.group(cls=_Commands, name="local")
+@click.group(name="local")
 def command() -> None:
     """The same pipeline on this machine, with nothing of AWS."""
 
@@ -91,7 +74,8 @@ def up(
     )
     workplace, progress = _workplace(directory), Progress()
     try:
-        state = bring_up(workplace, options, progress)
+        with going_on(lambda: "everything is taken down"):
+            state = bring_up(workplace, options, progress)
     except AlreadyRunning as running:
         click.echo(str(running))
         return
@@ -150,7 +134,7 @@ def push(
 
     done = push_release(_workplace(directory), pipeline, message, behaviour or "works")
     if as_json:
-        click.echo(json.dumps(asdict(done), ensure_ascii=False))
+        click.echo(json_text(asdict(done)))
         return
     click.echo(f"pushed {done.commit_id} to {done.branch} of {done.pipeline}: {done.message}")
 

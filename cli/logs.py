@@ -10,6 +10,7 @@ from cli.follow import INTERVAL
 from cli.options import complete_pipeline, verb
 from cli.output import Output
 from cli.session import Session
+from cli.streams import reader_gone
 from contracts.errors import WrongUse
 from contracts.table.deployments import DeploymentRow, pipeline_of
 from contracts.wording import tidy_log_line
@@ -46,7 +47,7 @@ def command(session: Session, out: Output, *, deployment: str, follow: bool) -> 
         printed = printed or bool(events)
         if over and (settled or not _ended_just_now(row, session.clock.now())):
             break
-        if not over and not follow:
+        if reader_gone() or (not over and not follow):
             break
         settled = over
         session.clock.wait(INTERVAL)

@@ -6,13 +6,17 @@ import atexit
 import gc
 import importlib
 import importlib.util
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from click.exceptions import NoSuchCommand
 
-from contracts.errors import SlipwayError
+from cli.ending import ended_by_signals, exit_code, interrupted
+from cli.streams import lasting_streams
+from contracts.errors import SlipwayError, WorldFailed
 
 gc.set_threshold(100_000, 50, 50)
 atexit.register(gc.freeze)
@@ -42,6 +46,9 @@ VERBS: dict[str, str] = {
     "taskdef": "cli.taskdef",
 }
 """Verb to the module that holds it: a click command or group named `command`."""
+
+ANSWERS = {"config", "status", "history", "report", "logs", "doctor"}
+"""Verbs that only answer: one whose answer could not be written has not done its work."""
 
 
 def summary_of(verb: str, module: str) -> str:
@@ -85,16 +92,38 @@ class Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(verb, summary_of(verb, module)) for verb, module in VERBS.items()])
 
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Run a command line; its exit code tells of what was done, whatever became of the output.
+
+        Only where the output is all that was wanted, a full disk is a failure.
+        """
+        with lasting_streams() as streams:
+            try:
+                return super().main(args, *others, **options)
+            except SystemExit as ended:
+                lost = streams.lost()
+                if lost is None:
+                    raise
+                click.echo(f"slipway: the output is not whole: {lost.strerror}", err=True)
+                given = sys.argv[1:] if args is None else args
+                verb = next((word for word in given if word in VERBS), "")
+                failed = WorldFailed.exit_code if verb in ANSWERS else 0
+                raise SystemExit(ended.code or failed) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; every error that Slipway raises on purpose is one sentence and a code."""
         try:
-            return super().invoke(ctx)
+            with ended_by_signals():
+                return super().invoke(ctx)
         except SlipwayError as error:
             click.echo(f"slipway: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except click.Abort:  # Control-C, or the end of the input, at a question
             click.echo("slipway: interrupted", err=True)
             ctx.exit(130)
+        except KeyboardInterrupt as ended:
+            click.echo(f"slipway: {interrupted(ended)}", err=True)
+            ctx.exit(exit_code(ended))
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

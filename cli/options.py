@@ -11,6 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from cli.aws_errors import plainly
+from cli.begun import LeftBehind
+from cli.ending import goes_on
 from cli.locate import locate
 from cli.output import Output, wants_colour
 from cli.session import Clock, Session
@@ -54,8 +56,17 @@ def verb(function: F) -> F:
             region=region,
             clock=context.find_object(Clock),
         )
-        with plainly(_where(session)):
-            return function(session, Output(as_json=as_json), **parameters)
+        out = Output(as_json=as_json)
+        try:
+            with plainly(_where(session)):
+                return function(session, out, **parameters)
+        except LeftBehind as error:
+            out.event({"error": str(error), "left": error.left})
+            raise
+        except KeyboardInterrupt as ended:
+            if goes_on(ended):
+                out.event({"error": "interrupted", "left": goes_on(ended)})
+            raise
 
     return run
 

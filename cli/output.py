@@ -40,12 +40,12 @@ class Output:
     def data(self, value: Any) -> None:
         """The answer for programs; nothing without `--json`."""
         if self.as_json:
-            click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+            click.echo(json_text(value, indent=1))
 
     def event(self, value: Any) -> None:
         """One line of JSON of an answer that goes on; nothing without `--json`."""
         if self.as_json:
-            click.echo(json.dumps(value, ensure_ascii=False))
+            click.echo(json_text(value))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Cells under their headings; on a narrower terminal each row stacked on lines that fit."""
@@ -55,6 +55,12 @@ class Output:
             lines = [line for row in rows for line in stacked(headings, row, room)]
         for line in lines:
             self.say(line)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON for standard output; all in ASCII where its encoding has not every character."""
+    encoding = str(getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
 
 
 def wants_colour() -> bool | None:

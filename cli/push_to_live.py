@@ -26,8 +26,9 @@ def command(
 ) -> None:
     """Wait for the deployment of the commit just pushed, in this git repository.
 
-    The pipelines are those of this branch and of a repository that a remote names; several are
-    followed one after the other. Exits with 0 if the commit runs (alone or within a newer push),
+    The pipelines are those of a repository that a remote names and of the branch that `git push`
+    pushes to, else of this one's upstream, else of its own name; several are followed one after
+    the other. Exits with 0 if the commit runs (alone or within a newer push),
     with 1 if it does not.
 
     \b
@@ -52,21 +53,17 @@ def pipelines_of(session: Session, repository: Repository, pipeline: str | None)
     """The named pipeline, or those that a push of this branch concerns; WrongUse if none."""
     if pipeline is not None:
         return [session.installation.pipeline(pipeline).name]
-    branch, remotes = repository.branch, repository.remote_repositories
-    found = [
-        p.name
-        for p in session.installation.pipelines
-        if p.branch == branch and p.repository in remotes
-    ]
-    if not found:
-        known = ", ".join(
-            f"{p.name} ({p.repository} {p.branch})" for p in session.installation.pipelines
-        )
-        raise WrongUse(
-            f"no pipeline deploys branch {branch or 'HEAD'!r} of"
-            f" {', '.join(sorted(remotes)) or 'a repository without remotes'}: {known or 'none'}"
-        )
-    return found
+    branches, remotes = repository.pushed_branches, repository.remote_repositories
+    pipelines = session.installation.pipelines
+    for branch in branches:
+        found = [p.name for p in pipelines if p.branch == branch and p.repository in remotes]
+        if found:
+            return found
+    known = ", ".join(f"{p.name} ({p.repository} {p.branch})" for p in pipelines)
+    raise WrongUse(
+        f"no pipeline deploys branch {' or '.join(map(repr, branches)) or repr('HEAD')} of"
+        f" {', '.join(sorted(remotes)) or 'a repository without remotes'}: {known or 'none'}"
+    )
 
 
 def deployment_of_commit(

@@ -14,16 +14,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.ask import publish
+from cli.aws_errors import plainly
+from cli.begun import begun
+from cli.ending import uninterrupted
 from cli.options import verb
 from cli.output import BAD, Output
 from cli.session import Session
-from contracts.errors import InvalidMessage, WrongUse
+from contracts.errors import InvalidMessage, SlipwayError, WrongUse
 from contracts.messages import BuildRequest, request_id_of
 from contracts.wording import counted, tidy
 
@@ -72,6 +76,65 @@ class Letter:
     problem: str = ""
 
 
+class Held:
+    """The dead letters that this command keeps from others: received, and not dealt with yet.
+
+    However it ends, they are given back, so that the alarm and the next command see them at once.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.done = 0
+        self._open: dict[str, tuple[str, str]] = {}
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with uninterrupted():
+            for queue, receipt in list(self._open.values()):
+                self._give_back(queue, receipt)
+
+    def receive(self, queue: str) -> list[dict[str, Any]]:
+        """Up to ten messages of the queue (a short poll may miss some); none where it is not."""
+        messages = _receive(self.session, queue)
+        self._open |= {m["MessageId"]: (queue, m["ReceiptHandle"]) for m in messages}
+        return messages
+
+    def send_on(self, letter: Letter, way: Way) -> None:
+        """Send it on and delete it, as one."""
+        with uninterrupted():
+            _send(self.session, way)
+            self.done += 1
+            self._delete(letter)
+
+    def remove(self, letter: Letter) -> None:
+        """Delete it for ever."""
+        with uninterrupted():
+            self._delete(letter)
+            self.done += 1
+
+    def done_in_words(self, how: str = "sent on") -> str:
+        """What was done when the command ended early."""
+        return f"{self.done} {how}, the others stay where they are" if self.done else ""
+
+    def _delete(self, letter: Letter) -> None:
+        self.session.client("sqs").delete_message(
+            QueueUrl=self.session.queue_url(letter.queue),
+            ReceiptHandle=letter.message["ReceiptHandle"],
+        )
+        self._open.pop(letter.message["MessageId"], None)
+
+    def _give_back(self, queue: str, receipt: str) -> None:
+        """As well as can be: where AWS does not let us, it comes back by itself."""
+        with suppress(SlipwayError), plainly():
+            self.session.client("sqs").change_message_visibility(
+                QueueUrl=self.session.queue_url(queue),
+                ReceiptHandle=receipt,
+                VisibilityTimeout=0,
+            )
+
+
 @click.command()
 @click.option("--queue", help="Only this dead-letter queue. Default: all of the installation's.")
 @click.option("--dry-run", is_flag=True, help="List them, and leave them where they are.")
@@ -105,16 +168,13 @@ def command(
         _discard(session, out, names, ways, dry_run=dry_run, yes=yes)
         return
     told: list[dict[str, Any]] = []
-    stays: list[Letter] = []
-    for name, received in zip(names, _first_of_each(session, names), strict=True):
-        for letter in _letters(session, name, received, ways[name]):
-            told.append(_tell(letter, out))
-            if dry_run or letter.way is None:
-                stays.append(letter)
-                continue
-            _send(session, letter.way)
-            _delete(session, letter)
-    _give_back(session, stays)
+    held = Held(session)
+    with begun(held.done_in_words), held:
+        for name, received in zip(names, _first_of_each(held, names), strict=True):
+            for letter in _letters(held, name, received, ways[name]):
+                told.append(_tell(letter, out))
+                if not dry_run and letter.way is not None:
+                    held.send_on(letter, letter.way)
     out.data({"dead_letters": told, "dry_run": dry_run})
     unreadable = sum(1 for letter in told if letter["problem"])
     if not dry_run:
@@ -136,22 +196,19 @@ def _discard(
     """Remove what cannot be read, once a person has seen it and said so; keep everything else."""
     if not (yes or dry_run or sys.stdin.isatty()):
         raise WrongUse("--discard asks first, and there is no terminal to ask on: give --yes")
-    kept = [
-        letter
-        for name, received in zip(names, _first_of_each(session, names), strict=True)
-        for letter in _letters(session, name, received, ways[name])
-    ]
-    unreadable = [letter for letter in kept if letter.way is None]
-    removed = 0
-    try:
+    held = Held(session)
+    with begun(lambda: held.done_in_words("removed")), held:
+        unreadable = [
+            letter
+            for name, received in zip(names, _first_of_each(held, names), strict=True)
+            for letter in _letters(held, name, received, ways[name])
+            if letter.way is None
+        ]
         told = [_tell_whole(letter, out) for letter in unreadable]
         if unreadable and not dry_run and (yes or _confirmed(len(unreadable))):
             for letter in unreadable:
-                _delete(session, letter)
-                kept.remove(letter)
-                removed += 1
-    finally:
-        _give_back(session, kept)
+                held.remove(letter)
+        removed = held.done
     out.data({"dead_letters": told, "discarded": removed})
     if unreadable:
         out.say(f"{removed} removed, {len(unreadable) - removed} left")
@@ -223,23 +280,23 @@ def _object(body: str) -> dict[str, Any]:
     return data
 
 
-def _first_of_each(session: Session, queues: list[str]) -> list[list[dict[str, Any]]]:
+def _first_of_each(held: Held, queues: list[str]) -> list[list[dict[str, Any]]]:
     """The first messages of each queue, asked for at once: an empty one takes its whole wait."""
-    session.client("sqs")  # made once, not by each thread
-    asked = [session.start(_receive, session, queue) for queue in queues]
+    held.session.client("sqs")  # made once, not by each thread
+    asked = [held.session.start(held.receive, queue) for queue in queues]
     return [answer.result() for answer in asked]
 
 
 def _letters(
-    session: Session, queue: str, received: list[dict[str, Any]], read: Callable[[str], Way]
+    held: Held, queue: str, received: list[dict[str, Any]], read: Callable[[str], Way]
 ) -> Iterator[Letter]:
     """Each message of the queue once, from the `received` ones on until it is empty."""
     seen: set[str] = set()
     while fresh := [message for message in received if message["MessageId"] not in seen]:
         seen |= {message["MessageId"] for message in fresh}
         for message in fresh:
-            yield _letter(session, queue, message, read)
-        received = _receive(session, queue)
+            yield _letter(held.session, queue, message, read)
+        received = held.receive(queue)
 
 
 def _receive(session: Session, queue: str) -> list[dict[str, Any]]:
@@ -317,19 +374,3 @@ def _send(session: Session, way: Way) -> None:
             session.client("lambda").invoke(
                 FunctionName=function, InvocationType="Event", Payload=json.dumps(payload).encode()
             )
-
-
-def _delete(session: Session, letter: Letter) -> None:
-    session.client("sqs").delete_message(
-        QueueUrl=session.queue_url(letter.queue), ReceiptHandle=letter.message["ReceiptHandle"]
-    )
-
-
-def _give_back(session: Session, letters: list[Letter]) -> None:
-    """Let the alarm and the next command see them at once."""
-    for letter in letters:
-        session.client("sqs").change_message_visibility(
-            QueueUrl=session.queue_url(letter.queue),
-            ReceiptHandle=letter.message["ReceiptHandle"],
-            VisibilityTimeout=0,
-        )

@@ -37,8 +37,11 @@ The first of these that is there:
 `slipway status` says in its first line which it is, and whether it is a local run.
 
 Credentials are found as for the AWS CLI: `--profile`, `AWS_PROFILE`, keys in the environment, SSO,
-the instance's role. They must be the prod account's. The region is the installation's; `--region`
-overrides it. `AWS_ENDPOINT_URL` is honoured. A local run is asked at its own address with its own
+the instance's role. They must be the prod account's. They are had before anything else is done: what
+is wrong with them is said with the command that helps, and nothing was changed. An MFA code is asked
+for on a terminal only. The region is the installation's; `--region` overrides it. (`slipway deploy`
+and `slipway taskdef`, which know no installation, take `-r`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
+profile's region, in this order: that of the AWS CLI's version 2 and of the SDKs.) `AWS_ENDPOINT_URL` is honoured. A local run is asked at its own address with its own
 keys, so that no real key is sent to the emulator.
 
 ## Exit codes
@@ -47,13 +50,19 @@ keys, so that no real key is sent to the emulator.
 |---|---|
 | 0 | done; the commit runs |
 | 1 | the deployment failed; `doctor` found something wrong; `redrive` left something |
-| 2 | wrong use: options, names, credentials, permissions. Trying again does not help |
-| 3 | AWS or the network failed, or `--timeout` passed. It may work later |
-| 130 | interrupted |
+| 2 | wrong use: options, names, credentials, permissions, this machine's clock. Nothing was changed; trying again does not help |
+| 3 | AWS or the network failed, or `--timeout` passed. Also whatever is refused *after* something was changed: then it is said what stands and goes on |
+| 130, 143, 129 | interrupted: Control-C, SIGTERM, SIGHUP. What the command holds (the lock, dead letters) is given back, and what goes on is said |
 
 Errors are one sentence on standard error. With `--json` the answer is JSON on standard output;
 `watch`, `push-to-live`, `redeploy`, `rollback` and `logs` print one JSON object a line, `result`
-being the last. Colours are for terminals only, and `NO_COLOR` turns them off.
+being the last. Where a command ends early after it has begun something, the last one has `error`
+and `left` (what stands or goes on). Colours are for terminals only, and `NO_COLOR` turns them off.
+
+Losing the output (`| head`, a closed stream, a full disk) ends nothing that was begun, and the exit
+code is of what was done. Only where the answer is all that was wanted (`status`, `history`, `report`,
+`logs`, `doctor`, `config check`) a full disk is 3. Characters that the output's encoding lacks are
+replaced.
 
 ## Completion in the shell
 

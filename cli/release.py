@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.ask import publish
+from cli.begun import begun
 from cli.hosts import chosen
 from cli.options import verb
 from cli.output import Output
@@ -25,10 +26,11 @@ def command(session: Session, out: Output, host: str | None) -> None:
     """
     found = chosen(session, host)
     session.table.hosts.release(found.host_id)
-    waiting = [want.request for want in session.table.wants.all()]
-    if found.state == "stopped":
-        for request in waiting:
-            # said again under its own id, so that the host is woken now and not at the next look
-            publish(session, request)
+    with begun(lambda: f"{found.name} is released: the next look wakes it for what waits"):
+        waiting = [want.request for want in session.table.wants.all()]
+        if found.state == "stopped":
+            for request in waiting:
+                # said again under its own id, so that the host is woken now, not at the next look
+                publish(session, request)
     out.data({"host": found.host_id, "name": found.name, "held": False, "waiting": len(waiting)})
     out.say(f"{found.name} ({found.host_id}), {found.state}: released")

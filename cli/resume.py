@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.ask import publish
+from cli.begun import begun
 from cli.options import only_pipeline, pipeline_argument, verb
 from cli.output import Output
 from cli.session import Session
@@ -22,10 +23,11 @@ def command(session: Session, out: Output, pipeline: str | None) -> None:
     """
     name = only_pipeline(session, pipeline)
     session.table.pipelines.change(name, paused=False, paused_by=None)
-    waiting = [want.request for want in session.table.wants.all() if want.pipeline == name]
-    for request in waiting:
-        # said again under its own id, so that a host is woken now and not at the next look
-        publish(session, request)
+    with begun(lambda: f"{name} is resumed: what waits is deployed when the next look finds it"):
+        waiting = [want.request for want in session.table.wants.all() if want.pipeline == name]
+        for request in waiting:
+            # said again under its own id, so that a host is woken now and not at the next look
+            publish(session, request)
     out.data({"pipeline": name, "paused": False, "waiting": len(waiting)})
     out.say(
         f"{name}: resumed; {len(waiting) or 'no'} request{'s' if len(waiting) != 1 else ''} waiting"

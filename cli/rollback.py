@@ -8,7 +8,7 @@ from itertools import islice
 
 import click
 
-from cli.ask import new_request, publish, refuse_paused, wait_for
+from cli.ask import asked, new_request, publish, refuse_paused, wait_for
 from cli.commits import whole_commit_id
 from cli.moments import short_moment
 from cli.options import only_pipeline, pipeline_argument, verb, waiting
@@ -77,8 +77,9 @@ def command(
         commit_id=target.commit.id if target.commit else None,
     )
     publish(session, request)
-    if session.table.locks.ask_takeover(name, request.request_id, session.clock.now()):
-        out.say(f"{name}: the deployment under way is asked to give way")
+    with asked(request):
+        if session.table.locks.ask_takeover(name, request.request_id, session.clock.now()):
+            out.say(f"{name}: the deployment under way is asked to give way")
     wait_for(session, out, request, no_wait=no_wait, timeout=timeout)
 
 

@@ -10,12 +10,16 @@ import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from getpass import getuser
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cli.credentials import set_region
+from cli.ending import check_ended
 from cli.locate import Located, locate
+from cli.login import login_name
+from cli.sign_in import set_up_plainly, sign_in
+from contracts.errors import WrongUse
 from contracts.installation import Installation
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ class Clock:
     def wait(self, seconds: float) -> None:
         """Let time pass between two looks at something that only AWS can tell."""
         time.sleep(seconds)
+        check_ended()
 
 
 class Session:
@@ -80,12 +85,16 @@ class Session:
     def _botocore(self) -> Any:
         from botocore.session import Session as Botocore
 
-        session = Botocore(profile=self._profile)  # type: ignore[no-untyped-call]
-        if self.installation.mode == "local" and not (
-            self._profile or os.environ.get("AWS_PROFILE")
-        ):
-            # the emulator's own convention: a 12-digit access key is the account
-            session.set_credentials(self.installation.prod_account, "local")  # type: ignore[no-untyped-call]
+        with set_up_plainly():
+            session = Botocore(profile=self._profile)  # type: ignore[no-untyped-call]
+            set_region(session, self.installation.region)
+            if self.installation.mode == "local" and not (
+                self._profile or os.environ.get("AWS_PROFILE")
+            ):
+                # the emulator's own convention: a 12-digit access key is the account
+                session.set_credentials(self.installation.prod_account, "local")  # type: ignore[no-untyped-call]
+            elif not sign_in(session):
+                raise WrongUse("no AWS credentials: set AWS_PROFILE, give --profile, or log in")
         return session
 
     def client(self, service: str, *, region: str = "", credentials: Any = None) -> Any:
@@ -117,7 +126,7 @@ class Session:
             max_pool_connections=WORKERS,
             user_agent_extra="slipway",
         )
-        with self._creating:
+        with self._creating, set_up_plainly():
             return self._botocore.create_client(
                 service, region_name=region, endpoint_url=self.endpoint, config=config, **keys
             )
@@ -139,7 +148,7 @@ class Session:
     def caller(self) -> str:
         """Who calls: the ARN of the user or session; for an account's root, who is logged in."""
         arn = str(self.client("sts").get_caller_identity()["Arn"])
-        return getuser() if arn.endswith(":root") else arn
+        return login_name() if arn.endswith(":root") else arn
 
     def queue_url(self, name: str) -> str:
         """The URL of a queue of this installation, known without asking for it."""

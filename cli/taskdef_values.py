@@ -42,15 +42,33 @@ def apply_changes(request: Definition, changes: Changes, shape: Any) -> Definiti
 
     WrongUse names the value that cannot be, and what is allowed.
     """
-    request = with_images(request, _images(request, changes))
+    changed = with_images(request, _images(request, changes))
     for item in changes.values:
         path, equals, value = item.partition("=")
         if not equals:
             raise WrongUse(f"--set {item!r}: must be PATH=VALUE")
-        request = _changed(request, path, value, shape)
+        changed = _changed(changed, path, value, shape)
     for path in changes.unset:
-        request = _changed(request, path, None, shape)
-    return request
+        changed = _changed(changed, path, None, shape)
+    _refuse_what_ecs_would(request, changed, shape)
+    return changed
+
+
+def _refuse_what_ecs_would(before: Definition, after: Definition, shape: Any) -> None:
+    """WrongUse for what the changes made wrong by botocore's model.
+
+    What ECS itself described is right, also where this botocore is too old to know it.
+    """
+    known = set(_problems(before, shape))
+    if made := [problem for problem in _problems(after, shape) if problem not in known]:
+        raise WrongUse(f"ECS would refuse the task definition: {'; '.join(made)}")
+
+
+def _problems(request: Definition, shape: Any) -> list[str]:
+    from botocore.validate import ParamValidator
+
+    report = ParamValidator().validate(request, shape)
+    return report.generate_report().split("\n") if report.has_errors() else []
 
 
 def load_balancer_of(
@@ -147,16 +165,21 @@ def _in_structure(
     member = shape.members[name]
     if not inner:
         return _with(structure, name, None if value is None else _typed(value, member, path))
+    made = _inside(structure.get(name), inner, value, name=name, member=member, path=path)
+    return structure if value is None and name not in structure else _with(structure, name, made)
+
+
+def _inside(
+    held: Any, inner: str, value: str | None, *, name: str, member: Any, path: str
+) -> Definition | list[Definition]:
+    """What the member `name` holds once `inner` of it is changed; it may hold nothing yet."""
     if name in _NAMED_LISTS and member.type_name == "list":
-        items = _named(structure.get(name, []), inner, value, _NAMED_LISTS[name])
-        return _with(structure, name, items)
+        return _named(held or [], inner, value, _NAMED_LISTS[name])
     if member.type_name == "map":
-        return _with(structure, name, _with(structure.get(name, {}), inner, value))
+        return _with(held or {}, inner, value)
     if member.type_name != "structure":
         raise WrongUse(f"{path!r}: {name!r} has no member {inner!r}; set it as JSON")
-    return _with(
-        structure, name, _in_structure(structure.get(name, {}), inner, value, member, path)
-    )
+    return _in_structure(held or {}, inner, value, member, path)
 
 
 def _with(structure: Definition, name: str, value: Any) -> Definition:

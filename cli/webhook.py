@@ -87,4 +87,4 @@ def checked(text: str, *, local: bool) -> str:
 def _read() -> str:
     if sys.stdin.isatty():
         return getpass("Slack webhook (not shown): ")
-    return sys.stdin.read(10_000)
+    return sys.stdin.buffer.read(10_000).decode("utf-8-sig", errors="replace")

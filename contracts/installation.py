@@ -168,7 +168,8 @@ class Installation:
         return json.dumps(encode(self), indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Installation:
+    def from_json(cls, text: str | bytes) -> Installation:
+        """Of a text, or of a file's bytes, with or without a byte order mark."""
         try:
             return decode(cls, json.loads(text))
         except InvalidMessage as error:
@@ -185,7 +186,7 @@ def load_installation(path: Path | None = None) -> Installation:
     named = os.environ.get(PATH_VARIABLE)
     path = path or (Path(named) if named else Path(__file__).resolve().parents[1] / FILE_NAME)
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise WrongUse(f"cannot read the installation's settings: {error}") from None
-    return Installation.from_json(text)
+    return Installation.from_json(content)

@@ -5,13 +5,11 @@ python -m local.demo [--keep]
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -20,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cli.ending import ended_by_signals, exit_code
 from contracts.errors import SlipwayError, WorldFailed
 from contracts.installation import Installation, load_installation
 from local.accounts import client_of
@@ -250,17 +249,13 @@ def _clock_text() -> str:
     return datetime.now(UTC).strftime("%H:%M:%S")
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave it running at the end.")
 def main(keep: bool) -> None:
     """Show the whole chain on this machine."""
-    signal.signal(signal.SIGTERM, _interrupt)
     console = Console(highlight=False)
-    _exit_with(lambda: Demo(Workplace.default(), console).run(keep=keep), console)
+    with ended_by_signals():
+        _exit_with(lambda: Demo(Workplace.default(), console).run(keep=keep), console)
 
 
 def _exit_with(action: Callable[[], None], console: Console) -> NoReturn:
@@ -269,9 +264,9 @@ def _exit_with(action: Callable[[], None], console: Console) -> NoReturn:
     except SlipwayError as error:
         console.print(Text(f"demo: {error}", style="red"), soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
         console.print("interrupted")
-        sys.exit(130)
+        sys.exit(exit_code(ended))
     sys.exit(0)
 
 

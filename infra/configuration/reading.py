@@ -36,7 +36,7 @@ def load(path: Path) -> Configuration:
 def read(path: Path) -> Any:
     """The raw value in a file, or InvalidConfiguration with the path `$`."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_bytes())
     except OSError as error:
         raise InvalidConfiguration([("$", f"cannot read {path}: {error.strerror}")]) from None
     except (ValueError, RecursionError) as error:

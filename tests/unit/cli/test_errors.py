@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import TypeGuard
 
@@ -248,6 +250,69 @@ def test_aws_answers_become_a_sentence(code: str, kind: str, exit_code: int) -> 
     assert error.exit_code == exit_code
     assert kind in str(error)
     assert "\n" not in str(error)
+
+
+EXPIRED = "Signature expired: 20261126T000000Z is now earlier than 20261126T070000Z"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "ahead", "says"),
+    [
+        ("InvalidSignatureException", EXPIRED, None, EXPIRED),
+        ("SignatureDoesNotMatch", EXPIRED, None, "set this machine's clock (it says 20"),
+        ("InvalidSignatureException", "Signature not yet current: 1", None, "this machine's clock"),
+        ("RequestExpired", "Request has expired.", None, "Request has expired."),
+        ("RequestTimeTooSkewed", "The difference is too large.", None, "The difference is too"),
+        ("RequestInTheFuture", "", None, "this machine's clock"),
+        # with the time of AWS's answer it is known which it is
+        ("RequestExpired", "Request has expired.", -25200, "7 h behind AWS's: set it"),
+        ("InvalidSignatureException", EXPIRED, 25200, "7 h ahead of AWS's: set it"),
+        ("AuthFailure", "AWS was not able to validate them", 25200, "7 h ahead of AWS's"),
+        ("RequestExpired", "Request has expired.", 0, "if it is right, log in again"),
+    ],
+)
+def test_a_wrong_clock_is_told_in_aws_s_words(
+    code: str, message: str, ahead: float | None, says: str
+) -> None:
+    dated = {} if ahead is None else {"date": formatdate(time.time() - ahead, usegmt=True)}
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPHeaders": dated},
+    }
+
+    error = translate(ClientError(answer, "UpdateService"))  # type: ignore[arg-type]
+
+    assert error is not None
+    assert error.exit_code == 2
+    assert code in str(error)
+    assert says in str(error)
+    assert "does not know these credentials" not in str(error)
+
+
+def test_keys_that_aws_does_not_know_are_no_matter_of_the_clock() -> None:
+    dated = {"date": formatdate(usegmt=True)}
+    for headers in ({}, dated, {"date": "no date"}):
+        answer = {
+            "Error": {"Code": "SignatureDoesNotMatch", "Message": "The signature differs."},
+            "ResponseMetadata": {"HTTPHeaders": headers},
+        }
+        error = translate(ClientError(answer, "UpdateService"))  # type: ignore[arg-type]
+        assert "AWS does not know these credentials" in str(error)
+
+
+@every_verb
+def test_a_wrong_clock_is_told_by_every_verb(
+    world: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expired(self: object, operation: str, request: object) -> object:
+        error = {"Code": "InvalidSignatureException", "Message": EXPIRED}
+        raise ClientError({"Error": error}, operation)
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", expired)
+
+    said = one_sentence(world, verb, code=2)
+    assert EXPIRED in said
+    assert "this machine's clock" in said
 
 
 def test_a_fault_of_our_own_is_not_hidden() -> None:

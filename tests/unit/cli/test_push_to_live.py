@@ -124,6 +124,62 @@ def test_a_branch_that_nothing_deploys_is_wrong_use(world: World, clone: Path) -
     assert "no pipeline deploys branch 'feature' of shop-repository" in result.output
 
 
+FOLLOWED = {
+    "its upstream is the production branch": [
+        ("config", "branch.feature.merge", "refs/heads/production"),
+        ("config", "branch.feature.remote", "origin"),
+    ],
+    "git push goes there": [
+        ("config", "remote.origin.push", "refs/heads/feature:refs/heads/production"),
+    ],
+    "push.default is its upstream": [
+        ("config", "push.default", "upstream"),
+        ("config", "branch.feature.merge", "refs/heads/production"),
+        ("config", "branch.feature.remote", "origin"),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", FOLLOWED)
+def test_a_branch_that_is_pushed_to_the_production_branch_is_followed(
+    world: World, clone: Path, how: str
+) -> None:
+    # GIVEN a branch of another name, which goes to the production branch of the remote
+    git(clone, "checkout", "-q", "-b", "feature")
+    for arguments in FOLLOWED[how]:
+        git(clone, *arguments)
+    deploy(world, 1, git(clone, "rev-parse", "HEAD"))
+
+    # WHEN, THEN
+    result = world.run("push-to-live")
+    assert result.exit_code == 0, result.output
+    assert "shop: succeeded" in result.output
+
+
+def test_a_branch_of_the_productions_name_that_goes_elsewhere_is_not_taken_for_it(
+    world: World, clone: Path
+) -> None:
+    # GIVEN a pipeline of `staging` too, and a local `production` that is pushed there
+    shop, api = world.installation.pipelines
+    staging = replace(api, repository=shop.repository, branch="staging")
+    world.path.write_text(replace(world.installation, pipelines=(shop, staging)).to_json())
+    for key, value in (
+        ("push.default", "upstream"),
+        ("branch.production.merge", "refs/heads/staging"),
+        ("branch.production.remote", "origin"),
+    ):
+        git(clone, "config", key, value)
+    row = world.begin(
+        "api", 1, started_at=NOW - 30, commit=Commit(id=git(clone, "rev-parse", "HEAD"))
+    )
+    world.end(row, "succeeded", at=NOW)
+
+    # WHEN, THEN
+    result = world.run("push-to-live")
+    assert result.exit_code == 0, result.output
+    assert "api: succeeded" in result.output
+
+
 def test_outside_a_repository_it_says_so(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.shell_completion import ShellComplete
+from click.testing import CliRunner
 
 from cli.locate import locate
 from cli.main import main
@@ -168,9 +169,56 @@ def test_who_asks_is_the_caller_or_for_an_accounts_root_who_is_logged_in(
     world: World, monkeypatch: pytest.MonkeyPatch, arn: str, who: str | None
 ) -> None:
     world.answers["GetCallerIdentity"] = lambda request: {"Arn": arn, "Account": PROD}
-    monkeypatch.setattr("cli.session.getuser", lambda: "grace")
+    monkeypatch.setattr("cli.session.login_name", lambda: "grace")
 
     assert Session(installation=world.path).caller == (who or arn)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["installation.json", "cdk.json", "configuration.json"])
+def test_a_settings_file_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
+    # GIVEN settings as an editor of Windows, or its shell, writes them
+    example = json.loads((Path(__file__).parents[3] / "cdk.json").read_text())
+    texts = {
+        "installation.json": settings("shop").to_json(),
+        "cdk.json": json.dumps(example),
+        "configuration.json": json.dumps(example["context"]["slipway"]),
+    }
+    (tmp_path / name).write_text(texts[name], encoding=encoding)
+
+    # THEN they are read by every verb, and checked
+    assert Session(installation=tmp_path / name).installation.pipelines
+    if name != "installation.json":
+        checked = CliRunner().invoke(main, ["config", "check", str(tmp_path / name)])
+        assert checked.exit_code == 0, checked.output
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user id that no passwd entry names, as in a container of CI."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("verb", [["pause", "shop"], ["redeploy", "shop", "--no-wait"], ["hold"]])
+def test_a_user_without_a_name_is_an_id(world: World, nameless: None, verb: list[str]) -> None:
+    # GIVEN an account's root, of whom AWS says nothing more
+    root = {"Arn": f"arn:aws:iam::{PROD}:root", "Account": PROD}
+    world.answers["GetCallerIdentity"] = lambda request: root
+    world.add_host()
+
+    result = world.run(*verb, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert "uid-54321" in result.stdout
 
 
 # --- completion, colour, columns

@@ -25,6 +25,13 @@ def test_the_address_is_stored_as_a_secure_string_and_never_shown(world: World) 
     assert "B0000" not in result.output
 
 
+def test_a_byte_order_mark_before_it_is_no_part_of_it(world: World) -> None:
+    assert world.run("webhook", "set", stdin=f"\ufeff{ADDRESS}\n").exit_code == 0
+
+    value = world.client("ssm").get_parameter(Name="/slipway/slack-webhook", WithDecryption=True)
+    assert value["Parameter"]["Value"] == ADDRESS
+
+
 def test_setting_it_again_replaces_it(world: World) -> None:
     world.run("webhook", "set", stdin=ADDRESS)
     assert world.run("webhook", "set", stdin=f"{ADDRESS}2").exit_code == 0

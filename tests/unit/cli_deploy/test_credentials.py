@@ -72,6 +72,36 @@ def test_the_region_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    ("variables", "options", "region"),
+    [
+        # in the order of the AWS CLI's version 2: AWS SDKs and Tools Reference Guide, 'AWS Region'
+        ({"AWS_REGION": "a-one-1", "AWS_DEFAULT_REGION": "b-two-2"}, {}, "a-one-1"),
+        ({"AWS_REGION": "a-one-1"}, {"profile": "ci"}, "a-one-1"),
+        ({"AWS_DEFAULT_REGION": "b-two-2"}, {"profile": "ci"}, "b-two-2"),
+        ({}, {"profile": "ci"}, "eu-north-1"),
+        ({"AWS_REGION": ""}, {"profile": "ci"}, "eu-north-1"),
+        ({"AWS_REGION": "a-one-1"}, {"profile": "ci", "region": "c-three-3"}, "c-three-3"),
+    ],
+)
+def test_regions_have_their_order(
+    profile: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    options: dict[str, str],
+    region: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    keys = {} if "profile" in options else KEYS
+
+    clients = Clients(Credentials(**keys, **options))
+
+    assert clients.client("ecs").meta.region_name == region
+    # AND botocore's own calls (for a role, for SSO) go there too
+    assert clients._session.get_config_variable("region") == region
+
+
+@pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"access_key": "AKIA"}, "are given together"),

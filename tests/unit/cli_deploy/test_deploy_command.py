@@ -23,6 +23,10 @@ PASS_ROLE = Fault(
 )
 
 
+CURRENT = f"Current task definition: {PREFIX}:task-definition/web:7"
+NEW = f"New task definition: {PREFIX}:task-definition/web:8"
+
+
 def daemon(scripted: ScriptedEcs) -> None:
     scripted.service["schedulingStrategy"] = "DAEMON"
 
@@ -276,6 +280,114 @@ def test_no_secret_of_a_task_definition_is_shown() -> None:
 
     # THEN none of it is shown
     assert all("hunter" not in output for output in outputs)
+
+
+@pytest.mark.parametrize(
+    ("given", "update"),
+    [
+        (("-D", "3"), {"desiredCount": 3}),
+        (("-m", "50"), {"deploymentConfiguration": {"minimumHealthyPercent": 50}}),
+        (("-M", "150"), {"deploymentConfiguration": {"maximumPercent": 150}}),
+        ((), {}),
+    ],
+)
+def test_what_is_given_is_all_that_is_set(given: tuple[str, ...], update: dict[str, Any]) -> None:
+    # GIVEN a service of its own count and percentages
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0))
+
+    # WHEN one is set alone, THEN the others are not sent (ecs-deploy once sent 100 and 200)
+    assert slipway(Clients(scripted), *DEPLOY, *given).exit_code == 0
+    (sent,) = scripted.made("UpdateService")
+    named = ("cluster", "service", "taskDefinition")
+    assert {key: value for key, value in sent.items() if key not in named} == update
+
+
+ACTION = (
+    "--aws-access-key", "AKIA", "--aws-secret-key", "s", "", "", "", "", "--region", "us-east-1",
+    "--service-name", "web", "", "", "--cluster", "prod", "--image", f"{IMAGE}:v8", "", "", "", "",
+    "--min", "100", "--max", "200", "", "", "--timeout", "90", "", "", "", "", "", "",
+)  # fmt: skip
+"""What ecs-deploy's GitHub Action passes: an empty argument for each input that is not given."""
+
+
+def test_empty_arguments_count_for_nothing() -> None:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0))
+
+    result = slipway(Clients(scripted), "deploy", *ACTION)
+
+    assert result.exit_code == 0, result.output
+    assert scripted.live == "web:8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-i", ""), "-i/--image is missing"),
+        (("-i", "app:v1", "-c", ""), "needs -c/--cluster"),
+        (("-i", "app:v1", "-n", ""), "exactly one of"),
+        (("-i", "app:v1", "-a", ""), "-a/--aws-assume-role ''"),
+        (("-i", "app:v1", "-e", ""), "-e/--tag-env-var"),
+        (("-i", "app:v1", "-D", ""), "not a valid int"),
+        (("-i", "app:v1", "--container", ""), "must be NAME=IMAGE"),
+        (("-i", "app:v1", "more"), "unexpected extra argument (more)"),
+        (("-i", "app:v1", "", "more", ""), "unexpected extra argument (more)"),
+    ],
+)
+def test_an_empty_value_is_no_value(arguments: tuple[str, ...], says: str) -> None:
+    scripted = ScriptedEcs()
+
+    result = slipway(Clients(scripted), "deploy", "-c", "prod", "-n", "web", *arguments)
+
+    assert result.exit_code == 2, result.output
+    assert says in result.stderr
+    assert scripted.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("-n", "web", "-i", IMAGE), [f"Using image name: {IMAGE}:latest", CURRENT, NEW]),
+        (("-n", "web", "-to", "v8", "-i", "x"), ["Using image name: v8", CURRENT, NEW]),
+        (("-n", "web", "--container", f"web={IMAGE}:v8"), [CURRENT, NEW]),
+        (("-d", "web", "-i", f"{IMAGE}:v8"), [f"Using image name: {IMAGE}:v8", CURRENT, NEW]),
+        (("-n", "web", "--force-new-deployment"), ["Force a new deployment of the service"]),
+        (("-n", "web", "-i", f"{IMAGE}:v8", "--dry-run"),
+         [f"Using image name: {IMAGE}:v8", CURRENT]),
+    ],
+)  # fmt: skip
+def test_the_lines_of_ecs_deploy_that_scripts_look_for(
+    arguments: tuple[str, ...], lines: list[str]
+) -> None:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0))
+
+    result = slipway(Clients(scripted), "deploy", "-c", "prod", *arguments)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[: len(lines)] == lines
+
+
+def test_the_lines_are_there_where_it_fails_and_not_in_json() -> None:
+    scripted = ScriptedEcs(behaviour=ecs.crashes)
+    result = slipway(Clients(scripted), *DEPLOY)
+    assert NEW in result.stdout.splitlines()
+
+    result = slipway(Clients(ScriptedEcs(behaviour=HEALTHY)), *DEPLOY, "--json")
+    assert json.loads(result.stdout)["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_definitions_file_may_begin_with_a_byte_order_mark(encoding: str) -> None:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(0.0))
+    image = {"name": "web", "image": f"{IMAGE}:v1", "memory": 64, "command": ["é"]}
+    Path("definition.json").write_text(
+        json.dumps({"containerDefinitions": [image]}, ensure_ascii=False), encoding=encoding
+    )
+
+    result = slipway(Clients(scripted), *DEPLOY, "--task-definition-file", "definition.json")
+
+    assert result.exit_code == 0, result.output
+    (sent,) = scripted.made("RegisterTaskDefinition")
+    assert sent["containerDefinitions"][0]["command"] == ["é"]
 
 
 def test_a_dry_run_prints_the_difference_and_changes_nothing() -> None:

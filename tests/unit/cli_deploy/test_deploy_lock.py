@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cli.deploy_lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
@@ -125,6 +127,69 @@ def test_held_renewed_and_given_back(dynamodb: Any) -> None:
         assert locks.get("shop").expires_at == clock[0] + PLACE.ttl
 
     assert not locks.get("shop").taken(clock[0])
+
+
+def test_a_holder_without_a_name_is_an_id(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a user id that no passwd entry names
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    with held(PLACE, lambda _service: dynamodb):
+        holder = Table(dynamodb, PLACE.table).locks.get("shop").holder
+    assert holder.startswith(f"cli:uid-{os.getuid()}@")
+
+
+class Failing:
+    """A client of the table that refuses its n-th change and all later ones."""
+
+    def __init__(self, client: Any, at: int, code: str, until: int = 1000) -> None:
+        self._client, self._at, self._until, self._code, self.changes = client, at, until, code, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_item(self, **request: Any) -> Any:
+        self.changes += 1
+        if self._at <= self.changes < self._until:
+            raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, "UpdateItem")
+        return self._client.update_item(**request)
+
+
+def test_one_that_cannot_be_given_back_does_not_hide_how_it_ended(
+    dynamodb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # GIVEN credentials that end before the lock is given back
+    failing = Failing(dynamodb, 2, "ExpiredTokenException")
+
+    # WHEN the deployment has ended well, THEN that stands, and what is left is said
+    with held(PLACE, lambda _service: failing):
+        pass
+    said = capsys.readouterr().err
+    assert "the lock of pipeline 'shop' could not be given back: it ends by itself" in said
+
+
+def test_a_renewal_that_fails_once_is_tried_again(dynamodb: Any) -> None:
+    clock = [1000.0]
+    failing = Failing(dynamodb, 2, "InternalServerError", until=3)
+
+    with held(PLACE, lambda _service: failing, now=lambda: clock[0]) as holding:
+        clock[0] += PLACE.ttl / 3
+        holding.keep()  # not answered; it is ours for long
+        clock[0] += 1.0
+        holding.keep()
+        assert Table(dynamodb, PLACE.table).locks.get("shop").expires_at == clock[0] + PLACE.ttl
+    # AND one that fails until it could be another's ends the work
+    failing = Failing(dynamodb, 2, "InternalServerError", until=4)
+    with (
+        pytest.raises(WorldFailed, match="InternalServerError"),
+        held(PLACE, lambda _service: failing, now=lambda: clock[0]) as holding,
+    ):
+        clock[0] += PLACE.ttl * 3 / 4
+        holding.keep()
 
 
 def test_one_that_another_holds_is_not_taken(dynamodb: Any) -> None:

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from cli.main import VERBS, summary_of
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy, never_steady, serve
+from tests.unit.cli_deploy.real import RealClock, environment, slipway
 
-ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("botocore", "boto3", "rich", "pydantic", "aws_cdk", "urllib3")
-
-
-class RealClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-def environment(url: str = "http://127.0.0.1:9") -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SLIPWAY_"))}
-    return kept | {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "222222222222",
-        "AWS_SECRET_ACCESS_KEY": "a-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONPATH": str(ROOT),
-    }
-
-
-def slipway(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -119,7 +92,7 @@ def test_the_real_command_deploys_in_at_most_seven_calls() -> None:
 
     # THEN that is fewer calls than the eight of fabfuel's ecs-deploy
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("succeeded: web:8 runs")
+    assert ended.stdout.splitlines()[-1].startswith("succeeded: web:8 runs")
     assert [name for name, _ in scripted.calls] == [
         "DescribeServices",
         "DescribeTaskDefinition",

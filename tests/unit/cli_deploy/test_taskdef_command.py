@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from tests.scripted_ecs import IMAGE, ScriptedEcs, denied
@@ -32,6 +33,20 @@ LIVE: dict[str, Any] = {
         {"name": "proxy", "image": "envoy:v1", "dockerLabels": {"team": "a"}},
     ],
 }
+
+
+def _members_of_members(operation: str) -> list[tuple[str, str]]:
+    """Every `member.inner` that botocore's model of the operation has, also of a container."""
+    model = botocore.session.Session().get_service_model("ecs").operation_model(operation)
+    members = model.input_shape.members
+    container = members["containerDefinitions"].member.members
+    return [
+        (prefix + name, inner)
+        for prefix, shapes in (("", members), ("web.", container))
+        for name, shape in shapes.items()
+        if shape.type_name == "structure"
+        for inner in shape.members
+    ]
 
 
 @pytest.fixture
@@ -118,6 +133,40 @@ def test_sets_values_of_an_environment(scripted: ScriptedEcs) -> None:
     assert proxy["dockerLabels"] == {"team": "b"}
 
 
+HELD = [
+    "web.healthCheck.command", "web.environment.GONE", "web.secrets.TOKEN", "web.command",
+    "web.dockerLabels.team", "web.logConfiguration.options.tag", "web.linuxParameters.tmpfs",
+    "web.linuxParameters.capabilities.add", "web.firelensConfiguration.options.x", "volumes",
+    "ephemeralStorage.sizeInGiB", "proxyConfiguration.type", "runtimePlatform.none", "taskRoleArn",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", HELD)
+def test_what_is_absent_stays_absent(scripted: ScriptedEcs, path: str) -> None:
+    # GIVEN a definition that has none of it
+    result = slipway(Clients(scripted), *SERVICE, "--no-tags", "--unset", path)
+
+    # THEN it is as it was (what no definition has is refused)
+    if path.endswith("none"):
+        assert result.exit_code == 2
+        return
+    assert result.exit_code == 0, result.output
+    assert written() == LIVE
+
+
+@pytest.mark.parametrize(
+    "path", [f"{name}.{inner}" for name, inner in _members_of_members("RegisterTaskDefinition")]
+)
+def test_unsetting_any_member_makes_nothing_that_ecs_refuses(
+    scripted: ScriptedEcs, path: str
+) -> None:
+    result = slipway(Clients(scripted), *SERVICE, "--no-tags", "--unset", path)
+
+    assert result.exit_code in (0, 2), result.output
+    if result.exit_code == 0:
+        assert written() == LIVE or path.startswith("runtimePlatform.")  # which is there
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -130,6 +179,16 @@ def test_sets_values_of_an_environment(scripted: ScriptedEcs) -> None:
         (("--set", "web.nonsense=1"), "'nonsense' is not one of name, "),
         (("--set", "web.command.x=1"), "set it as JSON"),
         (("--set", "containerDefinitions=[]"), "name a container of web, proxy"),
+        (("--unset", "family"), 'Missing required parameter in input: "family"'),
+        (("--set", 'web.healthCheck={"interval": 5}'), 'containerDefinitions[0].healthCheck: "com'),
+        (("--set", 'web.portMappings=[{"port": 80}]'), "Unknown parameter in containerDefinitions"),
+        (
+            ("--set", "web.command=[1]"),
+            "Invalid type for parameter containerDef",
+        ),
+        (("--set", "web.logConfiguration.options.tag=x"), '"logDriver"'),
+        (("--set", "ephemeralStorage={}"), '"sizeInGiB"'),
+        (("--unset", "web.healthCheck.nonsense"), "'nonsense' is not one of command"),
         (("--container", "db=app:v1"), "there are: web"),
         (("--container", "web=App"), "repository name"),
         (("-i", "other:v1"), "there are: web"),
