@@ -208,6 +208,8 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         ("ecs:DescribeTaskDefinition ListTasks", "*"),
         ("ecs:RegisterTaskDefinition TagResource", definition),
         ("ecs:DescribeTasks", task),
+        ("ecs:DescribeContainerInstances", task.replace(":task/", ":container-instance/")),
+        ("elasticloadbalancing:DescribeTargetHealth", "*"),
         ("iam:PassRole", arn("iam", "role/x").replace(f":{arn.installation.region}:", "::")),
     )
     if pipeline.rollout.pre_deploy_command:
