@@ -34,7 +34,7 @@ from build_agent.service import (
     stage_of,
     wanted_images,
 )
-from build_agent.stop import Interrupted, Stop
+from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.installation import ImageSettings, PipelineSettings
 from contracts.messages import BuildRequest, Commit, Stage
@@ -154,8 +154,6 @@ class Deployment:
         except DeploymentFailed as error:
             ended = of_failure(error, stage=self._stage, now_running=self._now_running)
             self.output(f"failed: {error.cause}")
-        if ended.status in ("succeeded", "unchanged"):
-            self._keep_images()
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
         self.output.end()
@@ -322,17 +320,6 @@ class Deployment:
         for line in (*result.changes, *result.warnings, *result.skipped, result.cause):
             self.output(line)
         return of_rollout(result, stage=self._stage, resumed=resumed)
-
-    def _keep_images(self) -> None:
-        """What runs now is not to be removed; unless somebody else has the pipeline by now."""
-        try:
-            self.means.keeper.check(self.work)
-        except Interrupted:
-            return
-        for image in self.pipeline.images:
-            digest = self.digests.get(image.repository)
-            if digest is not None:
-                self.means.images.keep(image, digest, self.pipeline.name, sink=self.output)
 
     # --- telling
 

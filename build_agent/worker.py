@@ -9,7 +9,7 @@ AWS's clients raise, and holds nothing when it does.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -285,15 +285,18 @@ class Worker:
         if row is None:
             return
         work.deployment_id = row.deployment_id
-        result = row.result
+        result, images = row.result, row.images
         if result is None:
             if request.is_tip:
                 self._end_left_behind(request, work)
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
-            ended = self._deployment(request, row, work, before).run()
+            deployment = self._deployment(request, row, work, before)
+            ended, images = deployment.run(), deployment.digests
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
+        if result.status in ("succeeded", "unchanged"):
+            self._keep_images(row, images, log)
         self._settler.close(delivery, result, announced=row.announced_at is not None)
         log.info(
             "deployment ended",
@@ -302,6 +305,15 @@ class Worker:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
+
+    def _keep_images(self, row: DeploymentRow, images: Mapping[str, str], log: Log) -> None:
+        """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it."""
+        if self._table.pipelines.get(row.pipeline).running_deployment != row.deployment_id:
+            return
+        for image in self._installation.pipeline(row.pipeline).images:
+            digest = images.get(image.repository)
+            if digest is not None:
+                self._means.images.keep(image, digest, row.pipeline, sink=log.info)
 
     def _begin(self, delivery: Delivery, work: Work) -> DeploymentRow | None:
         """The request's deployment; None if another worker joined it to a run asked of us."""

@@ -101,12 +101,13 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
 
 def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:
     """The pipeline's row names the revision that runs, unless an attempt that ended changed it."""
-    known = world.table.pipelines.get(pipeline).running_task_definition
+    row = world.table.pipelines.get(pipeline)
+    known = row.running_task_definition
     service = world.services[pipeline]
     unknown = any(r.status in ("gave_up", "superseded") and r.task_definition_after for r in rows)
     if known and not unknown and known != short(service.arn(service.primary)):
         raise Violation(f"{pipeline} runs {service.primary}, the table says {known}")
-    if known and not unknown and world.kept.get(pipeline) != service.digest:
+    if row.running_deployment and not unknown and world.kept.get(pipeline) != service.digest:
         raise Violation(f"{pipeline} runs an image that ECR may remove")
 
 

@@ -382,6 +382,11 @@ CASES = [
         breaks="its image is in ECR",
     ),
     Case(
+        patched("what runs is tagged in ECR", f"{WORKER}._keep_images", no_reply),
+        with_faults(),
+        breaks="ECR may remove",
+    ),
+    Case(
         patched("a rollback stands", "build_agent.worker.undoes_rollback", false),
         rolled_back,
         breaks="undid",

@@ -21,6 +21,7 @@ from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed
 from contracts.installation import ImageSettings
 from contracts.messages import Commit
+from contracts.names import Names
 from local import docker as local_docker
 from local.docker import Docker as LocalDocker
 from local.down import take_down
@@ -189,6 +190,7 @@ def test_a_dockerfile_builds_on_a_private_image_whose_repository_is_named(
         secret=str,
         clock=SystemClock(),
         folder=tmp_path,
+        names=Names("slipway"),
     )
 
     def build(named: tuple[str, ...]) -> Built:
