@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from local.down import take_down
 from local.machine.cgroup import Cgroup
@@ -23,6 +24,9 @@ from tests.e2e.machine import (
     nothing_is_lost,
     template_s_user_data,
 )
+
+# The first of them makes the image, where there is none yet.
+pytestmark = pytest.mark.timeout(900)
 
 
 def in_stage(machine: MachineHost, pushed: Pushed, stage: str) -> None:
