@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -130,14 +130,14 @@ def provide_disk(machine: Machine) -> None:
     new.rename(disk)
 
 
-def write(disk: Path, files: dict[str, str], mode: int = 0o644) -> None:
+def write(disk: Path, files: Mapping[str, str | bytes], mode: int = 0o644) -> None:
     """Put files on the disk of a machine that is off."""
     scratch = disk.with_name("files")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     lines = []
     for number, (path, text) in enumerate(files.items()):
-        (scratch / str(number)).write_text(text)
+        (scratch / str(number)).write_bytes(text.encode() if isinstance(text, str) else text)
         folders = [str(folder) for folder in reversed(Path(path).parents)][1:]
         lines += [f"mkdir {folder}" for folder in folders]  # one that is there stays
         lines += [f"rm {path}", f"write {scratch / str(number)} {path}"]

@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from build_agent.systemd import SAY_EVERY
+from cli.installation_checks import LOOK_AT_HOST
 from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
+from tests.skipping import cannot_run
 
 AGENT = "slipway-agent.service"
 STOP, START = f"systemctl stop {AGENT}", f"systemctl start {AGENT}"
@@ -340,6 +342,8 @@ def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("#!/bin/sh\n")
             path.chmod(0o755)
+    if not shutil.which("systemd-analyze"):
+        cannot_run("systemd is not installed")
     result = subprocess.run(
         ["systemd-analyze", "verify", f"--root={tmp_path}", "--man=no", *names],
         capture_output=True,
@@ -364,3 +368,36 @@ def test_the_agent_s_unit_restarts_it_watches_it_and_saves_it_from_a_full_memory
     # AND a stop gives it the time to give its requests back
     assert (service["KillMode"], service["KillSignal"]) == ("mixed", "SIGTERM")
     assert float(service["TimeoutStopSec"]) >= 30
+
+
+def test_what_people_are_told_to_look_at_is_a_unit_or_a_log_of_a_host() -> None:
+    # GIVEN what `doctor` and the operating page tell
+    page = Path(BOOTSTRAP, "..", "..", "docs", "operating.md").read_text(encoding="utf-8")
+    told = LOOK_AT_HOST + page[page.index("### On a host") : page.index("### Alarms")]
+    # THEN each unit is one of ours, or the one that packages are installed in
+    packages = re.search(r"--unit=([\w-]+)", (BOOTSTRAP / "packages.sh").read_text())
+    assert packages is not None
+    units = {p.stem for p in BOOTSTRAP.glob("slipway-*.service")} | {packages[1]}
+    named = set(re.findall(r"\bslipway-(?:boot|agent|updates|packages)[\w-]*", told))
+    assert named <= units
+    assert {"slipway-boot", "slipway-agent"} <= named
+    # AND each log is where a unit writes, and is shipped
+    logs = set(re.findall(r"/var/log/slipway/\w+\.log", told))
+    written = {
+        line.partition("append:")[2]
+        for path in BOOTSTRAP.glob("*.service")
+        for line in path.read_text().splitlines()
+        if "append:" in line and not line.startswith("#")
+    }
+    shipped = json.loads((BOOTSTRAP / "cloudwatch-agent.json").read_text())
+    collected = shipped["logs"]["logs_collected"]["files"]["collect_list"]
+    assert logs == written == {entry["file_path"] for entry in collected}
+
+
+@pytest.mark.parametrize("path", sorted(BOOTSTRAP.glob("*.service")), ids=lambda p: p.name)
+def test_a_unit_with_a_log_requires_what_makes_its_folder(path: Path) -> None:
+    """systemd opens the file before it makes a LogsDirectory= (its issue 27591)."""
+    text = path.read_text()
+    for log in re.findall(r"^Standard\w+=append:/var/log/slipway/(\w+)\.log$", text, re.MULTILINE):
+        for setting in ("Requires", "After"):
+            assert re.search(rf"^{setting}=.*\bslipway-log@{log}\.service", text, re.MULTILINE)

@@ -80,7 +80,7 @@ class Booted:
         """All that it has said since its first power on."""
         return (self.place / "console").read_text(encoding="utf-8", errors="replace")
 
-    def put(self, files: dict[str, str]) -> None:
+    def put(self, files: dict[str, str | bytes]) -> None:
         """Executable files on its disk, before it is on for the first time."""
         raise NotImplementedError
 
@@ -123,13 +123,13 @@ class Booted:
 class Spawned(Booted):
     """systemd-nspawn's: its disk is a folder, its first process one of ours."""
 
-    def put(self, files: dict[str, str]) -> None:
+    def put(self, files: dict[str, str | bytes]) -> None:
         disk = self.machine.disk
         disk.make()
         for path, text in files.items():
             file = disk.upper / path.lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+            file.write_bytes(text.encode() if isinstance(text, str) else text)
             file.chmod(0o755)
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -162,7 +162,7 @@ class Emulated(Booted):
     def _disk(self) -> Path:
         return self.machine.disk.folder / kernel.DISK
 
-    def put(self, files: dict[str, str]) -> None:
+    def put(self, files: dict[str, str | bytes]) -> None:
         qemu.provide_disk(self.machine)
         qemu.write(self._disk, files, mode=0o755)
 

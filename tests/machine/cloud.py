@@ -79,6 +79,10 @@ class Cloud:
         self.archive = b""
         self.failures = 0
         """How many of the next calls for the parameter fail."""
+        self.said: list[str] = []
+        """What programs of a machine told by `/said/<word>`, each once."""
+        self.gates: set[str] = set()
+        """What they may go on with: `/gate/<name>` is there if it is one of these."""
         handler = type("Handler", (_Handler,), {"cloud": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -151,8 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
+        kind, _, word = path.lstrip("/").partition("/")
         if path == f"/{BUCKET}/agent.tar":
             self._answer(200, self.cloud.archive)
+        elif kind == "said":
+            self.cloud.said += [word] if word not in self.cloud.said else []
+            self._answer(200, "")
+        elif kind == "gate":
+            self._answer(200 if word in self.cloud.gates else 404, "")
         else:
             _, _, _, _version, *rest = path.split("/")  # /imds/<instance>/<version>/…
             found = metadata("/".join(rest).strip("/"))
