@@ -141,10 +141,10 @@ class SlowLogs(Logs):
         super().__init__()
         self.asked, self.let = threading.Event(), threading.Event()
 
-    def put_log_events(self, **request: Any) -> None:
+    def put_log_events(self, **request: Any) -> dict[str, Any]:
         self.asked.set()
         assert self.let.wait(10)
-        super().put_log_events(**request)
+        return super().put_log_events(**request)
 
 
 def test_a_deployments_end_waits_for_lines_that_are_on_their_way() -> None:
