@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import psutil
 
@@ -87,29 +86,28 @@ class MachineHost:
 
     def stop(self) -> None:
         """An operator stops the instance, which is its power button; until it is off."""
-        ec2 = self.chain.prod("ec2")
-        _, boot = self._state()
-        ec2.stop_instances(InstanceIds=[self.instance_id])
+        boot = self._boot()
+        self.chain.prod("ec2").stop_instances(InstanceIds=[self.instance_id])
+        self._until_off(boot)
+
+    def pull_the_plug(self) -> None:
+        """Every process of the machine is gone at once; until EC2 knows that it is off."""
+        boot = self._boot()
+        self.cgroup.kill()
+        self._until_off(boot)
+
+    def _until_off(self, boot: Any) -> None:
+        """Stopped; or whoever has work for it has started it again already."""
 
         def off() -> bool:
-            state, now = self._state()  # whoever wants it may have started it again already
-            return state == "stopped" or now != boot
+            return self.chain.host_states() == ["stopped"] or self._boot() != boot
 
         self.chain.until("power off", off, OFF_SECONDS)
 
-    def _state(self) -> tuple[str, Any]:
-        """The instance's state and its launch time, which is another one at each boot."""
+    def _boot(self) -> Any:
+        """The instance's launch time, which is another one at each boot."""
         found = self.chain.prod("ec2").describe_instances(InstanceIds=[self.instance_id])
-        (instance,) = found["Reservations"][0]["Instances"]
-        return instance["State"]["Name"], instance["LaunchTime"]
-
-    def pull_the_plug(self) -> None:
-        """Every process of the machine is gone at once, and so is its instance."""
-        self.cgroup.kill()
-        self.chain.until("the end of its processes", lambda: not self.cgroup.processes())
-        url = f"{self.chain.state.endpoint_url}/_slipway/ec2/{self.instance_id}/die"
-        with urlopen(Request(url, data=b"{}", method="POST"), timeout=5) as answer:  # noqa: S310
-            assert json.load(answer) == {"died": True}
+        return found["Reservations"][0]["Instances"][0]["LaunchTime"]
 
     def hold_the_package_manager(self) -> psutil.Process:
         """Stop it as soon as it runs, in the middle of its work; whoever continues it goes on."""
