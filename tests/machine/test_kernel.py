@@ -160,8 +160,9 @@ def test_the_power_key_at_work_ends_the_agent_and_then_the_host(
     cloud.publish("two", "works")
     machine.power_on_fully()
     machine.does("systemctl", "start", "--no-block", UPDATES)
-    # WHEN the key is pressed, THEN the agent is told, ends, and the host is off
+    # WHEN the key is pressed, THEN the agent is told, gives back what it holds, and the host is off
     machine.press()
     print(f"power key to off: {off(machine):.0f} s")
+    assert "given-back-by-two" in cloud.said
     assert machine.agents() == [("started", "two"), ("ended", "two")]
     assert interrupted(machine) == ""
