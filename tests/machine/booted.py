@@ -16,6 +16,7 @@ from local.machine import kernel, qemu
 from local.machine.cgroup import Cgroup
 from local.machine.disk import Disk
 from local.machine.keeper import Machine, command
+from local.processes import die_with_parent
 from local.waiting import wait_for
 from tests.machine.cloud import INSTANCE_ID
 
@@ -50,7 +51,11 @@ class Booted:
     def power_on(self) -> None:
         with (self.place / "console").open("ab") as console:
             self._keeper = subprocess.Popen(
-                command(self.machine), stdout=console, stderr=console, stdin=subprocess.DEVNULL
+                command(self.machine),
+                stdout=console,
+                stderr=console,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread holds a lock
             )
 
     def press(self) -> None:
@@ -115,8 +120,13 @@ class Booted:
     def power_on_fully(self) -> None:
         """Until an agent has come up, and the boot unit has ended."""
         before = self.log("agents").count("started")
+
+        def came_up() -> bool:
+            assert not self.is_off(), self.console()[-2000:]
+            return self.log("agents").count("started") > before
+
         self.power_on()
-        self.until("an agent", lambda: self.log("agents").count("started") > before)
+        self.until("an agent", came_up)
         self.until("the end of the boot unit", self.is_booted)
 
 

@@ -166,3 +166,18 @@ def test_the_power_key_at_work_ends_the_agent_and_then_the_host(
     assert "given-back-by-two" in cloud.said
     assert machine.agents() == [("started", "two"), ("ended", "two")]
     assert interrupted(machine) == ""
+
+
+def test_a_plug_pulled_right_after_a_boot_leaves_a_release_that_is_whole(
+    machine: Emulated, cloud: Cloud
+) -> None:
+    # GIVEN a host that has just taken a release, much of which its kernel might not have written
+    cloud.gates |= {"install", "upgrade"}
+    cloud.publish("three")
+    machine.power_on_fully()
+    # WHEN its plug is pulled
+    machine.pull()
+    # THEN the next boot, from what is on the disk, starts that release
+    machine.power_on_fully()
+    assert machine.agents() == [("started", "three")]
+    assert "left aside" not in machine.log("slipway/boot.log").splitlines()[-1]
