@@ -99,14 +99,14 @@ def _make(workplace: Workplace, ledger: Ledger, target: Path) -> None:
 
 def _initrd(modules: Path) -> bytes:
     files = {"busybox": provide_busybox().read_bytes()}
-    needed = _needed((modules / "modules.dep").read_text(encoding="ascii"))
-    names = [Path(path).name for path in needed]
-    files |= {Path(path).name: (modules / path).read_bytes() for path in needed}
+    paths = needed((modules / "modules.dep").read_text(encoding="ascii"))
+    names = [Path(path).name for path in paths]
+    files |= {Path(path).name: (modules / path).read_bytes() for path in paths}
     files["init"] = INIT.replace("@modules@", " ".join(names)).encode()
     return archive(files, folders=("dev", "root"))
 
 
-def _needed(dependencies: str) -> list[str]:
+def needed(dependencies: str) -> list[str]:
     """The files of MODULES and of what they need, each after what it needs itself."""
     lines = dict(line.split(":") for line in dependencies.splitlines())
     by_name = {Path(path).name.partition(".")[0]: path for path in lines}

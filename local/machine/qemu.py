@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -27,11 +28,16 @@ from local.processes import die_with_parent
 QMP, GUEST = "qmp", "guest"
 ENDPOINT_FILE = "/etc/systemd/system.conf.d/emulator.conf"
 MEMORY_MB = 1536
-# The address of the emulator is the same inside as outside, as for the other kind of machine.
-SOCKET = """[Socket]
+ANSWER_SECONDS = 120.0
+# The address of the emulator is the same inside as outside, as for the other kind of machine; it
+# answers until the end of a stop, as AWS does.
+SOCKET = """[Unit]
+DefaultDependencies=no
+[Socket]
 ListenStream=127.0.0.1:{port}
 """
 SERVICE = """[Unit]
+DefaultDependencies=no
 Requires=emulator.socket
 [Service]
 ExecStart=/lib/systemd/systemd-socket-proxyd {outside}:{port}
@@ -158,6 +164,8 @@ def ask(folder: Path, what: str, name: str = QMP, **arguments: object) -> object
         if name == QMP:
             stream.readline()  # its greeting
             _exchange(stream, "qmp_capabilities", {})
+        else:
+            _synchronize(stream)
         return _exchange(stream, what, arguments)
 
 
@@ -166,7 +174,7 @@ def _connected(folder: Path, name: str) -> Iterator[socket.SocketIO]:
     place = os.open(folder, os.O_PATH)
     try:
         with socket.socket(socket.AF_UNIX) as handle:
-            handle.settimeout(60)
+            handle.settimeout(ANSWER_SECONDS)
             handle.connect(f"/proc/self/fd/{place}/{name}")  # short, wherever the folder is
             with handle.makefile("rwb", buffering=0) as stream:
                 yield stream
@@ -174,8 +182,20 @@ def _connected(folder: Path, name: str) -> Iterator[socket.SocketIO]:
         os.close(place)
 
 
+def _synchronize(stream: socket.SocketIO) -> None:
+    """Past the answers that somebody before did not wait for."""
+    number = secrets.randbits(31)
+    answer = _exchange(stream, "guest-sync", {"id": number})
+    while answer != number:
+        answer = _answer(stream, "guest-sync")
+
+
 def _exchange(stream: socket.SocketIO, what: str, arguments: dict[str, object]) -> object:
     stream.write(json.dumps({"execute": what, "arguments": arguments}).encode() + b"\n")
+    return _answer(stream, what)
+
+
+def _answer(stream: socket.SocketIO, what: str) -> object:
     while line := stream.readline():
         answer = json.loads(line)
         if "error" in answer:

@@ -16,6 +16,7 @@ from local.machine import kernel, qemu
 from local.machine.cgroup import Cgroup
 from local.machine.disk import Disk
 from local.machine.keeper import Machine, command
+from local.processes import die_with_parent
 from local.waiting import wait_for
 from tests.machine.cloud import INSTANCE_ID
 
@@ -31,7 +32,8 @@ class Booted:
     endpoint_url: str
     name: str = field(default_factory=lambda: f"slipway-test-{uuid.uuid4().hex[:12]}")
     patience: float = 240.0
-    """Seconds that anything may take; a processor that is emulated takes longer."""
+    poll: float = 0.1
+    """Seconds that anything may take, and between two looks: an emulated processor is slow."""
     _keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,7 +51,11 @@ class Booted:
     def power_on(self) -> None:
         with (self.place / "console").open("ab") as console:
             self._keeper = subprocess.Popen(
-                command(self.machine), stdout=console, stderr=console, stdin=subprocess.DEVNULL
+                command(self.machine),
+                stdout=console,
+                stderr=console,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread holds a lock
             )
 
     def press(self) -> None:
@@ -74,7 +80,7 @@ class Booted:
     # --- looking, and doing
 
     def until(self, what: str, condition: Callable[[], T]) -> T:
-        return wait_for(what, condition, seconds=self.patience)
+        return wait_for(what, condition, seconds=self.patience, poll=self.poll)
 
     def console(self) -> str:
         """All that it has said since its first power on."""
@@ -114,8 +120,13 @@ class Booted:
     def power_on_fully(self) -> None:
         """Until an agent has come up, and the boot unit has ended."""
         before = self.log("agents").count("started")
+
+        def came_up() -> bool:
+            assert not self.is_off(), self.console()[-2000:]
+            return self.log("agents").count("started") > before
+
         self.power_on()
-        self.until("an agent", lambda: self.log("agents").count("started") > before)
+        self.until("an agent", came_up)
         self.until("the end of the boot unit", self.is_booted)
 
 
@@ -157,6 +168,7 @@ class Emulated(Booted):
     """QEMU's: what is inside is asked of the agent there (qemu-ga), or read from the disk."""
 
     patience: float = 1200.0
+    poll: float = 1.0
 
     @property
     def _disk(self) -> Path:
@@ -170,9 +182,7 @@ class Emulated(Booted):
         program, *rest = arguments
         given: dict[str, object] = {"path": program, "arg": rest, "capture-output": True}
         pid = self._ask("guest-exec", **given)["pid"]
-        ended = self.until(
-            f"the end of {program}", lambda: self._exited(self._ask("guest-exec-status", pid=pid))
-        )
+        ended = self.until(f"the end of {program}", lambda: self._ended(pid))
         printed = base64.b64decode(ended.get("out-data", "")).decode(errors="replace")
         return ended["exitcode"], printed
 
@@ -190,6 +200,9 @@ class Emulated(Booted):
         assert isinstance(answer, dict)
         return answer
 
-    @staticmethod
-    def _exited(status: dict[str, Any]) -> dict[str, Any] | None:
+    def _ended(self, pid: int) -> dict[str, Any] | None:
+        try:
+            status = self._ask("guest-exec-status", pid=pid)
+        except TimeoutError:  # it has better things to do
+            return None
         return status if status["exited"] else None

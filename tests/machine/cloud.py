@@ -22,9 +22,10 @@ REGION = "eu-central-1"
 INSTANCE_ID = "i-0123456789abcdef0"
 BUCKET = "assets"
 ROLE = "slipway-host"
-# It says what becomes of it in a file, and to systemd what the real one says.
+# It says what becomes of it in a file, and to systemd what the real one says; told to end, it still
+# has a call to make.
 AGENT = """
-import os, pathlib, signal, socket, sys, time
+import os, pathlib, signal, socket, sys, time, urllib.request
 NAME, BEHAVIOUR = {name!r}, {behaviour!r}
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -38,6 +39,8 @@ def tell(words):
         speaker.sendto(words.encode(), os.environ["NOTIFY_SOCKET"])
 
 def ended(*_):
+    url = os.environ["AWS_ENDPOINT_URL"] + "/said/given-back-by-" + NAME
+    urllib.request.urlopen(url, timeout=60).close()
     note("ended")
     sys.exit(0)
 

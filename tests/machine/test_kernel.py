@@ -160,8 +160,24 @@ def test_the_power_key_at_work_ends_the_agent_and_then_the_host(
     cloud.publish("two", "works")
     machine.power_on_fully()
     machine.does("systemctl", "start", "--no-block", UPDATES)
-    # WHEN the key is pressed, THEN the agent is told, ends, and the host is off
+    # WHEN the key is pressed, THEN the agent is told, gives back what it holds, and the host is off
     machine.press()
     print(f"power key to off: {off(machine):.0f} s")
+    assert "given-back-by-two" in cloud.said
     assert machine.agents() == [("started", "two"), ("ended", "two")]
     assert interrupted(machine) == ""
+
+
+def test_a_plug_pulled_right_after_a_boot_leaves_a_release_that_is_whole(
+    machine: Emulated, cloud: Cloud
+) -> None:
+    # GIVEN a host that has just taken a release, much of which its kernel might not have written
+    cloud.gates |= {"install", "upgrade"}
+    cloud.publish("three")
+    machine.power_on_fully()
+    # WHEN its plug is pulled
+    machine.pull()
+    # THEN the next boot, from what is on the disk, starts that release
+    machine.power_on_fully()
+    assert machine.agents() == [("started", "three")]
+    assert "left aside" not in machine.log("slipway/boot.log").splitlines()[-1]

@@ -150,4 +150,5 @@ def test_a_stop_does_not_wait_for_an_upgrade_that_has_not_begun(
     # WHEN it is stopped, THEN it goes off with its agent
     machine.power_off()
     assert machine.agents() == [("started", "three"), ("ended", "three")]
+    assert "given-back-by-three" in cloud.said
     assert not (machine.place / "log" / "dnf-begun").exists()
