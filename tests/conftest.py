@@ -1,8 +1,9 @@
-"""What AWS cannot be asked, or cannot answer, fails the test in which it was."""
+"""For all tests: AWS's form of what AWS answers, and signals that are heard."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import signal
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -13,7 +14,10 @@ answers.watch_clients()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Also where the code under test swallowed it, and for what the test's set-up did."""
+    """What AWS cannot be asked, or cannot answer, fails the test in which it was.
+
+    Also where the code under test swallowed it, and for what the test's set-up did.
+    """
     try:
         result = yield
     finally:
@@ -21,3 +25,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if seen:
         raise answers.NotAws("; ".join(dict.fromkeys(seen)))
     return result
+
+
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP reach this process and what it starts, whoever runs the tests.
+
+    A background shell ignores the first, `nohup` the last; children inherit that, and Python leaves
+    it so.
+    """
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -20,6 +20,9 @@ Side = Literal["request", "answer", "wire request", "wire answer"]
 ONE_MEMBER = frozenset({"AttributeValue"})
 """Unions that the model does not call so."""
 
+UNLISTED = {"ServiceDeploymentLifecycleStage": frozenset({"PRE_PRODUCTION_TRAFFIC_SHIFT"})}
+"""Values by shape that the model forgets: ECS takes a hook at this stage, by the same model
+(DeploymentLifecycleHookStage), which does not say in which other stage the deployment stands."""
 DECODED = frozenset({"policyDocumentType"})
 """Text that botocore makes an object of (handlers, json_decode_policies)."""
 UNHEARD_OF = frozenset(
@@ -187,7 +190,7 @@ class Shapes:
     def _constraint(self, shape: Any) -> Check | None:
         """Enumeration, pattern, length or range; None: there is none."""
         if shape.type_name == "string" and shape.enum:
-            allowed = frozenset(shape.enum)
+            allowed = frozenset(shape.enum) | UNLISTED.get(shape.name, frozenset())
 
             def enumerated(value: str) -> None:
                 if value not in allowed:

@@ -69,13 +69,15 @@ def reply(headers: Mapping[str, Any], body: bytes | str, handle: Handle) -> tupl
 
 def _reply_to_form(body: str, handle: Handle) -> tuple[int, bytes]:
     """The same in the query protocol: a form is asked, XML is answered; moto knows how."""
-    from moto.core.parse import QueryParser  # noqa: PLC0415 - takes a while
+    from moto.core.model import ServiceModel  # noqa: PLC0415 - takes a while
+    from moto.core.parse import QueryParser  # noqa: PLC0415
     from moto.core.serialize import QuerySerializer  # noqa: PLC0415
     from werkzeug.datastructures import MultiDict  # noqa: PLC0415
 
     form = dict(parse_qsl(body))
     service = FORMS[form["Version"]]
-    model = model_of(service).operation_model(form["Action"])
+    described = model_of(service)._service_description
+    model = ServiceModel(described, service).operation_model(form["Action"])
     asked = QueryParser(model).parse({"values": MultiDict(form)})
     try:
         given = answered(service, model.name, asked, lambda: handle(model.name, asked))

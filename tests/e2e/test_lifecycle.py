@@ -110,6 +110,7 @@ def test_nothing_is_left_after_down(tmp_path: Path) -> None:
     assert "slipway local up" in push.stderr
 
 
+@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_up_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     # GIVEN an `up` that is half done

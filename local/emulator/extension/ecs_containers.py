@@ -3,7 +3,8 @@
 `entryPoint`, working directory, user, memory, read-only root and health check are given to Docker.
 A service's task counts as up only when its health check says healthy, and one that becomes
 unhealthy is replaced, which the circuit breaker counts. As in ECS, a HEALTHCHECK in the image is
-not looked at. Members of a task definition that ministack does not know are kept.
+not looked at. Members of a task definition that ministack does not know are kept, and choices that
+nobody made are not answered.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Data = dict[str, Any]
 
 SECOND = 1_000_000_000
 MEBIBYTE = 1024 * 1024
+CHOICES = frozenset({"pidMode", "ipcMode", "stopCode"})
+"""Members whose values ECS lists, and which ministack answers as empty text where there is none."""
 NO_HEALTH_CHECK = {"test": ["NONE"]}
 
 
@@ -172,6 +175,19 @@ def _keeping_members(register: Callable[[Data], Any]) -> Callable[[Data], Any]:
     return registered
 
 
+def without_empty_choices(value: Any) -> Any:
+    """An answer without members of `CHOICES` that are empty: ECS leaves them out."""
+    if isinstance(value, list):
+        return [without_empty_choices(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: without_empty_choices(member)
+        for name, member in value.items()
+        if member or name not in CHOICES
+    }
+
+
 def _milliseconds(_whole_seconds: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """ECS's times have milliseconds; cut to seconds, two deployments look alike."""
     from datetime import datetime  # noqa: PLC0415
@@ -185,6 +201,13 @@ def _milliseconds(_whole_seconds: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return value
 
     return epoch
+
+
+def _answering(respond: Callable[..., Any]) -> Callable[..., Any]:
+    def responded(data: Any, *rest: Any, **more: Any) -> Any:
+        return respond(without_empty_choices(data), *rest, **more)
+
+    return responded
 
 
 def install(settings: EmulatorSettings) -> None:
@@ -214,6 +237,7 @@ def install(settings: EmulatorSettings) -> None:
     wrap(ecs, "_record_service_task_healthy", health.confirming)
     wrap(ecs, "_start_task_worker", health.starting)
     wrap(ecs, "_ts_to_epoch", _milliseconds)
+    wrap(ecs, "json_response", _answering)
     register = _keeping_members(need(ecs, "_register_task_definition"))
     replace(ecs, "_register_task_definition", register)
     entry(ecs, "_ACTION_MAP", "RegisterTaskDefinition", register)

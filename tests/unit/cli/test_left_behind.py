@@ -131,6 +131,7 @@ def test_who_only_follows_is_told_that_it_goes_on(
     assert json.loads(result.stdout.splitlines()[-1])["left"].startswith("it goes on")
 
 
+@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_dead_letters_are_given_back_when_the_command_is_ended(
     world: World, after: Break, number: signal.Signals

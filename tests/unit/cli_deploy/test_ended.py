@@ -18,6 +18,8 @@ from cli.ending import Ended, check_ended, ended_by_signals, uninterrupted
 from tests.scripted_ecs import IMAGE, ScriptedEcs, never_steady, serve
 from tests.unit.cli_deploy.real import RealClock, environment
 
+pytestmark = pytest.mark.usefixtures("heard_signals")
+
 DEPLOY = ("deploy", "-c", "prod", "-n", "web", "-i", f"{IMAGE}:v8")
 LOCK = ("--table", "slipway-deployments", "--pipeline", "shop")
 WITH_A_TABLE = """
@@ -101,13 +103,14 @@ def test_json_says_it_too() -> None:
     assert "goes on in ECS" in told["cause"]
 
 
-def test_what_nohup_ignores_stays_ignored() -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_what_nohup_or_a_background_shell_ignores_stays_ignored(number: signal.Signals) -> None:
     def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)
 
     scripted = ScriptedEcs(clock=RealClock(), behaviour=never_steady)
     with deploying(scripted, "-t", "3", preexec_fn=ignore) as process:
-        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
         out, _err = process.communicate(timeout=60)
 
     assert process.returncode == 1, out

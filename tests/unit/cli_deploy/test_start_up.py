@@ -105,6 +105,7 @@ def test_the_real_command_deploys_in_at_most_seven_calls() -> None:
     assert "a-secret" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.usefixtures("heard_signals")
 def test_control_c_ends_the_real_command_with_130() -> None:
     # GIVEN the real command, waiting for tasks that never come up
     scripted = ScriptedEcs(clock=RealClock(), behaviour=never_steady)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from local.emulator.extension.ecs_containers import NO_HEALTH_CHECK, health_check, run_options
+from local.emulator.extension.ecs_containers import (
+    NO_HEALTH_CHECK,
+    health_check,
+    run_options,
+    without_empty_choices,
+)
 from local.emulator.extension.ecs_deployments import Followed, judge, revision_arn
 
 SECOND = 1_000_000_000
@@ -25,6 +30,14 @@ def test_a_health_check_reaches_docker_with_its_interval_cut():
 
 def test_without_a_health_check_the_images_own_is_off():
     assert health_check({}, 1.0) == NO_HEALTH_CHECK
+
+
+def test_choices_that_nobody_made_are_not_answered():
+    answer = {"tasks": [{"stopCode": "", "group": "", "stoppedReason": ""}], "pidMode": "host"}
+    assert without_empty_choices(answer) == {
+        "tasks": [{"group": "", "stoppedReason": ""}],
+        "pidMode": "host",
+    }
 
 
 def test_the_rest_of_a_definition_reaches_docker():
