@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from build_agent.fence import HANDLER
-from tests.aws.answers import answered, model_of
+from tests.aws.answers import answered
 
 Json = dict[str, Any]
 Handle = Callable[[str, Json], Json]
@@ -69,15 +69,14 @@ def reply(headers: Mapping[str, Any], body: bytes | str, handle: Handle) -> tupl
 
 def _reply_to_form(body: str, handle: Handle) -> tuple[int, bytes]:
     """The same in the query protocol: a form is asked, XML is answered; moto knows how."""
-    from moto.core.model import ServiceModel  # noqa: PLC0415 - takes a while
-    from moto.core.parse import QueryParser  # noqa: PLC0415
+    from moto.core.parse import QueryParser  # noqa: PLC0415 - takes a while
     from moto.core.serialize import QuerySerializer  # noqa: PLC0415
+    from moto.core.utils import get_service_model  # noqa: PLC0415
     from werkzeug.datastructures import MultiDict  # noqa: PLC0415
 
     form = dict(parse_qsl(body))
     service = FORMS[form["Version"]]
-    described = model_of(service)._service_description
-    model = ServiceModel(described, service).operation_model(form["Action"])
+    model = get_service_model(service).operation_model(form["Action"])
     asked = QueryParser(model).parse({"values": MultiDict(form)})
     try:
         given = answered(service, model.name, asked, lambda: handle(model.name, asked))
