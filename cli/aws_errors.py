@@ -112,9 +112,17 @@ def is_of_credentials(error: BaseException | None) -> TypeGuard[Exception]:
 
 def log_in_hint(error: BaseException | None) -> str:
     """`; log in again …` where credentials are behind `error`, for what was begun with them."""
-    while error is not None and not is_of_credentials(error):
+    of_credentials = any(is_of_credentials(cause) for cause in _causes(error))
+    return f"; {_AGAIN} to look at it" if of_credentials else ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what caused it, each once: a chain that is a ring has no end."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
         error = error.__cause__
-    return f"; {_AGAIN} to look at it" if error is not None else ""
 
 
 def translate(error: Exception, where: str = "") -> SlipwayError | None:

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from cli.aws_errors import translate
+from cli.aws_errors import log_in_hint, translate
 from cli.main import VERBS, main
 from tests.aws.answers import script_clients
 from tests.infra.templates import UNPREPARED
@@ -345,3 +345,13 @@ def test_a_file_that_cannot_be_written_is_one_sentence(
     assert f"{verb[-1]} {name!r}" in result.output
     assert told in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_ring_of_causes_ends() -> None:
+    # GIVEN what `raise error from error` makes
+    error = RuntimeError("it")
+    error.__cause__ = RuntimeError("its cause")
+    error.__cause__.__cause__ = error
+
+    # WHEN, THEN the look at what caused it comes to an end
+    assert log_in_hint(error) == ""
