@@ -29,7 +29,7 @@ from build_agent.settle import Settler
 from build_agent.stop import Interrupted, Stop
 from build_agent.supersede import Kept
 from contracts.installation import Installation
-from contracts.messages import BuildRequest
+from contracts.messages import BuildRequest, DeploymentResult
 from contracts.table import Table
 from contracts.table.deployments import DeploymentRow
 from contracts.table.locks import Lock, again_request
@@ -296,9 +296,7 @@ class Worker:
             ended, images = deployment.run(), deployment.digests
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
-        if result.status in ("succeeded", "unchanged"):
-            self._keep_images(row, images, log)
-        self._settler.close(delivery, result, announced=row.announced_at is not None)
+        self._close(delivery, row, result, images)
         log.info(
             "deployment ended",
             deployment_id=row.deployment_id,
@@ -307,14 +305,28 @@ class Worker:
             seconds=round(result.ended_at - result.started_at, 1),
         )
 
-    def _keep_images(self, row: DeploymentRow, images: Mapping[str, str], log: Log) -> None:
+    def _close(
+        self,
+        delivery: Delivery,
+        row: DeploymentRow,
+        result: DeploymentResult,
+        images: Mapping[str, str],
+    ) -> None:
+        """End a recorded deployment's request. What runs by it is tagged first: whoever finds the
+        request open after a crash closes it in the same way.
+        """
+        if result.status in ("succeeded", "unchanged"):
+            self._keep_images(row, images)
+        self._settler.close(delivery, result, announced=row.announced_at is not None)
+
+    def _keep_images(self, row: DeploymentRow, images: Mapping[str, str]) -> None:
         """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it."""
         if self._table.pipelines.get(row.pipeline).running_deployment != row.deployment_id:
             return
         for image in self._installation.pipeline(row.pipeline).images:
             digest = images.get(image.repository)
             if digest is not None:
-                self._means.images.keep(image, digest, row.pipeline, sink=log.info)
+                self._means.images.keep(image, digest, row.pipeline, sink=self._log.info)
 
     def _begin(self, delivery: Delivery, work: Work) -> DeploymentRow | None:
         """The request's deployment; None if another worker joined it to a run asked of us."""
@@ -395,7 +407,7 @@ class Worker:
             return
         ended = Ended(status="superseded", stage="received", commit=row.commit, cause=cause)
         result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
-        self._settler.close(delivery, result, announced=row.announced_at is not None)
+        self._close(delivery, row, result, row.images)
 
     def _world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
         """Count the attempt and try again later, or give up; True if it was given up."""

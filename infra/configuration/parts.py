@@ -329,7 +329,7 @@ class Lambdas(Part):
     powertools_layer: LayerArn | None = Field(
         default=None,
         description="Powertools' layer for python3.13 on arm64; default: the public one of the "
-        "release in `requirements.txt`. Needed in China and GovCloud, where AWS does not say "
+        "release in `requirements.txt`. Needed in GovCloud, where AWS does not say "
         "which layer that is.",
     )
     log_retention_days: RetentionDays = Field(
