@@ -265,9 +265,9 @@ EXPIRED = "Signature expired: 20261126T000000Z is now earlier than 20261126T0700
         ("RequestTimeTooSkewed", "The difference is too large.", None, "The difference is too"),
         ("RequestInTheFuture", "", None, "this machine's clock"),
         # with the time of AWS's answer it is known which it is
-        ("RequestExpired", "Request has expired.", -25200, "7 h behind AWS's: set it"),
-        ("InvalidSignatureException", EXPIRED, 25200, "7 h ahead of AWS's: set it"),
-        ("AuthFailure", "AWS was not able to validate them", 25200, "7 h ahead of AWS's"),
+        ("RequestExpired", "Request has expired.", -25230, "7 h behind AWS's: set it"),
+        ("InvalidSignatureException", EXPIRED, 25230, "7 h ahead of AWS's: set it"),
+        ("AuthFailure", "AWS was not able to validate them", 25230, "7 h ahead of AWS's"),
         ("RequestExpired", "Request has expired.", 0, "if it is right, log in again"),
     ],
 )

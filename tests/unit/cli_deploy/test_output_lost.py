@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -79,10 +80,12 @@ def test_what_only_prints_does_not_break_either(verb: str) -> None:
     [(">/dev/full", 3, "No space left on device"), ("| true", 0, ""), (">&-", 0, "")],
 )
 def test_an_answer_that_could_not_be_written_is_no_success(
-    redirection: str, exit_code: int, says: str
+    tmp_path: Path, redirection: str, exit_code: int, says: str
 ) -> None:
     # WHEN the answer is all that was wanted
-    line = shlex.join(slipway("config", "check", str(ROOT / "cdk.json"), "--json"))
+    text = (ROOT / "cdk.json").read_text().replace("1111", "1234").replace("2222", "2345")
+    (tmp_path / "cdk.json").write_text(text)
+    line = shlex.join(slipway("config", "check", str(tmp_path / "cdk.json"), "--json"))
     process = in_shell(f"{line} {redirection}", "http://127.0.0.1:9")
     _out, err = process.communicate()
 
