@@ -31,6 +31,7 @@ REGION = "us-east-1"
 SERVICES = {
     "AmazonEC2ContainerServiceV20141113": "ecs",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AmazonSSM": "ssm",
     "CodeDeploy_20141006": "codedeploy",
 }
 """By what a request's header names."""
