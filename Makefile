@@ -129,7 +129,7 @@ $(if $(wildcard node_modules/.bin/cdk),,$(shell rm -f .make/cdk))
 	@touch $@
 
 .make/cdk: package.json package-lock.json .make/packages
-	@echo "setup: CDK command line"
+	@echo "setup: CDK command line, and the forms of events"
 	@$(BIN)/python -m local.node npm ci --no-audit --no-fund --silent
 	@touch $@
 

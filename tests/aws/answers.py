@@ -285,6 +285,31 @@ def script_clients(monkeypatch: Any, script: Script) -> None:
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)
 
 
+def refuse_all(monkeypatch: Any, code: str, message: str = "no") -> None:
+    """From now on AWS refuses with `code` whatever a real client asks, for the length of a test."""
+
+    def script(operation: str) -> Callable[[dict[str, Any]], Any]:
+        def refuse(_request: dict[str, Any]) -> Any:
+            raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+        return refuse
+
+    script_clients(monkeypatch, script)
+
+
+def after_answers(monkeypatch: Any, operation: str, happens: Callable[[], None]) -> None:
+    """Let `happens()` follow each answer to `operation`, for the length of a test."""
+    call = botocore.client.BaseClient._make_api_call
+
+    def answer(self: Any, asked: str, request: dict[str, Any]) -> Any:
+        given = call(self, asked, request)
+        if asked == operation:
+            happens()
+        return given
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", answer)
+
+
 def watch_clients() -> None:
     """From now on all that real clients of this process ask and are answered is looked at."""
     call = botocore.client.BaseClient._make_api_call

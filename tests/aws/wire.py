@@ -31,6 +31,7 @@ REGION = "us-east-1"
 SERVICES = {
     "AmazonEC2ContainerServiceV20141113": "ecs",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AmazonSSM": "ssm",
     "CodeDeploy_20141006": "codedeploy",
 }
 """By what a request's header names."""
@@ -152,6 +153,7 @@ def served(handle: Handle) -> Iterator[str]:
         def log_message(self, *_ignored: Any) -> None:
             """Nothing: who answers keeps the calls."""
 
+    model_of("ecs")  # before anybody waits for an answer: loading it takes a while
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

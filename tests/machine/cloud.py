@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
+from tests.aws.wire import Fault, Json, reply
 
 NAMES = Names("slipway")
 REGION = "eu-central-1"
@@ -107,6 +108,14 @@ class Cloud:
         """What the parameter names from now on."""
         self.archive = release(name, behaviour)
 
+    def handle(self, operation: str, _parameters: Json) -> Json:
+        """What the host asks of SSM."""
+        assert operation == "GetParameter"
+        if self.failures > 0:
+            self.failures -= 1
+            raise Fault("AccessDeniedException", "not now")
+        return {"Parameter": {"Value": self.parameter()}}
+
     def parameter(self) -> str:
         digest = hashlib.sha256(self.archive).hexdigest()
         return json.dumps({"bucket": BUCKET, "key": "agent.tar", "sha256": digest})
@@ -146,12 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, "token")
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        if self.cloud.failures > 0:
-            self.cloud.failures -= 1
-            self._answer(400, json.dumps({"__type": "AccessDeniedException"}))
-        else:
-            self._answer(200, json.dumps({"Parameter": {"Value": self.cloud.parameter()}}))
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(*reply(self.headers, asked, self.cloud.handle))
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from build_agent.docker import Docker
 from build_agent.image import Built, Images, build_command
@@ -20,7 +19,7 @@ from build_agent.stop import Stop
 from contracts.errors import DeploymentFailed, WorldFailed
 from contracts.messages import Commit
 from contracts.names import Names
-from tests.aws.answers import instead
+from tests.aws.answers import instead, refused
 from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
 
 STOP = Stop()
@@ -218,11 +217,11 @@ def test_what_a_pipeline_runs_is_named_by_one_tag_of_its_own(bench: Bench) -> No
 
 
 def test_that_what_runs_cannot_be_named_ends_no_deployment(bench: Bench) -> None:
-    def refused(**_members: Any) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutImage")
+    def refuse(**_members: Any) -> Any:
+        raise refused("ecr", "PutImage", "AccessDeniedException")
 
     digest = bench.push()
-    bench.ecr.put_image = refused
+    instead(bench.ecr, "put_image", refuse)
     bench.images.keep(bench.image, digest, "web", sink=bench.lines.append)
     assert "running.slipway.web could not be set" in bench.lines[-1]
     # AND an image that is gone from ECR has nothing to name
@@ -337,13 +336,9 @@ def test_a_build_is_logged_in_to_the_registries_of_its_private_base_images(
     assert list((tmp_path / "docker").iterdir()) == []
 
 
-def test_one_token_serves_base_images_and_push(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_token_serves_base_images_and_push(bench: Bench) -> None:
     token, calls = bench.ecr.get_authorization_token, []
-    monkeypatch.setattr(
-        bench.ecr, "get_authorization_token", lambda: calls.append("token") or token()
-    )
+    instead(bench.ecr, "get_authorization_token", lambda: calls.append("token") or token())
     bench.build(base_repositories=("127.0.0.1:4566/base",))
     bench.push()
     assert calls == ["token"]

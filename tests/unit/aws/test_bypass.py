@@ -37,6 +37,7 @@ def test_what_is_excused_is_there() -> None:
         "answer = AWSResponse(url, 200, {}, body)",
         "stubber = Stubber(client)",
         "client = mock.MagicMock()",
+        "class Cloud(BaseHTTPRequestHandler):\n    def do_POST(self): pass",
     ],
 )
 def test_each_way_around_it_is_found(text: str) -> None:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from cli.aws_errors import log_in_hint, translate
 from cli.main import VERBS, main
-from tests.aws.answers import script_clients
+from tests.aws.answers import refuse_all
 from tests.infra.templates import UNPREPARED
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.world import REGION, World, settings
@@ -136,11 +136,7 @@ def test_expired_credentials_are_wrong_use(
     world: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN an AWS that says so to whatever is asked
-    def expired(request: object) -> object:
-        error = {"Code": "ExpiredTokenException", "Message": "The security token is expired"}
-        raise ClientError({"Error": error}, "Operation")
-
-    script_clients(monkeypatch, lambda operation: expired)
+    refuse_all(monkeypatch, "ExpiredTokenException", "The security token is expired")
 
     # WHEN, THEN
     assert "credentials have expired" in one_sentence(world, verb, code=2)
@@ -304,11 +300,7 @@ def test_keys_that_aws_does_not_know_are_no_matter_of_the_clock() -> None:
 def test_a_wrong_clock_is_told_by_every_verb(
     world: World, clone: Path, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def expired(self: object, operation: str, request: object) -> object:
-        error = {"Code": "InvalidSignatureException", "Message": EXPIRED}
-        raise ClientError({"Error": error}, operation)
-
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", expired)
+    refuse_all(monkeypatch, "InvalidSignatureException", EXPIRED)
 
     said = one_sentence(world, verb, code=2)
     assert EXPIRED in said

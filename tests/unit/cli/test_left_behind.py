@@ -6,14 +6,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import botocore.client
 import pytest
-from botocore.exceptions import ClientError
 
 from contracts.messages import BuildRequest, Commit
+from tests.aws.answers import after_answers, refuse_all
 from tests.unit.cli.test_follow import published
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.test_push_to_live import git
@@ -29,27 +28,12 @@ Break = Callable[[str, Callable[[], None]], None]
 def after(world: World, monkeypatch: pytest.MonkeyPatch) -> Break:
     """Let something happen once AWS has taken a call."""
 
-    def arrange(operation: str, happens: Callable[[], None]) -> None:
-        call = botocore.client.BaseClient._make_api_call
-
-        def taken(self: Any, name: str, request: dict[str, Any]) -> Any:
-            answer = call(self, name, request)
-            if name == operation:
-                happens()
-            return answer
-
-        monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", taken)
-
-    return arrange
+    return partial(after_answers, monkeypatch)
 
 
-def refuse_all(monkeypatch: pytest.MonkeyPatch, code: str) -> Callable[[], None]:
-    """From then on AWS refuses whatever is asked."""
-
-    def refused(self: Any, name: str, request: dict[str, Any]) -> Any:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, name)
-
-    return lambda: monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refused)
+def refusal(monkeypatch: pytest.MonkeyPatch, code: str) -> Callable[[], None]:
+    """To be called when AWS shall refuse whatever is asked from then on."""
+    return partial(refuse_all, monkeypatch, code)
 
 
 def resume(world: World) -> tuple[str, list[str], str]:
@@ -100,7 +84,7 @@ def test_what_is_refused_after_a_change_is_3_and_says_what_stands(
 ) -> None:
     # GIVEN credentials that are refused once the change is made
     operation, line, says = arrange(world)
-    after(operation, refuse_all(monkeypatch, code))
+    after(operation, refusal(monkeypatch, code))
 
     # WHEN
     result = world.run(*line, "--json")
@@ -120,7 +104,7 @@ def test_who_only_follows_is_told_that_it_goes_on(
     # GIVEN a deployment under way, and credentials that end while it is followed
     commit = Commit(id=git(clone, "rev-parse", "HEAD"), subject="First")
     world.begin("shop", 1, started_at=NOW - 30, commit=commit)
-    world.clock.then(refuse_all(monkeypatch, "ExpiredTokenException"))
+    world.clock.then(refusal(monkeypatch, "ExpiredTokenException"))
 
     # WHEN
     result = world.run(verb, "shop", "--json")

@@ -18,6 +18,7 @@ from contracts.errors import WorldFailed, WrongUse
 from contracts.installation import PATH_VARIABLE
 from contracts.table import Table
 from contracts.table.locks import Lock
+from tests.aws.answers import AwsFake
 from tests.aws.wire import answer_from
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy
 from tests.unit.cli.world import settings
@@ -143,7 +144,7 @@ def test_a_holder_without_a_name_is_an_id(dynamodb: Any, monkeypatch: pytest.Mon
     assert holder.startswith(f"cli:uid-{os.getuid()}@")
 
 
-class Failing:
+class Failing(AwsFake, service="dynamodb"):
     """A client of the table that refuses its n-th change and all later ones."""
 
     def __init__(self, client: Any, at: int, code: str, until: int = 1000) -> None:
