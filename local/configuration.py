@@ -41,6 +41,11 @@ LIMITS: dict[str, int] = {
     "maxAttempts": 5,
 }
 
+MACHINE_LIMITS: dict[str, int] = {
+    # It boots, on a machine that may be busy: no agent is there before that.
+    "noHeartbeat": 240,
+}
+
 
 @dataclass(frozen=True)
 class PipelineNames:
@@ -77,6 +82,7 @@ def local_configuration(
     initial_image: str,
     pipelines: tuple[PipelineNames, ...],
     hosts: int = 1,
+    machine: bool = False,
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`."""
     return {
@@ -95,7 +101,7 @@ def local_configuration(
         },
         "network": {"availabilityZone": f"{REGION}a"},
         "lambdas": {"reconcileEveryMinutes": 1, "logRetentionDays": 1},
-        "limits": LIMITS,
+        "limits": {**LIMITS, **(MACHINE_LIMITS if machine else {})},
         "local": {"registry": registry, "gitBaseUrl": f"{endpoint_url}/v1/repos"},
     }
 

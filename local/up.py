@@ -50,7 +50,7 @@ DEVELOPER = "developer"
 FIRST_RELEASE = "first release"
 STACKS = ((f"{INSTALLATION}-dev", DEV_ACCOUNT), (f"{INSTALLATION}-prod", PROD_ACCOUNT))
 READY_SECONDS = 40.0
-FIRST_DEPLOYMENT_SECONDS = 120.0
+FIRST_DEPLOYMENT_SECONDS = 180.0
 MACHINE_OFF_SECONDS = 180.0
 """EC2 forces a machine off that is not off by then; the supervisor pulls the plug before."""
 
@@ -82,6 +82,7 @@ class Plan:
     service_ports: tuple[int, ...]
     pipelines: tuple[PipelineNames, ...]
     hosts: int
+    machine: bool
     password: str
 
     @property
@@ -170,6 +171,7 @@ def _plan(workplace: Workplace, options: Options) -> Plan:
         service_ports=tuple(services),
         pipelines=pipeline_names(options.pipelines),
         hosts=options.hosts,
+        machine=options.machine,
         password=password,
     )
 
@@ -184,7 +186,7 @@ def _bring_up(
         daemon = docker.provide(workplace, ledger)
         busybox = docker.provide_busybox()
     machines: Path | None = None
-    if options.machine:
+    if plan.machine:
         with progress.step("the machines' image"):
             machines = image.provide(workplace, ledger)
     with progress.step("emulator and Slack page answer"):
@@ -218,6 +220,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         initial_image=plan.initial_image,
         pipelines=plan.pipelines,
         hosts=plan.hosts,
+        machine=plan.machine,
     )
 
 

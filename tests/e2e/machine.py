@@ -20,13 +20,13 @@ from local.push import Pushed
 from local.started import Ledger
 from tests.e2e.chain import Chain
 
-BOOT_SECONDS = 90.0
-OFF_SECONDS = 60.0
+BOOT_SECONDS = 150.0
+OFF_SECONDS = 90.0
 THAT_ENDS = b"""
 def read_identity(*_):
     raise SystemExit(3)
 """
-DEPLOYED_SECONDS = 150.0
+DEPLOYED_SECONDS = 300.0
 PACKAGE_MANAGER = "dpkg"
 
 
