@@ -49,6 +49,7 @@ OF_SERVICES = {
             "InstanceLimitExceeded",
             "InvalidInstanceID.Malformed",
             "InvalidInstanceID.NotFound",
+            "InvalidInstanceType",
             "PendingVerification",
             "RequestLimitExceeded",
             "ReservationCapacityExceeded",
