@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from build_agent.fence import HANDLER
-from tests.aws.answers import answered
+from tests.aws.answers import answered, model_of
 
 Json = dict[str, Any]
 Handle = Callable[[str, Json], Json]
