@@ -70,6 +70,8 @@ class Repositories:
         path.mkdir(parents=True)
         run_git(path, "init", "--quiet", "--bare", "--initial-branch=main")
         run_git(path, "config", "http.receivepack", "true")
+        # CodeCommit refuses to delete the default branch; a test of a branch that is gone needs it.
+        run_git(path, "config", "receive.denyDeleteCurrent", "ignore")
         repository = Repository(
             account, region, name, str(uuid.uuid4()), path, time.time(), description
         )
