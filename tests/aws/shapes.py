@@ -8,6 +8,7 @@ request also lengths, ranges and patterns (AWS's own answers do not keep to thos
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -17,8 +18,8 @@ Check = Callable[[Any], None]
 Side = Literal["request", "answer", "wire request", "wire answer"]
 """What our code gives a client, what the client gives it, or JSON as it goes over the wire."""
 
-ONE_MEMBER = frozenset({"AttributeValue"})
-"""Unions that the model does not call so."""
+ONE_MEMBER = frozenset({"S", "N", "NULL"})
+"""Members of DynamoDB's AttributeValue, which is a union although the model does not call it so."""
 
 UNLISTED = {"ServiceDeploymentLifecycleStage": frozenset({"PRE_PRODUCTION_TRAFFIC_SHIFT"})}
 """Values by shape that the model forgets: ECS takes a hook at this stage, by the same model
@@ -72,8 +73,11 @@ class Shapes:
             "timestamp": {"request": (datetime, int, float, str), "answer": (datetime,)}.get(
                 side, (int, float)
             ),
-            # An answer's may be a body to read.
-            "blob": {"request": (bytes, bytearray, str), "answer": (object,)}.get(side, (str,)),
+            # A request's may be a file to read, an answer's a body.
+            "blob": {
+                "request": (bytes, bytearray, str, io.IOBase),
+                "answer": (object,),
+            }.get(side, (str,)),
         }
 
     def check_of(self, shape: Any) -> Check:
@@ -103,7 +107,7 @@ class Shapes:
     def _structure(self, shape: Any) -> Check:
         members = {self._name(n, m): self.check_of(m) for n, m in shape.members.items()}
         required = frozenset(self._name(n, shape.members[n]) for n in shape.required_members)
-        one = getattr(shape, "is_tagged_union", False) or shape.name in ONE_MEMBER
+        one = getattr(shape, "is_tagged_union", False) or shape.members.keys() >= ONE_MEMBER
         known = members.get
 
         def check(value: Any) -> None:

@@ -173,43 +173,6 @@ def digests(yard: Yard) -> dict[str, str]:
     return found
 
 
-def test_a_dockerfile_builds_on_a_private_image_whose_repository_is_named(
-    yard: Yard, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # GIVEN a Dockerfile whose FROM is in a registry that asks for a login, and not on this machine
-    base = f"{yard.registry}/sample"
-    (tmp_path / "Dockerfile").write_text(f"FROM {base}@{digests['one']}\nENV GREETING=built\n")
-    yard.run("image", "rm", "--force", f"{base}:one", f"{yard.registry}/built:one")
-    yard.run("builder", "prune", "--force", "--all")
-    monkeypatch.setenv("DOCKER_HOST", yard.docker.host)
-    puller = yard.world.role("puller")
-    puller.allow(*PULL)
-    images = Images(
-        docker=Docker(lambda: yard.docker.client, run_process, tmp_path / "docker"),
-        ecr=puller.client("ecr"),
-        secret=str,
-        clock=SystemClock(),
-        folder=tmp_path,
-        names=Names("slipway"),
-    )
-
-    def build(named: tuple[str, ...]) -> Built:
-        wanted = ImageSettings(
-            repository="mine", repository_uri=f"{yard.registry}/mine", base_repositories=named
-        )
-        return images.build(
-            make_pipeline(), wanted, Commit(id="1" * 40), tmp_path,
-            tag="build-1", fresh=False, stop=Stop(), sink=print,
-        )  # fmt: skip
-
-    # WHEN the repository is not named, the registry refuses; when it is, the image is built on it
-    with pytest.raises(DeploymentFailed, match="docker build failed"):
-        build(())
-    built = build((base,))
-    assert "GREETING=built" in built.content["config"]["Env"]
-    assert "VERSION=one" in built.content["config"]["Env"]
-
-
 def register(yard: Yard, image: str, **container: Any) -> str:
     definition = {"name": "app", "image": image, "essential": True, **container}
     registered = yard.world.root("ecs").register_task_definition(
@@ -435,3 +398,42 @@ def test_a_single_task_tells_its_exit_code(yard, digests):
         return found["containers"][0].get("exitCode")
 
     assert wait_for("the exit code", exit_code, seconds=20) == 3
+
+
+def test_a_dockerfile_builds_on_a_private_image_whose_repository_is_named(
+    yard: Yard, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a Dockerfile whose FROM is in a registry that asks for a login, and not on this machine
+    # (the last test of the file: others push that image)
+    base = f"{yard.registry}/sample"
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}@{digests['one']}\nENV GREETING=built\n")
+    known = yard.run("image", "inspect", "--format", "{{.Id}}", f"{yard.registry}/built:one")
+    assert yard.run("image", "rm", "--force", known.stdout.strip()).returncode == 0
+    yard.run("builder", "prune", "--force", "--all")
+    monkeypatch.setenv("DOCKER_HOST", yard.docker.host)
+    puller = yard.world.role("puller")
+    puller.allow(*PULL)
+    images = Images(
+        docker=Docker(lambda: yard.docker.client, run_process, tmp_path / "docker"),
+        ecr=puller.client("ecr"),
+        secret=str,
+        clock=SystemClock(),
+        folder=tmp_path,
+        names=Names("slipway"),
+    )
+
+    def build(named: tuple[str, ...]) -> Built:
+        wanted = ImageSettings(
+            repository="mine", repository_uri=f"{yard.registry}/mine", base_repositories=named
+        )
+        return images.build(
+            make_pipeline(), wanted, Commit(id="1" * 40), tmp_path,
+            tag="build-1", fresh=False, stop=Stop(), sink=print,
+        )  # fmt: skip
+
+    # WHEN the repository is not named, the registry refuses; when it is, the image is built on it
+    with pytest.raises(DeploymentFailed, match="docker build failed"):
+        build(())
+    built = build((base,))
+    assert "GREETING=built" in built.content["config"]["Env"]
+    assert "VERSION=one" in built.content["config"]["Env"]
