@@ -13,7 +13,7 @@ from typing import Any
 from tests.aws.wire import Json
 from tests.scripted_ecs import Behaviour, ScriptedEcs, rolls_back
 
-TICK = 0.25
+TICK = 0.5
 COUNTS_AFTER = 40.0
 BREAKER_THRESHOLD = 3
 
@@ -159,9 +159,10 @@ class _Rolling:
 
 STAGES = (
     "RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT",
-    "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT",
-    "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP",
+    "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT",
+    "BAKE_TIME", "CLEAN_UP",
 )  # fmt: skip
+"""As in botocore's model, which lacks PRE_PRODUCTION_TRAFFIC_SHIFT of the documents."""
 
 
 def pauses(

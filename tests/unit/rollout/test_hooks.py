@@ -16,9 +16,9 @@ from tests.unit.rollout.running import run
 SHORT = Timeouts(healthy=30, drain=60, rollback=60)
 PAUSABLE = (
     "RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT",
-    "PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT",
+    "POST_PRODUCTION_TRAFFIC_SHIFT",
 )  # fmt: skip
-"""Where ECS takes a pause hook (ECS developer guide, 'Pause hooks')."""
+"""Where ECS takes a pause hook (ECS developer guide, 'Pause hooks'), as far as botocore knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +63,9 @@ ROWS = {
 @pytest.mark.parametrize("stage", PAUSABLE)
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
 def test_what_a_hook_waits_for_is_said_and_its_time_does_not_count(row: Row, stage: str) -> None:
-    # GIVEN a service that is held in a stage for an hour, far beyond all limits
+    # GIVEN a service that is held in a stage for far longer than all limits
     behaviour = pauses(
-        stage, until=3600.0, then=row.then, kind=row.kind, minutes=120, timeout_action=row.action
+        stage, until=150.0, then=row.then, kind=row.kind, minutes=120, timeout_action=row.action
     )
     scripted = ScriptedEcs(behaviour=behaviour)
     seen: list[Progress] = []
@@ -76,7 +76,7 @@ def test_what_a_hook_waits_for_is_said_and_its_time_does_not_count(row: Row, sta
     # THEN it ends as the hook did
     assert (result.outcome, scripted.live) == (row.outcome, row.live), result
     assert row.says in result.cause
-    assert scripted.clock.now() - 1000.0 > 3600.0
+    assert scripted.clock.now() - 1000.0 > 150.0
     assert scripted.made("StopServiceDeployment") == []
     assert len(scripted.made("UpdateService")) == 1
     # AND it was told who is waited for, where, since when, and what then
