@@ -469,6 +469,7 @@ CASES = [
         crowded("agent killed", "ECS fails", "ECS is slow", "call lost"),
         cost="revisions",
         share=1.02,
+        seeds=48,
     ),
     Case(
         patched("a run that had begun is not asked for", f"{WORKER}._leave_to_holder", join_all),
