@@ -23,8 +23,9 @@ from typing import Literal
 from build_agent import process
 from build_agent.docker import environment
 from build_agent.stop import Stop
+from tests.places import EVENTS
 
-RECORDED = Path(__file__).parent / "events" / "docker"
+RECORDED = EVENTS / "docker"
 BUSYBOX = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\n"
 REGISTRY = "127.0.0.1:5000"
 """Stands for the address of `registry()` in a Dockerfile."""

@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-MODULES = Path(__file__).resolve().parents[2] / "node_modules"
+from tests.places import ROOT
+
+MODULES = ROOT / "node_modules"
 _TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"[^"]*"|[\w$-]+|[{}\[\]<>()?:;,|=]|=>', re.S)
 _PLAIN: dict[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), "boolean": (bool,)}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +17,12 @@ from local.slack_page.channel import Channel
 from local.slack_page.server import SlackPage
 from local.slack_page.status import Reader, Status, assemble
 from tests.browser.chromium import Chromium
+from tests.places import ROOT
 from tests.unit.notifier.samples import NOTICES
 from tests.unit.notifier.test_blocks import PIPELINE
 from tests.unit.slack_page.panel_samples import rows, state
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = ROOT / "docs" / "images"
 TOLD = [name for name in NOTICES if name not in ("idle", "superseded")]
 
 

@@ -26,13 +26,13 @@ from local.slack import SlackMessage, slack_messages
 from local.state import PipelineState, State, read_state
 from local.waiting import wait_for
 from local.workplace import Workplace
+from tests.places import EVENTS
 
 T = TypeVar("T")
 
 DEPLOY_SECONDS = 60.0
 NEWEST = 50
 RUNS = 3  # an asynchronous run and its two retries
-EVENTS = Path(__file__).resolve().parents[1] / "events"
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_a_daemon_that_dies_during_a_build_is_the_worlds_fault(
         for step in steps():
             os.kill(step, signal.SIGKILL)
         # AND neither is it while there is no daemon at all
-        with pytest.raises(WorldFailed, match="(?i)cannot connect to the Docker daemon"):
+        with pytest.raises(WorldFailed, match=r"(?i)cannot connect to the Docker daemon"):
             yard.build(GOOD)
 
 

@@ -19,8 +19,9 @@ from contracts.messages import TIP, BuildRequest, CloseNotice
 from local.accounts import client_of
 from local.configuration import OPERATOR
 from local.workplace import REPOSITORY
-from tests.e2e.chain import EVENTS, Chain
+from tests.e2e.chain import Chain
 from tests.e2e.permissions import allowed_actions, as_document, questions, role_of
+from tests.places import EVENTS
 
 SLIPWAY = Path(sys.executable).parent / "slipway"
 READER, WEBHOOK_HOLDER = "reader", "webhook-holder"

@@ -13,10 +13,9 @@ import aws_cdk as cdk
 
 from infra.configuration import Configuration, parse, read
 from infra.slipway_app import add_stacks
+from tests.places import CONFIGURATIONS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "cdk.json"
-CONFIGURATIONS = Path(__file__).parent / "configurations"
 FULL = CONFIGURATIONS / "full.json"
 LOCAL = CONFIGURATIONS / "local.json"
 UNPREPARED = CONFIGURATIONS / "unprepared.json"

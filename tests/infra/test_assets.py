@@ -17,7 +17,8 @@ from contracts.installation import FILE_NAME, Installation, load_installation
 from infra.assets import FORGOTTEN_SECONDS, Staged, stage
 from infra.configuration import load
 from infra.resolve import resolve
-from tests.infra.templates import EXAMPLE, FULL, ROOT
+from tests.infra.templates import EXAMPLE, FULL
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")

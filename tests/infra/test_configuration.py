@@ -18,7 +18,8 @@ from contracts.installation import Installation, Limits, RolloutSettings
 from infra.configuration import LimitSettings, load, parse, read
 from infra.configuration_docs import document
 from infra.resolve import resolve
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT, UNPREPARED
+from tests.infra.templates import EXAMPLE, FULL, LOCAL, UNPREPARED
+from tests.places import ROOT
 
 REMOVE = object()
 

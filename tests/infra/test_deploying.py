@@ -15,7 +15,8 @@ from contracts.errors import InvalidConfiguration
 from infra.configuration import parse, read
 from infra.place import image_key, place_of, zone_key
 from infra.slipway_app import add_stacks
-from tests.infra.templates import FULL, ROOT, UNPREPARED, resources
+from tests.infra.templates import FULL, UNPREPARED, resources
+from tests.places import ROOT
 
 PROFILES = {"DEV_PROFILE": "dev-admin", "PROD_PROFILE": "prod-admin"}
 IMAGE = "ami-0123456789abcdef0"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.configuration import CONTEXT_KEY
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, ROOT, Stacks
+from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks
+from tests.places import ROOT
 
 WITHOUT_ANSWERS = "import infra.queues; infra.queues.accept = lambda *_: None"
 

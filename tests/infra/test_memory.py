@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.memory import PATIENCE, Need, cold_seconds, needs, size_for, sizes
-from tests.infra.templates import ROOT, Stacks, resources
+from tests.infra.templates import Stacks, resources
+from tests.places import ROOT
 
 
 def test_each_function_has_the_size_that_its_figures_ask_for(example: Stacks) -> None:

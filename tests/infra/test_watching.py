@@ -13,7 +13,8 @@ from infra.function import METRICS_NAMESPACE
 from lambdas.notifier.alarms import alarm_notice
 from lambdas.notifier.measures import OUTCOMES
 from local.emulator.extension.metrics import BASIC_SECONDS, instance_metrics, state_of
-from tests.infra.templates import ROOT, Stacks, Template, resources, text
+from tests.infra.templates import Stacks, Template, resources, text
+from tests.places import ROOT
 
 NAMED = re.compile(r"\bcount\(\s*\"(\w+)\"|\"(\w+)\": \w+\(result\)|durations\[\"(\w+)\"\]")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tests.infra.reference.policies import Statement, of_page
 from tests.infra.reference.reference import GLOBAL_KEYS, actions, is_key
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.places import ROOT
 
 _NAMED = re.compile(r"`([a-z][a-z0-9-]*:[A-Z][A-Za-z]+)`")
 """`service:Action`, alone between two back-ticks; condition keys of services begin small."""

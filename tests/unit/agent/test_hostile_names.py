@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from hypothesis import example, given, settings
@@ -14,8 +14,9 @@ from build_agent.source import check_branch
 from contracts.errors import InvalidConfiguration, WrongUse
 from infra.configuration import parse
 from infra.resolve import resolve
+from tests.places import CONFIGURATIONS
 
-FULL = json.loads((Path(__file__).parents[2] / "infra/configurations/full.json").read_text())
+FULL = json.loads((CONFIGURATIONS / "full.json").read_text())
 
 PARTS = ["a", "-", ".", "..", "/", "@", "{", "~", "^", ":", "*", "[", "\\", " ", "\n", "\x00",
          "\x7f", ".lock", "HEAD", "refs/heads/", "é", "\ud800", "\u202e", "$(id)", "%"]  # fmt: skip

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.parser.models import EventBridgeModel, SnsModel, SqsModel
 
 from tests.aws.events import details, deviations, interfaces
+from tests.places import EVENTS
 
-EVENTS = Path(__file__).parents[2] / "events"
 LAMBDA = {
     "aws:codecommit": ("codecommit", "CodeCommitTriggerEvent"),
     "aws:sns": ("sns", "SNSEvent"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bench.cost import (
@@ -21,8 +19,9 @@ from bench.cost import (
 )
 from build_agent.disk import CACHE_KEPT, FOR_BUILD
 from infra.configuration import BuildHost, LimitSettings
+from tests.places import ROOT
 
-OPERATING = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+OPERATING = ROOT / "docs" / "operating.md"
 MEDIUM, LARGE = Setup(), Setup(instance="c7g.large")
 
 

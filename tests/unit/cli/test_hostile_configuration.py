@@ -16,8 +16,9 @@ from cli.main import main
 from contracts.errors import InvalidConfiguration
 from infra.configuration import CONTEXT_KEY, parse
 from infra.resolve import resolve
+from tests.places import CONFIGURATIONS
 
-FULL = json.loads((Path(__file__).parents[2] / "infra/configurations/full.json").read_text())
+FULL = json.loads((CONFIGURATIONS / "full.json").read_text())
 Place = tuple[str | int, ...]
 
 HOSTILE = [

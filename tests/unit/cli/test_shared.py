@@ -18,9 +18,8 @@ from cli.main import main
 from cli.output import Output, columns, width
 from cli.session import Session
 from contracts.errors import WrongUse
+from tests.places import ROOT
 from tests.unit.cli.world import PROD, World, settings
-
-ROOT = Path(__file__).resolve().parents[3]
 
 # --- which installation
 
@@ -180,7 +179,7 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark(
     tmp_path: Path, name: str, encoding: str
 ) -> None:
     # GIVEN settings as an editor of Windows, or its shell, writes them
-    text = (Path(__file__).parents[3] / "cdk.json").read_text()
+    text = (ROOT / "cdk.json").read_text()
     example = json.loads(text.replace("1111", "1234").replace("2222", "2345"))
     texts = {
         "installation.json": settings("shop").to_json(),

@@ -10,8 +10,8 @@ import click
 import pytest
 
 from cli.main import main
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
     path
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))

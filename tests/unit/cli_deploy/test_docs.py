@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,8 +11,8 @@ import pytest
 
 from cli.deploy import command as deploy
 from cli.taskdef import command as taskdef
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs" / "ecs-deploy.md").read_text()
 BUILDSPEC = (ROOT / "docs" / "codepipeline" / "buildspec.yml").read_text()
 

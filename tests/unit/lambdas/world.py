@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,9 +14,9 @@ from contracts.messages import BuildRequest, CloseNotice, request_id_of
 from contracts.table import Table
 from lambdas.services import Services
 from tests.aws.answers import AwsFake
+from tests.places import EVENTS
 from tests.simulation.dynamodb import FakeDynamoDB
 
-EVENTS = Path(__file__).parents[2] / "events"
 HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"
 START = 1_800_000_000.0
 

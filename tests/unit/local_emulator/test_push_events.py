@@ -16,8 +16,8 @@ from local.emulator.extension.push_events import (
     wanted,
 )
 from local.emulator.extension.repositories import Repository, Trigger
+from tests.places import EVENTS
 
-EVENTS = Path(__file__).parents[2] / "events"
 OLD, NEW = "a" * 40, "b" * 40
 MAIN, TAG = "refs/heads/main", "refs/tags/v1"
 REPOSITORY = Repository("111111111111", "us-east-1", "sample", "id", Path("/none"), 0.0)

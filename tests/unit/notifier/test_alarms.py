@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.errors import InvalidMessage
 from lambdas.notifier.alarms import alarm_notice
+from tests.places import EVENTS
 
-ALARM: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "events" / "cloudwatch_alarm.json").read_text()
-)
+ALARM: dict[str, Any] = json.loads((EVENTS / "cloudwatch_alarm.json").read_text())
 
 
 def test_an_alarm_is_told_with_its_description_and_reason() -> None:

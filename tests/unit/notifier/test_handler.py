@@ -21,6 +21,7 @@ from lambdas.notifier.handler import LONGEST_PAUSE, notify, pause_of, queue_url
 from lambdas.notifier.slack import Answer, SlackClient
 from lambdas.observability import logger
 from tests.aws.answers import refused
+from tests.places import EVENTS, ROOT
 from tests.unit.notifier.conftest import (
     INSTALLATION,
     PARAMETER,
@@ -32,7 +33,6 @@ from tests.unit.notifier.conftest import (
     plenty,
 )
 
-EVENTS = Path(__file__).parents[2] / "events"
 EVENT: dict[str, Any] = json.loads((EVENTS / "sqs_notices.json").read_text())
 
 
@@ -215,7 +215,7 @@ if heavy:
 def test_importing_reads_no_variable_of_ours_and_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORT],
-        cwd=EVENTS.parents[1],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

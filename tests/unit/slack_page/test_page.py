@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from lambdas.notifier.slack import SlackClient
 from local.slack_page.channel import Channel
 from local.slack_page.server import SlackPage
 from local.slack_page.status import Reader
+from tests.places import ROOT
 from tests.unit.notifier.samples import NOTICES
 from tests.unit.notifier.test_blocks import PIPELINE
 
@@ -149,7 +149,7 @@ def test_a_new_message_is_sent_to_those_who_watch(browser: Browser) -> None:
 def test_sigterm_ends_it_at_once_even_while_somebody_watches() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.slack_page", "--port", "0"],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -167,7 +167,7 @@ def test_sigterm_ends_it_at_once_even_while_somebody_watches() -> None:
 def test_a_port_that_is_taken_is_said_in_a_sentence(browser: Browser) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.slack_page", "--port", str(browser.port)],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
