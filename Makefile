@@ -16,8 +16,8 @@ CONFIGURATION ?= cdk.json
 DEV_PROFILE ?=
 PROD_PROFILE ?=
 
-CODE := app.py contracts lambdas build_agent infra cli local bench tests
-CHECKED := contracts lambdas build_agent infra cli local
+CODE := app.py slipway lambdas build_agent infra cli local bench tests
+CHECKED := slipway lambdas build_agent infra cli local
 
 .PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 

@@ -7,8 +7,8 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from contracts.errors import InvalidConfiguration
 from infra.slipway_app import add_stacks, configuration_of
+from slipway.contracts.errors import InvalidConfiguration
 
 
 def main() -> int:

@@ -16,12 +16,12 @@ from typing import Any
 from bench.emulator import running_emulator
 from bench.measure import in_turns, plain_environment, run_once
 from bench.report import Bound, Section
-from contracts.codec import encode
-from contracts.messages import Commit, DeploymentResult
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
 from local.accounts import client_of
 from local.emulator.extension.repositories import Repositories
+from slipway.contracts.codec import encode
+from slipway.contracts.messages import Commit, DeploymentResult
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.unit.cli.world import DEV, PROD, REGION, all_queues, deployment_id, make_table, settings
 
 RECORDED = 10_000

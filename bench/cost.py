@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 from bench.report import Section
-from contracts.installation import Limits
+from slipway.contracts.installation import Limits
 
 BOOT_SECONDS = 35.0
 ROLLOUT_MINUTES = 1.5

@@ -23,12 +23,12 @@ from bench.cost import BOOT_SECONDS, BURST, GAP, Setup
 from bench.report import Section, shown
 from build_agent.inbox import Delivery
 from build_agent.supersede import Kept
-from contracts.installation import Limits
-from contracts.messages import BuildRequest, request_id_of
-from contracts.table.hosts import HostRow
-from contracts.table.wants import Want
 from lambdas.decision import decide
 from lambdas.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
+from slipway.contracts.installation import Limits
+from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.wants import Want
 
 DAY = 86_400.0
 PIPELINES, PUSHES = 1_000, 100_000

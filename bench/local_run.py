@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.installation import Installation, load_installation
-from contracts.table.deployments import DeploymentRow
 from local.accounts import client_of
 from local.down import take_down
 from local.hops import Sources
@@ -20,6 +18,8 @@ from local.state import PipelineState, State, read_state
 from local.up import Options, bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
+from slipway.contracts.installation import Installation, load_installation
+from slipway.contracts.table.deployments import DeploymentRow
 
 PIPELINE = "sample"
 

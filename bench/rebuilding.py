@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from bench.local_run import PIPELINE, LocalRun
 from bench.report import Bound, Section
-from contracts.messages import BuildRequest, sns_attributes
-from contracts.table.deployments import DeploymentRow
 from local.http import served_commit
 from local.waiting import wait_for
+from slipway.contracts.messages import BuildRequest, sns_attributes
+from slipway.contracts.table.deployments import DeploymentRow
 
 
 def section(run: LocalRun) -> Section:

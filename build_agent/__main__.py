@@ -21,8 +21,8 @@ from build_agent.assemble import Agent, assemble
 from build_agent.host import read_identity
 from build_agent.logs import Log, set_up
 from build_agent.systemd import Systemd
-from contracts.errors import SlipwayError, WorldFailed
-from contracts.installation import load_installation
+from slipway.contracts.errors import SlipwayError, WorldFailed
+from slipway.contracts.installation import load_installation
 
 LEVELS = ("debug", "info", "warning", "error")
 POLL_PATIENCE = 0.2

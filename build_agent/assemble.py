@@ -31,9 +31,9 @@ from build_agent.service import Services
 from build_agent.source import Source
 from build_agent.stop import Stop
 from build_agent.worker import Worker, WorkerParts
-from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
-from contracts.installation import Installation
-from contracts.table import Table
+from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.installation import Installation
+from slipway.contracts.table import Table
 
 _PATIENT = Config(
     retries={"mode": "standard", "max_attempts": 4},

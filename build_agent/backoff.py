@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.installation import Limits
-from contracts.table.requests import Attempts
+from slipway.contracts.installation import Limits
+from slipway.contracts.table.requests import Attempts
 
 FIRST_DELAY = 15.0
 LONGEST_DELAY = 900.0

@@ -14,8 +14,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.installation import ImageSettings
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.installation import ImageSettings
 
 _COMMON_IGNORE = ".dockerignore"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from contracts.installation import ImageSettings
+from slipway.contracts.installation import ImageSettings
 
 PREFIX = "build-"
 

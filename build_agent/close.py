@@ -7,9 +7,9 @@ from typing import Any
 
 from build_agent.clock import Clock
 from build_agent.host import HostIdentity
-from contracts.installation import Installation
-from contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
-from contracts.wording import subject, texts_by_protocol
+from slipway.contracts.installation import Installation
+from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
+from slipway.contracts.wording import subject, texts_by_protocol
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
 

@@ -35,11 +35,11 @@ from build_agent.service import (
     wanted_images,
 )
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.installation import ImageSettings, PipelineSettings
-from contracts.messages import BuildRequest, Commit, Stage
-from contracts.table.deployments import DeploymentRow, pipeline_of
-from contracts.table.pipelines import PipelineRow
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import BuildRequest, Commit, Stage
+from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
+from slipway.contracts.table.pipelines import PipelineRow
 
 COMMITS_TOLD = 10
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from build_agent.docker import Docker, DockerSession
 from build_agent.process import Sink
 from build_agent.stop import Stop
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 PRUNE_TIMEOUT = 600.0
 FREE_SHARE = 0.2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from build_agent.process import Finished, Runner, Sink
 from build_agent.stop import Stop
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 BUILT_IN_BUILDKIT_UNTIL = 23
 """Clients before this major version have BuildKit built in; later ones need the buildx plug-in."""

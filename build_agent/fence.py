@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 SIGNATURE_LIFE = 300.0
 LATE = 15.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 USER_VARIABLE = "SLIPWAY_GIT_USER"
 PASSWORD_VARIABLE = "SLIPWAY_GIT_PASSWORD"  # noqa: S105 - a variable's name

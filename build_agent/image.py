@@ -22,10 +22,10 @@ from build_agent.docker import Docker, DockerSession, RegistryLogin
 from build_agent.parallel import ahead
 from build_agent.process import Sink, TimedOut
 from build_agent.stop import Stop
-from contracts.errors import WorldFailed
-from contracts.installation import ImageSettings, PipelineSettings
-from contracts.messages import Commit
-from contracts.names import Names
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import Commit
+from slipway.contracts.names import Names
 
 PUSH_TIMEOUT = 1800.0
 LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))

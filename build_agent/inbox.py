@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from build_agent.parallel import Parallel, one_by_one
-from contracts.errors import InvalidMessage
-from contracts.messages import BuildRequest
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import BuildRequest
 
 TEN = 10  # messages in one call (SQS API reference)
 AT_ONCE = 10

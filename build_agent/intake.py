@@ -17,10 +17,10 @@ from build_agent.parallel import Parallel
 from build_agent.settle import Settler
 from build_agent.stop import Stop
 from build_agent.supersede import Kept, keep_begun
-from contracts.errors import InvalidMessage
-from contracts.installation import Installation
-from contracts.table import Table
-from contracts.table.pipelines import PipelineRow
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.installation import Installation
+from slipway.contracts.table import Table
+from slipway.contracts.table.pipelines import PipelineRow
 
 
 class Intake:

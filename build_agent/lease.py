@@ -16,9 +16,9 @@ from build_agent.host import HostIdentity
 from build_agent.inbox import Inbox, Message
 from build_agent.logs import Log
 from build_agent.stop import Stop
-from contracts.installation import Limits
-from contracts.table import Table
-from contracts.table.locks import Lock
+from slipway.contracts.installation import Limits
+from slipway.contracts.table import Table
+from slipway.contracts.table.locks import Lock
 
 MARGIN = 10.0
 """Seconds before the lock's end at which work stops that could not renew it."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from contracts.wording import tidy
+from slipway.contracts.wording import tidy
 
 NAMED = 3
 """So many paths are named, the others counted."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from build_agent.rollout import RolloutResult, short
-from contracts.errors import DeploymentFailed
-from contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
-from contracts.table.pipelines import PipelineRow
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
+from slipway.contracts.table.pipelines import PipelineRow
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from build_agent.stop import Interrupted, Stop
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 Sink = Callable[[str], None]
 """Takes one line of output, without its end."""

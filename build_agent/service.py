@@ -22,10 +22,10 @@ from build_agent.rollout.api import Api
 from build_agent.rollout.plan import CodeDeployGroup, Step
 from build_agent.rollout.taskdef import describe
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WrongUse
-from contracts.image_reference import ImageReference
-from contracts.installation import ImageSettings, PipelineSettings
-from contracts.messages import Stage
+from slipway.contracts.errors import DeploymentFailed, WrongUse
+from slipway.contracts.image_reference import ImageReference
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import Stage
 
 _STAGES: Mapping[Step, Stage] = {
     "read": "rollout",

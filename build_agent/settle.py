@@ -12,10 +12,10 @@ from build_agent.clock import Clock
 from build_agent.inbox import Delivery, Inbox, Message
 from build_agent.lease import Keeper
 from build_agent.record import Recorder
-from contracts.installation import Limits
-from contracts.messages import DeploymentResult
-from contracts.table import Table
-from contracts.table.requests import Settled
+from slipway.contracts.installation import Limits
+from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.table import Table
+from slipway.contracts.table.requests import Settled
 
 
 class Settler:

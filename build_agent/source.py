@@ -28,9 +28,9 @@ from build_agent.git_credentials import (
 from build_agent.git_settings import git_options
 from build_agent.process import Finished, Runner, Sink, TimedOut
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
-from contracts.installation import PipelineSettings
-from contracts.messages import Commit
+from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.messages import Commit
 
 FIRST_DEPTH = 200
 """Commits of the first fetch: later ones bring what is new, a named older one brings them all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from contracts.errors import Interrupted
+from slipway.contracts.errors import Interrupted
 
 __all__ = ["Interrupted", "Stop"]
 

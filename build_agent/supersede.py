@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from build_agent.inbox import Delivery
-from contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest
 
 
 def is_newer(one: BuildRequest, other: BuildRequest) -> bool:

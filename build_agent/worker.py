@@ -28,12 +28,12 @@ from build_agent.rollout import Unfinished
 from build_agent.settle import Settler
 from build_agent.stop import Interrupted, Stop
 from build_agent.supersede import Kept
-from contracts.installation import Installation
-from contracts.messages import BuildRequest, DeploymentResult
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
-from contracts.table.locks import Lock, again_request
-from contracts.table.pipelines import PipelineRow
+from slipway.contracts.installation import Installation
+from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.locks import Lock, again_request
+from slipway.contracts.table.pipelines import PipelineRow
 
 LONG_POLL = 20.0
 FREED_DELAY = 1
@@ -462,4 +462,4 @@ def _is_unforeseen(error: BaseException) -> bool:
     if isinstance(error, Unfinished) and error.__cause__ is not None:
         error = error.__cause__
     module = type(error).__module__
-    return not module.startswith(("contracts", "build_agent", "botocore"))
+    return not module.startswith(("slipway.contracts", "build_agent", "botocore"))

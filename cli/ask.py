@@ -9,10 +9,10 @@ from cli.begun import begun
 from cli.follow import deployment_of, follow
 from cli.output import Output
 from cli.session import Session
-from contracts.codec import encode
-from contracts.errors import WrongUse
-from contracts.messages import BuildRequest, Reason, Target, request_id_of
-from contracts.wording import person
+from slipway.contracts.codec import encode
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.messages import BuildRequest, Reason, Target, request_id_of
+from slipway.contracts.wording import person
 
 
 def new_request(

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
-from contracts.wording import duration, moment
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.wording import duration, moment
 
 _EXPIRED = {
     "ExpiredToken",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from cli.aws_errors import translate
 from cli.ending import going_on
-from contracts.errors import SlipwayError, WorldFailed
+from slipway.contracts.errors import SlipwayError, WorldFailed
 
 
 class LeftBehind(WorldFailed):

@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.findings import Check, Finding, ok, skipped, wrong
 from cli.session import Session
-from contracts.installation import Installation, PipelineSettings
+from slipway.contracts.installation import Installation, PipelineSettings
 
 
 @dataclass(frozen=True, kw_only=True)

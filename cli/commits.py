@@ -9,8 +9,8 @@ from pathlib import Path
 from cli.git import Repository
 from cli.past import past
 from cli.session import Session
-from contracts.errors import SlipwayError, WrongUse
-from contracts.messages import COMMIT_ID
+from slipway.contracts.errors import SlipwayError, WrongUse
+from slipway.contracts.messages import COMMIT_ID
 
 PREFIX = re.compile(r"[0-9a-f]{4,63}")
 LOOKED_AT = 1000

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.output import json_text
-from contracts.errors import InvalidConfiguration
+from slipway.contracts.errors import InvalidConfiguration
 
 DEFAULT = Path("cdk.json")
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.credentials import Credentials
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 _OPTIONS = (
     click.option("-k", "--aws-access-key", metavar="ID", help="Access key id."),

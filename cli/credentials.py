@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from cli.sign_in import Given, check_sendable, set_up_plainly, sign_in
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30
 ROLE_SESSION = "slipway-deploy"

@@ -30,7 +30,7 @@ from cli.deploy_report import (
     unwatched,
 )
 from cli.ending import check_ended, goes_on, going_on, interrupted
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 
 class MonotonicClock:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from build_agent.fence import Fence
 from cli.ending import uninterrupted
 from cli.login import login_name
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 
 if TYPE_CHECKING:
-    from contracts.table.locks import Lock, Locks
+    from slipway.contracts.table.locks import Lock, Locks
 
 TABLE_VARIABLE = "SLIPWAY_TABLE"
 INSTALLATION_VARIABLE = "SLIPWAY_INSTALLATION"
-"""As in `contracts.installation`, which is not imported before a file names the service."""
+"""As in `slipway.contracts.installation`, which is not imported before a file names the service."""
 DEFAULT_TTL = 330.0
 """Longer than a change that was signed can still take effect: see `build_agent/fence.py`."""
 
@@ -125,7 +125,7 @@ def held(
     """
     import socket
 
-    from contracts.table import Table
+    from slipway.contracts.table import Table
 
     locks = Table(client("dynamodb"), place.table).locks
     holder = f"cli:{login_name()}@{socket.gethostname()}:{os.getpid()}"

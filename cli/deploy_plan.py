@@ -11,8 +11,8 @@ from typing import Any
 
 from build_agent.rollout import OneOffTask, RolloutPlan, Timeouts
 from cli.shorthand import parse_structure
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
 
 DEFAULT_TIMEOUT = 90.0
 LEAST_ROLLBACK_TIMEOUT = 300.0

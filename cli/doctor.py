@@ -10,7 +10,7 @@ import click
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import BAD, DIM, GOOD, Output
 from cli.session import Session
-from contracts.codec import encode
+from slipway.contracts.codec import encode
 
 MARKS = {
     "ok": click.style("OK     ", fg=GOOD),

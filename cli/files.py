@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.errors import WorldFailed, WrongUse
 
 
 def write_file(path: Path, content: bytes | str, *, option: str) -> None:

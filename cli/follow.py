@@ -13,13 +13,13 @@ from cli.output import Output, outcome
 from cli.progress import LEARNT_FROM, Usual, usual
 from cli.session import Session
 from cli.views import LineView
-from contracts.codec import encode
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import duration, how_long, log_lines, runs_now, tidy, what_happened
+from slipway.contracts.codec import encode
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import duration, how_long, log_lines, runs_now, tidy, what_happened
 
 if TYPE_CHECKING:
-    from contracts.table import Table
-    from contracts.table.requests import Settled
+    from slipway.contracts.table import Table
+    from slipway.contracts.table.requests import Settled
 
 INTERVAL = 1.0
 """Seconds between two looks at the table."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.errors import WorldFailed, WrongUse
 
 TIMEOUT = 30.0
 _CODECOMMIT = "codecommit"

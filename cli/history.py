@@ -16,10 +16,10 @@ from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import BAD, Output, outcome
 from cli.past import past
 from cli.session import Session
-from contracts.dora import lead_time, push_to_steady
-from contracts.errors import WrongUse
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import duration, person, short, tidy
+from slipway.contracts.dora import lead_time, push_to_steady
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import duration, person, short, tidy
 
 FAILED = ("failed", "rolled_back", "gave_up")
 DEFAULT_LIMIT = 20

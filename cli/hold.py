@@ -8,7 +8,7 @@ from cli.hosts import chosen
 from cli.options import verb
 from cli.output import Output
 from cli.session import Session
-from contracts.wording import person
+from slipway.contracts.wording import person
 
 
 @click.command()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.session import Session
-from contracts.errors import WrongUse
-from contracts.installation import Installation, Limits
-from contracts.table.hosts import HostRow
-from contracts.wording import duration
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.installation import Installation, Limits
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.wording import duration
 
 GONE = {"terminated", "shutting-down"}
 

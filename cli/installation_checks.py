@@ -10,7 +10,7 @@ from cli.findings import Check, Finding, ok, skipped, wrong
 from cli.hosts import Host, describe, hosts_of, why
 from cli.redrive import ways_back
 from cli.session import Session
-from contracts.wording import counted, duration, person
+from slipway.contracts.wording import counted, duration, person
 
 DEPLOY = "deploy the prod stack (docs/operating.md)"
 LOOK_AT_HOST = (

@@ -11,8 +11,8 @@ from rich.text import Text
 from cli.output import BUSY
 from cli.progress import Usual, remaining
 from cli.views import heading, stage_lines
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import duration
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import duration
 
 BAR_WIDTH = 40
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import WrongUse
-from contracts.installation import FILE_NAME, PATH_VARIABLE, Installation, load_installation
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.installation import FILE_NAME, PATH_VARIABLE, Installation, load_installation
 
 LOCAL_FOLDER = ".local"
 LOCAL_VARIABLE = "SLIPWAY_LOCAL"

@@ -11,9 +11,9 @@ from cli.options import complete_pipeline, verb
 from cli.output import Output
 from cli.session import Session
 from cli.streams import reader_gone
-from contracts.errors import WrongUse
-from contracts.table.deployments import DeploymentRow, pipeline_of
-from contracts.wording import tidy_log_line
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
+from slipway.contracts.wording import tidy_log_line
 
 LINE_LIMIT = 10_000
 LATE = 10.0

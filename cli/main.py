@@ -16,7 +16,7 @@ from click.exceptions import NoSuchCommand
 
 from cli.ending import ended_by_signals, exit_code, interrupted
 from cli.streams import lasting_streams
-from contracts.errors import SlipwayError, WorldFailed
+from slipway.contracts.errors import SlipwayError, WorldFailed
 
 gc.set_threshold(100_000, 50, 50)
 atexit.register(gc.freeze)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from contracts.errors import WrongUse
-from contracts.wording import duration
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.wording import duration
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LENGTH = re.compile(r"(\d{1,5})\s*([mhdw])")

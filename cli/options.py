@@ -16,7 +16,7 @@ from cli.ending import goes_on
 from cli.locate import locate
 from cli.output import Output, wants_colour
 from cli.session import Clock, Session
-from contracts.errors import SlipwayError, WrongUse
+from slipway.contracts.errors import SlipwayError, WrongUse
 
 F = Callable[..., Any]
 

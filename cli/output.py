@@ -1,7 +1,7 @@
 """What a command prints: columns and sentences for people, JSON for programs, colour on terminals.
 
 Colour is left to click, which takes it out where the output is no terminal; `NO_COLOR` turns it off
-(https://no-color.org). Texts from outside must have been through `contracts.wording.tidy`.
+(https://no-color.org). Texts from outside must have been through `slipway.contracts.wording.tidy`.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from itertools import takewhile
 from typing import Any
 
 from cli.moments import stamp
-from contracts.codec import decode
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
-from contracts.table.store import from_item, to_item
+from slipway.contracts.codec import decode
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.store import from_item, to_item
 
 LISTED = (
     "deployment_id",

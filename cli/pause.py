@@ -7,7 +7,7 @@ import click
 from cli.options import only_pipeline, pipeline_argument, verb
 from cli.output import Output
 from cli.session import Session
-from contracts.wording import person
+from slipway.contracts.wording import person
 
 
 @click.command()

@@ -9,8 +9,8 @@ from cli.findings import Check, Finding, ok, skipped, wrong
 from cli.moments import short_moment
 from cli.session import Session
 from cli.tips import verdict
-from contracts.installation import PipelineSettings
-from contracts.wording import counted, person, short, task_definition_name
+from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.wording import counted, person, short, task_definition_name
 
 TOLD_ELSEWHERE = "docs/operating.md, 'Fitting in a service that exists'"
 FETCHED = ("build", "push", "register", "update", "wait", "rollout", "record", "close")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.dora import DAY, LEAD_TIME, PUSH_TO_STEADY, lead_time, push_to_steady
-from contracts.errors import WrongUse
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.dora import DAY, LEAD_TIME, PUSH_TO_STEADY, lead_time, push_to_steady
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.table.deployments import DeploymentRow
 
 COLOURS = {
     "succeeded": "#2eb67d",

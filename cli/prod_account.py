@@ -9,10 +9,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.session import Session
-from contracts.errors import WrongUse
 from infra.configuration import Configuration
 from infra.configuration.placeholders import image_parameter, placeholders
 from infra.place import image_key, makes_network, zone_key
+from slipway.contracts.errors import WrongUse
 
 ECS = "ecs.amazonaws.com"
 

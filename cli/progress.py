@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.deployments import DeploymentRow
 
 LEARNT_FROM = 20
 """Past deployments that the usual times are the median of."""

@@ -11,9 +11,9 @@ from cli.git import Repository
 from cli.options import pipeline_argument, verb
 from cli.output import Output
 from cli.session import Session
-from contracts.errors import WrongUse
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import short
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import short
 
 
 @click.command()

@@ -9,7 +9,7 @@ from cli.commits import whole_commit_id
 from cli.options import only_pipeline, pipeline_argument, verb, waiting
 from cli.output import Output
 from cli.session import Session
-from contracts.messages import TIP, Target
+from slipway.contracts.messages import TIP, Target
 
 COMMIT_HELP = (
     "A commit id or its beginning, or a revision of the clone that you stand in (HEAD~1, a tag)."

@@ -27,12 +27,12 @@ from cli.ending import uninterrupted
 from cli.options import verb
 from cli.output import BAD, Output
 from cli.session import Session
-from contracts.errors import InvalidMessage, SlipwayError, WrongUse
-from contracts.messages import BuildRequest, request_id_of
-from contracts.wording import counted, tidy
+from slipway.contracts.errors import InvalidMessage, SlipwayError, WrongUse
+from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.wording import counted, tidy
 
 if TYPE_CHECKING:
-    from contracts.names import Names
+    from slipway.contracts.names import Names
 
 VISIBILITY = 120
 """Seconds in which a received dead letter is dealt with."""

@@ -14,10 +14,10 @@ from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output
 from cli.past import past
 from cli.session import Session
-from contracts.codec import encode
-from contracts.dora import LEAD_TIME, PUSH_TO_STEADY, Figures, Spread, figures
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import counted, duration
+from slipway.contracts.codec import encode
+from slipway.contracts.dora import LEAD_TIME, PUSH_TO_STEADY, Figures, Spread, figures
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import counted, duration
 
 DEFAULT_SINCE = "30d"
 ALL = "all pipelines"

@@ -14,10 +14,10 @@ from cli.moments import short_moment
 from cli.options import only_pipeline, pipeline_argument, verb, waiting
 from cli.output import Output
 from cli.session import Session
-from contracts.errors import WrongUse
-from contracts.messages import Target
-from contracts.table.deployments import DeploymentRow, pipeline_of
-from contracts.wording import commit_line
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.messages import Target
+from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
+from slipway.contracts.wording import commit_line
 
 DEPLOYMENT_ID = re.compile(r".+-\d{14}-[0-9a-f]{6}")
 LOOKED_AT = 1000

@@ -19,11 +19,11 @@ from cli.ending import check_ended
 from cli.locate import Located, locate
 from cli.login import login_name
 from cli.sign_in import set_up_plainly, sign_in
-from contracts.errors import WrongUse
-from contracts.installation import Installation
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.installation import Installation
 
 if TYPE_CHECKING:
-    from contracts.table import Table
+    from slipway.contracts.table import Table
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class Session:
 
     @cached_property
     def table(self) -> Table:
-        from contracts.table import Table
+        from slipway.contracts.table import Table
 
         return Table(self.client("dynamodb"), self.installation.names.table)
 

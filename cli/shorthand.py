@@ -19,7 +19,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 _KEY = re.compile(r"[A-Za-z0-9\-_.#/:]*")
 _FIRST = re.compile(r"(?:\\,|[^ \t-\r,\"'=\[{])(?:\\,|[^,\"'\]}])*")

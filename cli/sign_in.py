@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cli.aws_errors import LOG_IN, said, translate
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 """What no HTTP header can hold: AWS's keys and tokens have none of it."""

@@ -19,14 +19,14 @@ from cli.output import BAD, BUSY, DIM, GOOD, Output
 from cli.progress import LEARNT_FROM, remaining, usual
 from cli.session import Session
 from cli.tips import Tip, ask, last_seen, verdict
-from contracts.codec import encode
-from contracts.wording import duration, person, short, tidy
+from slipway.contracts.codec import encode
+from slipway.contracts.wording import duration, person, short, tidy
 
 if TYPE_CHECKING:
-    from contracts.table.deployments import DeploymentRow
-    from contracts.table.locks import LockRow
-    from contracts.table.pipelines import PipelineRow
-    from contracts.table.wants import Want
+    from slipway.contracts.table.deployments import DeploymentRow
+    from slipway.contracts.table.locks import LockRow
+    from slipway.contracts.table.pipelines import PipelineRow
+    from slipway.contracts.table.wants import Want
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +210,7 @@ def _pipeline(
     tip: Tip,
     now: float,
 ) -> PipelineStatus:
-    from contracts.table.pipelines import PipelineRow
+    from slipway.contracts.table.pipelines import PipelineRow
 
     row = row or PipelineRow(pipeline=name)
     commit, note = tip

@@ -16,7 +16,7 @@ from cli.aws_errors import credentials_plainly
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.deploy import World
 from cli.taskdef_values import Changes, apply_changes, appspec_yaml, load_balancer_of
-from contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.errors import WorldFailed, WrongUse
 
 TASKDEF, APPSPEC = "taskdef.json", "appspec.yaml"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from build_agent.rollout.service import Service
 from build_agent.rollout.taskdef import Definition, same_repository, with_images
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z0-9_]+>")
 _NAMED_LISTS = {"environment": "value", "secrets": "valueFrom"}

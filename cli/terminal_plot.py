@@ -9,8 +9,8 @@ import click
 
 from cli.moments import short_moment
 from cli.output import STATUS_COLOURS, columns
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import duration, short
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import duration, short
 
 BAR = "█"
 TEXT_WIDTH = 62

@@ -8,9 +8,9 @@ from typing import Any
 
 from cli.aws_errors import plainly
 from cli.session import Session
-from contracts.errors import SlipwayError
-from contracts.installation import PipelineSettings
-from contracts.table.pipelines import NO_TIP, PipelineRow
+from slipway.contracts.errors import SlipwayError
+from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.table.pipelines import NO_TIP, PipelineRow
 
 Tip = tuple[str | None, str]
 """A commit id and an empty text, or None and why it could not be read."""

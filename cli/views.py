@@ -6,8 +6,8 @@ import click
 
 from cli.output import BUSY, GOOD, Output
 from cli.progress import Usual, progress, remaining
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import commit_line, duration, person
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import commit_line, duration, person
 
 
 class LineView:

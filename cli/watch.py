@@ -8,8 +8,8 @@ from cli.follow import Find, follow
 from cli.options import named_pipelines, pipeline_argument, verb
 from cli.output import Output
 from cli.session import Session
-from contracts.errors import WrongUse
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.table.deployments import DeploymentRow
 
 
 @click.command()

@@ -11,7 +11,7 @@ import click
 from cli.options import complete_pipeline, verb
 from cli.output import Output
 from cli.session import Session
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 _SLACK = re.compile(
     r"https://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[\w/-]+", re.ASCII

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.installation import Installation
+from slipway.contracts.installation import Installation
 
 
 @dataclass(frozen=True)

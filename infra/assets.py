@@ -17,9 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.installation import FILE_NAME, Installation
+from slipway.contracts.installation import FILE_NAME, Installation
 
 ROOT = Path(__file__).resolve().parents[1]
+
+PACKAGE = ("slipway/__init__.py",)
+"""What makes a folder of `slipway/` importable where only some of its rooms are shipped."""
 
 VENDORED = (
     "aws-lambda-powertools",
@@ -86,7 +89,7 @@ def drop_forgotten(into: Path) -> None:
 def _functions(folder: Path, settings: str, root: Path) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
-    for name, source in _sources(root, ("lambdas", "contracts")):
+    for name, source in _sources(root, ("lambdas", *PACKAGE, "slipway/contracts")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
@@ -97,7 +100,8 @@ def _functions(folder: Path, settings: str, root: Path) -> Path:
 def _sources(root: Path, packages: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
     """Path in the asset and file, of every source file of `packages`, in one order."""
     for package in packages:
-        for path in sorted((root / package).rglob("*")):
+        place = root / package
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(root).as_posix(), path
 
@@ -107,7 +111,7 @@ def _archive(settings: str, vendored: bool, root: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, FILE_NAME, settings.encode())
-        for name, path in _sources(root, ("build_agent", "contracts")):
+        for name, path in _sources(root, ("build_agent", *PACKAGE, "slipway/contracts")):
             _add(tar, name, path.read_bytes())
         for name, path in _dependencies() if vendored else ():
             _add(tar, f"vendor/{name}", path.read_bytes())

@@ -9,7 +9,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from contracts.installation import Installation
 from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.code_repositories import CreatedRepository, ImportedRepositories, pull_from, read_tip
@@ -18,6 +17,7 @@ from infra.function import Shared, SlipwayFunction
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
 from infra.statements import Allow, publish, trust_roles, use_key_named
+from slipway.contracts.installation import Installation
 
 
 class DevStack(cdk.Stack):

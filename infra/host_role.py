@@ -9,7 +9,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from contracts.installation import Installation
 from infra.arns import Arns
 from infra.configuration import Configuration, Pipeline, is_uri
 from infra.findings import accept_checkov
@@ -30,6 +29,7 @@ from infra.statements import (
     use_table,
     write_logs,
 )
+from slipway.contracts.installation import Installation
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
 MADE_END = "The end of a secret's ARN is six characters that Secrets Manager made."

@@ -11,10 +11,10 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from contracts.names import Names
 from infra.configuration import Configuration
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.network import HostNetwork
+from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"
 """EBS's key in each account: EC2 may use it for whoever starts an instance."""

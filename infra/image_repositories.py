@@ -6,10 +6,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
-from contracts.names import RUNNING
 from infra.configuration import Configuration, ImageRepository
 from infra.findings import accept_checkov
 from infra.kept import KEPT
+from slipway.contracts.names import RUNNING
 
 RUNS = f"{RUNNING}*"
 UNTAGGED_DAYS = 1

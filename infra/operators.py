@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
-from contracts.installation import Installation
-from contracts.table.hosts import PARTITION as HOST
-from contracts.table.locks import PARTITION as LOCK
-from contracts.table.pipelines import PARTITION as PIPELINE
 from infra.arns import Arns
 from infra.roles import managed_policies
 from infra.statements import NO_RESOURCES, Allow, allow, assume, publish, see_hosts, use_table
+from slipway.contracts.installation import Installation
+from slipway.contracts.table.hosts import PARTITION as HOST
+from slipway.contracts.table.locks import PARTITION as LOCK
+from slipway.contracts.table.pipelines import PARTITION as PIPELINE
 
 FUNCTIONS = ("starter", "stopper", "notifier", "reconciler")
 REDRIVEN = ("reconciler", "starter", "stopper")

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.errors import InvalidConfiguration
 from infra.configuration import Configuration
 from infra.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
+from slipway.contracts.errors import InvalidConfiguration
 
 FILE_NAME = "cdk.context.json"
 

@@ -15,7 +15,6 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from contracts.installation import Installation
 from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.assets import Staged
@@ -48,6 +47,7 @@ from infra.statements import (
 )
 from infra.table import DeploymentsTable
 from infra.topics import Topic
+from slipway.contracts.installation import Installation
 
 MAX_RECEIVES = 100
 """The backstop for a request that kills the agent; what fails is given up long before."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.installation import (
+from infra.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
+from slipway.contracts.installation import (
     CodeDeploySettings,
     ImageSettings,
     Installation,
@@ -10,8 +11,7 @@ from contracts.installation import (
     PipelineSettings,
     RolloutSettings,
 )
-from contracts.names import Names
-from infra.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
+from slipway.contracts.names import Names
 
 
 def resolve(configuration: Configuration) -> Installation:

@@ -11,9 +11,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from contracts.errors import InvalidConfiguration
 from infra.findings import accept
 from infra.statements import Allow
+from slipway.contracts.errors import InvalidConfiguration
 
 INLINE_LIMIT = 10_240
 """IAM: characters of all inline policies of a role together, without white space."""

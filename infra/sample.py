@@ -12,7 +12,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from contracts.names import Names
 from infra.arns import Arns
 from infra.configuration import Configuration, Pipeline
 from infra.findings import accept_checkov
@@ -21,6 +20,7 @@ from infra.network import HostNetwork
 from infra.resolve import family_of, sample_cluster, service_of
 from infra.roles import slipway_role
 from infra.statements import NO_RESOURCES, PULL, allow, write_logs
+from slipway.contracts.names import Names
 
 
 class SampleServices(Construct):

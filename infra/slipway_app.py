@@ -9,7 +9,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
-from contracts.names import Names
 from infra.arns import Arns
 from infra.assets import ROOT, Staged, stage
 from infra.configuration import CONTEXT_KEY, Configuration, load, parse
@@ -19,6 +18,7 @@ from infra.local_differences import Differences
 from infra.place import place_of
 from infra.prod_stack import ProdStack
 from infra.resolve import resolve
+from slipway.contracts.names import Names
 
 FILE_CONTEXT_KEY = "configuration"
 """`cdk … -c configuration=path/to/file.json` chooses another configuration than cdk.json's."""

@@ -1,4 +1,4 @@
-"""The deployments table. Its rows are described in contracts/table."""
+"""The deployments table. Its rows are described in slipway/contracts/table."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from contracts.names import Names
 from infra.findings import accept_checkov
 from infra.local_differences import Differences
 from infra.queues import dead_letter_queue
+from slipway.contracts.names import Names
 
 UNENCRYPTED = {
     "CKV_AWS_26": "What passes is names and ids, under TLS; alias/aws/sns can be used neither "

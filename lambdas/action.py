@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.errors import WorldFailed
-from contracts.table.hosts import HostRow
 from lambdas.decision import start_delay
 from lambdas.observability import count, logger
 from lambdas.requests import publish_request
@@ -25,6 +23,8 @@ from lambdas.situation import (
     StopBroken,
     StopIdle,
 )
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.table.hosts import HostRow
 
 NO_CAPACITY = frozenset(
     {

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from contracts.installation import Installation, load_installation
+from slipway.contracts.installation import Installation, load_installation
 
 QUICK = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.errors import InvalidMessage
+from slipway.contracts.errors import InvalidMessage
 
 
 def sns_messages(event: Any) -> list[str]:

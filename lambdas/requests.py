@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.messages import BuildRequest, sns_attributes
+from slipway.contracts.messages import BuildRequest, sns_attributes
 
 
 def publish_request(sns: Any, topic_arn: str, request: BuildRequest) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 from botocore.config import Config
 
-from contracts.errors import WrongUse
-from contracts.installation import Installation, PipelineSettings
-from contracts.table import Table
 from lambdas.clients import client, client_as, installation
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.installation import Installation, PipelineSettings
+from slipway.contracts.table import Table
 
 HOSTS_VARIABLE = "SLIPWAY_HOSTS"
 QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from contracts.installation import Limits
-from contracts.messages import AlertKind, BuildRequest
-from contracts.table.alerts import AlertRow
-from contracts.table.hosts import HostRow, Unchanged
-from contracts.table.locks import LockRow
-from contracts.table.pipelines import PipelineRow
-from contracts.table.wants import Want
+from slipway.contracts.installation import Limits
+from slipway.contracts.messages import AlertKind, BuildRequest
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.hosts import HostRow, Unchanged
+from slipway.contracts.table.locks import LockRow
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.wants import Want
 
 AWAKE_STATES = frozenset({"pending", "running"})
 BY_HAND = ("Client.UserInitiatedShutdown", "Client.UserInitiatedHibernate")

@@ -8,12 +8,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.installation import PipelineSettings
-from contracts.table.hosts import HostRow
-from contracts.table.pipelines import PipelineRow
 from lambdas.services import Services
 from lambdas.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.upkeep import drift_due
+from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.pipelines import PipelineRow
 
 NO_BRANCH = "BranchDoesNotExistException"
 """What CodeCommit answers of an empty repository, too."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from contracts.messages import AlertKind, BuildRequest, request_id_of
-from contracts.table.alerts import AlertRow
-from contracts.table.locks import again_request
-from contracts.table.pipelines import NO_TIP, PipelineRow
 from lambdas.situation import (
     Action,
     Ask,
@@ -16,6 +12,10 @@ from lambdas.situation import (
     Republish,
     Snapshot,
 )
+from slipway.contracts.messages import AlertKind, BuildRequest, request_id_of
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.locks import again_request
+from slipway.contracts.table.pipelines import NO_TIP, PipelineRow
 
 FULL_QUEUE_PATIENCE = 4
 """Times `republish_after` to wait while the queue seems to hold requests (perhaps of others)."""

@@ -7,12 +7,12 @@ import re
 import subprocess
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local.accounts import account_environment, client_of
 from local.configuration import DEV_ACCOUNT, PROD_ACCOUNT
 from local.node import cdk_command, node_environment, with_virtual_environment
 from local.started import Ledger
 from local.workplace import REPOSITORY, Workplace
+from slipway.contracts.errors import WorldFailed
 
 SYNTH_SECONDS = 180.0
 DEPLOY_SECONDS = 240.0

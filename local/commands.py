@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 
 def quietly(

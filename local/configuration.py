@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.names import Names
+from slipway.contracts.names import Names
 
 INSTALLATION = "slipway"
 REGION = "us-east-1"

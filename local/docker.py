@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local.commands import install, last_line, quietly
 from local.interfaces import make_bridge, remove_bridge
 from local.started import Ledger
 from local.waiting import wait_until
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 
 MACHINE_DOCKER = "unix:///var/run/docker.sock"
 SAMPLE_BUSYBOX = Path("/bin/busybox")

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local import docker
 from local.docker import Docker
 from local.machine.cgroup import Cgroup
@@ -14,6 +13,7 @@ from local.progress import Progress
 from local.started import Ledger, Started
 from local.waiting import wait_until
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 
 ROUNDS = 5
 REMOVE_SECONDS = 10.0

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.installation import Installation
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
 from local.accounts import client_of
 from local.http import served_commit
 from local.push import Pushed
 from local.slack import SlackMessage, slack_messages
 from local.state import State
+from slipway.contracts.installation import Installation
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 
 NEWEST = 20
 

@@ -9,7 +9,7 @@ import socket
 import struct
 from pathlib import Path
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 _ADD_BRIDGE, _DELETE_BRIDGE = 0x89A0, 0x89A1
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_NETMASK = 0x8913, 0x8914, 0x8916, 0x891C

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 
 OLDEST = 22
 """The CDK warns at every call of a node whose support has ended (20: October 2026)."""

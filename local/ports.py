@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 HOST = "127.0.0.1"
 

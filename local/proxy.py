@@ -18,8 +18,8 @@ from typing import Any
 
 import click
 
-from contracts.errors import WrongUse
 from local.accounts import client_of
+from slipway.contracts.errors import WrongUse
 
 CONNECT_SECONDS = 1.0
 COPY_BYTES = 65536

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from contracts.errors import WrongUse
 from local.sample_repository import SampleRepository
 from local.state import read_state
 from local.workplace import Workplace
+from slipway.contracts.errors import WrongUse
 
 
 @dataclass(frozen=True, kw_only=True)

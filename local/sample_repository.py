@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 SAMPLE = Path(__file__).resolve().parent / "sample"
 AUTHOR = "Slipway Developer"

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import psutil
 
-from contracts.codec import decode, encode
-from contracts.errors import InvalidMessage, WorldFailed
 from local.waiting import wait_until
 from local.workplace import Workplace, write_json
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 
 MARK_VARIABLE = "SLIPWAY_LOCAL_RUN"
 GRACE_SECONDS = 15.0

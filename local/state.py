@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from contracts.codec import decode, encode
-from contracts.errors import InvalidMessage, WorldFailed, WrongUse
 from local.workplace import Workplace, write_json
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.errors import InvalidMessage, WorldFailed, WrongUse
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,6 @@ from typing import Any, Literal
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.errors import WorldFailed
-from contracts.installation import PATH_VARIABLE, Installation, load_installation
 from local.accounts import client_of
 from local.machine.image import in_use
 from local.machine.machines import Machines
@@ -40,6 +38,8 @@ from local.processes import HostProcess, die_with_parent, send_to_group
 from local.started import MARK_VARIABLE
 from local.state import HostState, read_state, write_state
 from local.workplace import REPOSITORY, Workplace
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import PATH_VARIABLE, Installation, load_installation
 
 POLL_SECONDS = 0.2
 STOP_GRACE_SECONDS = 30.0  # the unit's TimeoutStopSec is longer; nobody wants to wait for it here

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import WorldFailed, WrongUse
-from contracts.installation import Installation, load_installation
 from local import cloud, docker
 from local.accounts import client_of
 from local.commands import last_line
@@ -45,6 +43,8 @@ from local.state import HostState, PipelineState, State, read_state, write_state
 from local.supervisor import instances_of
 from local.waiting import wait_for, wait_until
 from local.workplace import REPOSITORY, Workplace, write_json
+from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.installation import Installation, load_installation
 
 DEVELOPER = "developer"
 FIRST_RELEASE = "first release"

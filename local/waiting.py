@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import WrongUse
 from local.machine.disk import Disk
+from slipway.contracts.errors import WrongUse
 
 DIRECTORY_VARIABLE = "SLIPWAY_LOCAL"
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from build_agent.rollout.plan import Clock, Guard
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 
 _THROTTLED = frozenset(
     {

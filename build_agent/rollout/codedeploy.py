@@ -12,7 +12,7 @@ from build_agent.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
 from build_agent.rollout.follow import interval
 from build_agent.rollout.plan import CodeDeployGroup, Outcome, Timeouts
 from build_agent.rollout.service import Service
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 _OVER = frozenset({"Succeeded", "Failed", "Stopped"})
 _NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")

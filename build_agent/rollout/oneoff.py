@@ -13,7 +13,7 @@ from build_agent.rollout.plan import OneOffTask, short
 from build_agent.rollout.reasons import reason_of
 from build_agent.rollout.service import Service
 from build_agent.rollout.taskdef import Definition
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 _WHERE = ("launchType", "capacityProviderStrategy")
 """Members of which RunTask takes one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from build_agent.rollout.api import Api
 from build_agent.rollout.plan import short
 from build_agent.rollout.service import Service, look_again, parse_service
-from contracts.errors import Interrupted, SlipwayError
+from slipway.contracts.errors import Interrupted, SlipwayError
 
 PER_CALL = 10
 """Services that one DescribeServices may name."""

@@ -13,8 +13,8 @@ from build_agent.rollout.service import Service, look_again, parse_service
 from build_agent.rollout.settings import Settings, put_back, to_put_back
 from build_agent.rollout.taskdef import describe, register, request_of, with_images
 from build_agent.rollout.watch import Followed, Limits
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
 
 _STOPPABLE = frozenset({"PENDING", "IN_PROGRESS"})
 AGREE = 3

@@ -52,8 +52,8 @@ from build_agent.rollout.taskdef import (
 from build_agent.rollout.unfinished import Begun, Unfinished, left_behind
 from build_agent.rollout.verify import any_in_ecr, raise_if_wrong, service_problems, verify_images
 from build_agent.rollout.watch import Followed, Limits
-from contracts.errors import Interrupted, WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import Interrupted, WrongUse
+from slipway.contracts.image_reference import ImageReference
 
 
 def roll_out(

@@ -9,7 +9,7 @@ from typing import Any
 from build_agent.rollout.api import NO_ANSWER, Api, WrongForAws
 from build_agent.rollout.events import says_steady
 from build_agent.rollout.plan import Clock
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 ECS, CODE_DEPLOY, EXTERNAL = "ECS", "CODE_DEPLOY", "EXTERNAL"
 

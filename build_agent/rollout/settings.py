@@ -12,7 +12,7 @@ from typing import Any
 from build_agent.rollout.api import Api
 from build_agent.rollout.plan import RolloutPlan
 from build_agent.rollout.service import Service
-from contracts.errors import Interrupted, SlipwayError
+from slipway.contracts.errors import Interrupted, SlipwayError
 
 COUNT, LEAST, MOST = "desiredCount", "minimumHealthyPercent", "maximumPercent"
 Settings = Mapping[str, int]

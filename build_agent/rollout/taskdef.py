@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from build_agent.rollout.api import Api
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
 
 Definition = dict[str, Any]
 """A task definition as JSON, in the shape of `RegisterTaskDefinition`'s request or an answer."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from build_agent.rollout.api import Changes
 from build_agent.rollout.plan import RolloutResult, short
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 SERVICE_CHANGES = ("update_service", "create_deployment")
 """The calls that set a deployment going."""

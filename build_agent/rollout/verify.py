@@ -9,8 +9,8 @@ from typing import Any
 from build_agent.rollout.api import NO_ANSWER, Api, Denied, Refused, Unanswered, WrongForAws
 from build_agent.rollout.plan import Factory, RolloutPlan
 from build_agent.rollout.service import CODE_DEPLOY, ECS, EXTERNAL, Service
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference, ecr_image
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference, ecr_image
 
 _MEDIA_TYPES = [
     "application/vnd.docker.distribution.manifest.v2+json",

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.errors import InvalidConfiguration
 from infra.configuration.parts import Configuration
 from infra.configuration.rules import Fault, broken_rules
+from slipway.contracts.errors import InvalidConfiguration
 
 CONTEXT_KEY = "slipway"
 

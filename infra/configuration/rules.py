@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from contracts.installation import LEAST_LOCK
 from infra.configuration.parts import CodeRepository, Configuration, ImageRepository
 from infra.configuration.values import is_uri
+from slipway.contracts.installation import LEAST_LOCK
 
 MOST_SAMPLES = 50
 MOST_CREATED_IMAGES = 150

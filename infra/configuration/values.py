@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from contracts.messages import PIPELINE_NAME
+from slipway.contracts.messages import PIPELINE_NAME
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from contracts.errors import InvalidMessage
-from contracts.messages import Alert, CloseNotice
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import Alert, CloseNotice
 
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 

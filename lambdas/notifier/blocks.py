@@ -1,4 +1,4 @@
-"""A notice as a Slack message. Pure; sentences come from `contracts.wording`, limits from `mrkdwn`.
+"""A notice as a Slack message. Pure; sentences come from `slipway.contracts.wording`, limits from `mrkdwn`.
 
 A deployment: a header that says what happened, a section with the commit, the cause and what runs
 now, fields, the last lines of the log, the commits since the last deployment, small print.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts import wording
-from contracts.installation import PipelineSettings
-from contracts.messages import Alert, CloseNotice, Commit, DeploymentResult, Status
 from lambdas.notifier import mrkdwn
 from lambdas.notifier.mrkdwn import Block, literal
+from slipway.contracts import wording
+from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentResult, Status
 
 LOG_LINES = 12
 COMMITS_SHOWN = 8

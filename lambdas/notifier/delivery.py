@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.installation import Installation, PipelineSettings
-from contracts.messages import CloseNotice
-from contracts.table.notices import Notices
 from lambdas.notifier.blocks import slack_message, text_message
 from lambdas.notifier.slack import Answer, Post
 from lambdas.notifier.webhooks import Webhooks
+from slipway.contracts.installation import Installation, PipelineSettings
+from slipway.contracts.messages import CloseNotice
+from slipway.contracts.table.notices import Notices
 
 CLAIM = 180.0
 """Seconds that a claim is honoured: longer than the function can live (its timeout is 50)."""

@@ -18,10 +18,6 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.errors import InvalidMessage, SlipwayError
-from contracts.messages import CloseNotice
-from contracts.table import Table
-from contracts.table.deployments import Deployments
 from lambdas.clients import client, installation
 from lambdas.notifier.alarms import alarm_notice, is_alarm
 from lambdas.notifier.delivery import Delivery, Verdict
@@ -29,6 +25,10 @@ from lambdas.notifier.measures import measure
 from lambdas.notifier.slack import SlackClient
 from lambdas.notifier.webhooks import Webhooks
 from lambdas.observability import about, count, logger, observed
+from slipway.contracts.errors import InvalidMessage, SlipwayError
+from slipway.contracts.messages import CloseNotice
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import Deployments
 
 FIRST_PAUSE = 3.0
 LONGEST_PAUSE = 900.0

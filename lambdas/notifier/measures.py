@@ -5,10 +5,10 @@ Counted at a notice's first receive, whether Slack takes it or not.
 
 from __future__ import annotations
 
-from contracts.dora import lead_time, push_to_steady, time_to_restore
-from contracts.messages import DeploymentResult, Status
-from contracts.table.deployments import Deployments
 from lambdas.observability import count, took
+from slipway.contracts.dora import lead_time, push_to_steady, time_to_restore
+from slipway.contracts.messages import DeploymentResult, Status
+from slipway.contracts.table.deployments import Deployments
 
 OUTCOMES: dict[Status, str] = {
     "succeeded": "DeploymentsSucceeded",
@@ -25,7 +25,7 @@ LOOKED_BACK = 50
 
 
 def measure(result: DeploymentResult, deployments: Deployments | None) -> None:
-    """Send the metrics of one outcome, as `slipway report` computes them (`contracts.dora`).
+    """Send the metrics of one outcome, as `slipway report` computes them (`slipway.contracts.dora`).
 
     `deployments` tells how long production had failed.
     """

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 CONNECT_TIMEOUT = 3.0
 READ_TIMEOUT = 7.0

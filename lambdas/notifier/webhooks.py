@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts.errors import WorldFailed
 from lambdas.notifier.slack import check_webhook
+from slipway.contracts.errors import WorldFailed
 
 KEPT = 300.0
 """Seconds after which a webhook is read again: a changed one is used before the old one dies."""

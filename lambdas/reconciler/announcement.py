@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
-from contracts.table.alerts import AlertRow
-from contracts.wording import subject, texts_by_protocol
 from lambdas.observability import count
 from lambdas.services import Services
+from slipway.contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.wording import subject, texts_by_protocol
 
 OURS: frozenset[AlertKind] = frozenset(
     {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.action import carry_out
 from lambdas.decision import decide
 from lambdas.observability import logger, observed
 from lambdas.reconciler.announcement import say_alerts
 from lambdas.services import Services, services
 from lambdas.snapshot import gather
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 
 EC2_EVENT = "EC2 Instance State-change Notification"
 

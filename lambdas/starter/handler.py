@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.errors import InvalidMessage
-from contracts.messages import BuildRequest
 from lambdas.action import carry_out
 from lambdas.decision import decide
 from lambdas.envelopes import sns_messages
@@ -13,6 +11,8 @@ from lambdas.observability import about, count, logger, observed
 from lambdas.services import Services, services
 from lambdas.situation import LeaveHost, StartHost
 from lambdas.snapshot import gather
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import BuildRequest
 
 
 @observed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.messages import CloseNotice
 from lambdas.action import carry_out
 from lambdas.decision import decide
 from lambdas.envelopes import sns_messages
@@ -12,6 +11,7 @@ from lambdas.observability import observed
 from lambdas.services import Services, services
 from lambdas.situation import IdleNotice, LeaveHost, StopIdle
 from lambdas.snapshot import gather
+from slipway.contracts.messages import CloseNotice
 
 
 @observed

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.errors import InvalidMessage
+from slipway.contracts.errors import InvalidMessage
 
 EVENTBRIDGE = "CodeCommit Repository State Change"
 BRANCH = "refs/heads/"

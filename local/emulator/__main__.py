@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from contracts.errors import SlipwayError, WrongUse
 from local.emulator.settings import HOST, EmulatorSettings
+from slipway.contracts.errors import SlipwayError, WrongUse
 
 log = logging.getLogger("slipway.emulator")
 

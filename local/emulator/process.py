@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from contracts.errors import WorldFailed
 from local.emulator.settings import HOST, EmulatorSettings
 from local.emulator.sweep import sweep
 from local.waiting import wait_until
+from slipway.contracts.errors import WorldFailed
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0

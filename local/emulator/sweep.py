@@ -5,7 +5,7 @@ from __future__ import annotations
 import docker
 import docker.errors
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 RUN_LABEL = "slipway.run"
 STOP_SECONDS = 2

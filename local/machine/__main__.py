@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from contracts.errors import SlipwayError
 from local.machine import kernel
 from local.machine.cgroup import Cgroup
 from local.machine.disk import Disk
 from local.machine.keeper import Keeper, Machine
 from local.machine.qemu import Qemu
+from slipway.contracts.errors import SlipwayError
 
 
 def main() -> int:

@@ -8,8 +8,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local.waiting import wait_until
+from slipway.contracts.errors import WorldFailed
 
 # cgroup v2 alone, and beside v1.
 HIERARCHIES = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from contracts.errors import WorldFailed
 from local.commands import last_line
 from local.started import Ledger
 from local.workplace import REPOSITORY, Workplace
+from slipway.contracts.errors import WorldFailed
 
 CACHE = REPOSITORY / ".make" / "machine"
 HERE = Path(__file__).resolve().parent

@@ -16,12 +16,12 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local.commands import install, last_line, quietly, tail
 from local.docker import provide_busybox
 from local.machine import image
 from local.started import Ledger
 from local.workplace import REPOSITORY, Workplace
+from slipway.contracts.errors import WorldFailed
 
 CACHE = REPOSITORY / ".make" / "machine-qemu"
 PACKAGES = (*image.PACKAGES, "udev", "kmod", "linux-image-cloud-amd64", "qemu-guest-agent")

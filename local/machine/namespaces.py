@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 # linux/sched.h, linux/mount.h
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000

@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contracts.errors import WorldFailed
 from local.commands import can_install, install
 from local.interfaces import bring_loopback_up
 from local.machine import cgroup
 from local.machine.namespaces import enter_new_ones, mount_overlay
 from local.workplace import REPOSITORY, Workplace
+from slipway.contracts.errors import WorldFailed
 
 TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 """Program to the Debian package that brings it."""

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from contracts.errors import SlipwayError, WorldFailed
 from local.slack_page.channel import Channel
 from local.slack_page.server import SlackPage
 from local.slack_page.status import Reader
+from slipway.contracts.errors import SlipwayError, WorldFailed
 
 
 def main() -> int:

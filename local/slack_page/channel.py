@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contracts.errors import InvalidMessage
 from local.slack_page.limits import faults
+from slipway.contracts.errors import InvalidMessage
 
 KEPT = 500
 """Messages; the oldest go first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 
-from contracts import wording
 from local.slack_page.status import (
     DeploymentStatus,
     HostStatus,
@@ -12,6 +11,7 @@ from local.slack_page.status import (
     StageStatus,
     Status,
 )
+from slipway.contracts import wording
 
 OUTCOMES = {
     "succeeded": "live",

@@ -17,12 +17,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from contracts.codec import decode, encode
-from contracts.errors import InvalidMessage
 from local.slack_page.blocks import message_html
 from local.slack_page.channel import Answer, Channel, Fault
 from local.slack_page.panel import panel_html
 from local.slack_page.status import Reader
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.errors import InvalidMessage
 
 LARGEST_POST = 1_000_000
 LIVE_PERIOD = 1.0

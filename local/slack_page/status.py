@@ -14,15 +14,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.codec import decode
-from contracts.errors import SlipwayError
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
-from contracts.table.hosts import HostRow
-from contracts.table.pipelines import PipelineRow
-from contracts.table.wants import Want
 from local.accounts import client_of
 from local.state import State
+from slipway.contracts.codec import decode
+from slipway.contracts.errors import SlipwayError
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.wants import Want
 
 LATEST = 6
 """Deployments read per pipeline: the newest is shown, the others tell the usual time."""

@@ -12,11 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
-from contracts.installation import Installation, load_installation
-from contracts.messages import TIP, BuildRequest
-from contracts.names import Names
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
 from local.accounts import client_of
 from local.demo import await_sleep
 from local.http import fetch, served_commit
@@ -26,6 +21,11 @@ from local.slack import SlackMessage, slack_messages
 from local.state import PipelineState, State, read_state
 from local.waiting import wait_for
 from local.workplace import Workplace
+from slipway.contracts.installation import Installation, load_installation
+from slipway.contracts.messages import TIP, BuildRequest
+from slipway.contracts.names import Names
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.places import EVENTS
 
 T = TypeVar("T")

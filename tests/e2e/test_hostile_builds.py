@@ -19,15 +19,15 @@ from build_agent.clock import SystemClock
 from build_agent.docker import Docker
 from build_agent.image import Built, Images
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.messages import Commit
-from contracts.names import Names
 from local import docker as local_docker
 from local.down import take_down
 from local.progress import Progress
 from local.started import Ledger
 from local.waiting import wait_for
 from local.workplace import Workplace
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.messages import Commit
+from slipway.contracts.names import Names
 from tests import docker_builds
 from tests.e2e.processes import running
 from tests.unit.agent.world import URI, A, make_pipeline

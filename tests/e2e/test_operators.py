@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import TIP, BuildRequest, CloseNotice
 from local.accounts import client_of
 from local.configuration import OPERATOR
 from local.workplace import REPOSITORY
+from slipway.contracts.messages import TIP, BuildRequest, CloseNotice
 from tests.e2e.chain import Chain
 from tests.e2e.permissions import allowed_actions, as_document, questions, role_of
 from tests.places import EVENTS

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from contracts.messages import TIP, BuildRequest
+from slipway.contracts.messages import TIP, BuildRequest
 from tests.e2e.chain import Chain
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import Chain
 
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import click
 
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
 from local.accounts import client_of
 from local.state import State
 from local.workplace import Workplace
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 from tests.e2e.chain import Chain
 from tests.e2e.permissions import NOT_ASKED, SELDOM, as_document, as_list, asked
 

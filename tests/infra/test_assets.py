@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.installation import FILE_NAME, Installation, load_installation
 from infra.assets import FORGOTTEN_SECONDS, Staged, stage
 from infra.configuration import load
 from infra.resolve import resolve
+from slipway.contracts.installation import FILE_NAME, Installation, load_installation
 from tests.infra.templates import EXAMPLE, FULL
 from tests.places import ROOT
 
@@ -68,7 +68,7 @@ def test_the_hash_is_the_archive_s_own(staged: Staged) -> None:
 
 def test_functions_get_their_code_their_contracts_and_their_settings(staged: Staged) -> None:
     files = _files(staged.functions)
-    assert {name.split("/")[0] for name in files} == {"lambdas", "contracts", FILE_NAME}
+    assert {name.split("/")[0] for name in files} == {"lambdas", "slipway.contracts", FILE_NAME}
     assert not [name for name in files if "__pycache__" in name]
     assert load_installation(staged.functions / FILE_NAME) == resolve(load(EXAMPLE))
 

@@ -19,8 +19,8 @@ import pytest
 
 from build_agent.systemd import SAY_EVERY
 from cli.installation_checks import LOOK_AT_HOST
-from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
+from slipway.contracts.names import Names
 from tests.skipping import cannot_run
 
 AGENT = "slipway-agent.service"

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from cli.config import command
-from contracts.errors import InvalidConfiguration
-from contracts.installation import Installation, Limits, RolloutSettings
 from infra.configuration import LimitSettings, load, parse, read
 from infra.configuration_docs import document
 from infra.resolve import resolve
+from slipway.contracts.errors import InvalidConfiguration
+from slipway.contracts.installation import Installation, Limits, RolloutSettings
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, UNPREPARED
 from tests.places import ROOT
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.names import Names
 from infra.assets import stage
 from infra.configuration import load
 from infra.hosts import user_data
 from infra.resolve import resolve
+from slipway.contracts.names import Names
 from tests.infra.templates import EXAMPLE
 from tests.skipping import cannot_run
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed
 from infra.hosts import BOOTSTRAP
 from local.commands import install
 from local.waiting import wait_until
+from slipway.contracts.errors import WorldFailed
 from tests.skipping import cannot_run
 
 TOOLS = {"dnf": "dnf", "rpm": "rpm", "rpmbuild": "rpm", "createrepo_c": "createrepo-c"}

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import InvalidConfiguration
 from infra.configuration import parse, read
 from infra.roles import INLINE_LIMIT, MANAGED_LIMIT, MANAGED_POLICIES, parcels_of
 from infra.statements import allow
+from slipway.contracts.errors import InvalidConfiguration
 from tests.infra.templates import EXAMPLE, identity_statements, resources, synthesize, text
 
 MOST_RESOURCES = 500

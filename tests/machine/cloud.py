@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from contracts.names import Names
 from infra.hosts import BOOTSTRAP, user_data
+from slipway.contracts.names import Names
 from tests.aws.wire import Fault, Json, reply
 
 NAMES = Names("slipway")

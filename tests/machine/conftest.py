@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local.machine import image as images
 from local.machine import possible
 from local.started import Ledger
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 from tests.machine.cloud import Cloud
 from tests.skipping import cannot_run
 

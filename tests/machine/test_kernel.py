@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local.docker import provide_busybox
 from local.machine import kernel, qemu
 from local.started import Ledger
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 from tests.machine.booted import Emulated
 from tests.machine.cloud import Cloud
 from tests.skipping import cannot_run

@@ -15,7 +15,7 @@ from build_agent.logs import Log
 from build_agent.record import Recorder
 from build_agent.stop import Stop
 from build_agent.worker import Worker, WorkerParts
-from contracts.table import Table
+from slipway.contracts.table import Table
 from tests.simulation import deploying
 from tests.simulation.aws import Caller, Instance
 from tests.simulation.clockwork import Fiber

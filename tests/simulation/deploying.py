@@ -16,9 +16,9 @@ from build_agent.fence import SIGNATURE_LIFE, Fence
 from build_agent.image import Built
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.messages import Commit
 from lambdas.notifier.slack import Answer
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.messages import Commit
 from tests.simulation.clockwork import Clockwork
 
 LONG_BUILDS = 0.04

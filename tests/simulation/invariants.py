@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from build_agent.rollout import short
-from contracts.messages import BuildRequest
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.simulation.deploying import Violation
 from tests.simulation.world import World
 

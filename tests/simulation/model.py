@@ -1,7 +1,7 @@
 """A small, complete model of waking and sleeping: every interleaving of a bounded world.
 
 What is real: `lambdas.decision.decide`, and every move on want, host and lock rows (the code of
-`contracts.table` against a table in memory; answers are remembered: the same move on the same row
+`slipway.contracts.table` against a table in memory; answers are remembered: the same move on the same row
 answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an agent.
 
 Time is not counted. The timers of many minutes have run out whenever the reconciler looks and
@@ -25,15 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from contracts.installation import Limits
-from contracts.messages import BuildRequest
-from contracts.table import Table
-from contracts.table.alerts import AlertRow
-from contracts.table.hosts import HostRow
-from contracts.table.locks import Lock, LockRow
-from contracts.table.pipelines import PipelineRow
-from contracts.table.requests import Settled
-from contracts.table.wants import Want
 from lambdas.decision import decide
 from lambdas.situation import (
     Ask,
@@ -46,6 +37,15 @@ from lambdas.situation import (
     StopIdle,
     Tip,
 )
+from slipway.contracts.installation import Limits
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table import Table
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.requests import Settled
+from slipway.contracts.table.wants import Want
 from tests.simulation.dynamodb import FakeDynamoDB
 
 NOW, LAUNCHED, HEARD = 100_000.0, 40_000.0, 99_990.0

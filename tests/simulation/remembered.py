@@ -11,8 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from contracts.codec import decode
-from contracts.table import alerts, deployments, hosts, locks, pipelines, requests, store, wants
+from slipway.contracts.codec import decode
+from slipway.contracts.table import (
+    alerts,
+    deployments,
+    hosts,
+    locks,
+    pipelines,
+    requests,
+    store,
+    wants,
+)
 
 READERS = (alerts, deployments, hosts, locks, pipelines, requests, wants)
 

@@ -1,4 +1,4 @@
-"""The table in memory answers as moto's DynamoDB does, for every move of `contracts.table`.
+"""The table in memory answers as moto's DynamoDB does, for every move of `slipway.contracts.table`.
 
 The simulation stands on the fake; a random walk over all moves on both shows that they agree.
 """
@@ -11,13 +11,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from contracts.messages import BuildRequest, Commit, request_id_of
-from contracts.table import Table
-from contracts.table.alerts import AlertRow
-from contracts.table.deployments import DeploymentRow
-from contracts.table.hosts import HostRow
-from contracts.table.locks import Lock, LockRow
-from contracts.table.requests import Settled
+from slipway.contracts.messages import BuildRequest, Commit, request_id_of
+from slipway.contracts.table import Table
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.table.requests import Settled
 from tests.simulation.dynamodb import FakeDynamoDB, compiled_condition
 
 ATTRIBUTES = ("pk", "sk")

@@ -20,9 +20,9 @@ import pytest
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
 from build_agent.worker import Worker
-from contracts.table.pipelines import Pipelines
-from contracts.table.requests import Requests
 from lambdas import decision
+from slipway.contracts.table.pipelines import Pipelines
+from slipway.contracts.table.requests import Requests
 from tests.simulation.guards import Guard, nothing
 from tests.simulation.history import Outcome, Plan, plan_of, run
 from tests.simulation.weather import KINDS
@@ -214,10 +214,10 @@ KEEPER = "build_agent.lease.Keeper"
 DECISION = "lambdas.decision"
 SNAPSHOT = "lambdas.situation.Snapshot"
 DEPLOYMENT = "build_agent.deploy.Deployment"
-PIPELINE = "contracts.table.pipelines.Pipelines.get"
-WANTS = "contracts.table.wants.Wants"
-SAME_WORKER = "contracts.table.locks._same_worker"
-REQUESTS = "contracts.table.requests.Requests"
+PIPELINE = "slipway.contracts.table.pipelines.Pipelines.get"
+WANTS = "slipway.contracts.table.wants.Wants"
+SAME_WORKER = "slipway.contracts.table.locks._same_worker"
+REQUESTS = "slipway.contracts.table.requests.Requests"
 ROUGH_CALLS = ("ECS fails", "fetch fails", "call lost", "call refused", "received twice")
 
 CASES = [
@@ -258,7 +258,7 @@ CASES = [
     Case(
         patched(
             "a refused stop's claim is taken back",
-            "contracts.table.hosts.Hosts.take_back_claim",
+            "slipway.contracts.table.hosts.Hosts.take_back_claim",
             no_reply,
         ),
         with_faults("stop refused"),
@@ -313,7 +313,7 @@ CASES = [
     Case(
         patched(
             "a request finds its deployment again",
-            "contracts.table.requests.Requests.point",
+            "slipway.contracts.table.requests.Requests.point",
             new_each_time,
         ),
         with_faults("agent killed", "ECS fails", "call lost"),
@@ -360,7 +360,9 @@ CASES = [
     ),
     Case(
         patched(
-            "another run is asked of the holder", "contracts.table.locks.Locks.ask_again", false
+            "another run is asked of the holder",
+            "slipway.contracts.table.locks.Locks.ask_again",
+            false,
         ),
         crowded(),
         cost="receives",

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from contracts.table.requests import Settled
+from slipway.contracts.table.requests import Settled
 from tests.simulation.history import Outcome, Plan, plan_of, run, shrunk
 from tests.simulation.weather import KINDS
 from tests.simulation.world import START, World, calm_world

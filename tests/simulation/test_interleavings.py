@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import BuildRequest, request_id_of
-from contracts.table.requests import Requests, Settled
+from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.table.requests import Requests, Settled
 from tests.aws.answers import instead
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.guards import Guard, nothing
@@ -205,6 +205,6 @@ def begun_whatever_was_joined(
     [("join", joined_whatever_was_begun), ("point", begun_whatever_was_joined)],
 )
 def test_without_either_condition_a_request_is_lost(move, stand_in):
-    target = f"contracts.table.requests.Requests.{move}"
+    target = f"slipway.contracts.table.requests.Requests.{move}"
     with Guard(move, patches=((target, stand_in),)).out():
         assert "has no outcome" in next(lost_requests())

@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
-from contracts.table import Table
-from contracts.table.alerts import Alerts
-from contracts.table.hosts import Hosts
+from slipway.contracts.table import Table
+from slipway.contracts.table.alerts import Alerts
+from slipway.contracts.table.hosts import Hosts
 from tests.aws.answers import instead
 from tests.simulation.agent import Agent
 from tests.simulation.dynamodb import FakeDynamoDB
@@ -307,7 +307,7 @@ NEEDED = [
         Guard(
             "an alert stands, in the snapshot or in the table",
             patches=(
-                ("contracts.table.alerts.Alerts.raise_once", raise_each_time),
+                ("slipway.contracts.table.alerts.Alerts.raise_once", raise_each_time),
                 ("lambdas.upkeep._standing", always(None)),
             ),
         ),

@@ -9,10 +9,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from contracts.installation import ImageSettings, Installation, PipelineSettings
-from contracts.messages import BuildRequest, Target, request_id_of
-from contracts.table import Table
-from contracts.table.pipelines import NO_TIP
 from lambdas import observability
 from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World as NotifierWorld
@@ -22,6 +18,10 @@ from lambdas.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
 from lambdas.trigger.handler import publish_pushes
+from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+from slipway.contracts.messages import BuildRequest, Target, request_id_of
+from slipway.contracts.table import Table
+from slipway.contracts.table.pipelines import NO_TIP
 from tests.aws.answers import AwsFake
 from tests.simulation import deploying
 from tests.simulation.agent import BUILD, DEAD, Agent

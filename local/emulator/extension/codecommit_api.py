@@ -14,7 +14,6 @@ from ministack import app
 from ministack.core import iam_actions, router
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 
-from contracts.errors import WorldFailed
 from local.emulator.extension import push_events
 from local.emulator.extension.private import need, wrap
 from local.emulator.extension.repositories import (
@@ -25,6 +24,7 @@ from local.emulator.extension.repositories import (
     run_git,
 )
 from local.emulator.settings import EmulatorSettings
+from slipway.contracts.errors import WorldFailed
 
 TARGET = "CodeCommit_20150413"
 Data = dict[str, Any]

@@ -20,8 +20,8 @@ from ministack import app
 from ministack.core import iam_actions, router
 from ministack.services import lambda_svc
 
-from contracts.errors import WrongUse
 from local.emulator.extension.private import need, wrap
+from slipway.contracts.errors import WrongUse
 
 Response = tuple[int, dict[str, str], bytes]
 XML_SERVICES = ("ec2", "sns", "sts", "iam", "cloudformation", "autoscaling")

@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.errors import WrongUse
 from local.emulator.extension.asked import Asked
 from local.emulator.extension.ec2_states import InstanceStates
 from local.emulator.extension.faults import Faults
 from local.emulator.extension.imds import NOT_FOUND, Answer
 from local.emulator.extension.mailbox import Mailbox
 from local.emulator.settings import EmulatorSettings
+from slipway.contracts.errors import WrongUse
 
 PREFIX = "/_slipway/"
 

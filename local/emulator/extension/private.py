@@ -10,7 +10,7 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 SUPPORTED_VERSION = "1.5.33"
 

@@ -32,12 +32,12 @@ from ministack.core.responses import (
 from ministack.services import ecr, ecs, iam
 from ministack.services.cloudformation import provisioners
 
-from contracts.errors import WorldFailed
 from local.emulator.extension.git_credentials import account_of, parse_basic
 from local.emulator.extension.imds import mint_session
 from local.emulator.extension.private import entry, need, replace, wrap
 from local.emulator.extension.roles import Roles
 from local.emulator.settings import EmulatorSettings
+from slipway.contracts.errors import WorldFailed
 
 Data = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]

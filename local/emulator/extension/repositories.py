@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 # AWS: 1 to 100 letters, digits, periods, underscores and dashes; not ending in .git.
 NAME_PATTERN = re.compile(r"[\w.-]{1,100}", re.ASCII)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from contracts.table.deployments import DeploymentRow
 from local.push import Pushed
 from local.waiting import wait_for
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import DEPLOY_SECONDS, Chain
 from tests.e2e.chaos.agent import DIE_AT, JOURNAL
 from tests.e2e.chaos.witness import Witness

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest
 from tests.e2e.chain import Chain
 
 NAME = "chaos-witness"

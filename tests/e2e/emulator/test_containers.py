@@ -18,10 +18,6 @@ from build_agent.docker import Docker
 from build_agent.image import Built, Images
 from build_agent.process import run as run_process
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed
-from contracts.installation import ImageSettings
-from contracts.messages import Commit
-from contracts.names import Names
 from local import docker as local_docker
 from local.docker import Docker as LocalDocker
 from local.down import take_down
@@ -33,6 +29,10 @@ from local.progress import Progress
 from local.started import Ledger
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.installation import ImageSettings
+from slipway.contracts.messages import Commit
+from slipway.contracts.names import Names
 from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
 from tests.unit.agent.world import make_pipeline
 

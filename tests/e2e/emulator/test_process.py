@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from contracts.errors import WorldFailed
 from local.emulator.process import is_ready, start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.ports import free_ports
+from slipway.contracts.errors import WorldFailed
 from tests.e2e.emulator.world import World, function_resource, role_resource
 
 

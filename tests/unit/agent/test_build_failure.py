@@ -6,7 +6,7 @@ import pytest
 
 from build_agent.build_failure import build_failure, build_timeout, push_failure
 from build_agent.process import CONTINUED
-from contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from tests.docker_builds import BUILDS, BY_HAND, recorded
 
 RUN = (

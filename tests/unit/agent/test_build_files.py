@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from build_agent.build_files import locate
-from contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from tests.unit.agent.world import make_pipeline
 
 IMAGE = make_pipeline().images[0]

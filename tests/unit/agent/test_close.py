@@ -6,7 +6,7 @@ import json
 
 from build_agent.close import Closer
 from build_agent.host import HostIdentity
-from contracts.messages import CloseNotice, DeploymentResult
+from slipway.contracts.messages import CloseNotice, DeploymentResult
 from tests.unit.agent.world import START, FakeClock, Topic, make_installation, make_request
 
 HOST = HostIdentity("i-1", "2027-01-15T08:00:00+00:00", "us-east-1")

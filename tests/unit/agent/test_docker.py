@@ -20,7 +20,7 @@ from build_agent.docker import (
 )
 from build_agent.process import Finished
 from build_agent.stop import Stop
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 STOP = Stop()
 GIB = 1 << 30

@@ -11,8 +11,8 @@ from botocore.config import Config
 
 from build_agent.fence import LATE, SIGNATURE_LIFE, Fence, signed_at
 from build_agent.lease import MARGIN
-from contracts.errors import WorldFailed
-from contracts.installation import LEAST_LOCK, Limits
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import LEAST_LOCK, Limits
 from tests.aws.wire import answer_from
 
 

@@ -17,7 +17,7 @@ from build_agent.git_credentials import (
     assumed_login,
     code_commit_login,
 )
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 from tests.aws.answers import AwsFake
 
 URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"

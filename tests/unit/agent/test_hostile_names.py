@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from build_agent.source import check_branch
-from contracts.errors import InvalidConfiguration, WrongUse
 from infra.configuration import parse
 from infra.resolve import resolve
+from slipway.contracts.errors import InvalidConfiguration, WrongUse
 from tests.places import CONFIGURATIONS
 
 FULL = json.loads((CONFIGURATIONS / "full.json").read_text())

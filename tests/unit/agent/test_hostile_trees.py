@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from tests.unit.agent.test_source import STOP, Remote
 
 Entry = tuple[bytes, bytes, str]

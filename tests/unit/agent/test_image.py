@@ -16,9 +16,9 @@ from build_agent.docker import Docker
 from build_agent.image import Built, Images, build_command
 from build_agent.process import Finished, TimedOut
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.messages import Commit
-from contracts.names import Names
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.messages import Commit
+from slipway.contracts.names import Names
 from tests.aws.answers import instead, refused
 from tests.unit.agent.world import URI, A, FakeClock, make_pipeline
 

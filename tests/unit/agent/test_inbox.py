@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from build_agent.inbox import Inbox, Message, parse_request
 from build_agent.parallel import Threads
-from contracts.errors import InvalidMessage
-from contracts.messages import BuildRequest
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import BuildRequest
 from tests.aws.answers import AwsFake
 from tests.unit.agent.world import make_request
 

@@ -10,7 +10,7 @@ import pytest
 from build_agent.inbox import Message
 from build_agent.lease import KeeperThread, Work
 from build_agent.stop import Interrupted
-from contracts.installation import Limits
+from slipway.contracts.installation import Limits
 from tests.aws.answers import instead, refused
 from tests.unit.agent.world import World, make_request
 

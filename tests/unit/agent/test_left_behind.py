@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 from tests.unit.agent.world import A, B, World, make_request
 
 

@@ -16,7 +16,7 @@ from build_agent.__main__ import main, run_until_stopped
 from build_agent.assemble import Agent, build_secret, own
 from build_agent.logs import Log
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from tests.unit.agent.world import make_installation
 
 pytestmark = pytest.mark.usefixtures("heard_signals")  # which also puts the handlers back

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import DeploymentFailed
+from slipway.contracts.errors import DeploymentFailed
 from tests.unit.agent.test_hostile_trees import Entry, Forge
 from tests.unit.agent.test_source import STOP, Remote
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from build_agent.outcome import of_failure, of_rollout, pipeline_changes, undoes_rollback
-from contracts.errors import DeploymentFailed
-from contracts.messages import Commit, DeploymentResult, Target
-from contracts.table.pipelines import PipelineRow
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.messages import Commit, DeploymentResult, Target
+from slipway.contracts.table.pipelines import PipelineRow
 from tests.unit.agent.world import START, A, B, definition, make_request, result_of
 
 OLD = "web-20270114080000-abcdef"

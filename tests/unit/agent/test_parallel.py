@@ -10,7 +10,7 @@ import pytest
 
 from build_agent.inbox import Message
 from build_agent.parallel import Parallel, Threads, ahead, one_by_one
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 from tests.unit.agent.world import World, make_request
 
 PATIENCE = 10.0

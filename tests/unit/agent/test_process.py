@@ -13,7 +13,7 @@ import pytest
 from build_agent import process
 from build_agent.process import CONTINUED, LINE_LIMIT, TAIL_LINES, TimedOut, run, whole_lines
 from build_agent.stop import Interrupted, Stop
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 
 def python(text: str) -> list[str]:

@@ -14,10 +14,10 @@ from build_agent.backoff import LOCKED_DELAY
 from build_agent.disk import FOR_BUILD, FOR_FETCH
 from build_agent.inbox import Delivery
 from build_agent.stop import Interrupted
-from contracts.errors import DeploymentFailed, WorldFailed
-from contracts.messages import Target
-from contracts.table.requests import Settled
-from contracts.wording import runs_now
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.messages import Target
+from slipway.contracts.table.requests import Settled
+from slipway.contracts.wording import runs_now
 from tests.aws.answers import instead
 from tests.unit.agent.world import A, B, Killed, Topic, World, digest_of, make_request
 

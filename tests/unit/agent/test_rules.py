@@ -18,10 +18,10 @@ from build_agent.host import HostIdentity
 from build_agent.record import new_deployment_id
 from build_agent.rollout import Progress
 from build_agent.stop import Interrupted, Stop
-from contracts.image_reference import ImageReference
-from contracts.installation import Limits
-from contracts.messages import DEPLOYMENT_ID
-from contracts.table.requests import Attempts
+from slipway.contracts.image_reference import ImageReference
+from slipway.contracts.installation import Limits
+from slipway.contracts.messages import DEPLOYMENT_ID
+from slipway.contracts.table.requests import Attempts
 from tests.unit.agent.world import A, B, make_pipeline, make_request
 
 IMAGE = make_pipeline().images[0]

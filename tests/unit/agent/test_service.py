@@ -22,8 +22,8 @@ from build_agent.service import (
     wanted_images,
 )
 from build_agent.stop import Stop
-from contracts.errors import DeploymentFailed
-from contracts.installation import RolloutSettings
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.installation import RolloutSettings
 from tests.aws.answers import instead
 from tests.unit.agent.world import URI, definition, make_pipeline
 

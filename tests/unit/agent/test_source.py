@@ -13,8 +13,8 @@ from build_agent import process
 from build_agent.git_credentials import GitLogin
 from build_agent.source import Source, _fetch_failure, check_branch, parse_log
 from build_agent.stop import Interrupted, Stop
-from contracts.errors import DeploymentFailed, WorldFailed, WrongUse
-from contracts.installation import PipelineSettings
+from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.installation import PipelineSettings
 from tests.unit.agent.world import make_pipeline
 
 STOP = Stop()

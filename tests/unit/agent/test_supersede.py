@@ -6,7 +6,7 @@ import itertools
 
 from build_agent.inbox import Delivery, Message
 from build_agent.supersede import Kept, is_newer
-from contracts.messages import BuildRequest, Target
+from slipway.contracts.messages import BuildRequest, Target
 from tests.unit.agent.world import A, make_request
 
 

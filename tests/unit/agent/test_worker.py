@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import DeploymentFailed
-from contracts.installation import ImageSettings
-from contracts.messages import Target
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.installation import ImageSettings
+from slipway.contracts.messages import Target
+from slipway.contracts.table.deployments import DeploymentRow
 from tests.aws.answers import instead
 from tests.unit.agent.world import (
     START,

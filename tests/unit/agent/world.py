@@ -22,10 +22,16 @@ from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
 from build_agent.stop import Stop
 from build_agent.worker import Worker, WorkerParts
-from contracts.errors import WorldFailed
-from contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
-from contracts.messages import BuildRequest, CloseNotice, Commit, DeploymentResult, request_id_of
-from contracts.table import Table
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
+from slipway.contracts.messages import (
+    BuildRequest,
+    CloseNotice,
+    Commit,
+    DeploymentResult,
+    request_id_of,
+)
+from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
 
 START = 1_800_000_000.0

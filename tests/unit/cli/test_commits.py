@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.messages import Commit
+from slipway.contracts.messages import Commit
 from tests.unit.cli.test_follow import published
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.cli.test_push_to_live import git

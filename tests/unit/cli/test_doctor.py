@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.installation_checks import lets
-from contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest
 from tests.unit.cli.world import DEV, NOW, PROD, REGION, World, commit_of
 
 ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import BuildRequest
-from contracts.table.requests import Settled
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table.requests import Settled
 from tests.unit.cli.world import NOW, World, commit_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from cli.history import select
 from cli.plots import _draw, _durations, _outcomes
 from cli.session import Session
-from contracts.dora import DAY
+from slipway.contracts.dora import DAY
 from tests.unit.cli.world import NOW, World, commit_of
 
 

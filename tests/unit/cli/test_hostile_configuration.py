@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.main import main
-from contracts.errors import InvalidConfiguration
 from infra.configuration import CONTEXT_KEY, parse
 from infra.resolve import resolve
+from slipway.contracts.errors import InvalidConfiguration
 from tests.places import CONFIGURATIONS
 
 FULL = json.loads((CONFIGURATIONS / "full.json").read_text())

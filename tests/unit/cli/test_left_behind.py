@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.messages import BuildRequest, Commit
+from slipway.contracts.messages import BuildRequest, Commit
 from tests.aws.answers import after_answers, refuse_all
 from tests.unit.cli.test_follow import published
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture

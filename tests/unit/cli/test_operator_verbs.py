@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest
 from tests.unit.cli.test_follow import published
 from tests.unit.cli.world import NOW, World
 

@@ -10,7 +10,7 @@ import git_remote_codecommit
 import pytest
 
 from cli.git import repository_name
-from contracts.messages import Commit
+from slipway.contracts.messages import Commit
 from tests.unit.cli.world import NOW, World, commit_of
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from contracts.messages import BuildRequest
-from contracts.table.requests import Settled
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table.requests import Settled
 from tests.unit.cli.test_follow import published
 from tests.unit.cli.world import NOW, World
 

@@ -17,7 +17,7 @@ from cli.locate import locate
 from cli.main import main
 from cli.output import Output, columns, width
 from cli.session import Session
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 from tests.places import ROOT
 from tests.unit.cli.world import PROD, World, settings
 

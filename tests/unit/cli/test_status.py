@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest
 from tests.unit.cli.world import NOW, World, commit_of
 
 

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from cli.moments import stamp
 from cli.session import Clock
-from contracts.installation import ImageSettings, Installation, PipelineSettings
-from contracts.messages import Commit, DeploymentResult
-from contracts.table import Table
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+from slipway.contracts.messages import Commit, DeploymentResult
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 
 PROD, DEV, REGION = "222222222222", "111111111111", "us-east-1"
 NOW = 1_795_000_000.0  # 2026-11-18 11:06:40 UTC

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from cli.credentials import Clients, Credentials
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 from tests.aws.answers import AwsFake
 from tests.aws.wire import answer_from
 

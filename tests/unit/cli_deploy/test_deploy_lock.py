@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cli.deploy_lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
-from contracts.errors import WorldFailed, WrongUse
-from contracts.installation import PATH_VARIABLE
-from contracts.table import Table
-from contracts.table.locks import Lock
+from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.installation import PATH_VARIABLE
+from slipway.contracts.table import Table
+from slipway.contracts.table.locks import Lock
 from tests.aws.answers import AwsFake
 from tests.aws.wire import answer_from
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy

@@ -11,7 +11,7 @@ import pytest
 from build_agent.rollout import OneOffTask
 from cli.deploy_plan import DeployOptions, plan_of, remarks
 from cli.shorthand import parse_structure
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 SERVICE = {"cluster": "prod", "service_name": "web"}
 DIGEST = "sha256:" + "ab" * 32

@@ -26,7 +26,7 @@ WITH_A_TABLE = """
 import sys
 from moto import mock_aws
 from cli.main import main
-from contracts.table import Table
+from slipway.contracts.table import Table
 import botocore.session
 with mock_aws():
     client = botocore.session.Session().create_client("dynamodb", region_name="us-east-1")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cli.deploy_plan import DeployOptions, plan_of
 from cli.shorthand import read_shorthand
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 VPC = {"awsvpcConfiguration": {"subnets": ["a", "b"], "securityGroups": ["c"]}}
 OPTION = "--network-configuration"

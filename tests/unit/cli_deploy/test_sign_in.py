@@ -17,7 +17,7 @@ from botocore.credentials import CredentialProvider, Credentials, RefreshableCre
 from botocore.session import Session as Botocore
 
 from cli import sign_in
-from contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 from tests.unit.cli.world import settings
 from tests.unit.cli_deploy.real import environment, slipway
 

@@ -59,7 +59,7 @@ def test_deploying_loads_neither_boto3_nor_rich() -> None:
             env=environment(url), capture_output=True, text=True, check=True,
         )  # fmt: skip
     loaded = set(json.loads(ended.stderr.splitlines()[-1]))
-    assert not loaded & {"boto3", "rich", "pydantic", "cli.session", "contracts.table"}
+    assert not loaded & {"boto3", "rich", "pydantic", "cli.session", "slipway.contracts.table"}
 
 
 def test_nothing_is_searched_for_garbage_on_the_way_or_at_the_end() -> None:

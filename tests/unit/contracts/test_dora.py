@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.dora import DAY, Spread, figures, spread
-from contracts.messages import Commit
-from contracts.table.deployments import DeploymentRow
+from slipway.contracts.dora import DAY, Spread, figures, spread
+from slipway.contracts.messages import Commit
+from slipway.contracts.table.deployments import DeploymentRow
 
 START = 1_795_000_000.0
 END = START + 10 * DAY

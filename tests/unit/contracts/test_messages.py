@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import InvalidMessage
-from contracts.messages import (
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import (
     Alert,
     BuildRequest,
     CloseNotice,

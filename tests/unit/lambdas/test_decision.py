@@ -6,12 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.installation import Limits
-from contracts.table.alerts import AlertRow
-from contracts.table.hosts import HostRow
-from contracts.table.locks import LockRow
-from contracts.table.pipelines import NO_TIP, PipelineRow
-from contracts.table.wants import Want
 from lambdas.decision import decide, start_delay
 from lambdas.situation import (
     Ask,
@@ -27,6 +21,12 @@ from lambdas.situation import (
     StopIdle,
     Tip,
 )
+from slipway.contracts.installation import Limits
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import LockRow
+from slipway.contracts.table.pipelines import NO_TIP, PipelineRow
+from slipway.contracts.table.wants import Want
 from tests.unit.lambdas.world import HOST, OTHER, START, request
 
 LIMITS = Limits()

@@ -8,10 +8,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import SlipwayError
 from lambdas.reconciler.handler import EC2_EVENT, reconcile
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
+from slipway.contracts.errors import SlipwayError
 from tests.unit.lambdas.world import World, idle_notice, request, sns_event
 
 NAMES = ["Records", "Sns", "Message", "detail-type", "detail", "instance-id", "state", "source"]

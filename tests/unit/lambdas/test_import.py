@@ -13,7 +13,7 @@ import pytest
 
 HANDLERS = ["trigger", "starter", "stopper", "reconciler"]
 HEAVY = {"pydantic", "requests", "aws_xray_sdk", "click", "rich", "boto3"}
-NOT_WANTED = {"trigger": HEAVY | {"contracts.table"}}
+NOT_WANTED = {"trigger": HEAVY | {"slipway.contracts.table"}}
 """The trigger only publishes: it needs no table."""
 
 

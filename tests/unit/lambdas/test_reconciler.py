@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.reconciler.handler import reconcile
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 from tests.unit.lambdas.world import HOST, START, World, error, event, request
 
 ASKER = "1" * 32

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import InvalidMessage, WorldFailed
-from contracts.table.requests import Settled
 from lambdas.starter.handler import start
+from slipway.contracts.errors import InvalidMessage, WorldFailed
+from slipway.contracts.table.requests import Settled
 from tests.aws.answers import instead
 from tests.unit.lambdas.world import HOST, OTHER, START, World, error, request, sns_event
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.stopper.handler import stop
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 from tests.aws.answers import instead
 from tests.unit.lambdas.world import HOST, World, error, idle_notice, request, sns_event
 

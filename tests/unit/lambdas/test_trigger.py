@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import InvalidMessage, WorldFailed
 from lambdas.trigger.handler import publish_pushes
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 from tests.unit.lambdas.world import START, FakeSNS, error, event, installation, pipeline
 
 

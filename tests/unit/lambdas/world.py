@@ -9,10 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contracts.installation import ImageSettings, Installation, PipelineSettings
-from contracts.messages import BuildRequest, CloseNotice, request_id_of
-from contracts.table import Table
 from lambdas.services import Services
+from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+from slipway.contracts.messages import BuildRequest, CloseNotice, request_id_of
+from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
 from tests.places import EVENTS
 from tests.simulation.dynamodb import FakeDynamoDB

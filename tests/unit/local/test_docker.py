@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local import docker
 from local.started import Ledger
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 
 
 def client(folder: Path, version: str, *, buildx: bool) -> Path:

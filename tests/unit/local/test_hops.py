@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from contracts.messages import DeploymentResult
-from contracts.table.deployments import DeploymentRow
 from local.hops import Hop, Sight, deployment_hops, log_lines, request_hop, table_rows, trigger_hop
+from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.table.deployments import DeploymentRow
 
 COMMIT = "a" * 40
 REQUEST = "b" * 32

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 from tests.e2e.permissions import allowed_actions, role_of
 from tests.e2e.without import Permission, without
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import WrongUse
 from local.proxy import Route, preferred
+from slipway.contracts.errors import WrongUse
 
 
 def task(

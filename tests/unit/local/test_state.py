@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed, WrongUse
 from local.state import HostState, PipelineState, State, read_state, write_state
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed, WrongUse
 
 MEMBERS = {
     "endpoint_url", "region", "dev_account", "prod_account", "pipelines", "slack_url", "queue_url",

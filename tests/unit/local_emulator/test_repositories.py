@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local.emulator.extension.repositories import (
     Repositories,
     Trigger,
@@ -15,6 +14,7 @@ from local.emulator.extension.repositories import (
     run_git,
     settle_default_branch,
 )
+from slipway.contracts.errors import WorldFailed
 
 DEV = "111111111111"
 

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from contracts.errors import WorldFailed, WrongUse
 from local.emulator import __main__ as command
 from local.emulator.extension import private
 from local.emulator.extension.faults import Faults
 from local.emulator.process import command_line
 from local.emulator.settings import EmulatorSettings
+from slipway.contracts.errors import WorldFailed, WrongUse
 
 
 def test_the_starters_command_line_gives_the_same_settings(tmp_path):

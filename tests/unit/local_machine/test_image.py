@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local.machine import image
 from local.started import Ledger
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import WorldFailed
 from local.machine import cgroup, possible
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 
 
 @pytest.fixture

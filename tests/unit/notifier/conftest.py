@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from contracts.errors import WorldFailed
-from contracts.installation import Installation
-from contracts.table import Table
 from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World
 from lambdas.notifier.slack import Answer
 from lambdas.notifier.webhooks import Webhooks
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import Installation
+from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake, refused
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.unit.notifier.samples import AT

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from contracts.messages import Alert, CloseNotice, Commit, DeploymentResult
+from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentResult
 
 AT = 1_795_256_400.0  # 2026-11-21 09:40:00 UTC
 COMMIT = Commit(

@@ -6,9 +6,16 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from contracts.messages import Alert, AlertKind, CloseNotice, Commit, DeploymentResult, Status
-from contracts.messages import Reason as Reasons
-from contracts.messages import Stage as Stages
+from slipway.contracts.messages import (
+    Alert,
+    AlertKind,
+    CloseNotice,
+    Commit,
+    DeploymentResult,
+    Status,
+)
+from slipway.contracts.messages import Reason as Reasons
+from slipway.contracts.messages import Stage as Stages
 from tests.unit.notifier.samples import AFTER, BEFORE
 
 NASTY = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import InvalidMessage
 from lambdas.notifier.alarms import alarm_notice
+from slipway.contracts.errors import InvalidMessage
 from tests.places import EVENTS
 
 ALARM: dict[str, Any] = json.loads((EVENTS / "cloudwatch_alarm.json").read_text())

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from contracts.installation import ImageSettings, PipelineSettings
-from contracts.messages import CloseNotice, Commit
-from contracts.wording import plain_text
 from lambdas.notifier import mrkdwn
 from lambdas.notifier.blocks import slack_message, text_message
 from local.slack_page.limits import faults
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import CloseNotice, Commit
+from slipway.contracts.wording import plain_text
 from tests.unit.notifier.samples import NOTICES, RESULT, deployment
 from tests.unit.notifier.strategies import NASTY, notices, texts
 

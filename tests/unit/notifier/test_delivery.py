@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.errors import WorldFailed
 from lambdas.notifier.delivery import CLAIM, Verdict
 from lambdas.notifier.slack import Answer
 from lambdas.notifier.webhooks import KEPT
+from slipway.contracts.errors import WorldFailed
 from tests.unit.notifier.conftest import (
     INSTALLATION,
     PARAMETER,

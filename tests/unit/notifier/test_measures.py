@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import Commit, DeploymentResult, Status
-from contracts.table.deployments import DeploymentRow
 from lambdas.notifier import measures
 from lambdas.notifier.measures import OUTCOMES, measure
+from slipway.contracts.messages import Commit, DeploymentResult, Status
+from slipway.contracts.table.deployments import DeploymentRow
 
 RESULT = DeploymentResult(
     deployment_id="shop-20260101120000-aaaaaa",

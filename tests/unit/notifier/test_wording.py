@@ -7,8 +7,8 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from contracts import wording
-from contracts.messages import CloseNotice
+from slipway.contracts import wording
+from slipway.contracts.messages import CloseNotice
 from tests.unit.notifier.samples import BUILD_LOG, NOTICES, deployment
 from tests.unit.notifier.strategies import notices
 

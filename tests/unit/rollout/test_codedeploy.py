@@ -10,7 +10,7 @@ import pytest
 
 from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
 from build_agent.rollout.plan import CodeDeployGroup
-from contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.errors import WorldFailed, WrongUse
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import CLUSTER, IMAGE, PREFIX, SERVICE, ScriptedEcs
 

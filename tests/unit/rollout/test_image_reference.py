@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import WrongUse
-from contracts.image_reference import EcrImage, ImageReference, ecr_image
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import EcrImage, ImageReference, ecr_image
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -12,7 +12,7 @@ from build_agent.rollout import (
 )
 from build_agent.rollout.oneoff import placement
 from build_agent.rollout.service import parse_service
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs
 from tests.unit.rollout.running import V8, run

@@ -20,8 +20,8 @@ from build_agent.rollout.taskdef import (
     with_images,
     with_tag,
 )
-from contracts.errors import WrongUse
-from contracts.image_reference import ImageReference
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
 from tests.scripted_ecs import ScriptedEcs
 
 ECS = ScriptedEcs().client().meta.service_model

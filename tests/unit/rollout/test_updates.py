@@ -7,7 +7,7 @@ import pytest
 from build_agent.rollout import (
     Timeouts,
 )
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, Json, ScriptedEcs, denied
 from tests.unit.rollout.running import V6, V7, V8, run

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.messages import BuildRequest, Commit
-from contracts.table.deployments import DeploymentRow
-from contracts.table.hosts import HostRow
-from contracts.table.pipelines import PipelineRow
-from contracts.table.wants import Want
 from local.slack_page.status import Rows
 from local.state import HostState, PipelineState, State
+from slipway.contracts.messages import BuildRequest, Commit
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.wants import Want
 
 REQUEST = BuildRequest(
     request_id="0" * 32, pipeline="shop", pushed_by="ada", pushed_at=1.0, reason="push"

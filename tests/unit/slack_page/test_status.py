@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from contracts.table import Table
 from local.slack_page.panel import panel_html
 from local.slack_page.status import Reader, Status, assemble, stages_of, usual_time
 from local.state import write_state
 from local.workplace import Workplace
+from slipway.contracts.table import Table
 from tests.unit.notifier.conftest import create_table
 from tests.unit.slack_page.panel_samples import REQUEST, rows, state
 

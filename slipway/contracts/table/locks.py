@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.codec import decode
-from contracts.messages import BuildRequest, request_id_of
-from contracts.table.store import Store
+from slipway.contracts.codec import decode
+from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.table.store import Store
 
 PARTITION = "LOCK"
 

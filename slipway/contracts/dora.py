@@ -19,9 +19,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contracts.messages import DeploymentResult
-from contracts.table.deployments import DeploymentRow
-from contracts.wording import BEFORE_ROLLOUT
+from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import BEFORE_ROLLOUT
 
 DAY = 86400.0
 LEAD_TIME = "lead time"

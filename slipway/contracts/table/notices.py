@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contracts.table.store import Store
+from slipway.contracts.table.store import Store
 
 Claim = Literal["mine", "posted", "busy"]
 

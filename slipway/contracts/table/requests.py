@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts.codec import decode, encode
-from contracts.messages import Status
-from contracts.table.store import Store, Write
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.messages import Status
+from slipway.contracts.table.store import Store, Write
 
 SettledOutcome = Status | Literal["joined"]
 """`joined`: the pipeline was being deployed by another worker, which runs the tip once more."""

@@ -25,15 +25,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.table.alerts import Alerts
-from contracts.table.deployments import Deployments
-from contracts.table.hosts import Hosts
-from contracts.table.locks import Locks
-from contracts.table.notices import Notices
-from contracts.table.pipelines import Pipelines
-from contracts.table.requests import Requests
-from contracts.table.store import Store
-from contracts.table.wants import Wants
+from slipway.contracts.table.alerts import Alerts
+from slipway.contracts.table.deployments import Deployments
+from slipway.contracts.table.hosts import Hosts
+from slipway.contracts.table.locks import Locks
+from slipway.contracts.table.notices import Notices
+from slipway.contracts.table.pipelines import Pipelines
+from slipway.contracts.table.requests import Requests
+from slipway.contracts.table.store import Store
+from slipway.contracts.table.wants import Wants
 
 
 class Table:

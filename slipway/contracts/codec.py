@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
-from contracts.errors import InvalidMessage
+from slipway.contracts.errors import InvalidMessage
 
 T = TypeVar("T")
 Reader = Callable[[Any, str, bool], Any]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from contracts.errors import WrongUse
+from slipway.contracts.errors import WrongUse
 
 DEFAULT_TAG = "latest"
 NAME_LIMIT = 255

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from contracts.codec import decode, encode
-from contracts.messages import BuildRequest
-from contracts.table.requests import settled_key
-from contracts.table.store import Store, Write
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table.requests import settled_key
+from slipway.contracts.table.store import Store, Write
 
 PARTITION = "WANT"
 

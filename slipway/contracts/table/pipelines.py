@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.codec import decode
-from contracts.table.store import Store
+from slipway.contracts.codec import decode
+from slipway.contracts.table.store import Store
 
 PARTITION = "PIPELINE"
 NO_TIP = "none"

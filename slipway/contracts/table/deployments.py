@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.codec import decode, encode
-from contracts.messages import Commit, DeploymentResult
-from contracts.table.locks import PARTITION as LOCK
-from contracts.table.locks import Lock
-from contracts.table.pipelines import PARTITION as PIPELINE
-from contracts.table.pipelines import change_expression
-from contracts.table.store import Store, Write
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.messages import Commit, DeploymentResult
+from slipway.contracts.table.locks import PARTITION as LOCK
+from slipway.contracts.table.locks import Lock
+from slipway.contracts.table.pipelines import PARTITION as PIPELINE
+from slipway.contracts.table.pipelines import change_expression
+from slipway.contracts.table.store import Store, Write
 
 
 @dataclass(frozen=True, kw_only=True)

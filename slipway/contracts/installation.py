@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from contracts.codec import decode, encode, matching
-from contracts.errors import InvalidConfiguration, InvalidMessage, WrongUse
-from contracts.messages import PIPELINE_NAME
-from contracts.names import Names
+from slipway.contracts.codec import decode, encode, matching
+from slipway.contracts.errors import InvalidConfiguration, InvalidMessage, WrongUse
+from slipway.contracts.messages import PIPELINE_NAME
+from slipway.contracts.names import Names
 
 SCHEMA = 1
 FILE_NAME = "installation.json"
@@ -184,7 +184,7 @@ def load_installation(path: Path | None = None) -> Installation:
     WrongUse where there is none, InvalidConfiguration where it is not one.
     """
     named = os.environ.get(PATH_VARIABLE)
-    path = path or (Path(named) if named else Path(__file__).resolve().parents[1] / FILE_NAME)
+    path = path or (Path(named) if named else Path(__file__).resolve().parents[2] / FILE_NAME)
     try:
         content = path.read_bytes()
     except OSError as error:

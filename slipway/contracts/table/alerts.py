@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.codec import decode
-from contracts.table.store import Store
+from slipway.contracts.codec import decode
+from slipway.contracts.table.store import Store
 
 PARTITION = "ALERT"
 

@@ -16,7 +16,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from contracts.messages import Alert, AlertKind, CloseNotice, Commit, DeploymentResult, Reason
+from slipway.contracts.messages import (
+    Alert,
+    AlertKind,
+    CloseNotice,
+    Commit,
+    DeploymentResult,
+    Reason,
+)
 
 SUBJECT_LIMIT = 99
 """Characters: SNS asks for a subject of less than 100, ASCII, without line breaks (SNS Publish)."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed
 
 Values = Mapping[str, Any]
 

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from contracts.codec import decode, encode, matching
-from contracts.errors import InvalidMessage
+from slipway.contracts.codec import decode, encode, matching
+from slipway.contracts.errors import InvalidMessage
 
 SCHEMA = 1
 
