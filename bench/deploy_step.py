@@ -13,7 +13,7 @@ import botocore.session
 from bench.ecs_service import RealClock, scripted_service
 from bench.measure import Cost, call_once, in_turns, plain_environment, run_once
 from bench.report import Bound, Section
-from build_agent.rollout import RolloutPlan, Timeouts, roll_out
+from slipway.rollout import RolloutPlan, Timeouts, roll_out
 from tests.scripted_ecs import CLUSTER, IMAGE, SERVICE, becomes_healthy
 
 NEW_IMAGE = f"{IMAGE}:v8"

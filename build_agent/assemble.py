@@ -17,7 +17,6 @@ from build_agent.close import Closer
 from build_agent.deploy import Means
 from build_agent.disk import Disk
 from build_agent.docker import Docker, client_programs, find_client
-from build_agent.fence import Fence
 from build_agent.git_credentials import assumed_login
 from build_agent.host import HostIdentity
 from build_agent.image import Images
@@ -34,6 +33,7 @@ from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import Installation
 from slipway.contracts.table import Table
+from slipway.rollout.fence import Fence
 
 _PATIENT = Config(
     retries={"mode": "standard", "max_attempts": 4},

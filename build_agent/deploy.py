@@ -24,7 +24,6 @@ from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
 from build_agent.parallel import Parallel, one_by_one
 from build_agent.process import Sink
 from build_agent.record import Recorder
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult, short
 from build_agent.service import (
     Running,
     check_architecture,
@@ -40,6 +39,7 @@ from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, Stage
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.rollout import Progress, RolloutPlan, RolloutResult, short
 
 COMMITS_TOLD = 10
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from build_agent.rollout import RolloutResult, short
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.rollout import RolloutResult, short
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (

@@ -10,13 +10,13 @@ from build_agent.close import Closer
 from build_agent.host import HostIdentity
 from build_agent.logs import console_link
 from build_agent.outcome import Ended, pipeline_changes
-from build_agent.rollout import short
 from build_agent.stop import Interrupted
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
+from slipway.rollout import short
 
 LOG_LINES = 40
 LOG_LINE_CHARACTERS = 400

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from build_agent.clock import RolloutClock
-from build_agent.fence import Fence
-from build_agent.rollout import (
+from build_agent.stop import Stop
+from slipway.contracts.errors import DeploymentFailed, WrongUse
+from slipway.contracts.image_reference import ImageReference
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import Stage
+from slipway.rollout import (
     Live,
     OneOffTask,
     Progress,
@@ -18,14 +22,10 @@ from build_agent.rollout import (
     live,
     roll_out,
 )
-from build_agent.rollout.api import Api
-from build_agent.rollout.plan import CodeDeployGroup, Step
-from build_agent.rollout.taskdef import describe
-from build_agent.stop import Stop
-from slipway.contracts.errors import DeploymentFailed, WrongUse
-from slipway.contracts.image_reference import ImageReference
-from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import Stage
+from slipway.rollout.api import Api
+from slipway.rollout.fence import Fence
+from slipway.rollout.plan import CodeDeployGroup, Step
+from slipway.rollout.taskdef import describe
 
 _STAGES: Mapping[Step, Stage] = {
     "read": "rollout",

@@ -24,7 +24,6 @@ from build_agent.lease import Keeper, Work
 from build_agent.logs import Log
 from build_agent.outcome import Ended, tip_seen, undoes_rollback
 from build_agent.record import Recorder, tip_request_of
-from build_agent.rollout import Unfinished
 from build_agent.settle import Settler
 from build_agent.stop import Interrupted, Stop
 from build_agent.supersede import Kept
@@ -34,6 +33,7 @@ from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock, again_request
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.rollout import Unfinished
 
 LONG_POLL = 20.0
 FREED_DELAY = 1

@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Unfinished, roll_out
 from cli.aws_errors import credentials_plainly, log_in_hint
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.credentials import Clients, Credentials
@@ -31,6 +30,7 @@ from cli.deploy_report import (
 )
 from cli.ending import check_ended, goes_on, going_on, interrupted
 from slipway.contracts.errors import WorldFailed
+from slipway.rollout import Progress, RolloutPlan, RolloutResult, Unfinished, roll_out
 
 
 class MonotonicClock:

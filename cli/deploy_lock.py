@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from build_agent.fence import Fence
 from cli.ending import uninterrupted
 from cli.login import login_name
 from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.rollout.fence import Fence
 
 if TYPE_CHECKING:
     from slipway.contracts.table.locks import Lock, Locks
@@ -28,7 +28,7 @@ TABLE_VARIABLE = "SLIPWAY_TABLE"
 INSTALLATION_VARIABLE = "SLIPWAY_INSTALLATION"
 """As in `slipway.contracts.installation`, which is not imported before a file names the service."""
 DEFAULT_TTL = 330.0
-"""Longer than a change that was signed can still take effect: see `build_agent/fence.py`."""
+"""Longer than a change that was signed can still take effect: see `slipway/rollout/fence.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)

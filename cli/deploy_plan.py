@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build_agent.rollout import OneOffTask, RolloutPlan, Timeouts
 from cli.shorthand import parse_structure
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
+from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
 
 DEFAULT_TIMEOUT = 90.0
 LEAST_ROLLBACK_TIMEOUT = 300.0

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any, TextIO
 
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult, short
+from slipway.rollout import Progress, RolloutPlan, RolloutResult, short
 
 _DOING = {
     "read": "reading",

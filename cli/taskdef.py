@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.service import Service, read_service
-from build_agent.rollout.taskdef import Described, describe, request_of
 from cli.aws_errors import credentials_plainly
 from cli.credential_options import credential_options, credentials_from, with_options
 from cli.deploy import World
 from cli.taskdef_values import Changes, apply_changes, appspec_yaml, load_balancer_of
 from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.rollout.api import Api
+from slipway.rollout.service import Service, read_service
+from slipway.rollout.taskdef import Described, describe, request_of
 
 TASKDEF, APPSPEC = "taskdef.json", "appspec.yaml"
 

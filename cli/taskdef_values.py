@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.service import Service
-from build_agent.rollout.taskdef import Definition, same_repository, with_images
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.service import Service
+from slipway.rollout.taskdef import Definition, same_repository, with_images
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z0-9_]+>")
 _NAMED_LISTS = {"environment": "value", "secrets": "valueFrom"}

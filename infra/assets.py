@@ -111,7 +111,9 @@ def _archive(settings: str, vendored: bool, root: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, FILE_NAME, settings.encode())
-        for name, path in _sources(root, ("build_agent", *PACKAGE, "slipway/contracts")):
+        for name, path in _sources(
+            root, ("build_agent", *PACKAGE, "slipway/contracts", "slipway/rollout")
+        ):
             _add(tar, name, path.read_bytes())
         for name, path in _dependencies() if vendored else ():
             _add(tar, f"vendor/{name}", path.read_bytes())

@@ -95,7 +95,7 @@ LEAST_LOCK = 325
 """Seconds that a pipeline lock must last in AWS, so that no change comes after it.
 
 A signature's life (five minutes), what may pass before it, and what clocks may differ: see
-`build_agent/fence.py`.
+`slipway/rollout/fence.py`.
 """
 
 

@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from build_agent.fence import HANDLER
+from slipway.rollout.fence import HANDLER
 from tests.aws.answers import answered, model_of
 
 Json = dict[str, Any]

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from build_agent.fence import SIGNATURE_LIFE, Fence
 from build_agent.image import Built
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
 from lambdas.notifier.slack import Answer
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
+from slipway.rollout import Progress, RolloutPlan, RolloutResult
+from slipway.rollout.fence import SIGNATURE_LIFE, Fence
 from tests.simulation.clockwork import Clockwork
 
 LONG_BUILDS = 0.04

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from build_agent.rollout import short
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.rollout import short
 from tests.simulation.deploying import Violation
 from tests.simulation.world import World
 

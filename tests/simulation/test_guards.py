@@ -335,7 +335,9 @@ CASES = [
     ),
     Case(
         patched(
-            "a change that is signed late is not sent", "build_agent.fence.Fence.check", no_reply
+            "a change that is signed late is not sent",
+            "slipway.rollout.fence.Fence.check",
+            no_reply,
         ),
         crowded("host frozen", "held up"),
         breaks="without its lock",

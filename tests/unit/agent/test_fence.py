@@ -9,10 +9,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from build_agent.fence import LATE, SIGNATURE_LIFE, Fence, signed_at
 from build_agent.lease import MARGIN
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import LEAST_LOCK, Limits
+from slipway.rollout.fence import LATE, SIGNATURE_LIFE, Fence, signed_at
 from tests.aws.wire import answer_from
 
 

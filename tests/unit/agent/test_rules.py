@@ -16,12 +16,12 @@ from build_agent.clock import RolloutClock, utc_stamp, utc_text
 from build_agent.deploy import progress_text, timings_of
 from build_agent.host import HostIdentity
 from build_agent.record import new_deployment_id
-from build_agent.rollout import Progress
 from build_agent.stop import Interrupted, Stop
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DEPLOYMENT_ID
 from slipway.contracts.table.requests import Attempts
+from slipway.rollout import Progress
 from tests.unit.agent.world import A, B, make_pipeline, make_request
 
 IMAGE = make_pipeline().images[0]

@@ -7,8 +7,6 @@ from typing import Any, get_args
 
 import pytest
 
-from build_agent.fence import Fence
-from build_agent.rollout.plan import Step
 from build_agent.service import (
     Running,
     Services,
@@ -24,6 +22,8 @@ from build_agent.service import (
 from build_agent.stop import Stop
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import RolloutSettings
+from slipway.rollout.fence import Fence
+from slipway.rollout.plan import Step
 from tests.aws.answers import instead
 from tests.unit.agent.world import URI, definition, make_pipeline
 

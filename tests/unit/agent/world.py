@@ -18,7 +18,6 @@ from build_agent.lease import Keeper
 from build_agent.logs import Log
 from build_agent.parallel import Parallel, one_by_one
 from build_agent.record import Recorder
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult
 from build_agent.service import Running
 from build_agent.stop import Stop
 from build_agent.worker import Worker, WorkerParts
@@ -32,6 +31,7 @@ from slipway.contracts.messages import (
     request_id_of,
 )
 from slipway.contracts.table import Table
+from slipway.rollout import Progress, RolloutPlan, RolloutResult
 from tests.aws.answers import AwsFake
 
 START = 1_800_000_000.0

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import Progress
 from cli.deploy_report import Progresses
+from slipway.rollout import Progress
 from tests import scripted_ecs as ecs
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, PREFIX, Fault, ScriptedEcs, denied

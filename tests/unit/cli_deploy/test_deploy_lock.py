@@ -284,7 +284,7 @@ def test_the_command_sends_no_change_that_is_late(
     dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN a lock, and a fence to which every change is late
-    monkeypatch.setattr("build_agent.fence.LATE", -10.0)
+    monkeypatch.setattr("slipway.rollout.fence.LATE", -10.0)
     scripted = ScriptedEcs(behaviour=becomes_healthy(3.0))
     clients = Clients(scripted)
     clients.others["dynamodb"] = lambda: dynamodb

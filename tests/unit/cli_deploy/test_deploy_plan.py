@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import OneOffTask
 from cli.deploy_plan import DeployOptions, plan_of, remarks
 from cli.shorthand import parse_structure
 from slipway.contracts.errors import WrongUse
+from slipway.rollout import OneOffTask
 
 SERVICE = {"cluster": "prod", "service_name": "web"}
 DIGEST = "sha256:" + "ab" * 32

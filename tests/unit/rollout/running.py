@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from build_agent.rollout import (
+from slipway.rollout import (
     RolloutPlan,
     RolloutResult,
     Timeouts,

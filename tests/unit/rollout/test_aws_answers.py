@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from build_agent.rollout.api import Api
 from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.rollout.api import Api
 from tests import scripted_ecs as ecs
 from tests.aws.answers import AwsFake
 from tests.scripted_ecs import IMAGE, Fault, ScriptedEcs, denied

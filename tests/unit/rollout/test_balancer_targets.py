@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout.targets import NotAsked, Targets
+from slipway.rollout.targets import NotAsked, Targets
 from tests.scripted_ecs import CLUSTER, PREFIX, Json, ScriptedEcs
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:222222222222:targetgroup/web-tg/0123456789abcdef"

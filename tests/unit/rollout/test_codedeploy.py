@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
-from build_agent.rollout.plan import CodeDeployGroup
 from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
+from slipway.rollout.plan import CodeDeployGroup
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import CLUSTER, IMAGE, PREFIX, SERVICE, ScriptedEcs
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import Progress
-from build_agent.rollout.events import says_steady, trouble
+from slipway.rollout import Progress
+from slipway.rollout.events import says_steady, trouble
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs
 from tests.unit.rollout.running import run

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import RolloutResult, Timeouts
 from build_agent.service import plan_of
+from slipway.rollout import RolloutResult, Timeouts
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs, denied
 from tests.scripted_scheduler import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import Progress, Timeouts
-from build_agent.rollout.hooks import hooks_of, moment
+from slipway.rollout import Progress, Timeouts
+from slipway.rollout.hooks import hooks_of, moment
 from tests.scripted_ecs import IMAGE, ScriptedEcs, denied
 from tests.scripted_scheduler import STAGES, pauses
 from tests.unit.rollout.running import run

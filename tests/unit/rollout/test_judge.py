@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout.judge import (
+from slipway.rollout.judge import (
     Look,
     Ours,
     ServiceDeployment,
@@ -16,7 +16,7 @@ from build_agent.rollout.judge import (
     is_up,
     judge,
 )
-from build_agent.rollout.service import Deployment, Service
+from slipway.rollout.service import Deployment, Service
 
 OURS = Ours(
     id="ecs-svc/2",

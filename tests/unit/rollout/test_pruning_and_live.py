@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from build_agent.rollout import (
+from slipway.rollout import (
     Timeouts,
     live,
 )
-from build_agent.rollout.api import Api
-from build_agent.rollout.follow import History, interval
-from build_agent.rollout.judge import Ours
-from build_agent.rollout.service import parse_service
+from slipway.rollout.api import Api
+from slipway.rollout.follow import History, interval
+from slipway.rollout.judge import Ours
+from slipway.rollout.service import parse_service
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs, denied, digest_of
 from tests.unit.rollout.running import V6, V7, run

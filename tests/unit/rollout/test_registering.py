@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import (
+from slipway.contracts.errors import WrongUse
+from slipway.rollout import (
     OneOffTask,
     Timeouts,
 )
-from build_agent.rollout.oneoff import placement
-from build_agent.rollout.service import parse_service
-from slipway.contracts.errors import WrongUse
+from slipway.rollout.oneoff import placement
+from slipway.rollout.service import parse_service
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs
 from tests.unit.rollout.running import V8, run

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import RolloutPlan, RolloutResult, Timeouts, roll_out
+from slipway.rollout import RolloutPlan, RolloutResult, Timeouts, roll_out
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs, denied
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from build_agent.rollout import (
+from slipway.rollout import (
     Progress,
 )
 from tests import scripted_ecs as ecs

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.taskdef import (
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.api import Api
+from slipway.rollout.taskdef import (
     Described,
     describe,
     differences,
@@ -20,8 +22,6 @@ from build_agent.rollout.taskdef import (
     with_images,
     with_tag,
 )
-from slipway.contracts.errors import WrongUse
-from slipway.contracts.image_reference import ImageReference
 from tests.scripted_ecs import ScriptedEcs
 
 ECS = ScriptedEcs().client().meta.service_model

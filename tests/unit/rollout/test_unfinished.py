@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.rollout import OneOffTask, RolloutPlan, RolloutResult, Unfinished, roll_out
 from slipway.contracts.errors import Interrupted, WorldFailed, WrongUse
+from slipway.rollout import OneOffTask, RolloutPlan, RolloutResult, Unfinished, roll_out
 from tests import scripted_ecs as ecs
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, Fault, ScriptedEcs, denied

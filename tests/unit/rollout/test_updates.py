@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from build_agent.rollout import (
+from slipway.contracts.errors import WrongUse
+from slipway.rollout import (
     Timeouts,
 )
-from slipway.contracts.errors import WrongUse
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, Json, ScriptedEcs, denied
 from tests.unit.rollout.running import V6, V7, V8, run

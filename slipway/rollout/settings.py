@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.plan import RolloutPlan
-from build_agent.rollout.service import Service
 from slipway.contracts.errors import Interrupted, SlipwayError
+from slipway.rollout.api import Api
+from slipway.rollout.plan import RolloutPlan
+from slipway.rollout.service import Service
 
 COUNT, LEAST, MOST = "desiredCount", "minimumHealthyPercent", "maximumPercent"
 Settings = Mapping[str, int]

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from build_agent.rollout.api import Api, Changes, Refused, Unanswered, WrongForAws
-from build_agent.rollout.events import trouble
-from build_agent.rollout.follow import History, follow, known_deployments
-from build_agent.rollout.judge import Look, Ours
-from build_agent.rollout.plan import (
+from slipway.contracts.errors import Interrupted, WrongUse
+from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.api import Api, Changes, Refused, Unanswered, WrongForAws
+from slipway.rollout.events import trouble
+from slipway.rollout.follow import History, follow, known_deployments
+from slipway.rollout.judge import Look, Ours
+from slipway.rollout.plan import (
     Clock,
     Factory,
     Guard,
@@ -26,8 +28,8 @@ from build_agent.rollout.plan import (
     Step,
     short,
 )
-from build_agent.rollout.restore import Previous, Restored, restore
-from build_agent.rollout.service import (
+from slipway.rollout.restore import Previous, Restored, restore
+from slipway.rollout.service import (
     CODE_DEPLOY,
     Service,
     containers_of_revision,
@@ -35,8 +37,8 @@ from build_agent.rollout.service import (
     parse_service,
     read_service,
 )
-from build_agent.rollout.settings import as_request, asked_for, of_service
-from build_agent.rollout.taskdef import (
+from slipway.rollout.settings import as_request, asked_for, of_service
+from slipway.rollout.taskdef import (
     Definition,
     Described,
     describe,
@@ -49,11 +51,9 @@ from build_agent.rollout.taskdef import (
     with_images,
     with_tag,
 )
-from build_agent.rollout.unfinished import Begun, Unfinished, left_behind
-from build_agent.rollout.verify import any_in_ecr, raise_if_wrong, service_problems, verify_images
-from build_agent.rollout.watch import Followed, Limits
-from slipway.contracts.errors import Interrupted, WrongUse
-from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.unfinished import Begun, Unfinished, left_behind
+from slipway.rollout.verify import any_in_ecr, raise_if_wrong, service_problems, verify_images
+from slipway.rollout.watch import Followed, Limits
 
 
 def roll_out(
@@ -328,7 +328,7 @@ def _request(run: _Run, base: Described, service: Service | None = None) -> Defi
     for container, image in plan.images.items():
         images[container] = str(ImageReference.parse(image).with_default_tag())
     if plan.task is not None:
-        from build_agent.rollout.oneoff import check
+        from slipway.rollout.oneoff import check
 
         check(plan.task, request, service)
     return with_images(request, images)
@@ -390,7 +390,7 @@ def _run_task(
     task = run.plan.task
     if task is None:
         return None
-    from build_agent.rollout.oneoff import run_once
+    from slipway.rollout.oneoff import run_once
 
     run.step("pre_deploy", note="running a task of the new revision", task_definition=arn)
     definition = request if request is not None else describe(run.api, arn).definition
@@ -468,7 +468,7 @@ def _running_containers(run: _Run, service: Service) -> Mapping[str, tuple[str, 
         containers = containers_of_revision(run.api, revision)
         if containers:
             return containers
-    from build_agent.rollout.tasks import containers_of_tasks
+    from slipway.rollout.tasks import containers_of_tasks
 
     return containers_of_tasks(run.api, service)
 
@@ -568,7 +568,7 @@ def _done(
         run.warnings.append(cause)
     deregistered: tuple[str, ...] = ()
     if plan.max_definitions is not None:
-        from build_agent.rollout.prune import prune
+        from slipway.rollout.prune import prune
 
         run.step("prune", note="deregistering old revisions")
         pruned = prune(run.api, service, keep=plan.max_definitions, needed={target, before})
@@ -592,7 +592,7 @@ def _failed(
     primary = followed.service.primary
     running = primary.task_definition if primary else followed.service.task_definition
     reasons: tuple[str, ...] = ()
-    from build_agent.rollout.reasons import stopped_reasons, with_reasons
+    from slipway.rollout.reasons import stopped_reasons, with_reasons
 
     if followed.outcome != "superseded":
         reasons = stopped_reasons(run.api, followed.service, ours.task_definition)
@@ -654,7 +654,7 @@ def _find_group(run: _Run, service: Service) -> tuple[Api, Any]:
     """CodeDeploy, and its group that deploys the service: found before anything is changed."""
     if run.codedeploy is None:
         raise WrongUse("a CODE_DEPLOY service needs access to CodeDeploy")
-    from build_agent.rollout import codedeploy
+    from slipway.rollout import codedeploy
 
     api = run.api_of(run.codedeploy())
     named = run.plan.code_deploy
@@ -667,7 +667,7 @@ def _find_group(run: _Run, service: Service) -> tuple[Api, Any]:
 
 def _by_codedeploy(run: _Run, service: Service, target: str) -> RolloutResult:
     """The same for a service whose deployments CodeDeploy makes."""
-    from build_agent.rollout import codedeploy
+    from slipway.rollout import codedeploy
 
     plan, before = run.plan, service.proven
     api, group = run.group or _find_group(run, service)

@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from build_agent.rollout.hooks import Hook
-from build_agent.rollout.plan import Outcome, short
-from build_agent.rollout.service import Deployment, Service
+from slipway.rollout.hooks import Hook
+from slipway.rollout.plan import Outcome, short
+from slipway.rollout.service import Deployment, Service
 
 STALE = 15.0
 """Seconds for which an answer that does not know our deployment yet may simply be old."""

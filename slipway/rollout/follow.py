@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, Denied
-from build_agent.rollout.health import Health, Prover
-from build_agent.rollout.hooks import hooks_of
-from build_agent.rollout.judge import Look, Ours, ServiceDeployment, is_scaled_up, is_up, judge
-from build_agent.rollout.plan import Factory
-from build_agent.rollout.service import Service, look_again
-from build_agent.rollout.watch import Followed, Limits, Watch
+from slipway.rollout.api import NO_ANSWER, Api, Denied
+from slipway.rollout.health import Health, Prover
+from slipway.rollout.hooks import hooks_of
+from slipway.rollout.judge import Look, Ours, ServiceDeployment, is_scaled_up, is_up, judge
+from slipway.rollout.plan import Factory
+from slipway.rollout.service import Service, look_again
+from slipway.rollout.watch import Followed, Limits, Watch
 
 QUICK, SLOW, SLOWER_AFTER = (0.5, 0.9), 5.0, 120.0
 """Seconds between looks: at random within `QUICK`, growing to `SLOW` after `SLOWER_AFTER`."""

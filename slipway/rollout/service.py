@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, WrongForAws
-from build_agent.rollout.events import says_steady
-from build_agent.rollout.plan import Clock
 from slipway.contracts.errors import WrongUse
+from slipway.rollout.api import NO_ANSWER, Api, WrongForAws
+from slipway.rollout.events import says_steady
+from slipway.rollout.plan import Clock
 
 ECS, CODE_DEPLOY, EXTERNAL = "ECS", "CODE_DEPLOY", "EXTERNAL"
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.follow import interval
-from build_agent.rollout.plan import OneOffTask, short
-from build_agent.rollout.reasons import reason_of
-from build_agent.rollout.service import Service
-from build_agent.rollout.taskdef import Definition
 from slipway.contracts.errors import WrongUse
+from slipway.rollout.api import Api
+from slipway.rollout.follow import interval
+from slipway.rollout.plan import OneOffTask, short
+from slipway.rollout.reasons import reason_of
+from slipway.rollout.service import Service
+from slipway.rollout.taskdef import Definition
 
 _WHERE = ("launchType", "capacityProviderStrategy")
 """Members of which RunTask takes one."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, Denied, Refused, Unanswered, WrongForAws
-from build_agent.rollout.plan import Factory, RolloutPlan
-from build_agent.rollout.service import CODE_DEPLOY, ECS, EXTERNAL, Service
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference, ecr_image
+from slipway.rollout.api import NO_ANSWER, Api, Denied, Refused, Unanswered, WrongForAws
+from slipway.rollout.plan import Factory, RolloutPlan
+from slipway.rollout.service import CODE_DEPLOY, ECS, EXTERNAL, Service
 
 _MEDIA_TYPES = [
     "application/vnd.docker.distribution.manifest.v2+json",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from build_agent.rollout.api import Api, Denied, Refused, WrongForAws
-from build_agent.rollout.follow import History, Tell, follow, known_deployments
-from build_agent.rollout.judge import Ours
-from build_agent.rollout.plan import Factory, Timeouts, short
-from build_agent.rollout.service import Service, look_again, parse_service
-from build_agent.rollout.settings import Settings, put_back, to_put_back
-from build_agent.rollout.taskdef import describe, register, request_of, with_images
-from build_agent.rollout.watch import Followed, Limits
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.api import Api, Denied, Refused, WrongForAws
+from slipway.rollout.follow import History, Tell, follow, known_deployments
+from slipway.rollout.judge import Ours
+from slipway.rollout.plan import Factory, Timeouts, short
+from slipway.rollout.service import Service, look_again, parse_service
+from slipway.rollout.settings import Settings, put_back, to_put_back
+from slipway.rollout.taskdef import describe, register, request_of, with_images
+from slipway.rollout.watch import Followed, Limits
 
 _STOPPABLE = frozenset({"PENDING", "IN_PROGRESS"})
 AGREE = 3

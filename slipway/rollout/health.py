@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, Denied
-from build_agent.rollout.plan import Factory
-from build_agent.rollout.service import Deployment, Service
-from build_agent.rollout.targets import NotAsked, Targets
-from build_agent.rollout.taskdef import describe
-from build_agent.rollout.tasks import listed_tasks
+from slipway.rollout.api import NO_ANSWER, Api, Denied
+from slipway.rollout.plan import Factory
+from slipway.rollout.service import Deployment, Service
+from slipway.rollout.targets import NotAsked, Targets
+from slipway.rollout.taskdef import describe
+from slipway.rollout.tasks import listed_tasks
 
 RUNNING_FOR = 40.0
 """Seconds in RUNNING after which a task without any health check counts."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.tasks import PER_CALL
+from slipway.rollout.api import Api
+from slipway.rollout.tasks import PER_CALL
 
 Target = tuple[str, int]
 """What a target group knows a task's port by: its address or its instance's id, and the port."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
-from build_agent.rollout.follow import interval
-from build_agent.rollout.plan import CodeDeployGroup, Outcome, Timeouts
-from build_agent.rollout.service import Service
 from slipway.contracts.errors import WrongUse
+from slipway.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
+from slipway.rollout.follow import interval
+from slipway.rollout.plan import CodeDeployGroup, Outcome, Timeouts
+from slipway.rollout.service import Service
 
 _OVER = frozenset({"Succeeded", "Failed", "Stopped"})
 _NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")

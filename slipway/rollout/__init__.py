@@ -1,6 +1,7 @@
 """The rollout: register, update, wait, put right, prune. One code path for agent and command line.
 
-    from build_agent.rollout import RolloutPlan, Timeouts, roll_out
+    from slipway.rollout import roll_out
+    from slipway.rollout import RolloutPlan, Timeouts
 
     plan = RolloutPlan(
         cluster="prod",
@@ -36,7 +37,7 @@ end and put right as if it had just been made. The same plan goes to any earlier
 `live(ecs, cluster=…, service=…, clock=…)` tells what a service runs now, digests included.
 """
 
-from build_agent.rollout.plan import (
+from slipway.rollout.plan import (
     DONE,
     Clock,
     OneOffTask,
@@ -47,9 +48,9 @@ from build_agent.rollout.plan import (
     Timeouts,
     short,
 )
-from build_agent.rollout.roll_out import roll_out
-from build_agent.rollout.service import Live, live
-from build_agent.rollout.unfinished import Unfinished
+from slipway.rollout.roll_out import roll_out
+from slipway.rollout.service import Live, live
+from slipway.rollout.unfinished import Unfinished
 
 __all__ = [
     "DONE",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from build_agent.rollout.api import Api
-from build_agent.rollout.plan import short
-from build_agent.rollout.service import Service, look_again, parse_service
 from slipway.contracts.errors import Interrupted, SlipwayError
+from slipway.rollout.api import Api
+from slipway.rollout.plan import short
+from slipway.rollout.service import Service, look_again, parse_service
 
 PER_CALL = 10
 """Services that one DescribeServices may name."""

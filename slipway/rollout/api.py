@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from build_agent.rollout.plan import Clock, Guard
 from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.rollout.plan import Clock, Guard
 
 _THROTTLED = frozenset(
     {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from build_agent.rollout.api import NO_ANSWER, Api
-from build_agent.rollout.service import Service
+from slipway.rollout.api import NO_ANSWER, Api
+from slipway.rollout.service import Service
 
 PER_CALL = 100
 """Tasks that one DescribeTasks may name."""

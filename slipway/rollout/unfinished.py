@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from build_agent.rollout.api import Changes
-from build_agent.rollout.plan import RolloutResult, short
 from slipway.contracts.errors import WorldFailed
+from slipway.rollout.api import Changes
+from slipway.rollout.plan import RolloutResult, short
 
 SERVICE_CHANGES = ("update_service", "create_deployment")
 """The calls that set a deployment going."""

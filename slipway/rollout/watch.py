@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from build_agent.rollout.events import trouble
-from build_agent.rollout.health import Health
-from build_agent.rollout.hooks import Hook
-from build_agent.rollout.judge import (
+from slipway.rollout.events import trouble
+from slipway.rollout.health import Health
+from slipway.rollout.hooks import Hook
+from slipway.rollout.judge import (
     ONLY_DRAINS,
     Look,
     Ours,
@@ -16,8 +16,8 @@ from build_agent.rollout.judge import (
     has_stages,
     is_counted,
 )
-from build_agent.rollout.plan import Outcome, short
-from build_agent.rollout.service import Service
+from slipway.rollout.plan import Outcome, short
+from slipway.rollout.service import Service
 
 MIN_CRASHES = 2
 """Failed tasks from which a deployment that does not become healthy is called a crash loop."""

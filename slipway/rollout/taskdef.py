@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from build_agent.rollout.api import Api
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
+from slipway.rollout.api import Api
 
 Definition = dict[str, Any]
 """A task definition as JSON, in the shape of `RegisterTaskDefinition`'s request or an answer."""

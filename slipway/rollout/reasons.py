@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from build_agent.rollout.api import Api, clean
-from build_agent.rollout.service import Service
-from build_agent.rollout.tasks import tasks_of
+from slipway.rollout.api import Api, clean
+from slipway.rollout.service import Service
+from slipway.rollout.tasks import tasks_of
 
 SHOWN = 3
 """How many different reasons are told, the most frequent first."""
