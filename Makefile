@@ -62,7 +62,7 @@ templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, c
 	  --compact --quiet
 
 docs: setup ## what is made from code: docs/configuration.md, docs/cli.md, tests/infra/iam.md
-	$(BIN)/python -m infra.configuration_docs
+	$(BIN)/python -m slipway.configuration.reference
 	$(BIN)/python -m cli.reference
 	$(BIN)/python -m tests.infra.iam_table
 

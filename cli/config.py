@@ -32,9 +32,9 @@ def check(file: Path, as_json: bool) -> None:
       slipway config check
       slipway config check stage.json
     """
-    from infra.configuration import load
-    from infra.configuration.placeholders import placeholders
-    from infra.resolve import resolve
+    from slipway.configuration import load
+    from slipway.configuration.placeholders import placeholders
+    from slipway.configuration.resolve import resolve
 
     try:
         configuration = load(file)

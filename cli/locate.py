@@ -74,8 +74,8 @@ def _read(path: Path) -> Installation:
     context = _context(path) or _configuration(path)
     if context is None:
         return load_installation(path)
-    from infra.configuration import parse  # brings in pydantic
-    from infra.resolve import resolve
+    from slipway.configuration import parse  # brings in pydantic
+    from slipway.configuration.resolve import resolve
 
     return resolve(parse(context))
 

@@ -35,8 +35,8 @@ def command(session: Session, out: Output, *, context: Path | None) -> None:
       slipway prepare --installation stage.json --profile prod-admin
     """
     from cli.prod_account import prepare
-    from infra.configuration import load
-    from infra.place import FILE_NAME
+    from slipway.configuration import load
+    from slipway.configuration.place import FILE_NAME
 
     configuration = load(session.located.path)
     prepared = prepare(session, configuration, context or Path(FILE_NAME))

@@ -9,9 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.session import Session
-from infra.configuration import Configuration
-from infra.configuration.placeholders import image_parameter, placeholders
-from infra.place import image_key, makes_network, zone_key
+from slipway.configuration import Configuration
+from slipway.configuration.place import image_key, makes_network, zone_key
+from slipway.configuration.placeholders import image_parameter, placeholders
 from slipway.contracts.errors import WrongUse
 
 ECS = "ecs.amazonaws.com"

@@ -12,11 +12,11 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.code_repositories import CreatedRepository, ImportedRepositories, pull_from, read_tip
-from infra.configuration import Configuration
 from infra.function import Shared, SlipwayFunction
 from infra.queues import dead_letter_queue
 from infra.roles import slipway_role
 from infra.statements import Allow, publish, trust_roles, use_key_named
+from slipway.configuration import Configuration
 from slipway.contracts.installation import Installation
 
 

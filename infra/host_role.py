@@ -10,9 +10,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.arns import Arns
-from infra.configuration import Configuration, Pipeline, is_uri
 from infra.findings import accept_checkov
-from infra.resolve import cluster_of, family_of, service_of
 from infra.roles import slipway_role
 from infra.statements import (
     NO_RESOURCES,
@@ -29,6 +27,8 @@ from infra.statements import (
     use_table,
     write_logs,
 )
+from slipway.configuration import Configuration, Pipeline, is_uri
+from slipway.configuration.resolve import cluster_of, family_of, service_of
 from slipway.contracts.installation import Installation
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."

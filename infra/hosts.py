@@ -11,9 +11,9 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from infra.configuration import Configuration
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.network import HostNetwork
+from slipway.configuration import Configuration
 from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"

@@ -6,9 +6,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
-from infra.configuration import Configuration, ImageRepository
 from infra.findings import accept_checkov
 from infra.kept import KEPT
+from slipway.configuration import Configuration, ImageRepository
 from slipway.contracts.names import RUNNING
 
 RUNS = f"{RUNNING}*"

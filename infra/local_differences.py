@@ -13,8 +13,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IConstruct
 
-from infra.configuration import Configuration
 from infra.findings import accept
+from slipway.configuration import Configuration
 
 POWERTOOLS = "/aws/service/powertools/python/arm64/python3.13/{version}"
 """The public parameter in which Powertools names the layer of each of its releases.

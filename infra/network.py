@@ -6,8 +6,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.configuration import Configuration
 from infra.findings import accept, accept_validation
+from slipway.configuration import Configuration
 
 
 class HostNetwork(Construct):

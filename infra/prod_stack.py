@@ -18,7 +18,6 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.arns import Arns
 from infra.assets import Staged
-from infra.configuration import Configuration
 from infra.customer_key import CustomerKey
 from infra.dashboard import Dashboard
 from infra.findings import accept_checkov
@@ -28,7 +27,6 @@ from infra.hosts import AgentRelease, BuildHosts
 from infra.image_repositories import ImageRepositories
 from infra.network import HostNetwork
 from infra.operators import OperatorPolicies
-from infra.place import Place
 from infra.queues import dead_letter_queue, work_queue
 from infra.sample import SampleServices
 from infra.statements import (
@@ -47,6 +45,8 @@ from infra.statements import (
 )
 from infra.table import DeploymentsTable
 from infra.topics import Topic
+from slipway.configuration import Configuration
+from slipway.configuration.place import Place
 from slipway.contracts.installation import Installation
 
 MAX_RECEIVES = 100

@@ -13,13 +13,13 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.arns import Arns
-from infra.configuration import Configuration, Pipeline
 from infra.findings import accept_checkov
 from infra.function import retention_of
 from infra.network import HostNetwork
-from infra.resolve import family_of, sample_cluster, service_of
 from infra.roles import slipway_role
 from infra.statements import NO_RESOURCES, PULL, allow, write_logs
+from slipway.configuration import Configuration, Pipeline
+from slipway.configuration.resolve import family_of, sample_cluster, service_of
 from slipway.contracts.names import Names
 
 

@@ -11,13 +11,13 @@ from aws_cdk import aws_lambda as lambda_
 
 from infra.arns import Arns
 from infra.assets import ROOT, Staged, stage
-from infra.configuration import CONTEXT_KEY, Configuration, load, parse
 from infra.dev_stack import DevStack
 from infra.function import Shared
 from infra.local_differences import Differences
-from infra.place import place_of
 from infra.prod_stack import ProdStack
-from infra.resolve import resolve
+from slipway.configuration import CONTEXT_KEY, Configuration, load, parse
+from slipway.configuration.place import place_of
+from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 
 FILE_CONTEXT_KEY = "configuration"

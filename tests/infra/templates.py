@@ -11,8 +11,8 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from infra.configuration import Configuration, parse, read
 from infra.slipway_app import add_stacks
+from slipway.configuration import Configuration, parse, read
 from tests.places import CONFIGURATIONS, ROOT
 
 EXAMPLE = ROOT / "cdk.json"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from infra.assets import FORGOTTEN_SECONDS, Staged, stage
-from infra.configuration import load
-from infra.resolve import resolve
+from slipway.configuration import load
+from slipway.configuration.resolve import resolve
 from slipway.contracts.installation import FILE_NAME, Installation, load_installation
 from tests.infra.templates import EXAMPLE, FULL
 from tests.places import ROOT

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli.config import command
-from infra.configuration import LimitSettings, load, parse, read
-from infra.configuration_docs import document
-from infra.resolve import resolve
+from slipway.configuration import LimitSettings, load, parse, read
+from slipway.configuration.reference import document
+from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
 from slipway.contracts.installation import Installation, Limits, RolloutSettings
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, UNPREPARED
@@ -301,5 +301,5 @@ def test_checking_needs_no_cdk() -> None:
 
 
 def test_the_document_is_the_model_s() -> None:
-    """`python -m infra.configuration_docs` writes docs/configuration.md anew."""
+    """`python -m slipway.configuration.reference` writes docs/configuration.md anew."""
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == document()

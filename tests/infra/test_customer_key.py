@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.configuration import read
 from infra.statements import USE_KEY
+from slipway.configuration import read
 from tests.infra.templates import (
     FULL,
     Stacks,

@@ -11,9 +11,9 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from infra.configuration import parse, read
-from infra.place import image_key, place_of, zone_key
 from infra.slipway_app import add_stacks
+from slipway.configuration import parse, read
+from slipway.configuration.place import image_key, place_of, zone_key
 from slipway.contracts.errors import InvalidConfiguration
 from tests.infra.templates import FULL, UNPREPARED, resources
 from tests.places import ROOT

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.configuration import CONTEXT_KEY
+from slipway.configuration import CONTEXT_KEY
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks
 from tests.places import ROOT
 

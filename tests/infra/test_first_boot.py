@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from infra.assets import stage
-from infra.configuration import load
 from infra.hosts import user_data
-from infra.resolve import resolve
+from slipway.configuration import load
+from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 from tests.infra.templates import EXAMPLE
 from tests.skipping import cannot_run

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.configuration import read
 from infra.local_differences import DIFFERENCES
+from slipway.configuration import read
 from tests.infra.templates import (
     LOCAL,
     ROOT,

@@ -9,8 +9,8 @@ import pytest
 from cli.boundary_checks import needs_of
 from cli.redrive import ways_back
 from infra.host_role import secret_forms
-from infra.resolve import resolve
 from infra.statements import PULL
+from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 from tests.infra.iam_table import SNAPSHOT, table_of
 from tests.infra.templates import (

@@ -13,9 +13,9 @@ from typing import Any
 import aws_lambda_powertools.shared.version
 import pytest
 
-from infra.configuration import read
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
+from slipway.configuration import read
 from slipway.contracts.names import Names
 from tests.infra.templates import (
     EXAMPLE,

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from build_agent.source import check_branch
-from infra.configuration import parse
-from infra.resolve import resolve
+from slipway.configuration import parse
+from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration, WrongUse
 from tests.places import CONFIGURATIONS
 

@@ -18,7 +18,7 @@ from bench.cost import (
     slipway_month,
 )
 from build_agent.disk import CACHE_KEPT, FOR_BUILD
-from infra.configuration import BuildHost, LimitSettings
+from slipway.configuration import BuildHost, LimitSettings
 from tests.places import ROOT
 
 OPERATING = ROOT / "docs" / "operating.md"

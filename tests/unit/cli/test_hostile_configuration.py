@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.main import main
-from infra.configuration import CONTEXT_KEY, parse
-from infra.resolve import resolve
+from slipway.configuration import CONTEXT_KEY, parse
+from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
 from tests.places import CONFIGURATIONS
 

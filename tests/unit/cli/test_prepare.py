@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from infra.configuration import parse, read
-from infra.place import place_of
+from slipway.configuration import parse, read
+from slipway.configuration.place import place_of
 from tests.infra.templates import UNPREPARED
 
 ACCOUNT = "123456789012"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infra.configuration.parts import Configuration
-from infra.configuration.rules import Fault
+from slipway.configuration.parts import Configuration
+from slipway.configuration.rules import Fault
 
 EXAMPLE_ACCOUNTS = frozenset({"111111111111", "222222222222"})
 EXAMPLE_AMI = "ami-00000000000000000"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from infra.configuration.values import (
+from slipway.configuration.values import (
     Account,
     Ami,
     AvailabilityZone,

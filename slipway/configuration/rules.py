@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infra.configuration.parts import CodeRepository, Configuration, ImageRepository
-from infra.configuration.values import is_uri
+from slipway.configuration.parts import CodeRepository, Configuration, ImageRepository
+from slipway.configuration.values import is_uri
 from slipway.contracts.installation import LEAST_LOCK
 
 MOST_SAMPLES = 50

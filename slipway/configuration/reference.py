@@ -1,4 +1,4 @@
-"""docs/configuration.md, from the model: `python -m infra.configuration_docs`."""
+"""docs/configuration.md, from the model: `python -m slipway.configuration.reference`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infra.configuration import CONTEXT_KEY, Configuration
+from slipway.configuration import CONTEXT_KEY, Configuration
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "configuration.md"
@@ -22,7 +22,7 @@ Another file is chosen with `cdk … -c configuration=path/to/file.json` and
 two different `name`s, in the same or in other accounts. One account for both sides works as well.
 
 Keys are camelCase; an unknown key is an error. A **bold** key has to be given. This page is made
-from the model by `python -m infra.configuration_docs`.
+from the model by `python -m slipway.configuration.reference`.
 """
 
 SERVICES = f"""

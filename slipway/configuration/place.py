@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from infra.configuration import Configuration
-from infra.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
+from slipway.configuration import Configuration
+from slipway.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
 from slipway.contracts.errors import InvalidConfiguration
 
 FILE_NAME = "cdk.context.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
+from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.contracts.installation import (
     CodeDeploySettings,
     ImageSettings,

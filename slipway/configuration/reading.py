@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from infra.configuration.parts import Configuration
-from infra.configuration.rules import Fault, broken_rules
+from slipway.configuration.parts import Configuration
+from slipway.configuration.rules import Fault, broken_rules
 from slipway.contracts.errors import InvalidConfiguration
 
 CONTEXT_KEY = "slipway"

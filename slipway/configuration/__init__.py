@@ -4,7 +4,7 @@ Keys are camelCase. Everything is checked before a stack is made. Nothing here k
 that `slipway config check` is quick.
 """
 
-from infra.configuration.parts import (
+from slipway.configuration.parts import (
     BuildHost,
     Configuration,
     Image,
@@ -14,8 +14,8 @@ from infra.configuration.parts import (
     Rollout,
     Service,
 )  # fmt: skip
-from infra.configuration.reading import CONTEXT_KEY, load, parse, read
-from infra.configuration.values import is_uri
+from slipway.configuration.reading import CONTEXT_KEY, load, parse, read
+from slipway.configuration.values import is_uri
 
 __all__ = [
     "CONTEXT_KEY",
