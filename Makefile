@@ -16,8 +16,8 @@ CONFIGURATION ?= cdk.json
 DEV_PROFILE ?=
 PROD_PROFILE ?=
 
-CODE := app.py slipway lambdas build_agent infra cli local bench tests
-CHECKED := slipway lambdas build_agent infra cli local
+CODE := app.py slipway lambdas build_agent infra local bench tests
+CHECKED := slipway lambdas build_agent infra local
 
 .PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 
@@ -63,7 +63,7 @@ templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, c
 
 docs: setup ## what is made from code: docs/configuration.md, docs/cli.md, tests/infra/iam.md
 	$(BIN)/python -m slipway.configuration.reference
-	$(BIN)/python -m cli.reference
+	$(BIN)/python -m slipway.cli.reference
 	$(BIN)/python -m tests.infra.iam_table
 
 format: setup ## let ruff put the code in order

@@ -18,7 +18,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.ending import ended_by_signals, exit_code
 from local.accounts import client_of
 from local.down import take_down
 from local.hops import Hop, Sight, Sources, Watch, table_rows
@@ -31,6 +30,7 @@ from local.state import State, read_state
 from local.up import AlreadyRunning, Options, bring_up
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace, write_json
+from slipway.cli.user.ending import ended_by_signals, exit_code
 from slipway.contracts.errors import SlipwayError, WorldFailed
 from slipway.contracts.installation import Installation, load_installation
 

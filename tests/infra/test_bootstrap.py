@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from build_agent.systemd import SAY_EVERY
-from cli.installation_checks import LOOK_AT_HOST
 from infra.hosts import BOOTSTRAP, user_data
+from slipway.cli.doctor.installation_checks import LOOK_AT_HOST
 from slipway.contracts.names import Names
 from tests.skipping import cannot_run
 

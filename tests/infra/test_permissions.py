@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from cli.boundary_checks import needs_of
-from cli.redrive import ways_back
 from infra.host_role import secret_forms
 from infra.statements import PULL
+from slipway.cli.doctor.boundary_checks import needs_of
+from slipway.cli.verbs.redrive import ways_back
 from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 from tests.infra.iam_table import SNAPSHOT, table_of

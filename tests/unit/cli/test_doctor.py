@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.installation_checks import lets
+from slipway.cli.doctor.installation_checks import lets
 from slipway.contracts.messages import BuildRequest
 from tests.unit.cli.world import DEV, NOW, PROD, REGION, World, commit_of
 

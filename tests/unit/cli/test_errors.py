@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from cli.aws_errors import log_in_hint, translate
-from cli.main import VERBS, main
+from slipway.cli.aws.errors import log_in_hint, translate
+from slipway.cli.main import VERBS, main
 from tests.aws.answers import refuse_all
 from tests.infra.templates import UNPREPARED
 from tests.unit.cli.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
@@ -96,8 +96,10 @@ def one_sentence(world: World, verb: str, *more: str, code: int) -> str:
 def hasty_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollout waits out a network that is down, to its limit: here waiting takes no time."""
     waited = [0.0]
-    monkeypatch.setattr("cli.deploy.MonotonicClock.now", lambda self: sum(waited))
-    monkeypatch.setattr("cli.deploy.MonotonicClock.sleep", lambda self, s: waited.append(s))
+    monkeypatch.setattr("slipway.cli.verbs.deploy.MonotonicClock.now", lambda self: sum(waited))
+    monkeypatch.setattr(
+        "slipway.cli.verbs.deploy.MonotonicClock.sleep", lambda self, s: waited.append(s)
+    )
 
 
 @every_verb
@@ -113,7 +115,7 @@ def test_an_endpoint_that_is_down_is_the_worlds_failure(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    monkeypatch.setattr("cli.session.ATTEMPTS", 1)
+    monkeypatch.setattr("slipway.cli.aws.session.ATTEMPTS", 1)
 
     # WHEN, THEN
     said = one_sentence(world_without_aws, verb, code=3)

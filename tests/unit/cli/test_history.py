@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cli.history import select
-from cli.plots import _draw, _durations, _outcomes
-from cli.session import Session
+from slipway.cli.aws.session import Session
+from slipway.cli.show.plots import _draw, _durations, _outcomes
+from slipway.cli.verbs.history import select
 from slipway.contracts.dora import DAY
 from tests.unit.cli.world import NOW, World, commit_of
 

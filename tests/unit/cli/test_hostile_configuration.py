@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.main import main
+from slipway.cli.main import main
 from slipway.configuration import CONTEXT_KEY, parse
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.past import LISTED, past
+from slipway.cli.aws.past import LISTED, past
 from tests.aws.answers import instead
 from tests.unit.cli.world import NOW, World
 
@@ -78,7 +78,7 @@ def test_only_the_wanted_outcomes_are_sent(world: World, sent: list[dict[str, An
 
 
 def test_further_pages_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.past.PAGE", 2)
+    monkeypatch.setattr("slipway.cli.aws.past.PAGE", 2)
     ids = [world.deployed("shop", number) for number in range(5)]
 
     assert [row.deployment_id for row in past(world.table, "shop")] == ids[::-1]

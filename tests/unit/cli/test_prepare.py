@@ -10,7 +10,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import main
+from slipway.cli.main import main
 from slipway.configuration import parse, read
 from slipway.configuration.place import place_of
 from tests.infra.templates import UNPREPARED
@@ -62,7 +62,7 @@ def test_the_image_of_the_hosts_processor_is_found_once_and_kept(
     assert place_of(parse(data), kept().get).ami == image
     # WHEN AWS has a newer one
     before = Path("cdk.context.json").read_bytes()
-    monkeypatch.setattr("cli.prod_account.image_parameter", lambda c: "/nowhere")
+    monkeypatch.setattr("slipway.cli.aws.prod_account.image_parameter", lambda c: "/nowhere")
     again = prepare(data)
     # THEN it is not asked for: the hosts would be replaced
     assert again.exit_code == 0

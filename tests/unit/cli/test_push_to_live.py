@@ -9,7 +9,7 @@ from pathlib import Path
 import git_remote_codecommit
 import pytest
 
-from cli.git import repository_name
+from slipway.cli.user.git import repository_name
 from slipway.contracts.messages import Commit
 from tests.unit.cli.world import NOW, World, commit_of
 

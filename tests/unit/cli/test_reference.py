@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cli.reference import ELSEWHERE, TARGET, document
+from slipway.cli.reference import ELSEWHERE, TARGET, document
 
 
 def test_the_page_is_written_from_the_commands() -> None:
-    """`python -m cli.reference` writes docs/cli.md anew."""
+    """`python -m slipway.cli.reference` writes docs/cli.md anew."""
     assert TARGET.read_text(encoding="utf-8") == document()
 
 

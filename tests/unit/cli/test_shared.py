@@ -13,10 +13,10 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from cli.locate import locate
-from cli.main import main
-from cli.output import Output, columns, width
-from cli.session import Session
+from slipway.cli.aws.locate import locate
+from slipway.cli.aws.session import Session
+from slipway.cli.main import main
+from slipway.cli.show.output import Output, columns, width
 from slipway.contracts.errors import WrongUse
 from tests.places import ROOT
 from tests.unit.cli.world import PROD, World, settings
@@ -168,7 +168,7 @@ def test_who_asks_is_the_caller_or_for_an_accounts_root_who_is_logged_in(
     world: World, monkeypatch: pytest.MonkeyPatch, arn: str, who: str | None
 ) -> None:
     world.answers["GetCallerIdentity"] = lambda request: {"Arn": arn, "Account": PROD}
-    monkeypatch.setattr("cli.session.login_name", lambda: "grace")
+    monkeypatch.setattr("slipway.cli.aws.session.login_name", lambda: "grace")
 
     assert Session(installation=world.path).caller == (who or arn)
 
@@ -284,7 +284,7 @@ def imported_by(code: str) -> set[str]:
 
 def test_looking_up_a_verb_imports_no_aws_and_no_drawing() -> None:
     loaded = imported_by(
-        "import click\nfrom cli.main import VERBS, main\n"
+        "import click\nfrom slipway.cli.main import VERBS, main\n"
         "for v in set(VERBS) - {'deploy', 'taskdef', 'local', 'config'}:\n"
         "    main.get_command(click.Context(main), v)"
     )
@@ -323,7 +323,7 @@ ROWS = (
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], room: int | None):
-    monkeypatch.setattr("cli.output.terminal_width", lambda: room)
+    monkeypatch.setattr("slipway.cli.show.output.terminal_width", lambda: room)
     Output(as_json=False).table(HEADINGS, ROWS)
     return click.unstyle(capsys.readouterr().out).splitlines()
 

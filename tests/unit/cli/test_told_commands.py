@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.main import main
+from slipway.cli.main import main
 from tests.places import ROOT
 
 PAGES = sorted(

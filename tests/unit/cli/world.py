@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 from click.testing import CliRunner, Result
 
-from cli.main import main
-from cli.moments import stamp
-from cli.session import Clock
+from slipway.cli.aws.session import Clock
+from slipway.cli.main import main
+from slipway.cli.show.moments import stamp
 from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
 from slipway.contracts.messages import Commit, DeploymentResult
 from slipway.contracts.table import Table

@@ -7,9 +7,9 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from cli.credentials import Credentials
-from cli.deploy import World
-from cli.main import main
+from slipway.cli.aws.credentials import Credentials
+from slipway.cli.main import main
+from slipway.cli.verbs.deploy import World
 from tests.scripted_codedeploy import ScriptedCodeDeploy
 from tests.scripted_ecs import ScriptedEcs
 

@@ -34,4 +34,4 @@ def environment(url: str = "http://127.0.0.1:9") -> dict[str, str]:
 
 def slipway(*arguments: str) -> list[str]:
     """The command line that runs this checkout's `slipway`."""
-    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    return [sys.executable, "-c", "from slipway.cli.main import main; main()", *arguments]

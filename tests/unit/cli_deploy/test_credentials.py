@@ -9,7 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from cli.credentials import Clients, Credentials
+from slipway.cli.aws.credentials import Clients, Credentials
 from slipway.contracts.errors import WrongUse
 from tests.aws.answers import AwsFake
 from tests.aws.wire import answer_from

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.deploy_report import Progresses
+from slipway.cli.deploy.report import Progresses
 from slipway.rollout import Progress
 from tests import scripted_ecs as ecs
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from cli.deploy_lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
+from slipway.cli.deploy.lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
 from slipway.contracts.errors import WorldFailed, WrongUse
 from slipway.contracts.installation import PATH_VARIABLE
 from slipway.contracts.table import Table

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.deploy_plan import DeployOptions, plan_of, remarks
-from cli.shorthand import parse_structure
+from slipway.cli.deploy.plan import DeployOptions, plan_of, remarks
+from slipway.cli.deploy.shorthand import parse_structure
 from slipway.contracts.errors import WrongUse
 from slipway.rollout import OneOffTask
 

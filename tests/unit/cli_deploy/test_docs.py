@@ -9,8 +9,8 @@ from typing import Any
 import click
 import pytest
 
-from cli.deploy import command as deploy
-from cli.taskdef import command as taskdef
+from slipway.cli.verbs.deploy import command as deploy
+from slipway.cli.verbs.taskdef import command as taskdef
 from tests.places import ROOT
 
 DOCS = (ROOT / "docs" / "ecs-deploy.md").read_text()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli.ending import Ended, check_ended, ended_by_signals, uninterrupted
+from slipway.cli.user.ending import Ended, check_ended, ended_by_signals, uninterrupted
 from tests.scripted_ecs import IMAGE, ScriptedEcs, never_steady, serve
 from tests.unit.cli_deploy.real import RealClock, environment
 
@@ -25,7 +25,7 @@ LOCK = ("--table", "slipway-deployments", "--pipeline", "shop")
 WITH_A_TABLE = """
 import sys
 from moto import mock_aws
-from cli.main import main
+from slipway.cli.main import main
 from slipway.contracts.table import Table
 import botocore.session
 with mock_aws():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.streams import lasting_streams
+from slipway.cli.user.streams import lasting_streams
 from tests.scripted_ecs import IMAGE, ScriptedEcs, crashes, serve
 from tests.unit.cli_deploy.real import ROOT, RealClock, environment, slipway
 

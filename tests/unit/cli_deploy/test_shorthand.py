@@ -14,8 +14,8 @@ from botocore.validate import ParamValidator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cli.deploy_plan import DeployOptions, plan_of
-from cli.shorthand import read_shorthand
+from slipway.cli.deploy.plan import DeployOptions, plan_of
+from slipway.cli.deploy.shorthand import read_shorthand
 from slipway.contracts.errors import WrongUse
 
 VPC = {"awsvpcConfiguration": {"subnets": ["a", "b"], "securityGroups": ["c"]}}

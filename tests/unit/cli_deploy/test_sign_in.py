@@ -16,7 +16,7 @@ import pytest
 from botocore.credentials import CredentialProvider, Credentials, RefreshableCredentials
 from botocore.session import Session as Botocore
 
-from cli import sign_in
+from slipway.cli.aws import sign_in
 from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
 from tests.unit.cli.world import settings
 from tests.unit.cli_deploy.real import environment, slipway

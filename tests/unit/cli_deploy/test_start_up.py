@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cli.main import VERBS, summary_of
+from slipway.cli.main import VERBS, summary_of
 from tests.scripted_ecs import IMAGE, ScriptedEcs, becomes_healthy, never_steady, serve
 from tests.unit.cli_deploy.real import RealClock, environment, slipway
 
@@ -19,7 +19,7 @@ HEAVY = ("botocore", "boto3", "rich", "pydantic", "aws_cdk", "urllib3")
 def loaded_by(*arguments: str) -> set[str]:
     """The modules that the command loads."""
     code = (
-        "import sys, json\nfrom cli.main import main\n"
+        "import sys, json\nfrom slipway.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\n"
         "finally:\n    print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     )
@@ -50,7 +50,7 @@ def test_a_verb_s_help_loads_nothing_heavy(verb: str) -> None:
 def test_deploying_loads_neither_boto3_nor_rich() -> None:
     with serve(ScriptedEcs(clock=RealClock(), behaviour=becomes_healthy(0.0))) as url:
         code = (
-            "import sys, json\nfrom cli.main import main\n"
+            "import sys, json\nfrom slipway.cli.main import main\n"
             "try:\n    main(sys.argv[1:])\n"
             "finally:\n    print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
         )
@@ -59,14 +59,20 @@ def test_deploying_loads_neither_boto3_nor_rich() -> None:
             env=environment(url), capture_output=True, text=True, check=True,
         )  # fmt: skip
     loaded = set(json.loads(ended.stderr.splitlines()[-1]))
-    assert not loaded & {"boto3", "rich", "pydantic", "cli.session", "slipway.contracts.table"}
+    assert not loaded & {
+        "boto3",
+        "rich",
+        "pydantic",
+        "slipway.cli.aws.session",
+        "slipway.contracts.table",
+    }
 
 
 def test_nothing_is_searched_for_garbage_on_the_way_or_at_the_end() -> None:
     # GIVEN a look that comes after all that a command leaves for its end
     code = (
         "import atexit, gc\natexit.register(lambda: print(gc.get_threshold()[0],"
-        " gc.get_freeze_count()))\nimport cli.main"
+        " gc.get_freeze_count()))\nimport slipway.cli.main"
     )
     # WHEN the command ends
     ended = subprocess.run(
@@ -132,7 +138,7 @@ def test_control_c_ends_the_real_command_with_130() -> None:
 
 def test_an_endpoint_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "from cli.main import main; from cli.deploy import World\n"
+        "from slipway.cli.main import main; from slipway.cli.verbs.deploy import World\n"
         "class Clock:\n"
         "    time = 0.0\n"
         "    def now(self): return self.time\n"

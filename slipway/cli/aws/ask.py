@@ -1,0 +1,80 @@
+"""Asking for a deployment: the request that `redeploy` and `rollback` publish."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from uuid import uuid4
+
+from slipway.cli.aws.begun import begun
+from slipway.cli.aws.follow import deployment_of, follow
+from slipway.cli.aws.session import Session
+from slipway.cli.show.output import Output
+from slipway.contracts.codec import encode
+from slipway.contracts.errors import WrongUse
+from slipway.contracts.messages import BuildRequest, Reason, Target, request_id_of
+from slipway.contracts.wording import person
+
+
+def new_request(
+    session: Session,
+    pipeline: str,
+    target: Target,
+    reason: Reason,
+    *,
+    commit_id: str | None = None,
+    force_rebuild: bool = False,
+) -> BuildRequest:
+    """A request of its own: asking twice is two requests."""
+    return BuildRequest(
+        request_id=request_id_of(f"cli {uuid4()}", pipeline, commit_id or ""),
+        pipeline=pipeline,
+        target=target,
+        commit_id=commit_id,
+        pushed_by=session.caller,
+        pushed_at=session.clock.now(),
+        reason=reason,
+        force_rebuild=force_rebuild,
+    )
+
+
+def refuse_paused(session: Session, pipeline: str, *, no_wait: bool) -> None:
+    """WrongUse for a paused pipeline, unless the caller does not mean to wait for the end."""
+    row = session.table.pipelines.get(pipeline)
+    if row.paused and not no_wait:
+        by = person(row.paused_by or "an operator")
+        raise WrongUse(
+            f"pipeline {pipeline!r} is paused by {by}, a request would wait:"
+            f" `slipway resume {pipeline}` first, or ask with --no-wait"
+        )
+
+
+def asked(request: BuildRequest) -> AbstractContextManager[None]:
+    """What comes after a request was published: however it ends, the request goes on."""
+    said = f"the request stands: `slipway watch {request.pipeline}` follows it"
+    return begun(lambda: said)
+
+
+def publish(session: Session, request: BuildRequest) -> None:
+    """Put the request where the build queue and the starter hear it."""
+    from lambdas.requests import publish_request
+
+    publish_request(session.client("sns"), session.installation.request_topic_arn, request)
+
+
+def wait_for(
+    session: Session, out: Output, request: BuildRequest, *, no_wait: bool, timeout: float | None
+) -> None:
+    """Follow the request to its end, or say how to."""
+    if no_wait:
+        out.data({"request": encode(request)})
+        out.say(f"asked for ({request.request_id}); `slipway watch {request.pipeline}` follows it")
+        return
+    limit = session.installation.limits.give_up_after if timeout is None else timeout
+    with asked(request):
+        follow(
+            session,
+            out,
+            request.pipeline,
+            lambda: deployment_of(session.table, request.pipeline, request.request_id),
+            timeout=limit,
+        )

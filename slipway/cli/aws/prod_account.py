@@ -1,0 +1,161 @@
+"""What `slipway prepare` asks of the prod account, and the one thing that it makes there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from slipway.cli.aws.session import Session
+from slipway.configuration import Configuration
+from slipway.configuration.place import image_key, makes_network, zone_key
+from slipway.configuration.placeholders import image_parameter, placeholders
+from slipway.contracts.errors import WrongUse
+
+ECS = "ecs.amazonaws.com"
+
+Found = tuple[str, str]
+"""A value, and how it came about."""
+Prepared = dict[str, Found]
+
+
+def prepare(session: Session, configuration: Configuration, context: Path) -> Prepared:
+    """Find and keep what is left out, and make what is missing; what there is now, in words.
+
+    WrongUse where it does not fit: other credentials, the example's values, a type that is not
+    offered. Nothing is kept then.
+    """
+    c = configuration
+    _ours(session, c)
+    kept = read_context(context)
+    ec2, ssm = (session.client(name, region=c.prod_region) for name in ("ec2", "ssm"))
+    _fits_architecture(ec2, c)
+    image, zone = _image(ssm, c, kept), _zone(ec2, c, kept)
+    prepared = {"image": image, "zone": zone}
+    if c.build_host.ami is None:
+        kept[image_key(c)] = image[0]
+    if makes_network(c) and c.network.availability_zone is None:
+        kept[zone_key(c)] = zone[0]
+    write_context(context, kept)
+    if any(p.service.sample for p in c.pipelines):
+        prepared["ECS's service-linked role"] = _service_linked_role(session.client("iam"))
+    return prepared
+
+
+def read_context(path: Path) -> dict[str, Any]:
+    """The CDK's context file; empty where there is none. WrongUse for one that is broken."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise WrongUse(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise WrongUse(f"{path} holds no object")
+    return found
+
+
+def write_context(path: Path, values: dict[str, Any]) -> None:
+    """As the CDK writes it, and only if anything has changed."""
+    if values == read_context(path):
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    new.replace(path)
+
+
+def _ours(session: Session, c: Configuration) -> None:
+    faults = placeholders(c)
+    if faults:
+        raise WrongUse("; ".join(f"{path}: {problem}" for path, problem in faults))
+    if c.local is not None:
+        raise WrongUse("this is a local run's configuration: it needs no preparation")
+    account = session.client("sts").get_caller_identity()["Account"]
+    if account != c.prod.account:
+        raise WrongUse(
+            f"these credentials are account {account}'s, prod is {c.prod.account}: give --profile"
+        )
+
+
+def _fits_architecture(ec2: Any, c: Configuration) -> None:
+    host = c.build_host
+    try:
+        answer = ec2.describe_instance_types(InstanceTypes=[host.instance_type])
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "InvalidInstanceType":
+            raise
+        raise WrongUse(
+            f'buildHost.instanceType: "{host.instance_type}" is no type in {c.prod_region}'
+        ) from None
+    (described,) = answer["InstanceTypes"]
+    can = described["ProcessorInfo"]["SupportedArchitectures"]
+    if host.architecture not in can:
+        raise WrongUse(
+            f'buildHost.instanceType: "{host.instance_type}" is {" or ".join(can)}, and '
+            f'buildHost.architecture says "{host.architecture}"'
+        )
+
+
+def _image(ssm: Any, c: Configuration, kept: dict[str, Any]) -> Found:
+    if c.build_host.ami is not None:
+        return c.build_host.ami, "configured"
+    if image_key(c) in kept:
+        return str(kept[image_key(c)]), "kept"
+    value = ssm.get_parameter(Name=image_parameter(c))["Parameter"]["Value"]
+    return str(value), "the newest Amazon Linux 2023, kept from now on"
+
+
+def _zone(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found:
+    """The hosts' zone, which offers their type; WrongUse where it does not."""
+    offered = _offered(ec2, c)
+    if not offered:
+        raise WrongUse(
+            f'buildHost.instanceType: "{c.build_host.instance_type}" is offered in no zone of '
+            f"{c.prod_region} that the account has"
+        )
+    zone, how = _where(ec2, c, kept) or (offered[0], "offers the hosts' type, kept from now on")
+    if zone not in offered:
+        raise WrongUse(
+            f'buildHost.instanceType: "{c.build_host.instance_type}" is not offered in {zone}, '
+            f"where the hosts are; it is in {', '.join(offered)}"
+        )
+    return zone, how
+
+
+def _where(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found | None:
+    """Where the hosts are, if that is settled."""
+    if not makes_network(c):
+        answer = ec2.describe_subnets(SubnetIds=[c.network.subnet_id])
+        return str(answer["Subnets"][0]["AvailabilityZone"]), "the subnet's"
+    if c.network.availability_zone is not None:
+        return c.network.availability_zone, "configured"
+    return (str(kept[zone_key(c)]), "kept") if zone_key(c) in kept else None
+
+
+def _offered(ec2: Any, c: Configuration) -> list[str]:
+    """The zones that the account has, and that offer the hosts' type."""
+    zones = ec2.describe_availability_zones(
+        Filters=[
+            {"Name": "zone-type", "Values": ["availability-zone"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+    )
+    has = {zone["ZoneName"] for zone in zones["AvailabilityZones"]}
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
+        LocationType="availability-zone",
+        Filters=[{"Name": "instance-type", "Values": [c.build_host.instance_type]}],
+    )
+    offers = {offer["Location"] for page in pages for offer in page["InstanceTypeOfferings"]}
+    return sorted(has & offers)
+
+
+def _service_linked_role(iam: Any) -> Found:
+    """The first cluster of an account makes it, and is refused: it is there some seconds later."""
+    there = iam.list_roles(PathPrefix=f"/aws-service-role/{ECS}/")["Roles"]
+    if there:
+        return str(there[0]["RoleName"]), "was there"
+    made = iam.create_service_linked_role(AWSServiceName=ECS)["Role"]
+    iam.get_waiter("role_exists").wait(RoleName=made["RoleName"])
+    return str(made["RoleName"]), "made"

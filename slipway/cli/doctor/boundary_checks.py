@@ -1,0 +1,236 @@
+"""What `slipway doctor` asks where a permissions boundary, or the organisation, may limit a role.
+
+IAM says it itself: SimulatePrincipalPolicy tells of each action whether the role's boundary and the
+organisation's policies allow it. Only that part of its answer is read here: that the role's own
+policies are right, and under which conditions, is for the templates' tests to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.cli.aws.session import Session
+from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
+from slipway.contracts.installation import Installation, PipelineSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Actions that a role cannot do without, and one ARN of those that it does them on."""
+
+    actions: tuple[str, ...]
+    on: str = "*"
+
+
+def boundary_checks(session: Session) -> list[Check]:
+    """A check for each role of the prod account."""
+
+    def check(role: str, needs: Sequence[Need]) -> Check:
+        return Check(
+            part="roles",
+            name=role,
+            look=lambda: _looked_at(session, role, needs),
+            mend="deploy the prod stack (docs/operating.md)",
+        )
+
+    return [check(role, needs) for role, needs in needs_of(session.installation).items()]
+
+
+def _looked_at(session: Session, role: str, needs: Sequence[Need]) -> Iterator[Finding]:
+    settings = session.installation
+    if settings.mode == "local":
+        yield skipped(role, "the emulator simulates no boundary")
+        return
+    simulate = session.client("iam").get_paginator("simulate_principal_policy").paginate
+    arn = f"arn:{settings.partition}:iam::{settings.prod_account}:role/{role}"
+    taken: dict[str, list[str]] = {}
+    for need in needs:
+        pages = simulate(
+            PolicySourceArn=arn, ActionNames=list(need.actions), ResourceArns=[need.on]
+        )
+        for page in pages:
+            for result in page["EvaluationResults"]:
+                for limit in limits_of(result):
+                    taken.setdefault(limit, []).append(result["EvalActionName"])
+    for limit, actions in taken.items():
+        mend = f"let {limit} allow what tests/infra/iam.md lists for this role"
+        named = ", ".join(dict.fromkeys(actions))
+        yield wrong(role, f"{limit} takes from it: {named}", mend)
+    if not taken:
+        yield ok(role, "no boundary takes from it what it needs")
+
+
+def limits_of(result: Mapping[str, Any]) -> list[str]:
+    """Who does not allow an action, of an entry of SimulatePrincipalPolicy's EvaluationResults.
+
+    IAM API reference, EvaluationResult: each detail is there only where there is such a limit.
+    """
+    found = []
+    boundary = result.get("PermissionsBoundaryDecisionDetail") or {}
+    if boundary.get("AllowedByPermissionsBoundary") is False:
+        found.append("its permissions boundary")
+    organisation = result.get("OrganizationsDecisionDetail") or {}
+    if organisation.get("AllowedByOrganizations") is False:
+        found.append("a policy of the organisation")
+    return found
+
+
+def needs_of(installation: Installation) -> dict[str, list[Need]]:
+    """Role name to what it needs; keys left out: which one it is nobody tells beforehand."""
+    names = installation.names
+    return {
+        names.host_role: _host(installation),
+        **{names.function(n): _function(installation, n) for n in _FUNCTIONS},
+    }
+
+
+def _needs(*pairs: tuple[str, str]) -> list[Need]:
+    """Each pair: actions as `service:First Second`, and what on."""
+    found = []
+    for actions, on in pairs:
+        service, _, named = actions.partition(":")
+        found.append(Need(actions=tuple(f"{service}:{a}" for a in named.split()), on=on))
+    return found
+
+
+_FUNCTIONS = ("starter", "stopper", "reconciler", "notifier")
+_TABLE = {
+    "starter": "Query ConditionCheckItem PutItem UpdateItem",
+    "stopper": "Query UpdateItem",
+    "reconciler": "Query ConditionCheckItem DeleteItem PutItem UpdateItem",
+    "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
+}
+
+
+@dataclass(frozen=True)
+class _Prod:
+    """ARNs in the prod account."""
+
+    installation: Installation
+
+    def __call__(self, service: str, resource: str) -> str:
+        i = self.installation
+        return f"arn:{i.partition}:{service}:{i.region}:{i.prod_account}:{resource}"
+
+    @property
+    def table(self) -> str:
+        return self("dynamodb", f"table/{self.installation.names.table}")
+
+    @property
+    def build_queue(self) -> str:
+        return self("sqs", self.installation.names.build_queue)
+
+    def stream(self, group: str) -> str:
+        return self("logs", f"log-group:{group}:log-stream:x")
+
+
+def _function(installation: Installation, name: str) -> list[Need]:
+    names, arn = installation.names, _Prod(installation)
+    first = installation.pipelines[0]
+    webhook = first.webhook_parameter or names.webhook_parameter()
+    host = arn("ec2", "instance/i-0123456789abcdef0")
+    common = _needs(
+        ("logs:CreateLogStream PutLogEvents", arn.stream(f"/aws/lambda/{names.function(name)}")),
+        ("sqs:SendMessage", arn("sqs", names.failures(name))),
+        (f"dynamodb:{_TABLE[name]}", arn.table),
+    )
+    if name == "notifier":
+        queue = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes ChangeMessageVisibility"
+        parameter = arn("ssm", f"parameter{webhook}")
+        notices = arn("sqs", names.notices_queue)
+        return common + _needs((queue, notices), ("ssm:GetParameter", parameter))
+    deciding = _needs(("ec2:DescribeInstances", "*"))
+    if name != "starter":
+        deciding += _needs(("sqs:GetQueueAttributes", arn.build_queue), ("ec2:StopInstances", host))
+    if name != "stopper":
+        deciding += _needs(("ec2:StartInstances", host))
+    if name == "reconciler":
+        topic = arn("sns", names.request_topic)
+        deciding += _needs(("sns:Publish", topic), ("sts:AssumeRole", first.tip_role_arn))
+    return common + deciding
+
+
+def _host(installation: Installation) -> list[Need]:
+    names, arn = installation.names, _Prod(installation)
+    first = installation.pipelines[0]
+    table = "BatchGetItem ConditionCheckItem DeleteItem GetItem PutItem Query UpdateItem"
+    push = (
+        "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetDownloadUrlForLayer "
+        "InitiateLayerUpload PutImage UploadLayerPart"
+    )
+    sessions = "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel"
+    rollouts = [need for pipeline in installation.pipelines for need in _rollout(arn, pipeline)]
+    # Of what pipelines have in common one is asked about: IAM takes few such calls a second.
+    once = {need.actions: need for need in reversed(rollouts)}
+    return [
+        *_needs(
+            ("sqs:ReceiveMessage DeleteMessage ChangeMessageVisibility", arn.build_queue),
+            ("sqs:GetQueueUrl", arn.build_queue),
+            ("sqs:SendMessage", arn("sqs", names.build_dead_letters)),
+            (f"dynamodb:{table}", arn.table),
+            ("sns:Publish", arn("sns", names.close_topic)),
+            ("sts:AssumeRole", first.source_role_arn),
+            ("ecr:GetAuthorizationToken", "*"),
+            (f"ecr:{push}", arn("ecr", f"repository/{first.images[0].repository}")),
+            ("logs:CreateLogStream PutLogEvents", arn.stream(names.build_log_group)),
+            ("ssm:GetParameter", arn("ssm", f"parameter{names.agent_parameter}")),
+            ("s3:GetObject", _archive(installation)),
+            ("ssm:UpdateInstanceInformation", "*"),
+            (f"ssmmessages:{sessions}", "*"),
+        ),
+        *once.values(),
+    ]
+
+
+def _archive(installation: Installation) -> str:
+    """In the bucket of the CDK's bootstrap, unless the account has one of another name."""
+    place = f"{installation.prod_account}-{installation.region}"
+    return f"arn:{installation.partition}:s3:::cdk-hnb659fds-assets-{place}/agent.tar"
+
+
+def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
+    """What the host needs for a pipeline's rollouts, and what only some pipelines ask for."""
+    place = f"{pipeline.cluster}/{pipeline.service}"
+    definition = arn("ecs", f"task-definition/{pipeline.family or pipeline.service}:1")
+    task = arn("ecs", f"task/{pipeline.cluster}/x")
+    found = _needs(
+        (
+            "ecs:DescribeServices ListServiceDeployments UpdateService",
+            arn("ecs", f"service/{place}"),
+        ),
+        (
+            "ecs:DescribeServiceDeployments StopServiceDeployment",
+            arn("ecs", f"service-deployment/{place}/x"),
+        ),
+        ("ecs:DescribeServiceRevisions", arn("ecs", f"service-revision/{place}/x")),
+        ("ecs:DescribeTaskDefinition ListTasks", "*"),
+        ("ecs:RegisterTaskDefinition TagResource", definition),
+        ("ecs:DescribeTasks", task),
+        ("ecs:DescribeContainerInstances", task.replace(":task/", ":container-instance/")),
+        ("elasticloadbalancing:DescribeTargetHealth", "*"),
+        ("iam:PassRole", arn("iam", "role/x").replace(f":{arn.installation.region}:", "::")),
+    )
+    if pipeline.rollout.pre_deploy_command:
+        found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
+    if pipeline.rollout.max_definitions is not None:
+        found += _needs(("ecs:DeregisterTaskDefinition ListTaskDefinitions ListServices", "*"))
+    if any(place.startswith("arn:") for i in pipeline.images for place in i.build_secrets.values()):
+        secret = arn("secretsmanager", "secret:x-AbCdEf")
+        found += _needs(("secretsmanager:GetSecretValue", secret))
+    return found + _code_deploy(arn, pipeline)
+
+
+def _code_deploy(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
+    used = pipeline.code_deploy
+    if used is None:
+        return []
+    group = arn("codedeploy", f"deploymentgroup:{used.application}/{used.group}")
+    application = arn("codedeploy", f"application:{used.application}")
+    return _needs(
+        ("codedeploy:CreateDeployment GetDeployment GetDeploymentGroup", group),
+        ("codedeploy:GetApplicationRevision RegisterApplicationRevision", application),
+        ("codedeploy:GetDeploymentConfig", arn("codedeploy", "deploymentconfig:x")),
+        ("codedeploy:GetDeploymentTarget StopDeployment", "*"),
+    )

@@ -1,0 +1,71 @@
+"""A deployment under way in words: line by line, and what a live view draws (`slipway.cli.show.live`)."""
+
+from __future__ import annotations
+
+import click
+
+from slipway.cli.show.output import BUSY, GOOD, Output
+from slipway.cli.show.progress import Usual, progress, remaining
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import commit_line, duration, person
+
+
+class LineView:
+    """One line for each change: where the output is no terminal, and under `--json`."""
+
+    def __init__(self, out: Output, pipeline: str, known: Usual) -> None:
+        self._out, self._pipeline, self._known = out, pipeline, known
+        self._last: tuple[str, str] | None = None
+
+    def __enter__(self) -> LineView:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def show(self, row: DeploymentRow | None, now: float) -> None:
+        """Print what is new since the last look, if anything is."""
+        state = (row.deployment_id, row.stage) if row else ("", "")
+        if state == self._last or (row is not None and row.status is not None):
+            return
+        begun = row is not None and (self._last is None or self._last[0] != row.deployment_id)
+        self._last = state
+        if row is None:
+            self._out.event({"pipeline": self._pipeline, "waiting": True})
+            self._out.say(f"{self._pipeline}: waiting for a host to take it")
+            return
+        left = remaining(row, self._known, now)
+        self._out.event(
+            {
+                "deployment": row.deployment_id,
+                "stage": row.stage,
+                "elapsed": now - row.started_at,
+                "remaining": left,
+            }
+        )
+        if begun:
+            self._out.say(heading(row))
+        self._out.say(f"  {row.stage}{f', usually {duration(left)} to go' if left else ''}")
+
+
+def heading(row: DeploymentRow) -> str:
+    """`shop-20261121102907-0123ab: 0123abcd Fix the basket (Ada), push by ada`."""
+    commit = f"{commit_line(row.commit, 60)}, " if row.commit else ""
+    who = f" by {person(row.pushed_by)}" if person(row.pushed_by) else ""
+    return f"{row.deployment_id}: {commit}{row.reason}{who}"
+
+
+def stage_lines(row: DeploymentRow, known: Usual, now: float) -> list[tuple[str, str, str]]:
+    """Mark, stage and time of each stage, for a live view."""
+    lines = []
+    for stage in progress(row, known, now):
+        usually = f"usually {duration(stage.usual)}" if stage.usual is not None else ""
+        if stage.seconds is None:
+            lines.append((" ", stage.stage, usually))
+        elif stage.under_way:
+            of = f" ({usually})" if usually else ""
+            mark = click.style("▶", fg=BUSY)
+            lines.append((mark, stage.stage, f"{duration(stage.seconds)}{of}"))
+        else:
+            lines.append((click.style("✓", fg=GOOD), stage.stage, duration(stage.seconds)))
+    return lines

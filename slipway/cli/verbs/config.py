@@ -1,0 +1,68 @@
+"""`slipway config check`: is the configuration right? Told before anything is deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slipway.cli.show.output import json_text
+from slipway.contracts.errors import InvalidConfiguration
+
+DEFAULT = Path("cdk.json")
+
+
+@click.group()
+def command() -> None:
+    """The configuration of an installation."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path), default=DEFAULT)
+@click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
+def check(file: Path, as_json: bool) -> None:
+    """Check FILE (default: cdk.json's context key `slipway`) and say all that is wrong.
+
+    What is left of the example counts as wrong: its account numbers, its image. Each fault is a
+    path, the value, and what is allowed. Needs neither AWS nor the CDK.
+
+    \b
+    Examples:
+      slipway config check
+      slipway config check stage.json
+    """
+    from slipway.configuration import load
+    from slipway.configuration.placeholders import placeholders
+    from slipway.configuration.resolve import resolve
+
+    try:
+        configuration = load(file)
+        left = placeholders(configuration)
+        if left:
+            raise InvalidConfiguration(left)
+        installation = resolve(configuration)
+    except InvalidConfiguration as error:
+        if not as_json:
+            for path, problem in error.problems:
+                click.echo(f"{path}: {problem}")
+            raise InvalidConfiguration([(str(file), _count(len(error.problems)))]) from None
+        problems = [{"path": path, "problem": problem} for path, problem in error.problems]
+        _say({"valid": False, "problems": problems})
+        raise SystemExit(error.exit_code) from None
+    if as_json:
+        _say({"valid": True, "problems": []})
+        return
+    pipelines = ", ".join(p.name for p in installation.pipelines)
+    click.echo(
+        f"{file} is right: installation {installation.name}, pipelines {pipelines}, "
+        f"dev {installation.dev_account}, prod {installation.prod_account}"
+    )
+
+
+def _count(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
+
+
+def _say(value: dict[str, Any]) -> None:
+    click.echo(json_text(value, indent=1))

@@ -1,0 +1,161 @@
+"""`slipway local`: the same pipeline on one machine, with nothing of AWS."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slipway.cli.show.output import json_text
+from slipway.cli.user.ending import going_on
+
+_directory = click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the run keeps its things; default: .local, or what SLIPWAY_LOCAL says.",
+)
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _workplace(directory: Path | None) -> Any:
+    from local.workplace import Workplace
+
+    return Workplace(directory.resolve()) if directory else Workplace.default()
+
+
+@click.group(name="local")
+def command() -> None:
+    """The same pipeline on this machine, with nothing of AWS."""
+
+
+@command.command()
+@_directory
+@click.option("--port", type=click.IntRange(1, 65535), help="The emulator's; default: a free one.")
+@click.option("--pipelines", type=click.IntRange(1, 20), default=1, show_default=True)
+@click.option("--hosts", type=click.IntRange(1, 5), default=1, show_default=True)
+@click.option(
+    "--machine", is_flag=True, help="Hosts are machines that boot, not processes (needs root)."
+)
+@click.option(
+    "--internal-endpoints", is_flag=True, help="Open the emulator's fault switches (for tests)."
+)
+def up(
+    *,
+    directory: Path | None,
+    port: int | None,
+    pipelines: int,
+    hosts: int,
+    machine: bool,
+    internal_endpoints: bool,
+) -> None:
+    """Start it in the background; returns when a push would be deployed.
+
+    Where everything is stands in DIRECTORY/state.json, for programs.
+
+    \b
+    Examples:
+      slipway local up
+      slipway local up --machine
+      slipway local up --directory other --pipelines 2
+    """
+    from local.progress import Progress
+    from local.up import AlreadyRunning, Options, bring_up
+
+    options = Options(
+        port=port,
+        pipelines=pipelines,
+        hosts=hosts,
+        machine=machine,
+        internal_endpoints=internal_endpoints,
+    )
+    workplace, progress = _workplace(directory), Progress()
+    try:
+        with going_on(lambda: "everything is taken down"):
+            state = bring_up(workplace, options, progress)
+    except AlreadyRunning as running:
+        click.echo(str(running))
+        return
+    progress.say("ready: a push to a remote below is deployed")
+    for name, pipeline in state.pipelines.items():
+        click.echo(f"\n{name}  branch {pipeline.branch}")
+        click.echo(f"  git clone {pipeline.git_url}")
+        click.echo(f"  {pipeline.service_url}/")
+    click.echo(f"\nSlack: {state.slack_url}/   next: slipway local push, slipway local down")
+
+
+@command.command()
+@_directory
+def down(directory: Path | None) -> None:
+    """End every process and container that `up` started, and nothing else.
+
+    \b
+    Example:
+      slipway local down
+    """
+    from local.down import take_down
+    from local.progress import Progress
+
+    workplace = _workplace(directory)
+    with workplace.locked():
+        if not take_down(workplace, Progress()):
+            click.echo("nothing runs here")
+
+
+@command.command()
+@_directory
+@click.option("--message", help="The commit's message, which the service then serves.")
+@click.option(
+    "--break",
+    "behaviour",
+    type=click.Choice(["build", "crash", "health"]),
+    help="A release whose build fails, whose process ends, or whose health check fails.",
+)
+@click.option("--pipeline", default="sample", show_default=True)
+@_json
+def push(
+    directory: Path | None,
+    message: str | None,
+    behaviour: str | None,
+    pipeline: str,
+    as_json: bool,
+) -> None:
+    """Commit a visible change to the sample application and push it.
+
+    \b
+    Examples:
+      slipway local push --message "my words"
+      slipway local push --break build
+    """
+    from local.push import push_release
+
+    done = push_release(_workplace(directory), pipeline, message, behaviour or "works")
+    if as_json:
+        click.echo(json_text(asdict(done)))
+        return
+    click.echo(f"pushed {done.commit_id} to {done.branch} of {done.pipeline}: {done.message}")
+
+
+@command.command()
+@_directory
+@_json
+def status(directory: Path | None, as_json: bool) -> None:
+    """What runs here: processes, hosts and what each service serves.
+
+    With --json: where everything is, as in DIRECTORY/state.json.
+
+    \b
+    Example:
+      slipway local status
+    """
+    from local.state import read_state
+    from local.status import describe
+
+    if as_json:
+        click.echo(json.dumps(asdict(read_state(_workplace(directory))), indent=1))
+        return
+    for line in describe(_workplace(directory)):
+        click.echo(line)

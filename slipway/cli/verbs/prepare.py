@@ -1,0 +1,45 @@
+"""`slipway prepare`: what the prod account must have and tell before the first deployment.
+
+Nothing is done twice: what was found is kept in cdk.context.json, and only checked after that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from slipway.cli.aws.session import Session
+from slipway.cli.options import verb
+from slipway.cli.show.output import Output
+
+
+@click.command()
+@click.option(
+    "--context",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where what is found is kept. Default: cdk.context.json of this folder.",
+)
+@verb
+def command(session: Session, out: Output, *, context: Path | None) -> None:
+    """Find what the configuration leaves out, once, and keep it for `cdk deploy`.
+
+    The newest Amazon Linux 2023 for the hosts, and a zone that the account has and that offers
+    their type; both are kept in cdk.context.json, which belongs into version control. Remove a key
+    there to have it found anew: another image or zone replaces the hosts. Where the stack makes a
+    sample service, ECS's service-linked role is made if the account has none.
+
+    \b
+    Examples:
+      slipway prepare --profile prod-admin
+      slipway prepare --installation stage.json --profile prod-admin
+    """
+    from slipway.cli.aws.prod_account import prepare
+    from slipway.configuration import load
+    from slipway.configuration.place import FILE_NAME
+
+    configuration = load(session.located.path)
+    prepared = prepare(session, configuration, context or Path(FILE_NAME))
+    for what, (value, how) in prepared.items():
+        out.say(f"{what}: {value} ({how})")
+    out.data({what: {"value": value, "how": how} for what, (value, how) in prepared.items()})
