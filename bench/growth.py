@@ -23,8 +23,8 @@ from bench.cost import BOOT_SECONDS, BURST, GAP, Setup
 from bench.report import Section, shown
 from build_agent.inbox import Delivery
 from build_agent.supersede import Kept
-from lambdas.decision import decide
-from lambdas.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
+from lambdas.decide.decision import decide
+from lambdas.decide.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import BuildRequest, request_id_of
 from slipway.contracts.table.hosts import HostRow

@@ -34,9 +34,9 @@ else:
 
     importlib.import_module(f"lambdas.{sys.argv[1]}.handler")
     if sys.argv[1] == "trigger":
-        from lambdas.clients import client
+        from lambdas.shared.clients import client
     else:
-        from lambdas.services import services
+        from lambdas.shared.services import services
     imported = time.perf_counter()
     client("sns") if sys.argv[1] == "trigger" else services()
 done = time.perf_counter()

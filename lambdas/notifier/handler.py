@@ -18,13 +18,13 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.clients import client, installation
 from lambdas.notifier.alarms import alarm_notice, is_alarm
 from lambdas.notifier.delivery import Delivery, Verdict
 from lambdas.notifier.measures import measure
 from lambdas.notifier.slack import SlackClient
 from lambdas.notifier.webhooks import Webhooks
-from lambdas.observability import about, count, logger, observed
+from lambdas.shared.clients import client, installation
+from lambdas.shared.observability import about, count, logger, observed
 from slipway.contracts.errors import InvalidMessage, SlipwayError
 from slipway.contracts.messages import CloseNotice
 from slipway.contracts.table import Table

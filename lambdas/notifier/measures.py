@@ -5,7 +5,7 @@ Counted at a notice's first receive, whether Slack takes it or not.
 
 from __future__ import annotations
 
-from lambdas.observability import count, took
+from lambdas.shared.observability import count, took
 from slipway.contracts.dora import lead_time, push_to_steady, time_to_restore
 from slipway.contracts.messages import DeploymentResult, Status
 from slipway.contracts.table.deployments import Deployments

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from lambdas.observability import count
-from lambdas.services import Services
+from lambdas.shared.observability import count
+from lambdas.shared.services import Services
 from slipway.contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.wording import subject, texts_by_protocol

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdas.action import carry_out
-from lambdas.decision import decide
-from lambdas.observability import logger, observed
+from lambdas.decide.action import carry_out
+from lambdas.decide.decision import decide
+from lambdas.decide.snapshot import gather
 from lambdas.reconciler.announcement import say_alerts
-from lambdas.services import Services, services
-from lambdas.snapshot import gather
+from lambdas.shared.observability import logger, observed
+from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 
 EC2_EVENT = "EC2 Instance State-change Notification"

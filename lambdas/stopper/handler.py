@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdas.action import carry_out
-from lambdas.decision import decide
-from lambdas.envelopes import sns_messages
-from lambdas.observability import observed
-from lambdas.services import Services, services
-from lambdas.situation import IdleNotice, LeaveHost, StopIdle
-from lambdas.snapshot import gather
+from lambdas.decide.action import carry_out
+from lambdas.decide.decision import decide
+from lambdas.decide.situation import IdleNotice, LeaveHost, StopIdle
+from lambdas.decide.snapshot import gather
+from lambdas.shared.envelopes import sns_messages
+from lambdas.shared.observability import observed
+from lambdas.shared.services import Services, services
 from slipway.contracts.messages import CloseNotice
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas import clients
-from lambdas.observability import about, count, logger, observed
-from lambdas.requests import publish_request
+from lambdas.shared import clients
+from lambdas.shared.observability import about, count, logger, observed
 from lambdas.trigger.events import PushEvent, push_events
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.messages import COMMIT_ID, BuildRequest, request_id_of
+from slipway.contracts.requesting import publish_request
 
 
 @observed

@@ -1,6 +1,6 @@
 """A small, complete model of waking and sleeping: every interleaving of a bounded world.
 
-What is real: `lambdas.decision.decide`, and every move on want, host and lock rows (the code of
+What is real: `lambdas.decide.decision.decide`, and every move on want, host and lock rows (the code of
 `slipway.contracts.table` against a table in memory; answers are remembered: the same move on the same row
 answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an agent.
 
@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lambdas.decision import decide
-from lambdas.situation import (
+from lambdas.decide.decision import decide
+from lambdas.decide.situation import (
     Ask,
     Host,
     IdleNotice,

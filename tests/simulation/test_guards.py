@@ -20,7 +20,7 @@ import pytest
 from build_agent.inbox import Inbox
 from build_agent.supersede import _join
 from build_agent.worker import Worker
-from lambdas import decision
+from lambdas.decide import decision
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
 from tests.simulation.guards import Guard, nothing
@@ -211,8 +211,8 @@ WORKER = "build_agent.worker.Worker"
 SETTLER = "build_agent.settle.Settler"
 WORKERS_OWN = ("build_agent.worker", "build_agent.intake", "build_agent.settle")
 KEEPER = "build_agent.lease.Keeper"
-DECISION = "lambdas.decision"
-SNAPSHOT = "lambdas.situation.Snapshot"
+DECISION = "lambdas.decide.decision"
+SNAPSHOT = "lambdas.decide.situation.Snapshot"
 DEPLOYMENT = "build_agent.deploy.Deployment"
 PIPELINE = "slipway.contracts.table.pipelines.Pipelines.get"
 WANTS = "slipway.contracts.table.wants.Wants"
@@ -413,7 +413,11 @@ CASES = [
         share=5,
     ),
     Case(
-        patched("another host where EC2 lacks capacity", "lambdas.action.NO_CAPACITY", frozenset()),
+        patched(
+            "another host where EC2 lacks capacity",
+            "lambdas.decide.action.NO_CAPACITY",
+            frozenset(),
+        ),
         crowded("no capacity"),
         cost="seconds asleep with work",
         share=2,

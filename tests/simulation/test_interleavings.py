@@ -177,7 +177,7 @@ def lost_requests() -> Iterator[str]:
 @pytest.fixture
 def without_drift() -> Iterator[None]:
     """The drift check would find a lost request after twenty minutes."""
-    with Guard("drift", patches=(("lambdas.decision.drift_actions", nothing),)).out():
+    with Guard("drift", patches=(("lambdas.decide.decision.drift_actions", nothing),)).out():
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas import decision
+from lambdas.decide import decision
 from tests.simulation.explore import explore
 from tests.simulation.guards import NOT_STOPPING, Guard, nothing
 from tests.simulation.model import Bounds, Model
@@ -110,7 +110,7 @@ GUARDS = [
     (
         Guard(
             "idle is said again, or seen by the reconciler",
-            patches=(("lambdas.decision._forgotten", nothing),),
+            patches=(("lambdas.decide.decision._forgotten", nothing),),
             parts=frozenset({"say idle again"}),
         ),
         {"lost": 1},

@@ -279,7 +279,7 @@ NEEDED = [
     ),
     (
         a_silent_host_that_is_held_keeps_no_other_from_its_work,
-        out("nothing is expected of a silent host", "lambdas.situation.Snapshot.silent",
+        out("nothing is expected of a silent host", "lambdas.decide.situation.Snapshot.silent",
             always(False)),
     ),
     (
@@ -300,7 +300,7 @@ NEEDED = [
     ),
     (
         a_host_that_is_never_heard_is_started_hourly_and_said_once,
-        out("back-off of starts", "lambdas.action.start_delay", always(0.0)),
+        out("back-off of starts", "lambdas.decide.action.start_delay", always(0.0)),
     ),
     (
         a_host_that_is_never_heard_is_started_hourly_and_said_once,
@@ -308,34 +308,34 @@ NEEDED = [
             "an alert stands, in the snapshot or in the table",
             patches=(
                 ("slipway.contracts.table.alerts.Alerts.raise_once", raise_each_time),
-                ("lambdas.upkeep._standing", always(None)),
+                ("lambdas.decide.upkeep._standing", always(None)),
             ),
         ),
     ),
     (
         a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2,
-        out("a start that dies is said", "lambdas.situation.Host.died_unheard", False),
+        out("a start that dies is said", "lambdas.decide.situation.Host.died_unheard", False),
     ),
     (
         a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2,
-        out("only a host that is heard has started", "lambdas.upkeep._has_started",
+        out("only a host that is heard has started", "lambdas.decide.upkeep._has_started",
             lambda host: host.awake),
     ),
     (
         a_host_that_somebody_stops_before_it_is_heard_is_no_alert,
-        out("who stopped it", "lambdas.situation.BY_HAND", ("nobody",)),
+        out("who stopped it", "lambdas.decide.situation.BY_HAND", ("nobody",)),
     ),
     (
         a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
-        out("no branch is an answer", "lambdas.snapshot.NO_BRANCH", "nothing"),
+        out("no branch is an answer", "lambdas.decide.snapshot.NO_BRANCH", "nothing"),
     ),
     (
         a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
-        out("that there was none is noted", "lambdas.upkeep._not_there", always([])),
+        out("that there was none is noted", "lambdas.decide.upkeep._not_there", always([])),
     ),
     (
         a_branch_that_is_not_there_yet_is_no_alert_and_its_first_push_is_found,
-        out("nothing is said of what was never seen", "lambdas.upkeep._known", always(None)),
+        out("nothing is said of what was never seen", "lambdas.decide.upkeep._known", always(None)),
     ),
     (
         a_start_that_is_noted_late_counts_no_silent_boot,
@@ -353,7 +353,7 @@ NEEDED = [
     ),
     (
         a_pipeline_locked_elsewhere_keeps_no_host_awake,
-        out("a locked pipeline waits", "lambdas.situation.Snapshot.kept_from_us", always(False)),
+        out("a locked pipeline waits", "lambdas.decide.situation.Snapshot.kept_from_us", always(False)),
     ),
     (
         a_lock_that_another_took_in_the_same_moment_stays_its,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from lambdas import observability
 from lambdas.notifier.delivery import Delivery
 from lambdas.notifier.handler import World as NotifierWorld
 from lambdas.notifier.handler import notify
 from lambdas.reconciler.handler import EC2_EVENT, reconcile
-from lambdas.services import Services as LambdaServices
+from lambdas.shared import observability
+from lambdas.shared.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
 from lambdas.trigger.handler import publish_pushes

@@ -56,7 +56,7 @@ def asked(request: BuildRequest) -> AbstractContextManager[None]:
 
 def publish(session: Session, request: BuildRequest) -> None:
     """Put the request where the build queue and the starter hear it."""
-    from lambdas.requests import publish_request
+    from slipway.contracts.requesting import publish_request
 
     publish_request(session.client("sns"), session.installation.request_topic_arn, request)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.decision import decide, start_delay
-from lambdas.situation import (
+from lambdas.decide.decision import decide, start_delay
+from lambdas.decide.situation import (
     Ask,
     EndAlert,
     Host,

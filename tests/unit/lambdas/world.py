@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.services import Services
+from lambdas.shared.services import Services
 from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
 from slipway.contracts.messages import BuildRequest, CloseNotice, request_id_of
 from slipway.contracts.table import Table

@@ -14,12 +14,12 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdas import clients
 from lambdas.notifier import handler as deployed
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import LONGEST_PAUSE, notify, pause_of, queue_url
 from lambdas.notifier.slack import Answer, SlackClient
-from lambdas.observability import logger
+from lambdas.shared import clients
+from lambdas.shared.observability import logger
 from tests.aws.answers import refused
 from tests.places import EVENTS, ROOT
 from tests.unit.notifier.conftest import (

@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.services import Services
-from lambdas.situation import Host, IdleNotice, Snapshot, Tip
-from lambdas.upkeep import drift_due
+from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
+from lambdas.decide.upkeep import drift_due
+from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.table.hosts import HostRow
 from slipway.contracts.table.pipelines import PipelineRow

@@ -8,7 +8,7 @@ a host or keep it, a count of 0 proves nothing.
 
 from __future__ import annotations
 
-from lambdas.situation import (
+from lambdas.decide.situation import (
     Action,
     Host,
     IdleNotice,
@@ -18,7 +18,7 @@ from lambdas.situation import (
     StopBroken,
     StopIdle,
 )
-from lambdas.upkeep import drift_actions, host_alerts, orphaned_requests, republished
+from lambdas.decide.upkeep import drift_actions, host_alerts, orphaned_requests, republished
 
 SILENT_BOOTS = 3
 """Boots in a row without a heartbeat after which starts are an hour apart."""

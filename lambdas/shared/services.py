@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from lambdas.clients import client, client_as, installation
+from lambdas.shared.clients import client, client_as, installation
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.table import Table

@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.decision import start_delay
-from lambdas.observability import count, logger
-from lambdas.requests import publish_request
-from lambdas.services import Services
-from lambdas.situation import (
+from lambdas.decide.decision import start_delay
+from lambdas.decide.situation import (
     Action,
     Ask,
     EndAlert,
@@ -23,7 +20,10 @@ from lambdas.situation import (
     StopBroken,
     StopIdle,
 )
+from lambdas.shared.observability import count, logger
+from lambdas.shared.services import Services
 from slipway.contracts.errors import WorldFailed
+from slipway.contracts.requesting import publish_request
 from slipway.contracts.table.hosts import HostRow
 
 NO_CAPACITY = frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambdas.situation import (
+from lambdas.decide.situation import (
     Action,
     Ask,
     EndAlert,
