@@ -65,7 +65,7 @@ def section(work: Path, *, rounds: int = 15) -> Section:
                 f" {checked / plain:.2f}, reading author and subject (git log)"
                 f" {described / plain:.2f}; the other"
                 f" {(again['Slipway'][0] - described) * 1e3:.0f} ms are the agent's runner of"
-                " commands: a fork of the agent for each of the two (build_agent/process.py)"
+                " commands: a fork of the agent for each of the two (build_agent/host/process.py)"
             ),
         )
     ]  # fmt: skip

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 from bench.cost import BOOT_SECONDS, BURST, GAP, Setup
 from bench.report import Section, shown
-from build_agent.inbox import Delivery
-from build_agent.supersede import Kept
+from build_agent.queue.inbox import Delivery
+from build_agent.queue.supersede import Kept
 from lambdas.decide.decision import decide
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
 from slipway.contracts.installation import Limits

@@ -15,7 +15,7 @@ from bench.cost import CUSTOM_METRIC_MONTH
 from bench.local_run import LocalRun
 from bench.measure import peak_mb
 from bench.report import Section
-from build_agent.inbox import Message
+from build_agent.queue.inbox import Message
 from build_agent.worker import LOOK_EVERY, Worker
 from local.state import read_state
 from tests.unit.agent.world import World, make_installation

@@ -18,9 +18,9 @@ from types import FrameType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from build_agent.assemble import Agent, assemble
-from build_agent.host import read_identity
-from build_agent.logs import Log, set_up
-from build_agent.systemd import Systemd
+from build_agent.host.identity import read_identity
+from build_agent.host.systemd import Systemd
+from build_agent.telling.logs import Log, set_up
 from slipway.contracts.errors import SlipwayError, WorldFailed
 from slipway.contracts.installation import load_installation
 

@@ -12,23 +12,23 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from build_agent.clock import SystemClock
-from build_agent.close import Closer
 from build_agent.deploy import Means
-from build_agent.disk import Disk
-from build_agent.docker import Docker, client_programs, find_client
-from build_agent.git_credentials import assumed_login
-from build_agent.host import HostIdentity
-from build_agent.image import Images
-from build_agent.inbox import AT_ONCE, Inbox
-from build_agent.lease import Keeper, KeeperThread
-from build_agent.logs import CloudWatchShipper, Log
-from build_agent.parallel import Threads, ahead
-from build_agent.process import run
-from build_agent.record import Recorder
+from build_agent.host.clock import SystemClock
+from build_agent.host.identity import HostIdentity
+from build_agent.host.parallel import Threads, ahead
+from build_agent.host.process import run
+from build_agent.host.stop import Stop
+from build_agent.image.disk import Disk
+from build_agent.image.docker import Docker, client_programs, find_client
+from build_agent.image.images import Images
+from build_agent.queue.inbox import AT_ONCE, Inbox
+from build_agent.queue.lease import Keeper, KeeperThread
 from build_agent.service import Services
-from build_agent.source import Source
-from build_agent.stop import Stop
+from build_agent.source.git_credentials import assumed_login
+from build_agent.source.mirror import Source
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import CloudWatchShipper, Log
+from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import Installation

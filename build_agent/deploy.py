@@ -13,17 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from build_agent.build_key import build_tag
-from build_agent.clock import Clock
-from build_agent.disk import FOR_BUILD, FOR_FETCH
-from build_agent.image import Built
-from build_agent.lease import Keeper, Work
-from build_agent.left_out import left_out
-from build_agent.logs import BuildLog, Shipper
-from build_agent.outcome import Ended, of_failure, of_rollout, tip_seen
-from build_agent.parallel import Parallel, one_by_one
-from build_agent.process import Sink
-from build_agent.record import Recorder
+from build_agent.host.clock import Clock
+from build_agent.host.parallel import Parallel, one_by_one
+from build_agent.host.process import Sink
+from build_agent.host.stop import Stop
+from build_agent.image.build_key import build_tag
+from build_agent.image.disk import FOR_BUILD, FOR_FETCH
+from build_agent.image.images import Built
+from build_agent.queue.lease import Keeper, Work
 from build_agent.service import (
     Running,
     check_architecture,
@@ -33,7 +30,10 @@ from build_agent.service import (
     stage_of,
     wanted_images,
 )
-from build_agent.stop import Stop
+from build_agent.source.left_out import left_out
+from build_agent.telling.logs import BuildLog, Shipper
+from build_agent.telling.outcome import Ended, of_failure, of_rollout, tip_seen
+from build_agent.telling.record import Recorder
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, Stage

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from build_agent.clock import RolloutClock
-from build_agent.stop import Stop
+from build_agent.host.clock import RolloutClock
+from build_agent.host.stop import Stop
 from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import ImageSettings, PipelineSettings

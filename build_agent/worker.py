@@ -13,20 +13,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from build_agent.backoff import LOCKED_DELAY, delay_after, is_given_up
-from build_agent.clock import Clock
-from build_agent.close import Closer
 from build_agent.deploy import Deployment, Means
-from build_agent.host import HostIdentity
-from build_agent.inbox import Delivery, Inbox
-from build_agent.intake import Intake
-from build_agent.lease import Keeper, Work
-from build_agent.logs import Log
-from build_agent.outcome import Ended, tip_seen, undoes_rollback
-from build_agent.record import Recorder, tip_request_of
-from build_agent.settle import Settler
-from build_agent.stop import Interrupted, Stop
-from build_agent.supersede import Kept
+from build_agent.host.clock import Clock
+from build_agent.host.identity import HostIdentity
+from build_agent.host.stop import Interrupted, Stop
+from build_agent.queue.backoff import LOCKED_DELAY, delay_after, is_given_up
+from build_agent.queue.inbox import Delivery, Inbox
+from build_agent.queue.intake import Intake
+from build_agent.queue.lease import Keeper, Work
+from build_agent.queue.settle import Settler
+from build_agent.queue.supersede import Kept
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import Log
+from build_agent.telling.outcome import Ended, tip_seen, undoes_rollback
+from build_agent.telling.record import Recorder, tip_request_of
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table import Table

@@ -20,9 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
-from build_agent import process
-from build_agent.docker import environment
-from build_agent.stop import Stop
+from build_agent.host import process
+from build_agent.host.stop import Stop
+from build_agent.image.docker import environment
 from tests.places import EVENTS
 
 RECORDED = EVENTS / "docker"

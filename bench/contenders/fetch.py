@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import build_agent.assemble  # noqa: F401 - with all that an agent has loaded
-from build_agent.process import run
-from build_agent.source import Source
-from build_agent.stop import Stop
+from build_agent.host.process import run
+from build_agent.host.stop import Stop
+from build_agent.source.mirror import Source
 from tests.unit.agent.world import make_pipeline
 
 

@@ -142,7 +142,7 @@ class MachineHost:
         """Today's, in S3 as `cdk deploy` would put it, whose agent ends before it has come up."""
         now, s3 = self.release(), self.chain.prod("s3")
         whole = s3.get_object(Bucket=now["bucket"], Key=now["key"])["Body"].read()
-        broken = _with(whole, "build_agent/host.py", THAT_ENDS)
+        broken = _with(whole, "build_agent/host/identity.py", THAT_ENDS)
         made = {"bucket": now["bucket"], "key": "broken.tar", "sha256": sha256(broken).hexdigest()}
         s3.put_object(Bucket=made["bucket"], Key=made["key"], Body=broken)
         return made

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from build_agent.backoff import delay_after
-from build_agent.close import Closer
 from build_agent.deploy import Means
-from build_agent.host import HostIdentity
-from build_agent.inbox import Inbox
-from build_agent.lease import Keeper
-from build_agent.logs import Log
-from build_agent.record import Recorder
-from build_agent.stop import Stop
+from build_agent.host.identity import HostIdentity
+from build_agent.host.stop import Stop
+from build_agent.queue.backoff import delay_after
+from build_agent.queue.inbox import Inbox
+from build_agent.queue.lease import Keeper
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import Log
+from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.table import Table
 from tests.simulation import deploying

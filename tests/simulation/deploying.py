@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from build_agent.image import Built
+from build_agent.image.images import Built
 from build_agent.service import Running
 from lambdas.notifier.slack import Answer
 from slipway.contracts.errors import DeploymentFailed, WorldFailed

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.inbox import Inbox
-from build_agent.supersede import _join
+from build_agent.queue.inbox import Inbox
+from build_agent.queue.supersede import _join
 from build_agent.worker import Worker
 from lambdas.decide import decision
 from slipway.contracts.table.pipelines import Pipelines
@@ -208,9 +208,9 @@ _differences, _kept, _why_broken = decision._not_that_host, decision._kept, deci
 _row_of, _settled = Pipelines.get, Requests.settled
 _leave_to_holder = Worker._leave_to_holder
 WORKER = "build_agent.worker.Worker"
-SETTLER = "build_agent.settle.Settler"
-WORKERS_OWN = ("build_agent.worker", "build_agent.intake", "build_agent.settle")
-KEEPER = "build_agent.lease.Keeper"
+SETTLER = "build_agent.queue.settle.Settler"
+WORKERS_OWN = ("build_agent.worker", "build_agent.queue.intake", "build_agent.queue.settle")
+KEEPER = "build_agent.queue.lease.Keeper"
 DECISION = "lambdas.decide.decision"
 SNAPSHOT = "lambdas.decide.situation.Snapshot"
 DEPLOYMENT = "build_agent.deploy.Deployment"
@@ -292,7 +292,7 @@ CASES = [
     Case(
         Guard(
             "requests are deleted last",
-            patches=(("build_agent.inbox.Inbox.receive", deleted_at_once),),
+            patches=(("build_agent.queue.inbox.Inbox.receive", deleted_at_once),),
         ),
         with_faults("agent killed", "host dies", "ECS fails", "fetch fails"),
         cost="seconds until settled",
@@ -305,7 +305,9 @@ CASES = [
         breaks="nobody was told",
     ),
     Case(
-        patched("older pushes are superseded", "build_agent.supersede.Kept.take", each_by_itself),
+        patched(
+            "older pushes are superseded", "build_agent.queue.supersede.Kept.take", each_by_itself
+        ),
         crowded(),
         cost="seconds until settled",
         share=1.1,

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from build_agent.clock import SystemClock
-from build_agent.docker import Docker
-from build_agent.image import Built, Images
-from build_agent.process import run as run_process
-from build_agent.stop import Stop
+from build_agent.host.clock import SystemClock
+from build_agent.host.process import run as run_process
+from build_agent.host.stop import Stop
+from build_agent.image.docker import Docker
+from build_agent.image.images import Built, Images
 from local import docker as local_docker
 from local.docker import Docker as LocalDocker
 from local.down import take_down

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from build_agent.build_failure import build_failure, build_timeout, push_failure
-from build_agent.process import CONTINUED
+from build_agent.host.process import CONTINUED
+from build_agent.image.build_failure import build_failure, build_timeout, push_failure
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from tests.docker_builds import BUILDS, BY_HAND, recorded
 

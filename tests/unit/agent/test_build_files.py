@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.build_files import locate
+from build_agent.image.build_files import locate
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from tests.unit.agent.world import make_pipeline
 

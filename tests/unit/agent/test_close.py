@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from build_agent.close import Closer
-from build_agent.host import HostIdentity
+from build_agent.host.identity import HostIdentity
+from build_agent.telling.close import Closer
 from slipway.contracts.messages import CloseNotice, DeploymentResult
 from tests.unit.agent.world import START, FakeClock, Topic, make_installation, make_request
 

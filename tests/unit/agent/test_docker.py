@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from build_agent.disk import FOR_BUILD, FOR_FETCH, Disk, is_tight, prune_commands
-from build_agent.docker import (
+from build_agent.host.process import Finished
+from build_agent.host.stop import Stop
+from build_agent.image.disk import FOR_BUILD, FOR_FETCH, Disk, is_tight, prune_commands
+from build_agent.image.docker import (
     Docker,
     RegistryLogin,
     client_programs,
@@ -18,8 +20,6 @@ from build_agent.docker import (
     find_client,
     has_buildkit,
 )
-from build_agent.process import Finished
-from build_agent.stop import Stop
 from slipway.contracts.errors import WorldFailed
 
 STOP = Stop()

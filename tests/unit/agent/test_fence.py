@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from build_agent.lease import MARGIN
+from build_agent.queue.lease import MARGIN
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import LEAST_LOCK, Limits
 from slipway.rollout.fence import LATE, SIGNATURE_LIFE, Fence, signed_at

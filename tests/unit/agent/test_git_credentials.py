@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.git_credentials import (
+from build_agent.source.git_credentials import (
     RoleCredentials,
     askpass_program,
     assumed_login,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.host import parse_identity, read_identity
+from build_agent.host.identity import parse_identity, read_identity
 from slipway.contracts.errors import WorldFailed
 
 DOCUMENT = {"instanceId": "i-1", "pendingTime": "2027-01-15T08:00:00Z", "region": "eu-west-1"}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from build_agent.source import check_branch
+from build_agent.source.mirror import check_branch
 from slipway.configuration import parse
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration, WrongUse

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from build_agent.docker import Docker
-from build_agent.image import Built, Images, build_command
-from build_agent.process import Finished, TimedOut
-from build_agent.stop import Stop
+from build_agent.host.process import Finished, TimedOut
+from build_agent.host.stop import Stop
+from build_agent.image.docker import Docker
+from build_agent.image.images import Built, Images, build_command
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_agent.inbox import Inbox, Message, parse_request
-from build_agent.parallel import Threads
+from build_agent.host.parallel import Threads
+from build_agent.queue.inbox import Inbox, Message, parse_request
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
 from tests.aws.answers import AwsFake

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from build_agent.inbox import Message
-from build_agent.lease import KeeperThread, Work
-from build_agent.stop import Interrupted
+from build_agent.host.stop import Interrupted
+from build_agent.queue.inbox import Message
+from build_agent.queue.lease import KeeperThread, Work
 from slipway.contracts.installation import Limits
 from tests.aws.answers import instead, refused
 from tests.unit.agent.world import World, make_request

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_agent.left_out import left_out
+from build_agent.source.left_out import left_out
 from tests.unit.agent.test_source import STOP, Remote
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"

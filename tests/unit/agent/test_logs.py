@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.logs import (
+from build_agent.telling.logs import (
     BACKLOG,
     BATCH_BYTES,
     TAIL_LINES,

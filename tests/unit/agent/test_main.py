@@ -14,8 +14,8 @@ import pytest
 
 from build_agent.__main__ import main, run_until_stopped
 from build_agent.assemble import Agent, build_secret, own
-from build_agent.logs import Log
-from build_agent.stop import Stop
+from build_agent.host.stop import Stop
+from build_agent.telling.logs import Log
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from tests.unit.agent.world import make_installation
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.outcome import of_failure, of_rollout, pipeline_changes, undoes_rollback
+from build_agent.telling.outcome import of_failure, of_rollout, pipeline_changes, undoes_rollback
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import Commit, DeploymentResult, Target
 from slipway.contracts.table.pipelines import PipelineRow

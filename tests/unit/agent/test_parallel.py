@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from build_agent.inbox import Message
-from build_agent.parallel import Parallel, Threads, ahead, one_by_one
+from build_agent.host.parallel import Parallel, Threads, ahead, one_by_one
+from build_agent.queue.inbox import Message
 from slipway.contracts.errors import WorldFailed
 from tests.unit.agent.world import World, make_request
 

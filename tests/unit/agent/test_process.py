@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from build_agent import process
-from build_agent.process import CONTINUED, LINE_LIMIT, TAIL_LINES, TimedOut, run, whole_lines
-from build_agent.stop import Interrupted, Stop
+from build_agent.host import process
+from build_agent.host.process import CONTINUED, LINE_LIMIT, TAIL_LINES, TimedOut, run, whole_lines
+from build_agent.host.stop import Interrupted, Stop
 from slipway.contracts.errors import WorldFailed
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from build_agent.backoff import LOCKED_DELAY
-from build_agent.disk import FOR_BUILD, FOR_FETCH
-from build_agent.inbox import Delivery
-from build_agent.stop import Interrupted
+from build_agent.host.stop import Interrupted
+from build_agent.image.disk import FOR_BUILD, FOR_FETCH
+from build_agent.queue.backoff import LOCKED_DELAY
+from build_agent.queue.inbox import Delivery
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Target
 from slipway.contracts.table.requests import Settled

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_agent.backoff import LONGEST_DELAY, delay_after, is_given_up
-from build_agent.build_key import build_tag
-from build_agent.clock import RolloutClock, utc_stamp, utc_text
 from build_agent.deploy import progress_text, timings_of
-from build_agent.host import HostIdentity
-from build_agent.record import new_deployment_id
-from build_agent.stop import Interrupted, Stop
+from build_agent.host.clock import RolloutClock, utc_stamp, utc_text
+from build_agent.host.identity import HostIdentity
+from build_agent.host.stop import Interrupted, Stop
+from build_agent.image.build_key import build_tag
+from build_agent.queue.backoff import LONGEST_DELAY, delay_after, is_given_up
+from build_agent.telling.record import new_deployment_id
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DEPLOYMENT_ID

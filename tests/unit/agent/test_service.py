@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from build_agent.host.stop import Stop
 from build_agent.service import (
     Running,
     Services,
@@ -19,7 +20,6 @@ from build_agent.service import (
     stage_of,
     wanted_images,
 )
-from build_agent.stop import Stop
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import RolloutSettings
 from slipway.rollout.fence import Fence

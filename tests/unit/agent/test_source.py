@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from build_agent import process
-from build_agent.git_credentials import GitLogin
-from build_agent.source import Source, _fetch_failure, check_branch, parse_log
-from build_agent.stop import Interrupted, Stop
+from build_agent.host import process
+from build_agent.host.stop import Interrupted, Stop
+from build_agent.source.git_credentials import GitLogin
+from build_agent.source.mirror import Source, _fetch_failure, check_branch, parse_log
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import PipelineSettings
 from tests.unit.agent.world import make_pipeline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from build_agent.inbox import Delivery, Message
-from build_agent.supersede import Kept, is_newer
+from build_agent.queue.inbox import Delivery, Message
+from build_agent.queue.supersede import Kept, is_newer
 from slipway.contracts.messages import BuildRequest, Target
 from tests.unit.agent.world import A, make_request
 

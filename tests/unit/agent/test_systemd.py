@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_agent.systemd import SAY_EVERY, Systemd
+from build_agent.host.systemd import SAY_EVERY, Systemd
 
 
 @pytest.fixture

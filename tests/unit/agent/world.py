@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from build_agent.close import Closer
 from build_agent.deploy import Means
-from build_agent.host import HostIdentity
-from build_agent.image import Built
-from build_agent.inbox import Inbox
-from build_agent.lease import Keeper
-from build_agent.logs import Log
-from build_agent.parallel import Parallel, one_by_one
-from build_agent.record import Recorder
+from build_agent.host.identity import HostIdentity
+from build_agent.host.parallel import Parallel, one_by_one
+from build_agent.host.stop import Stop
+from build_agent.image.images import Built
+from build_agent.queue.inbox import Inbox
+from build_agent.queue.lease import Keeper
 from build_agent.service import Running
-from build_agent.stop import Stop
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import Log
+from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings, Installation, Limits, PipelineSettings

@@ -17,7 +17,7 @@ from bench.cost import (
     codepipeline_v2,
     slipway_month,
 )
-from build_agent.disk import CACHE_KEPT, FOR_BUILD
+from build_agent.image.disk import CACHE_KEPT, FOR_BUILD
 from slipway.configuration import BuildHost, LimitSettings
 from tests.places import ROOT
 

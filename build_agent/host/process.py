@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from build_agent.stop import Interrupted, Stop
+from build_agent.host.stop import Interrupted, Stop
 from slipway.contracts.errors import WorldFailed
 
 Sink = Callable[[str], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from build_agent.inbox import Delivery
+from build_agent.queue.inbox import Delivery
 from slipway.contracts.messages import BuildRequest
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, pairwise
 
-from build_agent.process import whole_lines
+from build_agent.host.process import whole_lines
 from slipway.contracts.errors import DeploymentFailed, SlipwayError, WorldFailed
 from slipway.contracts.wording import failed_step, unfinished_step
 

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-from build_agent.stop import Stop
+from build_agent.host.stop import Stop
 
 
 class Clock(Protocol):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from build_agent.backoff import PAUSED_DELAY
-from build_agent.close import Closer
-from build_agent.inbox import Delivery, Inbox, Message, parse_request
-from build_agent.lease import Keeper
-from build_agent.logs import Log
-from build_agent.parallel import Parallel
-from build_agent.settle import Settler
-from build_agent.stop import Stop
-from build_agent.supersede import Kept, keep_begun
+from build_agent.host.parallel import Parallel
+from build_agent.host.stop import Stop
+from build_agent.queue.backoff import PAUSED_DELAY
+from build_agent.queue.inbox import Delivery, Inbox, Message, parse_request
+from build_agent.queue.lease import Keeper
+from build_agent.queue.settle import Settler
+from build_agent.queue.supersede import Kept, keep_begun
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import Log
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.installation import Installation
 from slipway.contracts.table import Table

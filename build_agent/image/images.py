@@ -15,13 +15,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from build_agent.build_failure import build_failure, build_timeout, push_failure
-from build_agent.build_files import locate
-from build_agent.clock import Clock, utc_stamp, utc_text
-from build_agent.docker import Docker, DockerSession, RegistryLogin
-from build_agent.parallel import ahead
-from build_agent.process import Sink, TimedOut
-from build_agent.stop import Stop
+from build_agent.host.clock import Clock, utc_stamp, utc_text
+from build_agent.host.parallel import ahead
+from build_agent.host.process import Sink, TimedOut
+from build_agent.host.stop import Stop
+from build_agent.image.build_failure import build_failure, build_timeout, push_failure
+from build_agent.image.build_files import locate
+from build_agent.image.docker import Docker, DockerSession, RegistryLogin
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from build_agent.parallel import Parallel, one_by_one
+from build_agent.host.parallel import Parallel, one_by_one
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
 

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from build_agent.clock import Clock
-from build_agent.host import HostIdentity
-from build_agent.inbox import Inbox, Message
-from build_agent.logs import Log
-from build_agent.stop import Stop
+from build_agent.host.clock import Clock
+from build_agent.host.identity import HostIdentity
+from build_agent.host.stop import Stop
+from build_agent.queue.inbox import Inbox, Message
+from build_agent.telling.logs import Log
 from slipway.contracts.installation import Limits
 from slipway.contracts.table import Table
 from slipway.contracts.table.locks import Lock

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_agent.docker import Docker, DockerSession
-from build_agent.process import Sink
-from build_agent.stop import Stop
+from build_agent.host.process import Sink
+from build_agent.host.stop import Stop
+from build_agent.image.docker import Docker, DockerSession
 from slipway.contracts.errors import WorldFailed
 
 PRUNE_TIMEOUT = 600.0

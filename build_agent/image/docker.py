@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from build_agent.process import Finished, Runner, Sink
-from build_agent.stop import Stop
+from build_agent.host.process import Finished, Runner, Sink
+from build_agent.host.stop import Stop
 from slipway.contracts.errors import WorldFailed
 
 BUILT_IN_BUILDKIT_UNTIL = 23

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from build_agent.clock import Clock
-from build_agent.host import HostIdentity
+from build_agent.host.clock import Clock
+from build_agent.host.identity import HostIdentity
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
 from slipway.contracts.wording import subject, texts_by_protocol

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from build_agent.clock import Clock
-from build_agent.inbox import Delivery, Inbox, Message
-from build_agent.lease import Keeper
-from build_agent.record import Recorder
+from build_agent.host.clock import Clock
+from build_agent.queue.inbox import Delivery, Inbox, Message
+from build_agent.queue.lease import Keeper
+from build_agent.telling.record import Recorder
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DeploymentResult
 from slipway.contracts.table import Table

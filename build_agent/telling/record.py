@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from build_agent.clock import Clock, utc_stamp
-from build_agent.close import Closer
-from build_agent.host import HostIdentity
-from build_agent.logs import console_link
-from build_agent.outcome import Ended, pipeline_changes
-from build_agent.stop import Interrupted
+from build_agent.host.clock import Clock, utc_stamp
+from build_agent.host.identity import HostIdentity
+from build_agent.host.stop import Interrupted
+from build_agent.telling.close import Closer
+from build_agent.telling.logs import console_link
+from build_agent.telling.outcome import Ended, pipeline_changes
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table import Table

@@ -18,16 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from build_agent.git_credentials import (
+from build_agent.host.process import Finished, Runner, Sink, TimedOut
+from build_agent.host.stop import Stop
+from build_agent.source.git_credentials import (
     PASSWORD_VARIABLE,
     USER_VARIABLE,
     GitLogin,
     LoginFor,
     askpass_program,
 )
-from build_agent.git_settings import git_options
-from build_agent.process import Finished, Runner, Sink, TimedOut
-from build_agent.stop import Stop
+from build_agent.source.git_settings import git_options
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
