@@ -9,13 +9,18 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.alarms import Alarms
-from infra.arns import Arns
-from infra.code_repositories import CreatedRepository, ImportedRepositories, pull_from, read_tip
 from infra.function import Shared, SlipwayFunction
-from infra.queues import dead_letter_queue
-from infra.roles import slipway_role
-from infra.statements import Allow, publish, trust_roles, use_key_named
+from infra.permissions.arns import Arns
+from infra.permissions.roles import slipway_role
+from infra.permissions.statements import Allow, publish, trust_roles, use_key_named
+from infra.requests.code_repositories import (
+    CreatedRepository,
+    ImportedRepositories,
+    pull_from,
+    read_tip,
+)
+from infra.requests.queues import dead_letter_queue
+from infra.watching.alarms import Alarms
 from slipway.configuration import Configuration
 from slipway.contracts.installation import Installation
 

@@ -14,12 +14,12 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.customer_key import CustomerKey
 from infra.findings import accept, accept_checkov
 from infra.local_differences import Differences
-from infra.queues import dead_letter_queue
-from infra.roles import slipway_role
-from infra.statements import Allow, send_to, write_logs
+from infra.permissions.customer_key import CustomerKey
+from infra.permissions.roles import slipway_role
+from infra.permissions.statements import Allow, send_to, write_logs
+from infra.requests.queues import dead_letter_queue
 from slipway.configuration import Configuration
 from slipway.contracts.names import Names
 

@@ -15,21 +15,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.alarms import Alarms
-from infra.arns import Arns
-from infra.assets import Staged
-from infra.customer_key import CustomerKey
-from infra.dashboard import Dashboard
 from infra.findings import accept_checkov
 from infra.function import Shared, SlipwayFunction, retention_of
-from infra.host_role import HostRole
-from infra.hosts import AgentRelease, BuildHosts
-from infra.image_repositories import ImageRepositories
-from infra.network import HostNetwork
-from infra.operators import OperatorPolicies
-from infra.queues import dead_letter_queue, work_queue
-from infra.sample import SampleServices
-from infra.statements import (
+from infra.hosts.assets import Staged
+from infra.hosts.build_hosts import AgentRelease, BuildHosts
+from infra.hosts.host_role import HostRole
+from infra.hosts.image_repositories import ImageRepositories
+from infra.hosts.network import HostNetwork
+from infra.permissions.arns import Arns
+from infra.permissions.customer_key import CustomerKey
+from infra.permissions.operators import OperatorPolicies
+from infra.permissions.statements import (
     Allow,
     assume,
     count_messages,
@@ -43,8 +39,12 @@ from infra.statements import (
     use_table,
     work_on_queue,
 )
-from infra.table import DeploymentsTable
-from infra.topics import Topic
+from infra.requests.queues import dead_letter_queue, work_queue
+from infra.requests.table import DeploymentsTable
+from infra.requests.topics import Topic
+from infra.sample import SampleServices
+from infra.watching.alarms import Alarms
+from infra.watching.dashboard import Dashboard
 from slipway.configuration import Configuration
 from slipway.configuration.place import Place
 from slipway.contracts.installation import Installation

@@ -12,12 +12,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.arns import Arns
 from infra.findings import accept_checkov
 from infra.function import retention_of
-from infra.network import HostNetwork
-from infra.roles import slipway_role
-from infra.statements import NO_RESOURCES, PULL, allow, write_logs
+from infra.hosts.network import HostNetwork
+from infra.permissions.arns import Arns
+from infra.permissions.roles import slipway_role
+from infra.permissions.statements import NO_RESOURCES, PULL, allow, write_logs
 from slipway.configuration import Configuration, Pipeline
 from slipway.configuration.resolve import family_of, sample_cluster, service_of
 from slipway.contracts.names import Names

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.assets import FORGOTTEN_SECONDS, Staged, stage
+from infra.hosts.assets import FORGOTTEN_SECONDS, Staged, stage
 from slipway.configuration import load
 from slipway.configuration.resolve import resolve
 from slipway.contracts.installation import FILE_NAME, Installation, load_installation

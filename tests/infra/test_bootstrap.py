@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from build_agent.host.systemd import SAY_EVERY
-from infra.hosts import BOOTSTRAP, user_data
+from infra.hosts.build_hosts import BOOTSTRAP, user_data
 from slipway.cli.doctor.installation_checks import LOOK_AT_HOST
 from slipway.contracts.names import Names
 from tests.skipping import cannot_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.statements import USE_KEY
+from infra.permissions.statements import USE_KEY
 from slipway.configuration import read
 from tests.infra.templates import (
     FULL,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.assets import stage
-from infra.hosts import user_data
+from infra.hosts.assets import stage
+from infra.hosts.build_hosts import user_data
 from slipway.configuration import load
 from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names

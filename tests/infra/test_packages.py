@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.hosts import BOOTSTRAP
+from infra.hosts.build_hosts import BOOTSTRAP
 from local.commands import install
 from local.waiting import wait_until
 from slipway.contracts.errors import WorldFailed

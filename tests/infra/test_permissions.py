@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from infra.host_role import secret_forms
-from infra.statements import PULL
+from infra.hosts.host_role import secret_forms
+from infra.permissions.statements import PULL
 from slipway.cli.doctor.boundary_checks import needs_of
 from slipway.cli.verbs.redrive import ways_back
 from slipway.configuration.resolve import resolve

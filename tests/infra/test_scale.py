@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.roles import INLINE_LIMIT, MANAGED_LIMIT, MANAGED_POLICIES, parcels_of
-from infra.statements import allow
+from infra.permissions.roles import INLINE_LIMIT, MANAGED_LIMIT, MANAGED_POLICIES, parcels_of
+from infra.permissions.statements import allow
 from slipway.configuration import parse, read
 from slipway.contracts.errors import InvalidConfiguration
 from tests.infra.templates import EXAMPLE, identity_statements, resources, synthesize, text

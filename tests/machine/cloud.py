@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from infra.hosts import BOOTSTRAP, user_data
+from infra.hosts.build_hosts import BOOTSTRAP, user_data
 from slipway.contracts.names import Names
 from tests.aws.wire import Fault, Json, reply
 

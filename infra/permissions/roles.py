@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from infra.findings import accept
-from infra.statements import Allow
+from infra.permissions.statements import Allow
 from slipway.contracts.errors import InvalidConfiguration
 
 INLINE_LIMIT = 10_240

@@ -9,10 +9,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from infra.arns import Arns
 from infra.findings import accept_checkov
-from infra.roles import slipway_role
-from infra.statements import (
+from infra.permissions.arns import Arns
+from infra.permissions.roles import slipway_role
+from infra.permissions.statements import (
     NO_RESOURCES,
     PULL,
     Allow,

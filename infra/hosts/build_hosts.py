@@ -12,14 +12,14 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.findings import accept, accept_checkov, accept_validation
-from infra.network import HostNetwork
+from infra.hosts.network import HostNetwork
 from slipway.configuration import Configuration
 from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"
 """EBS's key in each account: EC2 may use it for whoever starts an instance."""
 
-BOOTSTRAP = Path(__file__).resolve().parents[1] / "build_agent" / "bootstrap"
+BOOTSTRAP = Path(__file__).resolve().parents[2] / "build_agent" / "bootstrap"
 
 
 class AgentRelease(Construct):

@@ -11,9 +11,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.arns import Arns
 from infra.kept import KEPT
-from infra.statements import Allow, allow
+from infra.permissions.arns import Arns
+from infra.permissions.statements import Allow, allow
 
 BRANCHES_A_TRIGGER = 10
 """AWS: a trigger names up to 10 branches, a repository has up to 10 triggers."""

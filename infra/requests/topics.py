@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra.findings import accept_checkov
 from infra.local_differences import Differences
-from infra.queues import dead_letter_queue
+from infra.requests.queues import dead_letter_queue
 from slipway.contracts.names import Names
 
 UNENCRYPTED = {

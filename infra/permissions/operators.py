@@ -10,9 +10,17 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
-from infra.arns import Arns
-from infra.roles import managed_policies
-from infra.statements import NO_RESOURCES, Allow, allow, assume, publish, see_hosts, use_table
+from infra.permissions.arns import Arns
+from infra.permissions.roles import managed_policies
+from infra.permissions.statements import (
+    NO_RESOURCES,
+    Allow,
+    allow,
+    assume,
+    publish,
+    see_hosts,
+    use_table,
+)
 from slipway.contracts.installation import Installation
 from slipway.contracts.table.hosts import PARTITION as HOST
 from slipway.contracts.table.locks import PARTITION as LOCK

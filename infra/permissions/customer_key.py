@@ -13,9 +13,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.arns import Arns
 from infra.kept import KEPT
-from infra.statements import USE_KEY, trust_roles, use_key
+from infra.permissions.arns import Arns
+from infra.permissions.statements import USE_KEY, trust_roles, use_key
 
 
 class CustomerKey(Construct):

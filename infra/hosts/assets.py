@@ -19,7 +19,7 @@ from pathlib import Path
 
 from slipway.contracts.installation import FILE_NAME, Installation
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGE = ("slipway/__init__.py",)
 """What makes a folder of `slipway/` importable where only some of its rooms are shipped."""

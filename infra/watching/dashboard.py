@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.alarms import SAMPLES_AN_HOUR, own_metric
+from infra.watching.alarms import SAMPLES_AN_HOUR, own_metric
 
 HOUR = cdk.Duration.hours(1)
 DAY = cdk.Duration.days(1)
