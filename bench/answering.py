@@ -22,7 +22,15 @@ from slipway.contracts.codec import encode
 from slipway.contracts.messages import Commit, DeploymentResult
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
-from tests.unit.cli.world import DEV, PROD, REGION, all_queues, deployment_id, make_table, settings
+from tests.unit.slipway.cli.world import (
+    DEV,
+    PROD,
+    REGION,
+    all_queues,
+    deployment_id,
+    make_table,
+    settings,
+)
 
 RECORDED = 10_000
 A_DAY = 25

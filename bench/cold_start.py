@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.measure import plain_environment
 from bench.report import Bound, Section
-from tests.unit.agent.world import make_installation
+from tests.unit.build_agent.world import make_installation
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = {

@@ -15,7 +15,7 @@ import boto3
 from bench.emulator import running_emulator
 from bench.measure import plain_environment
 from bench.report import Bound, Section
-from tests.unit.agent.world import make_installation, make_request
+from tests.unit.build_agent.world import make_installation, make_request
 
 ROOT = Path(__file__).resolve().parents[1]
 AGENT, ALONE = "agent", "one-by-one"

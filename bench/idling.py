@@ -18,7 +18,7 @@ from bench.report import Section
 from build_agent.queue.inbox import Message
 from build_agent.worker import LOOK_EVERY, Worker
 from local.state import read_state
-from tests.unit.agent.world import World, make_installation
+from tests.unit.build_agent.world import World, make_installation
 
 HOUR = 3_600.0
 DOLLARS = {"ReceiveMessage": 0.4e-6, "Publish": 0.5e-6, "UpdateItem": 0.625e-6, "GetItem": 0.125e-6}

@@ -34,7 +34,7 @@ from local.started import Ledger
 from local.up import Options, bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
-from tests.unit.agent.world import make_installation
+from tests.unit.build_agent.world import make_installation
 
 MEASURED = Path(__file__).with_name("memory.json")
 SIZES = (128, 256, 512, 1024, 1769)

@@ -18,7 +18,7 @@ from botocore.config import Config
 from bench.measure import peak_mb
 from build_agent.assemble import THREADS
 from build_agent.host.parallel import Threads
-from tests.unit.agent.world import World, make_installation, make_pipeline
+from tests.unit.build_agent.world import World, make_installation, make_pipeline
 
 LATENCY = 0.01
 """Seconds added to every call: about what AWS needs to answer within a region."""

@@ -12,7 +12,7 @@ import build_agent.assemble  # noqa: F401 - with all that an agent has loaded
 from build_agent.host.process import run
 from build_agent.host.stop import Stop
 from build_agent.source.mirror import Source
-from tests.unit.agent.world import make_pipeline
+from tests.unit.build_agent.world import make_pipeline
 
 
 def main(folder: str, url: str, branch: str) -> None:

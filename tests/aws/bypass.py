@@ -47,7 +47,10 @@ EXCUSED = {
     ("bench/contenders/drain.py", "before-send"): "it counts and waits, and answers nothing",
     ("tests/machine/cloud.py", "Cloud.publish"): "it puts an archive where the host finds it",
     ("tests/machine/cloud.py", HANDLER): "calls go through `reply`; metadata and an object besides",
-    ("tests/unit/agent/test_host.py", HANDLER): "the metadata service, which is in no model",
+    (
+        "tests/unit/build_agent/host/test_identity.py",
+        HANDLER,
+    ): "the metadata service, which is in no model",
     ("tests/docker_builds.py", HANDLER): "a registry",
 }
 """What only looks like an answer of AWS: file, what is found, why it is none."""

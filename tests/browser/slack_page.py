@@ -18,9 +18,9 @@ from local.slack_page.server import SlackPage
 from local.slack_page.status import Reader, Status, assemble
 from tests.browser.chromium import Chromium
 from tests.places import ROOT
-from tests.unit.notifier.samples import NOTICES
-from tests.unit.notifier.test_blocks import PIPELINE
-from tests.unit.slack_page.panel_samples import rows, state
+from tests.unit.lambdas.notifier.samples import NOTICES
+from tests.unit.lambdas.notifier.test_blocks import PIPELINE
+from tests.unit.local.slack_page.panel_samples import rows, state
 
 IMAGES = ROOT / "docs" / "images"
 TOLD = [name for name in NOTICES if name not in ("idle", "superseded")]

@@ -34,7 +34,7 @@ from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
 from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
-from tests.unit.agent.world import make_pipeline
+from tests.unit.build_agent.world import make_pipeline
 
 PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = (

@@ -1,0 +1,561 @@
+"""The worker's main path, and what it does with every request that is not simply deployed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.installation import ImageSettings
+from slipway.contracts.messages import Target
+from slipway.contracts.table.deployments import DeploymentRow
+from tests.aws.answers import instead
+from tests.unit.build_agent.world import (
+    START,
+    A,
+    B,
+    World,
+    make_installation,
+    make_pipeline,
+    make_request,
+)
+
+ROLLBACK = {"reason": "rollback"}
+
+
+def test_a_push_is_deployed_announced_settled(world: World) -> None:
+    # GIVEN a push
+    request = make_request(1, commit_id=A)
+    world.send(request)
+    worker = world.worker()
+    # WHEN the worker does a round
+    assert worker.step() == "worked"
+    # THEN the service runs the image by digest, and everything that says so is there
+    (plan,) = world.services.plans
+    digest = next(iter(world.images.ecr.values()))
+    assert plan.images == {"app": f"127.0.0.1:4566/app@{digest}"}
+    assert world.outcome(request) == "succeeded"
+    assert world.table.wants.all() == []
+    assert world.queued() == (0, 0)
+    (result,) = world.topic.results
+    assert (result.status, result.commit and result.commit.id) == ("succeeded", A)
+    (row,) = world.table.deployments.newest("web", 5)
+    assert row.announced_at is not None
+    assert set(row.stages) >= {"received", "fetch", "build", "push", "register", "update", "wait"}
+    assert set(result.timings) >= {"fetch", "build", "push", "update", "wait"}
+    assert world.row.running_commit == world.row.handled_tip == A
+    assert world.row.running_digest == digest
+    assert world.images.kept == {"web": digest}
+    assert world.table.locks.get("web").holder == ""
+    assert world.keeper.held == ()
+
+
+def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN what each effect finds done
+    request = make_request(1)
+    world.send(request)
+    worker = world.worker()
+    seen: dict[str, Any] = {}
+    publish = world.topic.publish
+
+    def publishing(**message: Any) -> Any:
+        (row,) = world.table.deployments.newest("web", 1)
+        seen["at publish"] = (row.status, row.announced_at, world.outcome(request))
+        return publish(**message)
+
+    def deleting(**members: Any) -> Any:
+        seen["at delete"] = (world.outcome(request), world.table.wants.all())
+        return delete(**members)
+
+    instead(world.topic, "publish", publishing)
+    delete = world.sqs.delete_message_batch
+    instead(world.sqs, "delete_message_batch", deleting)
+    # WHEN
+    worker.step()
+    # THEN recorded, then announced, then settled, then deleted
+    assert seen["at publish"] == ("succeeded", None, None)
+    assert seen["at delete"] == ("succeeded", [])
+
+
+def test_the_newest_of_many_pushes_is_built_once(world: World) -> None:
+    # GIVEN 133 pushes, unordered, some twice
+    requests = [make_request(n) for n in range(133)]
+    world.send(*requests[20:], *requests[:20], *requests[40:60], requests[-1])
+    # WHEN
+    world.worker().step()
+    # THEN one deployment settles them all
+    (result,) = world.topic.results
+    assert result.request_id == requests[-1].request_id
+    assert result.settles >= 133
+    assert world.images.built == [A]
+    assert {world.outcome(r) for r in requests[:-1]} == {"superseded"}
+    assert world.queued() == (0, 0)
+    assert world.table.wants.all() == []
+
+
+def test_each_pipeline_with_work_is_deployed(world: World) -> None:
+    web, api = make_request(2), make_request(1, pipeline="api")
+    world.send(web, api)
+    world.worker().step()
+    assert [r.pipeline for r in world.topic.results] == ["api", "web"]
+    assert (world.outcome(web), world.outcome(api)) == ("unchanged", "succeeded")
+
+
+def test_one_commit_s_images_go_into_their_containers_in_one_rollout(aws: Any) -> None:
+    # GIVEN a pipeline that builds two images of its repository, for a service of two containers
+    web, proxy = (
+        ImageSettings(
+            repository=name,
+            repository_uri=f"127.0.0.1:4566/{name}",
+            dockerfile=f"{name}/Dockerfile",
+            containers=(name,),
+        )
+        for name in ("app", "proxy")
+    )
+    world = World(aws, make_installation(pipelines=(make_pipeline(images=(web, proxy)),)))
+    world.services.images[1] = {"app": "127.0.0.1:4566/app:1", "proxy": "127.0.0.1:4566/proxy:1"}
+    request = make_request(1)
+    world.send(request)
+    # WHEN it is pushed to
+    world.worker().step()
+    # THEN both are built from that commit, and one revision has both
+    assert world.outcome(request) == "succeeded"
+    assert world.images.built == [A, A]
+    (plan,) = world.services.plans
+    digests = {name: image.partition("@")[2] for name, image in plan.images.items()}
+    assert set(digests) == {"app", "proxy"}
+    assert digests["app"] != digests["proxy"]
+    # AND each is known by a build key of its own, so that the next push rebuilds what it must
+    assert len(world.images.ecr) == 2
+
+
+def test_with_several_hosts_the_second_pipeline_is_left_to_another(aws: Any) -> None:
+    world = World(aws, make_installation(host_count=2))
+    web, api = make_request(2), make_request(1, pipeline="api")
+    world.send(web, api)
+    world.worker().step()
+    assert (world.outcome(api), world.outcome(web)) == ("succeeded", None)
+    assert world.queued() == (1, 0)
+
+
+def test_a_push_during_a_deployment_causes_exactly_one_more(world: World) -> None:
+    # GIVEN two pushes while the first is built
+    first, second, third = make_request(1), make_request(2), make_request(3)
+
+    def push_two() -> None:
+        world.images.on_build = lambda: None
+        world.send(second, third)
+        world.source.tip = B
+
+    world.images.on_build = push_two
+    world.send(first)
+    worker = world.worker()
+    # WHEN
+    worker.step()
+    worker.step()
+    worker.step()
+    # THEN
+    assert world.images.built == [A, B]
+    outcomes = [world.outcome(r) for r in (first, second, third)]
+    assert outcomes == ["succeeded", "superseded", "succeeded"]
+
+
+def test_a_tip_that_runs_already_is_unchanged(world: World) -> None:
+    first, second = make_request(1), make_request(2)
+    worker = world.worker()
+    world.send(first)
+    worker.step()
+    world.send(second)
+    worker.step()
+    assert world.outcome(second) == "unchanged"
+    assert len(world.services.plans) == 1
+    assert world.images.built == [A]
+
+
+def test_a_branch_that_goes_a_b_a_ends_with_a(world: World) -> None:
+    worker = world.worker()
+    for number, tip in enumerate((A, B, A)):
+        world.source.tip = tip
+        world.send(make_request(number))
+        worker.step()
+    assert [r.status for r in world.topic.results] == ["succeeded"] * 3
+    assert world.images.built == [A, B]
+    assert world.row.running_commit == A
+
+
+def test_the_same_layers_are_not_pushed(world: World) -> None:
+    worker = world.worker()
+    world.send(make_request(1))
+    worker.step()
+    world.source.tip, world.images.same = B, True
+    world.send(make_request(2))
+    worker.step()
+    assert world.images.pushed == [A]
+    assert world.topic.results[-1].status == "unchanged"
+    assert world.row.running_commit == B
+
+
+def test_a_forced_rebuild_is_a_build_of_its_own(world: World) -> None:
+    worker = world.worker()
+    world.send(make_request(1))
+    worker.step()
+    world.send(make_request(2, reason="redeploy", force_rebuild=True))
+    worker.step()
+    assert world.images.built == [A, A]
+    assert world.topic.results[-1].status == "succeeded"
+
+
+# --- the commit is wrong
+
+
+def test_a_failed_build_is_recorded_announced_settled(world: World) -> None:
+    def fail() -> None:
+        raise DeploymentFailed("Dockerfile step 2/3 RUN make failed", log_tail=("boom",))
+
+    world.images.on_build = fail
+    requests = [make_request(n) for n in (1, 2)]
+    worker = world.worker()
+    for request in requests:
+        world.send(request)
+        worker.step()
+    # THEN each is told with its stage, its cause and its log, and failures are counted
+    first, second = world.topic.results
+    assert (first.status, first.stage, first.log_tail) == ("failed", "build", ("boom",))
+    assert (first.failures_before, second.failures_before) == (0, 1)
+    assert (world.row.failures, world.row.failing_since) == (2, first.ended_at)
+    assert world.row.handled_tip == A
+    assert [world.outcome(r) for r in requests] == ["failed", "failed"]
+    assert world.services.plans == []
+    # WHEN the next one succeeds
+    world.images.on_build = lambda: None
+    world.send(make_request(3))
+    worker.step()
+    # THEN it is known to be a recovery
+    assert world.topic.results[-1].failures_before == 2
+    assert (world.row.failures, world.row.failing_since) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"outcome": "rolled_back", "restored": True}, "rolled_back"),
+        ({"outcome": "crash_loop", "restored": True}, "rolled_back"),
+        ({"outcome": "timed_out", "restored": False}, "failed"),
+        ({"outcome": "superseded"}, "superseded"),
+    ],
+)
+def test_a_rollout_that_failed_is_never_a_success(
+    world: World, members: dict[str, Any], status: str
+) -> None:
+    before = world.services.revision
+    world.services.script = lambda r: replace(r, cause="tasks stopped", running=r.before, **members)
+    request = make_request(1)
+    world.send(request)
+    world.worker().step()
+    (result,) = world.topic.results
+    assert (result.status, result.cause, world.outcome(request)) == (
+        status,
+        "tasks stopped",
+        status,
+    )
+    assert result.now_running == f"web:{before}"
+    assert world.row.running_commit is None
+    assert world.images.kept == {}
+
+
+def test_an_image_that_cannot_run_there_is_refused_before_the_rollout(world: World) -> None:
+    world.services.architecture = "ARM64"
+    world.send(make_request(1))
+    world.worker().step()
+    (result,) = world.topic.results
+    assert result.status == "failed"
+    assert "X86_64" in (result.cause or "")
+    assert world.services.plans == []
+    assert world.images.built == []
+
+
+def test_an_image_built_for_another_architecture_than_configured_is_refused(world: World) -> None:
+    world.services.architecture, world.images.architecture = "X86_64", "arm64"
+    world.send(make_request(1))
+    world.worker().step()
+    assert world.topic.results[0].status == "failed"
+    assert world.images.pushed == []
+
+
+# --- poison
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be an object"),
+        ("null", "must be an object"),
+        ('{"Type": "Notification", "Message": 3}', "Message"),
+        (make_request(1).to_json().replace('"schema":1', '"schema":9'), "schema"),
+        (make_request(1).to_json().replace('"web"', '"nope"'), "'nope' is not configured"),
+        (make_request(1).to_json().replace('"web"', '"../x"'), "pipeline"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_what_is_no_request_is_a_dead_letter_with_a_notice(
+    world: World, body: str, why: str
+) -> None:
+    # GIVEN a message that is none beside one that is
+    request = make_request(2)
+    world.send_body(body)
+    world.send(request)
+    # WHEN
+    world.worker().step()
+    # THEN it is kept and said, and the good one is deployed
+    assert world.queued(world.dead) == (1, 0)
+    alert = next(n.alert for n in world.topic.notices if n.alert is not None)
+    assert alert.kind == "dead_letter"
+    assert why in alert.text
+    assert world.outcome(request) == "succeeded"
+    assert world.queued() == (0, 0)
+
+
+def test_a_request_in_an_sns_envelope_is_read(world: World) -> None:
+    request = make_request(1)
+    world.send_body(json.dumps({"Type": "Notification", "Message": request.to_json()}))
+    world.worker().step()
+    assert world.outcome(request) == "succeeded"
+
+
+def test_a_duplicate_of_a_settled_request_does_nothing(world: World) -> None:
+    request = make_request(1)
+    worker = world.worker()
+    world.send(request)
+    worker.step()
+    world.source.tip = B
+    world.send_body(request.to_json())
+    worker.step()
+    assert len(world.topic.results) == 1
+    assert world.queued() == (0, 0)
+
+
+# --- paused, rolled back
+
+
+def test_a_paused_pipelines_requests_wait_uncounted(world: World) -> None:
+    request, other = make_request(1), make_request(1, pipeline="api", request_id="f" * 32)
+    world.table.pipelines.change("web", paused=True)
+    world.send(request, other)
+    world.worker().step()
+    assert (world.outcome(request), world.outcome(other)) == (None, "succeeded")
+    assert [w.request_id for w in world.table.wants.all()] == [request.request_id]
+    assert world.queued() == (0, 1)
+    assert world.table.requests.attempts(request.request_id).count == 0
+
+
+def deployed(world: World, *tips: str) -> list[DeploymentRow]:
+    """A worker has deployed these; the deployments, oldest first."""
+    worker = world.worker()
+    for number, tip in enumerate(tips):
+        world.source.tip = tip
+        world.clock.pass_by(1)
+        world.send(make_request(number))
+        worker.step()
+    return world.table.deployments.newest("web", 10)[::-1]
+
+
+def test_a_rollback_runs_the_earlier_definition_and_stands(world: World) -> None:
+    # GIVEN A, then B
+    first, _second = deployed(world, A, B)
+    worker = world.worker()
+    # WHEN an operator goes back to the first
+    target = Target(kind="deployment", deployment_id=first.deployment_id)
+    world.send(make_request(50, target=target, **ROLLBACK))
+    worker.step()
+    # THEN its task definition runs, without a build
+    assert world.services.plans[-1].target == first.task_definition_after
+    assert world.images.kept == {"web": first.images["app"]}
+    assert world.images.built == [A, B]
+    assert world.row.running_commit == A
+    assert world.row.rolled_back_to == first.deployment_id
+    # AND neither a push from before nor the drift check undoes it
+    late, drift = make_request(49), make_request(60, reason="drift")
+    for request in (late, drift):
+        world.send(request)
+        worker.step()
+        assert world.outcome(request) == "superseded"
+    assert world.row.running_commit == A
+    # BUT a later push does
+    world.send(make_request(70))
+    worker.step()
+    assert (world.row.running_commit, world.row.rolled_back_to) == (B, None)
+
+
+def test_a_push_that_a_rollback_took_over_is_not_found_ahead_again(world: World) -> None:
+    # GIVEN A, then B, and an operator's rollback to A that is newer than a push of C
+    first, _second = deployed(world, A, B)
+    worker = world.worker()
+    target = Target(kind="deployment", deployment_id=first.deployment_id)
+    pushed = "c" * 40
+    world.send(make_request(49, commit_id=pushed))
+    world.send(make_request(50, target=target, **ROLLBACK))
+    world.table.pipelines.change("web", ahead_tip=pushed, ahead_since=1.0)
+
+    # WHEN both are in the queue
+    worker.step()
+
+    # THEN A runs, and C counts as handled: the drift check has nothing to ask for
+    assert world.row.running_commit == A
+    assert (world.row.handled_tip, world.row.ahead_tip) == (pushed, None)
+
+
+def test_a_rollback_to_what_never_ran_is_refused(world: World) -> None:
+    for number, named in enumerate(("web-20260101000000-000000", "api-20260101000000-000000")):
+        target = Target(kind="deployment", deployment_id=named)
+        world.send(make_request(number, target=target, **ROLLBACK))
+        world.worker().step()
+    assert [r.status for r in world.topic.results] == ["failed", "failed"]
+    assert "has no deployment" in (world.topic.results[0].cause or "")
+
+
+def test_a_named_commit_is_built_and_pushes_do_not_supersede_it(world: World) -> None:
+    named = make_request(1, target=Target(kind="commit", commit_id=B), reason="redeploy")
+    push = make_request(2)
+    world.send(named, push)
+    world.worker().step()
+    assert world.images.built == [B, A]
+    assert [world.outcome(r) for r in (named, push)] == ["succeeded", "succeeded"]
+
+
+# --- awake, idle
+
+
+def test_idle_is_said_after_an_idle_period_and_again(world: World) -> None:
+    worker = world.worker()
+    assert worker.step() == "idle"
+    assert world.topic.notices == []
+    for number in (1, 2):
+        world.clock.pass_by(world.installation.limits.idle_period)
+        worker.step()
+        notice = world.topic.notices[-1]
+        assert (notice.kind, notice.idle_number) == ("idle", number)
+    assert len(world.topic.notices) == 2
+
+
+def test_it_rests_from_an_empty_look_until_there_is_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a worker that looks at itself while it announces an outcome
+    worker, publish = world.worker(), world.topic.publish
+    seen = []
+
+    def publishing(**message: Any) -> Any:
+        seen.append(worker.resting)
+        return publish(**message)
+
+    instead(world.topic, "publish", publishing)
+    assert not worker.resting
+    # WHEN there is nothing, then a push, then nothing
+    worker.step()
+    assert worker.resting
+    world.send(make_request(1))
+    assert worker.step() == "worked"
+    # THEN it rests in between only
+    assert seen == [False]
+    assert not worker.resting
+    worker.step()
+    assert worker.resting
+
+
+def test_work_begins_a_new_idle_period(world: World) -> None:
+    worker = world.worker()
+    worker.step()
+    world.clock.pass_by(world.installation.limits.idle_period - 1)
+    world.send(make_request(1))
+    worker.step()
+    world.clock.pass_by(2)
+    worker.step()
+    assert [n.kind for n in world.topic.notices] == ["deployment"]
+    row = world.table.hosts.get("i-1")
+    assert row is not None and row.state == "busy"
+
+
+def test_a_host_that_is_being_stopped_takes_no_work(world: World) -> None:
+    # GIVEN an idle host whose stop is claimed
+    worker = world.worker()
+    worker.step()
+    row = world.table.hosts.get("i-1")
+    assert row is not None
+    now = world.clock.now()
+    assert world.table.hosts.claim_stop("i-1", row.boot, row.idle_number, now, claim=60)
+    # WHEN a push arrives
+    request = make_request(1)
+    world.send(request)
+    # THEN it is given back at once, and the host waits
+    assert worker.step() == "waiting"
+    assert world.queued() == (1, 0)
+    assert worker.step() == "waiting"
+    # BUT a claim whose stop never came lapses
+    world.clock.pass_by(61)
+    assert worker.step() == "worked"
+    assert world.outcome(request) == "succeeded"
+
+
+def test_once_idle_was_said_nothing_is_polled_for_long_nor_into_a_stop(world: World) -> None:
+    # GIVEN a host that has said that it is idle
+    asked: list[int] = []
+    receive = world.sqs.receive_message
+
+    def note(**members: Any) -> Any:
+        asked.append(members["WaitTimeSeconds"])
+        return receive(**members)
+
+    instead(world.sqs, "receive_message", note)
+    worker = world.worker(waits=True)
+    world.clock.pass_by(-1)
+    world.send(make_request(1))
+    worker.step()
+    world.clock.pass_by(world.installation.limits.idle_period)
+    worker.step()
+    asked.clear()
+    # THEN it looks without waiting
+    worker.step()
+    assert asked == [0]
+    # AND not at all once its stop is claimed
+    row = world.table.hosts.get("i-1")
+    assert row is not None
+    assert world.table.hosts.claim_stop(
+        "i-1", row.boot, row.idle_number, world.clock.now(), claim=60
+    )
+    assert worker.step() == "waiting"
+    assert asked == [0]
+
+
+def test_a_host_whose_stop_is_claimed_while_it_says_idle_waits(world: World) -> None:
+    worker = world.worker()
+    worker.step()
+    world.clock.pass_by(world.installation.limits.idle_period)
+    row = world.table.hosts.get("i-1")
+    assert row is not None
+    now = world.clock.now()
+    world.table.hosts.claim_stop("i-1", row.boot, row.idle_number, now, claim=60)
+    assert worker.step() == "waiting"
+    assert world.topic.notices == []
+
+
+def test_a_new_boot_honours_a_claim_that_has_not_expired(world: World) -> None:
+    world.worker().step()
+    row = world.table.hosts.get("i-1")
+    assert row is not None
+    world.table.hosts.claim_broken(row, world.clock.now(), claim=60, unchanged="heartbeat_at")
+    booted = world.worker(boot="2027-01-15T09:00:00Z")
+    assert booted.step() == "waiting"
+    world.clock.pass_by(61)
+    assert booted.step() == "idle"
+
+
+def test_time_is_taken_from_the_clock_alone(world: World) -> None:
+    world.send(make_request(1))
+    world.worker().step()
+    assert world.topic.results[0].started_at == START

@@ -1,0 +1,232 @@
+"""What is said about a notice in e-mail and in every sentence that the others share."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from slipway.contracts import wording
+from slipway.contracts.messages import CloseNotice
+from tests.unit.lambdas.notifier.samples import BUILD_LOG, NOTICES, deployment
+from tests.unit.lambdas.notifier.strategies import notices
+
+SNS_LIMIT = 256 * 1024
+
+fewer = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_subject_and_text_of_every_kind_are_readable(name: str) -> None:
+    # GIVEN a notice of every kind  WHEN put into words
+    subject, text = wording.subject(NOTICES[name]), wording.plain_text(NOTICES[name])
+    # THEN the subject is one short ASCII line and the text no JSON
+    assert 10 < len(subject) < 100
+    assert not any(mark in text for mark in '{}[]"' if name != "failed in build")
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_e_mail_gets_the_words_and_every_other_protocol_the_message(name: str) -> None:
+    texts = json.loads(wording.texts_by_protocol(NOTICES[name]))
+    assert texts.keys() == {"default", "email"}
+    assert CloseNotice.from_json(texts["default"]) == NOTICES[name]
+    assert texts["email"] == wording.plain_text(NOTICES[name])
+
+
+@fewer
+@given(notices)
+def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
+    subject, text = wording.subject(notice), wording.plain_text(notice)
+    assert 0 < len(subject) < 100
+    assert all(" " <= character <= "~" for character in subject)
+    assert len(text.encode()) < SNS_LIMIT // 2
+    assert not set(text) & set("\x00\x1b\r\u202e\u2066\u2028")
+
+
+@pytest.mark.parametrize(
+    ("name", "headline", "runs"),
+    [
+        ("succeeded", "shop: commit 3f2a9c41 is live", "shop:42 (sha256:0123456789ab) runs now."),
+        (
+            "recovered",
+            "shop: recovered after 3 failed deployments: commit 3f2a9c41 is live",
+            "shop:42 (sha256:0123456789ab) runs now.",
+        ),
+        (
+            "failed in build",
+            "shop: commit 3f2a9c41 failed in the build",
+            "The previous version still runs: shop:41.",
+        ),
+        (
+            "failed in rollout",
+            "shop: commit 3f2a9c41 failed in the rollout",
+            "The service is left on the new version, shop:42.",
+        ),
+        (
+            "rolled back",
+            "shop: commit 3f2a9c41 failed in the rollout and was rolled back",
+            "The previous version runs again: shop:41.",
+        ),
+        (
+            "failed before a commit was known",
+            "shop: the branch's tip failed while fetching the branch",
+            "The service was not touched: the previous version still runs.",
+        ),
+        (
+            "rollback by an operator",
+            "shop: rolled back: commit 3f2a9c41 is live again",
+            "shop:41 (sha256:0123456789ab) runs now.",
+        ),
+        (
+            "gave up",
+            "shop: gave up on commit 3f2a9c41: its request is a dead letter now",
+            "The previous version still runs: shop:41.",
+        ),
+    ],
+)
+def test_what_happened_and_what_runs_now(name: str, headline: str, runs: str) -> None:
+    notice = NOTICES[name]
+    assert notice.result is not None
+    assert wording.headline(notice) == headline
+    assert wording.runs_now(notice.result) == runs
+    assert runs in wording.plain_text(notice)
+
+
+def test_a_rollout_that_could_not_read_the_service_does_not_claim_that_anything_runs() -> None:
+    notice = deployment(status="failed", stage="rollout", now_running=None)
+    assert notice.result is not None
+    assert wording.runs_now(notice.result) == "Which version runs now could not be read."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (185, "3 min 5 s"),
+        (3599.7, "1 h"),
+        (7500, "2 h 5 min"),
+        (100_000, "1 d 3 h"),
+        (1e300, "11574074 d 1 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+def test_stages_that_took_no_time_are_not_told() -> None:
+    timings = {"fetch": 0.41, "rollout": 0.04, "update": 0.05, "wait": 61.0}
+    assert wording.by_stage(timings) == "fetch 0.4 s · update 0.1 s · wait 1 min 1 s"
+    assert wording.by_stage({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("log", "step"),
+    [
+        (BUILD_LOG, "3/4 RUN make all (line 7)"),
+        (("#9 [build 2/3] RUN x", "#10 [3/3] COPY a b", "#9 ERROR: exit 1"), "2/3 RUN x"),
+        (("Step 1/2 : FROM scratch", "Step 2/2 : COPY nothing /"), "2/2 COPY nothing /"),
+        (("ERROR: failed to read dockerfile: no such file",), None),
+        ((), None),
+    ],
+)
+def test_the_failed_step_is_read_from_each_form_of_dockers_output(
+    log: tuple[str, ...], step: str | None
+) -> None:
+    assert wording.failed_step(log) == step
+
+
+def test_a_step_that_the_cause_names_is_not_told_twice() -> None:
+    told = NOTICES["failed in build"].result
+    named = deployment(
+        status="failed",
+        stage="build",
+        cause="Dockerfile step 3/4 RUN make all failed with exit code 2",
+        log_tail=BUILD_LOG,
+    ).result
+    assert told is not None
+    assert named is not None
+    assert wording.step_to_tell(told) == "3/4 RUN make all (line 7)"
+    assert wording.step_to_tell(named) is None
+
+
+@pytest.mark.parametrize(
+    ("identity", "name"),
+    [
+        ("arn:aws:iam::111111111111:user/ada", "ada"),
+        ("arn:aws:sts::111111111111:assumed-role/Dev/ada@example.org", "ada@example.org"),
+        ("arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:root"),
+        ("ada", "ada"),
+        ("", ""),
+    ],
+)
+def test_people(identity: str, name: str) -> None:
+    assert wording.person(identity) == name
+
+
+@pytest.mark.parametrize(
+    ("reason", "pushed_by", "said"),
+    [
+        ("push", "ada", "Pushed by ada"),
+        ("push", "", ""),
+        ("drift", "drift check", "Found by the drift check"),
+        ("drift", "", "Found by the drift check"),
+        ("rollback", "arn:aws:iam::222222222222:user/eve", "Rolled back by eve"),
+        ("redeploy", "eve", "Redeployed by eve"),
+    ],
+)
+def test_who_it_was(reason: str, pushed_by: str, said: str) -> None:
+    result = deployment(reason=reason, pushed_by=pushed_by).result
+    assert result is not None
+    assert wording.who(result) == said
+
+
+@pytest.mark.parametrize(
+    ("stage", "headline", "runs"),
+    [
+        ("received", "by a newer push", "The service was not touched: the previous version"),
+        ("rollout", "by another deployment", "shop:43 runs now."),
+    ],
+)
+def test_superseded_before_and_in_the_rollout(stage: str, headline: str, runs: str) -> None:
+    running, new = ("shop:43", "shop:42") if stage == "rollout" else (None, None)
+    result = deployment(
+        status="superseded", stage=stage, now_running=running, task_definition_after=new
+    ).result
+    assert result is not None
+    assert wording.what_happened(result).endswith(headline)
+    assert wording.runs_now(result).startswith(runs)
+
+
+def test_a_direction_override_cannot_turn_the_rest_of_a_line_around() -> None:
+    assert wording.tidy("a\u202eb\u2066c\u0000d\n\ne  f") == "abcd e f"
+
+
+def test_emoji_and_right_to_left_letters_stay() -> None:
+    assert wording.tidy("👩‍👧 שלום") == "👩‍👧 שלום"
+
+
+def test_lead_time_and_push_to_steady_are_said_after_a_success_only() -> None:
+    good, bad = NOTICES["succeeded"].result, NOTICES["rolled back"].result
+    assert good is not None
+    assert bad is not None
+    assert wording.how_long(good) == "42 s in all, 48 s push to steady, lead time 2 h 5 min"
+    assert wording.how_long(bad) == "42 s in all"
+
+
+def test_more_commits_than_are_shown_are_counted() -> None:
+    result = NOTICES["succeeded"].result
+    assert result is not None
+    notice = deployment(commits_since=result.commits_since * 5, commits_since_count=15)
+    assert "  and 5 more" in wording.plain_text(notice)
+
+
+def test_the_commit_link_is_in_the_text_where_there_is_a_template() -> None:
+    text = wording.plain_text(NOTICES["succeeded"], commit_url="https://git.example/c/{commit}")
+    assert "https://git.example/c/3f2a9c41d07be85a6f1e2c3b4d5a69788796a5b4" in text

@@ -1,0 +1,130 @@
+"""The panel beside the messages: what is read and shown, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto import mock_aws
+
+from local.slack_page.panel import panel_html
+from local.slack_page.status import Reader, Status, assemble, stages_of, usual_time
+from local.state import write_state
+from local.workplace import Workplace
+from slipway.contracts.table import Table
+from tests.unit.lambdas.notifier.conftest import create_table
+from tests.unit.local.slack_page.panel_samples import REQUEST, rows, state
+
+NOW = 1_795_256_400.0
+
+
+def test_stages_end_where_the_next_begins() -> None:
+    running, done = rows(NOW).deployments["shop"]
+    names = [(s.name, s.ended_at is None) for s in stages_of(running)]
+    assert names == [("received", False), ("fetch", False), ("build", True)]
+    failed = rows(NOW).deployments["blog"][0]
+    assert stages_of(failed)[-1].ended_at == failed.ended_at
+    assert stages_of(done) == ()
+
+
+def test_the_usual_time_is_that_of_earlier_successes() -> None:
+    running, done = rows(NOW).deployments["shop"]
+    failed = rows(NOW).deployments["blog"][0]
+    assert usual_time([done, failed, running]) == 42
+    assert usual_time([failed]) is None
+
+
+def test_everything_read_is_on_the_panel() -> None:
+    shown = panel_html(assemble(state(), rows(NOW)))
+    for words in (
+        "Runs <code>bbbbbbbb</code> for",
+        "by ada",
+        'href="http://127.0.0.1:8301"',
+        '<li class="done">fetch <small>0.5 s</small></li>',
+        f'<li class="now">build <span class="counting" data-since="{NOW - 20.1:.1f}"></span></li>',
+        "usually 42 s",
+        "Fix the &lt;basket&gt;&#x27;s total",
+        "#7 [3/4] RUN make all",
+        '<li class="bad">rollout <small>18 s</small></li>',
+        "2 failed in a row",
+        ">paused<",
+        ">wanted<",
+        '<span class="mark good">running</span>',
+        "busy: shop · build",
+        '<span class="mark asleep">stopped</span>',
+        "0 requests waiting, 1 held by a host",
+    ):
+        assert words in shown
+
+
+def test_a_stopped_host_is_not_said_to_be_what_its_row_last_said() -> None:
+    read = rows(NOW)
+    status = assemble(state(), type(read)(**{**vars(read), "ec2": {"i-0abc1234": "stopped"}}))
+    assert (status.hosts[0].ec2, status.hosts[0].state) == ("stopped", None)
+    assert status.hosts[1].ec2 == "unknown"
+
+
+def test_without_a_state_file_the_panel_says_so(tmp_path: Path) -> None:
+    assert "--state" in (Reader(None).read().problem or "")
+    assert "still starting" in (Reader(tmp_path / "state.json").read().problem or "")
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    assert "cannot be read" in (Reader(broken).read().problem or "")
+    assert "still starting" in panel_html(Status(problem="The local run is still starting."))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    place = Workplace(tmp_path)
+    place.state_file.parent.mkdir(parents=True, exist_ok=True)
+    write_state(place, state())
+    return place
+
+
+def test_an_emulator_that_does_not_answer_is_said(workplace: Workplace) -> None:
+    def no_client(*arguments: str) -> Any:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:4566")
+
+    problem = Reader(workplace.state_file, no_client).read().problem or ""
+    assert "The emulator cannot be read" in problem
+    assert "127.0.0.1:4566" in problem
+
+
+def test_the_status_is_read_from_table_ec2_and_queue(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN the parts of a local run in moto, with a deployment under way and a host that is up
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        world = {n: boto3.client(n, region_name="us-east-1") for n in ("dynamodb", "ec2", "sqs")}
+        create_table(world["dynamodb"], "slipway-deployments")
+        host = world["ec2"].run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)[
+            "Instances"
+        ][0]
+        queue = world["sqs"].create_queue(QueueName="slipway-build")["QueueUrl"]
+        world["sqs"].send_message(QueueUrl=queue, MessageBody="x")
+        table = Table(world["dynamodb"], "slipway-deployments")
+        for row in rows(NOW).deployments["shop"]:
+            table.deployments.start(row, kept=1000)
+        table.wants.note(REQUEST, NOW)
+        place = state().with_agent(host["InstanceId"], 1)
+        here = [h for h in place.hosts if h.instance_id == host["InstanceId"]]
+        write_state(
+            workplace, type(place)(**{**vars(place), "hosts": tuple(here), "queue_url": queue})
+        )
+        # WHEN the status is read
+        status = Reader(workplace.state_file, lambda service, *_: world[service]).read()
+    # THEN it is what they say
+    assert status.problem is None
+    blog, shop = status.pipelines
+    assert blog.deployment is None
+    assert shop.wanted
+    assert shop.deployment is not None
+    assert [stage.name for stage in shop.deployment.stages] == ["received", "fetch", "build"]
+    assert [h.ec2 for h in status.hosts] == ["running"]
+    assert status.requests_waiting == 1

@@ -1,0 +1,377 @@
+"""`slipway doctor`: a whole installation is found whole, and each fault is found and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from slipway.cli.doctor.installation_checks import lets
+from slipway.contracts.messages import BuildRequest
+from tests.unit.slipway.cli.world import DEV, NOW, PROD, REGION, World, commit_of
+
+ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"
+TASK, EXECUTION = (f"arn:aws:iam::{PROD}:role/{name}" for name in ("task", "execution"))
+
+
+def publish_policy(*, principal: Any, condition: Any = None) -> dict[str, Any]:
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": "sns:Publish",
+        "Principal": principal,
+        "Resource": f"arn:aws:sns:{REGION}:{PROD}:slipway-request",
+    }
+    return {"Statement": [statement | ({"Condition": condition} if condition else {})]}
+
+
+def error(code: str) -> Callable[[dict[str, Any]], Any]:
+    def answer(request: dict[str, Any]) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": f"says {code}"}}, "Operation")
+
+    return answer
+
+
+@pytest.fixture
+def whole(world: World) -> World:
+    """An installation with nothing wrong: one host asleep, `shop` deployed, `api` not yet."""
+    world.client("sns").set_topic_attributes(
+        TopicArn=world.installation.request_topic_arn,
+        AttributeName="Policy",
+        AttributeValue=json.dumps(publish_policy(principal={"AWS": ROLE})),
+    )
+    for topic, ends in (
+        ("request", (("lambda", "slipway-starter"),)),
+        ("close", (("lambda", "slipway-stopper"), ("sqs", "slipway-notices"))),
+    ):
+        for protocol, name in ends:
+            middle = ":function:" if protocol == "lambda" else ":"
+            world.client("sns").subscribe(
+                TopicArn=f"arn:aws:sns:{REGION}:{PROD}:slipway-{topic}",
+                Protocol=protocol,
+                Endpoint=f"arn:aws:{protocol}:{REGION}:{PROD}{middle}{name}",
+            )
+    dead = f"arn:aws:sqs:{REGION}:{PROD}:slipway-build-dead-letters"
+    world.client("sqs").set_queue_attributes(
+        QueueUrl=world.queues["slipway-build"],
+        Attributes={
+            "Policy": json.dumps(
+                {"Statement": [{"Resource": world.installation.request_topic_arn}]}
+            ),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": 20}),
+        },
+    )
+    for queue in ("slipway-undelivered-reconciler", "slipway-undelivered-notices-alarms"):
+        world.client("sqs").create_queue(QueueName=queue)
+    world.client("ssm").put_parameter(Name="/slipway/slack-webhook", Value="x", Type="SecureString")
+    host = world.add_host()
+    world.client("ec2").stop_instances(InstanceIds=[host])
+    _service(world)
+    world.tips |= {"shop-repository": commit_of(1).id, "api-repository": commit_of(2).id}
+    world.runs("shop", world.deployed("shop", 1))
+    world.table.pipelines.change("shop", running_task_definition="shop:7")
+    return world
+
+
+def _service(world: World) -> None:
+    for name in ("shop", "api"):
+        world.client("ecr").create_repository(repositoryName=name)
+    world.answers |= {
+        "GetFunctionConfiguration": lambda request: {"State": "Active"},
+        "DescribeServices": lambda request: {
+            "services": [{"status": "ACTIVE", "taskDefinition": f"{arn(request['services'][0])}:7"}]
+        },
+        "DescribeTaskDefinition": lambda request: {
+            "taskDefinition": {"taskRoleArn": TASK, "executionRoleArn": EXECUTION}
+        },
+        "SimulatePrincipalPolicy": simulated(),
+    }
+
+
+def simulated(*denied: str, names: bool = True, **details: Any) -> Callable[[dict[str, Any]], Any]:
+    """IAM's simulation: a result for each action, a decision for each resource within it.
+
+    `names`: it answers about each resource; else about the action alone, as it does for `*`.
+    `details`: what each result says beside, as of limits.
+    """
+
+    def answer(request: dict[str, Any]) -> Any:
+        decided = {r: "implicitDeny" if r in denied else "allowed" for r in request["ResourceArns"]}
+        of_each = [
+            {
+                "EvalResourceName": role,
+                "EvalResourceDecision": decision,
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+            }
+            for role, decision in decided.items()
+        ]
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": f"arn:aws:iam::{PROD}:role/${{RoleNameWithPath}}",
+                "EvalDecision": "implicitDeny" if denied else "allowed",
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+                **({"ResourceSpecificResults": of_each} if names else {}),
+                **details,
+            }
+            for action in request["ActionNames"]
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
+
+    return answer
+
+
+def arn(family: str) -> str:
+    return f"arn:aws:ecs:{REGION}:{PROD}:task-definition/{family}"
+
+
+def examined(world: World, *arguments: str) -> tuple[int, list[dict[str, str]]]:
+    result = world.run("doctor", "--json", *arguments)
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)["findings"]
+
+
+def wrong(world: World, *arguments: str) -> list[str]:
+    """`check: detail` of what is wrong; the exit code must fit."""
+    code, findings = examined(world, *arguments)
+    bad = [f"{f['check']}: {f['detail']}" for f in findings if f["verdict"] == "wrong"]
+    assert code == (1 if bad else 0)
+    assert all(f["mend"] for f in findings if f["verdict"] == "wrong")
+    return bad
+
+
+def test_a_whole_installation_has_nothing_wrong(whole: World) -> None:
+    code, findings = examined(whole)
+
+    assert [f for f in findings if f["verdict"] == "wrong"] == []
+    assert code == 0
+    skipped = {f["check"] for f in findings if f["verdict"] == "skipped"}
+    # `api` was never deployed, and the dev account was not opened
+    assert skipped == {"trigger", "git access", "runs what was deployed"}
+    passed = {f["detail"] for f in findings if f["check"] == "PassRole"}
+    assert passed == {f"the host may pass {role}" for role in (TASK, EXECUTION)}
+
+
+def test_a_role_about_which_iam_says_nothing_is_skipped(whole: World) -> None:
+    whole.answers["SimulatePrincipalPolicy"] = simulated(names=False)
+
+    _, findings = examined(whole, "shop")
+    told = [(f["verdict"], f["detail"]) for f in findings if f["check"] == "PassRole"]
+    assert told == [("skipped", f"AWS says nothing about {role}") for role in (TASK, EXECUTION)]
+
+
+def test_the_tree_names_parts_and_how_to_mend(whole: World) -> None:
+    whole.client("ssm").delete_parameter(Name="/slipway/slack-webhook")
+
+    result = whole.run("doctor")
+
+    assert result.exit_code == 1
+    assert "pipeline shop" in result.output
+    assert "to mend: `slipway webhook set` stores it" in result.output
+    assert "1 wrong" in result.output
+
+
+def _no_policy(world: World) -> None:
+    world.client("sns").set_topic_attributes(
+        TopicArn=world.installation.request_topic_arn,
+        AttributeName="Policy",
+        AttributeValue=json.dumps(publish_policy(principal={"AWS": f"arn:aws:iam::{PROD}:root"})),
+    )
+
+
+def _no_starter(world: World) -> None:
+    sns = world.client("sns")
+    found = sns.list_subscriptions_by_topic(TopicArn=world.installation.request_topic_arn)
+    for subscription in found["Subscriptions"]:
+        if subscription["Protocol"] == "lambda":
+            sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+
+
+def _dead_letter(world: World) -> None:
+    world.client("sqs").send_message(
+        QueueUrl=world.queues["slipway-build-dead-letters"], MessageBody="{}"
+    )
+
+
+def _plain_webhook(world: World) -> None:
+    world.client("ssm").delete_parameter(Name="/slipway/slack-webhook")
+    world.client("ssm").put_parameter(Name="/slipway/slack-webhook", Value="x", Type="String")
+
+
+def _no_host(world: World) -> None:
+    answer = world.client("ec2").describe_instances()
+    ids = [i["InstanceId"] for r in answer["Reservations"] for i in r["Instances"]]
+    world.client("ec2").terminate_instances(InstanceIds=ids)
+
+
+def _another_stack(world: World) -> None:
+    world.table.pipelines.change("shop", running_task_definition="shop:8")
+
+
+def _no_pass_role(world: World) -> None:
+    world.answers["SimulatePrincipalPolicy"] = simulated(EXECUTION)
+
+
+def _boundary(world: World) -> None:
+    """PowerUserAccess, AWS's own: everything but IAM."""
+    within = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": True}}
+    taken = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
+
+    def answer(request: dict[str, Any]) -> Any:
+        of_iam = request["ActionNames"] == ["iam:PassRole"] and "ContextEntries" not in request
+        return simulated(**(taken if of_iam else within))(request)
+
+    world.answers["SimulatePrincipalPolicy"] = answer
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (_no_policy, "policy: arn:aws:iam::111111111111:role/slipway-trigger may not publish"),
+        (_no_starter, "subscriptions: slipway-starter does not hear it"),
+        (_dead_letter, "dead letters: slipway-build-dead-letters holds 1 message"),
+        (_plain_webhook, "webhook: /slipway/slack-webhook is not encrypted"),
+        (_no_host, "slipway-host-1: does not exist"),
+        (_another_stack, "runs what was deployed: it runs shop:7, Slipway deployed shop:8 last"),
+        (_boundary, "slipway-host: its permissions boundary takes from it: iam:PassRole"),
+        (_no_pass_role, "PassRole: the host may not pass arn:aws:iam::222222222222:role/execution"),
+    ],
+)
+def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None], told: str) -> None:
+    # GIVEN one fault
+    fault(whole)
+
+    # WHEN, THEN it is what is found
+    (found, *others) = wrong(whole, "shop")
+    assert found.startswith(told)
+    assert others == []
+
+
+def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None:
+    # GIVEN the only host is held
+    assert whole.run("hold").exit_code == 0
+    assert wrong(whole) == []  # with no work that is what somebody wanted
+
+    # WHEN a push comes, THEN it waits for ever, and that is said with the way out
+    request = BuildRequest(
+        request_id="a" * 32, pipeline="shop", pushed_by="ada", pushed_at=NOW, reason="push"
+    )
+    assert whole.table.wants.note(request, NOW)
+    (found,) = wrong(whole)
+    assert found == "hosts: work waits for shop, and every host is held"
+
+
+@pytest.mark.parametrize(
+    ("operation", "check", "missing"),
+    [
+        ("GetFunctionConfiguration", "starter", "ResourceNotFoundException"),
+        ("DescribeRepositories", "ECR", "RepositoryNotFoundException"),
+        ("GetTopicAttributes", "policy", "NotFound"),
+    ],
+)
+def test_what_does_not_exist_is_wrong_and_what_may_not_be_seen_is_skipped(
+    whole: World, operation: str, check: str, missing: str
+) -> None:
+    for code, verdict in ((missing, "wrong"), ("AccessDenied", "skipped")):
+        whole.answers[operation] = error(code)
+        _, findings = examined(whole, "shop")
+        (found,) = [f for f in findings if f["check"] == check]
+        assert found["verdict"] == verdict
+
+
+def test_commits_that_fail_are_told_and_are_no_fault_of_the_installation(whole: World) -> None:
+    whole.table.pipelines.change("shop", failures=3)
+
+    assert wrong(whole, "shop") == []
+    assert "3 deployments failed in a row" in whole.run("doctor", "shop").output
+
+
+def test_a_running_deployment_is_not_mistaken_for_another_stacks_work(whole: World) -> None:
+    _another_stack(whole)
+    whole.table.locks.take("shop", "i-1/boot", NOW, ttl=600)
+
+    assert wrong(whole, "shop") == []
+
+
+def test_a_fetch_that_failed_is_wrong_git_access(whole: World) -> None:
+    row = whole.begin("shop", 90)
+    whole.table.deployments.enter_stage(row.deployment_id, "fetch", NOW)
+    whole.end(row, "failed", at=NOW + 1, cause="not allowed to pull", stage="fetch")
+
+    (found,) = wrong(whole, "shop")
+    assert found.startswith("git access: the fetch failed in shop-")
+    assert found.endswith("not allowed to pull")
+
+
+@pytest.fixture
+def dev_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A profile of the dev account."""
+    config = tmp_path / "config"
+    config.write_text("[profile dev]\naws_access_key_id = x\naws_secret_access_key = y\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    return "dev"
+
+
+@pytest.mark.parametrize(
+    ("triggers", "rules", "verdict"),
+    [
+        (["production"], [], "ok"),
+        (["other"], [], "wrong"),
+        ([], [], "ok"),  # no branches: all of them
+        (["other"], ["slipway-push-shop"], "ok"),
+    ],
+)
+def test_the_trigger_is_looked_at_with_the_dev_profile(
+    whole: World, dev_profile: str, triggers: list[str], rules: list[str], verdict: str
+) -> None:
+    # GIVEN what the dev account has
+    function = f"arn:aws:lambda:{REGION}:{DEV}:function:slipway-trigger"
+    whole.answers["GetRepositoryTriggers"] = lambda request: {
+        "triggers": [
+            {
+                "name": "slipway",
+                "destinationArn": function,
+                "branches": triggers,
+                "events": ["updateReference"],
+            }
+        ]
+    }
+    whole.answers["ListRuleNamesByTarget"] = lambda request: {"RuleNames": rules}
+
+    # WHEN, THEN
+    _, findings = examined(whole, "shop", "--dev-profile", dev_profile)
+    assert [f["verdict"] for f in findings if f["check"] == "trigger"] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("policy", "allowed"),
+    [
+        (publish_policy(principal={"AWS": ROLE}), True),
+        (publish_policy(principal={"AWS": DEV}), True),
+        (
+            publish_policy(
+                principal={"AWS": f"arn:aws:iam::{DEV}:root"},
+                condition={"ArnEquals": {"aws:PrincipalArn": ROLE}},
+            ),
+            True,
+        ),
+        (
+            publish_policy(
+                principal={"AWS": f"arn:aws:iam::{DEV}:root"},
+                condition={"ArnEquals": {"aws:PrincipalArn": f"{ROLE}-other"}},
+            ),
+            False,
+        ),
+        (publish_policy(principal={"AWS": PROD}), False),
+        (publish_policy(principal={"Service": "events.amazonaws.com"}), False),
+        ({"Statement": {"Effect": "Deny", "Action": "sns:*", "Principal": {"AWS": ROLE}}}, False),
+        ({}, False),
+    ],
+)
+def test_who_a_topic_policy_lets_publish(policy: dict[str, Any], allowed: bool) -> None:
+    assert lets(policy, "sns:Publish", ROLE) is allowed

@@ -1,0 +1,148 @@
+"""Every verb that changes something: what fails after that is 3 and says what goes on, never 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from slipway.contracts.messages import BuildRequest, Commit
+from tests.aws.answers import after_answers, refuse_all
+from tests.unit.slipway.cli.aws.test_follow import published
+from tests.unit.slipway.cli.verbs.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
+from tests.unit.slipway.cli.verbs.test_push_to_live import git
+from tests.unit.slipway.cli.verbs.test_redrive import REQUEST, count, put
+from tests.unit.slipway.cli.world import NOW, World
+
+DEAD = "slipway-build-dead-letters"
+CODES = ["ExpiredTokenException", "AccessDeniedException", "UnrecognizedClientException"]
+Break = Callable[[str, Callable[[], None]], None]
+
+
+@pytest.fixture
+def after(world: World, monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Let something happen once AWS has taken a call."""
+
+    return partial(after_answers, monkeypatch)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, code: str) -> Callable[[], None]:
+    """To be called when AWS shall refuse whatever is asked from then on."""
+    return partial(refuse_all, monkeypatch, code)
+
+
+def resume(world: World) -> tuple[str, list[str], str]:
+    world.run("pause", "shop")
+    return "UpdateItem", ["resume", "shop"], "shop is resumed: what waits is deployed"
+
+
+def release(world: World) -> tuple[str, list[str], str]:
+    world.add_host()
+    return "UpdateItem", ["release"], "is released: the next look wakes it for what waits"
+
+
+def redeploy(world: World) -> tuple[str, list[str], str]:
+    return "Publish", ["redeploy", "shop"], "the request stands: `slipway watch shop` follows it"
+
+
+def rollback(world: World) -> tuple[str, list[str], str]:
+    first, second = world.deployed("shop", 1), world.deployed("shop", 2)
+    world.runs("shop", second)
+    said = "the request stands: `slipway watch shop` follows it"
+    return "Publish", ["rollback", "shop", "--to", first], said
+
+
+def redrive(world: World) -> tuple[str, list[str], str]:
+    put(world, DEAD, REQUEST.to_json())
+    put(world, DEAD, REQUEST.to_json())
+    return "DeleteMessage", ["redrive"], "1 sent on, the others stay where they are"
+
+
+def discard(world: World) -> tuple[str, list[str], str]:
+    put(world, DEAD, "nonsense")
+    put(world, DEAD, "more of it")
+    said = "1 removed, the others stay where they are"
+    return "DeleteMessage", ["redrive", "--discard", "--yes"], said
+
+
+VERBS = [resume, release, redeploy, rollback, redrive, discard]
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("arrange", VERBS, ids=[verb.__name__ for verb in VERBS])
+def test_what_is_refused_after_a_change_is_3_and_says_what_stands(
+    world: World,
+    after: Break,
+    monkeypatch: pytest.MonkeyPatch,
+    arrange: Callable[[World], tuple[str, list[str], str]],
+    code: str,
+) -> None:
+    # GIVEN credentials that are refused once the change is made
+    operation, line, says = arrange(world)
+    after(operation, refusal(monkeypatch, code))
+
+    # WHEN
+    result = world.run(*line, "--json")
+
+    # THEN
+    assert result.exit_code == 3, result.output
+    assert says in result.stderr
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert says in told["left"]
+    assert told["error"] in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["watch", "push-to-live"])
+def test_who_only_follows_is_told_that_it_goes_on(
+    world: World, clone: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    # GIVEN a deployment under way, and credentials that end while it is followed
+    commit = Commit(id=git(clone, "rev-parse", "HEAD"), subject="First")
+    world.begin("shop", 1, started_at=NOW - 30, commit=commit)
+    world.clock.then(refusal(monkeypatch, "ExpiredTokenException"))
+
+    # WHEN
+    result = world.run(verb, "shop", "--json")
+
+    # THEN
+    assert result.exit_code == 3, result.output
+    assert "it goes on: `slipway watch shop` follows it" in result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["left"].startswith("it goes on")
+
+
+@pytest.mark.usefixtures("heard_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_dead_letters_are_given_back_when_the_command_is_ended(
+    world: World, after: Break, number: signal.Signals
+) -> None:
+    # GIVEN two dead letters, and somebody who ends the command while the first one is sent on
+    put(world, DEAD, REQUEST.to_json())
+    put(world, DEAD, REQUEST.to_json())
+    after("Publish", lambda: os.kill(os.getpid(), number))
+
+    # WHEN
+    result = world.run("redrive")
+
+    # THEN what was begun is whole, and the other one can be received at once
+    assert result.exit_code == 128 + number
+    assert "interrupted: 1 sent on, the others stay where they are" in result.stderr
+    assert len(published(world)) == 1
+    answer = world.client("sqs").receive_message(QueueUrl=world.queues[DEAD])
+    assert [BuildRequest.from_json(m["Body"]) for m in answer["Messages"]] == [REQUEST]
+    assert count(world, DEAD) == 1
+
+
+def test_who_waits_for_what_was_asked_for_is_told_that_it_stands(world: World) -> None:
+    world.clock.then(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    result = world.run("redeploy", "shop", "--json")
+
+    assert result.exit_code == 143
+    assert "interrupted: the request stands: `slipway watch shop` follows it" in result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["error"] == "interrupted"
+    assert len(published(world)) == 1

@@ -1,0 +1,183 @@
+"""What `slipway status` says of pipelines, queue, hosts and tips."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slipway.contracts.messages import BuildRequest
+from tests.unit.slipway.cli.world import NOW, World, commit_of
+
+
+def status(world: World, *arguments: str) -> Any:
+    result = world.run("status", "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_new_installation_runs_nothing_and_waits_for_nothing(world: World) -> None:
+    # GIVEN an installation that never deployed
+    # WHEN its status is asked for
+    answer = status(world)
+
+    # THEN both pipelines are there, and nothing is said to run
+    assert [p["pipeline"] for p in answer["pipelines"]] == ["shop", "api"]
+    assert all("running" not in p and "under_way" not in p for p in answer["pipelines"])
+    assert answer["queue"] == {"waiting": 0, "held": 0, "dead_letters": 0}
+
+
+def test_what_runs_is_told_with_commit_subject_since_and_by_whom(world: World) -> None:
+    # GIVEN a pipeline whose last deployment succeeded
+    deployment = world.deployed("shop", 7)
+    world.runs("shop", deployment)
+
+    # WHEN its status is asked for, for programs and for people
+    running = status(world, "shop")["pipelines"][0]["running"]
+    text = world.run("status", "shop").output
+
+    # THEN both say it
+    assert running["commit"] == commit_of(7).id
+    assert running["subject"] == "Change 7"
+    assert running["by"] == "arn:aws:iam::111111111111:user/ada"
+    assert "00000000 Change 7" in text
+    assert "ada" in text
+
+
+def test_a_deployment_under_way_shows_stage_elapsed_and_the_usual_time(world: World) -> None:
+    # GIVEN three past deployments of 101 s each and one in its build for 20 s
+    for number in (1, 2, 3):
+        world.deployed("shop", number)
+    row = world.begin("shop", 4, started_at=NOW - 30)
+    world.table.deployments.enter_stage(row.deployment_id, "fetch", NOW - 29)
+    world.table.deployments.enter_stage(row.deployment_id, "build", NOW - 20)
+    world.table.locks.take("shop", "i-1/boot", NOW - 30, ttl=600)
+
+    # WHEN the status is asked for
+    work = status(world)["pipelines"][0]["under_way"]
+
+    # THEN stage and elapsed are the row's, the usual time is the median, and 40 + 30 s are left
+    assert (work["stage"], work["deployment"]) == ("build", row.deployment_id)
+    assert (work["elapsed"], work["usual"], work["remaining"]) == (30, 101, 70)
+
+
+def test_a_lock_that_has_expired_is_no_deployment_under_way(world: World) -> None:
+    # GIVEN a deployment whose host died: its row is open, its lock has expired
+    world.begin("shop", 4, started_at=NOW - 3000)
+    world.table.locks.take("shop", "i-1/boot", NOW - 3000, ttl=600)
+
+    # WHEN, THEN nothing is under way
+    assert "under_way" not in status(world)["pipelines"][0]
+
+
+def test_waiting_requests_pauses_and_failures_are_told(world: World) -> None:
+    # GIVEN a paused pipeline with a request that waits and two failures in a row
+    request = BuildRequest(
+        request_id="a" * 32, pipeline="api", pushed_by="ada", pushed_at=NOW, reason="push"
+    )
+    world.table.wants.note(request, NOW)
+    world.table.pipelines.change("api", paused=True, paused_by="grace", failures=2)
+
+    # WHEN the status is asked for
+    api = status(world, "api")["pipelines"][0]
+    text = world.run("status", "api").output
+
+    # THEN it says so
+    assert (api["waiting"], api["paused_by"], api["failures"]) == (1, "grace", 2)
+    assert "paused by grace, 1 waiting" in text
+    assert "failed 2 times in a row" in text
+
+
+def test_dead_letters_and_the_queue_are_counted(world: World) -> None:
+    # GIVEN two requests in the queue and one dead letter
+    sqs = world.client("sqs")
+    for _ in range(2):
+        sqs.send_message(QueueUrl=world.queues["slipway-build"], MessageBody="{}")
+    sqs.send_message(QueueUrl=world.queues["slipway-build-dead-letters"], MessageBody="{}")
+
+    # WHEN, THEN
+    assert status(world)["queue"] == {"waiting": 2, "held": 0, "dead_letters": 1}
+
+
+def test_hosts_are_found_by_name_with_their_state_and_why(world: World) -> None:
+    # GIVEN one running host that is busy, and somebody else's instance
+    host = world.add_host()
+    world.client("ec2").run_instances(ImageId="ami-760aaa0f", MinCount=1, MaxCount=1)
+    launched = world.client("ec2").describe_instances(InstanceIds=[host])
+    launched_at = launched["Reservations"][0]["Instances"][0]["LaunchTime"].timestamp()
+    world.clock.at = launched_at + 60
+    world.table.hosts.arrive(host, "boot", launched_at + 30)
+    world.table.hosts.begin_work(host, "boot", launched_at + 40)
+    world.table.hosts.heartbeat(host, "boot", launched_at + 50, pipeline="shop", stage="build")
+
+    # WHEN the status is asked for
+    (told,) = status(world)["hosts"]
+
+    # THEN it is the one host, and why it is awake
+    assert (told["host_id"], told["name"], told["state"]) == (host, "slipway-host-1", "running")
+    assert told["why"] == "deploys shop, stage build"
+
+
+def test_an_unreadable_tip_is_skipped_with_its_reason(world: World) -> None:
+    # GIVEN a branch that CodeCommit does not have
+    # WHEN the status is asked for
+    shop = status(world)["pipelines"][0]
+
+    # THEN the tip is unknown, says why, and the command does not fail
+    assert shop["tip_verdict"] == "unknown"
+    assert shop["tip_note"]
+
+
+def test_where_the_branch_may_not_be_looked_at_the_reconcilers_last_look_is_told(
+    world: World,
+) -> None:
+    # GIVEN a tip that the reconciler saw ahead two minutes ago, and no access of our own
+    world.runs("shop", world.deployed("shop", 7))
+    world.table.pipelines.change("shop", ahead_tip=commit_of(9).id, checked_at=NOW - 120)
+
+    # WHEN
+    shop = status(world)["pipelines"][0]
+    text = world.run("status", "shop").output
+
+    # THEN
+    assert (shop["tip"], shop["tip_verdict"]) == (commit_of(9).id, "ahead")
+    assert "is ahead (seen 2 min ago)" in text
+
+
+@pytest.mark.parametrize(
+    ("running", "handled", "verdict"),
+    [(9, 9, "up to date"), (7, 7, "ahead"), (7, 9, "not run")],
+)
+def test_the_tip_is_told_apart_from_what_runs(
+    world: World, running: int, handled: int, verdict: str
+) -> None:
+    # GIVEN a branch whose tip is commit 9
+    world.tips["shop-repository"] = commit_of(9).id
+    world.runs("shop", world.deployed("shop", running))
+    world.table.pipelines.change("shop", handled_tip=commit_of(handled).id)
+
+    # WHEN, THEN it is up to date, ahead, or dealt with and not run
+    assert status(world)["pipelines"][0]["tip_verdict"] == verdict
+
+
+def test_an_unknown_pipeline_is_wrong_use_and_names_those_there_are(world: World) -> None:
+    result = world.run("status", "shpo")
+
+    assert result.exit_code == 2
+    assert "'shpo' is not configured; configured: shop, api" in result.output
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[31mred\x1b[0m", "\u202eright to left", "a\nb\x00c"])
+def test_a_hostile_subject_cannot_change_the_terminal(world: World, hostile: str) -> None:
+    # GIVEN a commit whose subject holds control characters
+    row = world.begin("shop", 7, commit=replace(commit_of(7), subject=hostile))
+    world.end(row, "succeeded", at=row.started_at + 100)
+    world.runs("shop", row.deployment_id)
+
+    # WHEN its status is printed
+    text = world.run("status", "shop").output
+
+    # THEN none of them arrive
+    assert not {"\x1b", "\u202e", "\x00"} & set(text)
