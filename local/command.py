@@ -1,4 +1,4 @@
-"""`slipway local`: the same pipeline on one machine, with nothing of AWS."""
+"""The commands of `slipway local`: the same pipeline on one machine, with nothing of AWS."""
 
 from __future__ import annotations
 

@@ -32,7 +32,6 @@ VENDORED = (
     "python-dateutil",
     "s3transfer",
     "six",
-    "tenacity",
     "typing-extensions",
     "urllib3",
 )
