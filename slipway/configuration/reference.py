@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.configuration import CONTEXT_KEY, Configuration
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "configuration.md"
 EXAMPLE = ROOT / "cdk.json"
 RICH_EXAMPLE = "tests/infra/configurations/full.json"

@@ -13,7 +13,7 @@ from slipway.configuration import CONTEXT_KEY
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks
 from tests.places import ROOT
 
-WITHOUT_ANSWERS = "import infra.queues; infra.requests.queues.accept = lambda *_: None"
+WITHOUT_ANSWERS = "import infra.requests.queues; infra.requests.queues.accept = lambda *_: None"
 
 
 def run_app(

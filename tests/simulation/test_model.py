@@ -52,7 +52,7 @@ def loose(name: str, condition: str, instead: str = "") -> Guard:
 
 
 def without(name: str, rule: str, stand_in: Any = nothing, parts: frozenset[str] = DEV) -> Guard:
-    return Guard(name, patches=((f"lambdas.decision.{rule}", stand_in),), parts=parts)
+    return Guard(name, patches=((f"lambdas.decide.decision.{rule}", stand_in),), parts=parts)
 
 
 GUARDS = [
