@@ -21,8 +21,9 @@ from slipway.contracts.installation import FILE_NAME, Installation
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PACKAGE = ("slipway/__init__.py",)
-"""What makes a folder of `slipway/` importable where only some of its rooms are shipped."""
+FUNCTIONS = ("lambdas", "slipway/__init__.py", "slipway/contracts")
+AGENT = ("build_agent", "slipway/__init__.py", "slipway/contracts", "slipway/rollout")
+"""What is shipped: folders of this repository, and of the package only the rooms in use."""
 
 VENDORED = (
     "aws-lambda-powertools",
@@ -88,7 +89,7 @@ def drop_forgotten(into: Path) -> None:
 def _functions(folder: Path, settings: str, root: Path) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
-    for name, source in _sources(root, ("lambdas", *PACKAGE, "slipway/contracts")):
+    for name, source in _sources(root, FUNCTIONS):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
@@ -96,10 +97,10 @@ def _functions(folder: Path, settings: str, root: Path) -> Path:
     return folder
 
 
-def _sources(root: Path, packages: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """Path in the asset and file, of every source file of `packages`, in one order."""
-    for package in packages:
-        place = root / package
+def _sources(root: Path, shipped: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    """Path in the asset and file, of every source file of what is `shipped`, in one order."""
+    for name in shipped:
+        place = root / name
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(root).as_posix(), path
@@ -110,9 +111,7 @@ def _archive(settings: str, vendored: bool, root: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, FILE_NAME, settings.encode())
-        for name, path in _sources(
-            root, ("build_agent", *PACKAGE, "slipway/contracts", "slipway/rollout")
-        ):
+        for name, path in _sources(root, AGENT):
             _add(tar, name, path.read_bytes())
         for name, path in _dependencies() if vendored else ():
             _add(tar, f"vendor/{name}", path.read_bytes())

@@ -1,4 +1,6 @@
-"""A notice as a Slack message. Pure; sentences come from `slipway.contracts.wording`, limits from `mrkdwn`.
+"""A notice as a Slack message. Pure.
+
+Sentences come from `slipway.contracts.wording`, limits from `mrkdwn`.
 
 A deployment: a header that says what happened, a section with the commit, the cause and what runs
 now, fields, the last lines of the log, the commits since the last deployment, small print.

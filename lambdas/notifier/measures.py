@@ -25,7 +25,7 @@ LOOKED_BACK = 50
 
 
 def measure(result: DeploymentResult, deployments: Deployments | None) -> None:
-    """Send the metrics of one outcome, as `slipway report` computes them (`slipway.contracts.dora`).
+    """Send the metrics of one outcome, as `slipway.contracts.dora` computes them.
 
     `deployments` tells how long production had failed.
     """

@@ -296,7 +296,8 @@ def test_a_file_that_is_none_is_told(content: str | None, said: str, tmp_path: P
 
 
 def test_checking_needs_no_cdk() -> None:
-    code = "import sys, slipway.cli.verbs.config, slipway.configuration.resolve; sys.exit('aws_cdk' in sys.modules)"
+    modules = "slipway.cli.verbs.config, slipway.configuration.resolve"
+    code = f"import sys, {modules}; sys.exit('aws_cdk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -118,7 +118,7 @@ class Clockwork:
     def together(
         self, functions: Sequence[Callable[[], Any]], delay: Callable[[], float]
     ) -> list[Any]:
-        """As `build_agent.host.parallel.Threads`: the first on the asking stack, each other on its own.
+        """As `parallel.Threads` of the agent: the first on the asking stack, each other on its own.
 
         Those begin `delay()` seconds later. Outside a fiber nothing waits: one after the other.
         """

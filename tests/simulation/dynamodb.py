@@ -1,4 +1,4 @@
-"""DynamoDB in memory: the operations and expressions that `slipway.contracts.table` uses, and no others.
+"""DynamoDB in memory: what `slipway.contracts.table` uses of it, and no more.
 
 Expressions are compiled once to closures. `tests/simulation/test_dynamodb.py` holds this against
 moto. Items are kept in the typed form in which they come and are never changed in place.

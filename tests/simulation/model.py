@@ -1,8 +1,9 @@
 """A small, complete model of waking and sleeping: every interleaving of a bounded world.
 
-What is real: `lambdas.decide.decision.decide`, and every move on want, host and lock rows (the code of
-`slipway.contracts.table` against a table in memory; answers are remembered: the same move on the same row
-answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an agent.
+What is real: `lambdas.decide.decision.decide`, and every move on want, host and lock rows (the
+code of `slipway.contracts.table` against a table in memory; answers are remembered: the same move
+on the same row answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an
+agent.
 
 Time is not counted. The timers of many minutes have run out whenever the reconciler looks and
 nothing else is under way (earlier costs one of the doubled deliveries), a queue count may be 0

@@ -353,7 +353,11 @@ NEEDED = [
     ),
     (
         a_pipeline_locked_elsewhere_keeps_no_host_awake,
-        out("a locked pipeline waits", "lambdas.decide.situation.Snapshot.kept_from_us", always(False)),
+        out(
+            "a locked pipeline waits",
+            "lambdas.decide.situation.Snapshot.kept_from_us",
+            always(False),
+        ),
     ),
     (
         a_lock_that_another_took_in_the_same_moment_stays_its,

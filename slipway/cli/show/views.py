@@ -1,4 +1,4 @@
-"""A deployment under way in words: line by line, and what a live view draws (`slipway.cli.show.live`)."""
+"""A deployment under way in words: line by line, and what a live view (`live`) draws."""
 
 from __future__ import annotations
 
