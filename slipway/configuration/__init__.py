@@ -4,16 +4,10 @@ Keys are camelCase. Everything is checked before a stack is made. Nothing here k
 that `slipway config check` is quick.
 """
 
-from slipway.configuration.parts import (
-    BuildHost,
-    Configuration,
-    Image,
-    ImageRepository,
-    LimitSettings,
-    Pipeline,
-    Rollout,
-    Service,
-)  # fmt: skip
+from slipway.configuration.hosts import BuildHost
+from slipway.configuration.parts import Configuration
+from slipway.configuration.pipeline import Image, ImageRepository, Pipeline, Rollout, Service
+from slipway.configuration.protocol import LimitSettings
 from slipway.configuration.reading import CONTEXT_KEY, load, parse, read
 from slipway.configuration.values import is_uri
 

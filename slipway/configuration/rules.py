@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slipway.configuration.parts import CodeRepository, Configuration, ImageRepository
+from slipway.configuration.parts import Configuration
+from slipway.configuration.pipeline import CodeRepository, ImageRepository
 from slipway.configuration.values import is_uri
 from slipway.contracts.installation import LEAST_LOCK
 
