@@ -12,7 +12,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from build_agent.deploy import Means
 from build_agent.host.clock import SystemClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Threads, ahead
@@ -21,6 +20,7 @@ from build_agent.host.stop import Stop
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
 from build_agent.image.images import Images
+from build_agent.means import Means
 from build_agent.queue.inbox import AT_ONCE, Inbox
 from build_agent.queue.lease import Keeper, KeeperThread
 from build_agent.service import Services

@@ -7,20 +7,15 @@ digest that the service runs or is getting is not rolled out again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
-from build_agent.host.clock import Clock
-from build_agent.host.parallel import Parallel, one_by_one
-from build_agent.host.process import Sink
-from build_agent.host.stop import Stop
 from build_agent.image.build_key import build_tag
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image.images import Built
-from build_agent.queue.lease import Keeper, Work
+from build_agent.means import Means
+from build_agent.queue.lease import Work
 from build_agent.service import (
     Running,
     check_architecture,
@@ -31,100 +26,16 @@ from build_agent.service import (
     wanted_images,
 )
 from build_agent.source.left_out import left_out
-from build_agent.telling.logs import BuildLog, Shipper
+from build_agent.telling.logs import BuildLog
 from build_agent.telling.outcome import Ended, of_failure, of_rollout, tip_seen
-from build_agent.telling.record import Recorder
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, Stage
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.contracts.table.pipelines import PipelineRow
-from slipway.rollout import Progress, RolloutPlan, RolloutResult, short
+from slipway.rollout import Progress, RolloutPlan, short
 
 COMMITS_TOLD = 10
-
-
-class SourceLike(Protocol):
-    """What `source.Source` is."""
-
-    def fetch(
-        self, pipeline: PipelineSettings, commit: str | None, *, stop: Stop, sink: Sink
-    ) -> Commit: ...
-
-    def tree(
-        self, pipeline: PipelineSettings, commit: str, *, stop: Stop
-    ) -> AbstractContextManager[Path]: ...
-
-    def commits_between(
-        self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
-    ) -> tuple[tuple[Commit, ...], int | None]: ...
-
-
-class ImagesLike(Protocol):
-    """What `image.Images` is."""
-
-    def find(self, image: ImageSettings, tag: str) -> str | None: ...
-
-    def build(
-        self,
-        pipeline: PipelineSettings,
-        image: ImageSettings,
-        commit: Commit,
-        tree: Path,
-        *,
-        tag: str,
-        fresh: bool,
-        stop: Stop,
-        sink: Sink,
-    ) -> Built: ...
-
-    def same_as_running(
-        self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
-    ) -> bool: ...
-
-    def push(
-        self, image: ImageSettings, built: Built, *, commit: str, tag: str, stop: Stop, sink: Sink
-    ) -> str: ...
-
-    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
-
-
-class ServicesLike(Protocol):
-    """What `service.Services` is."""
-
-    def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running: ...
-
-    def roll_out(
-        self,
-        plan: RolloutPlan,
-        *,
-        stop: Stop,
-        guard: Callable[[], None],
-        on_progress: Callable[[Progress], None],
-    ) -> RolloutResult: ...
-
-
-class DiskLike(Protocol):
-    """What `disk.Disk` is."""
-
-    def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
-
-    def check_not_full(self) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Means:
-    """What a deployment works with."""
-
-    source: SourceLike
-    images: ImagesLike
-    services: ServicesLike
-    disk: DiskLike
-    recorder: Recorder
-    keeper: Keeper
-    clock: Clock
-    shipper: Shipper | None = None
-    parallel: Parallel = one_by_one
 
 
 @dataclass

@@ -9,15 +9,17 @@ AWS's clients raise, and holds nothing when it does.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from build_agent.deploy import Deployment, Means
+from build_agent.deploy import Deployment
+from build_agent.ends import Ends
 from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Interrupted, Stop
-from build_agent.queue.backoff import LOCKED_DELAY, delay_after, is_given_up
+from build_agent.means import Means
+from build_agent.queue.backoff import LOCKED_DELAY, delay_after
 from build_agent.queue.inbox import Delivery, Inbox
 from build_agent.queue.intake import Intake
 from build_agent.queue.lease import Keeper, Work
@@ -25,19 +27,17 @@ from build_agent.queue.settle import Settler
 from build_agent.queue.supersede import Kept
 from build_agent.telling.close import Closer
 from build_agent.telling.logs import Log
-from build_agent.telling.outcome import Ended, tip_seen, undoes_rollback
-from build_agent.telling.record import Recorder, tip_request_of
+from build_agent.telling.outcome import undoes_rollback
+from build_agent.telling.presence import Presence
+from build_agent.telling.record import Recorder
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock, again_request
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import Unfinished
 
-LONG_POLL = 20.0
-FREED_DELAY = 1
-"""Seconds until a request is looked at again whose pipeline's lock was freed just now."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at a stop claim that stands, or at the queue once idle was said."""
 
@@ -70,7 +70,6 @@ class Worker:
         self._host = parts.host
         self._table = parts.table
         self._inbox = parts.inbox
-        self._closer = parts.closer
         self._keeper = parts.keeper
         self._recorder = parts.recorder
         self._means = parts.means
@@ -87,11 +86,14 @@ class Worker:
             keeper=parts.keeper, settler=self._settler, closer=parts.closer,
             parallel=parts.means.parallel, log=parts.log, stop=parts.stop,
         )  # fmt: skip
-        self._arrived = False
-        self._idle_from = 0.0
-        self._said_idle = False
-        self.resting = False
-        """Whether the last look at the queue found nothing to do."""
+        self._ends = Ends(
+            installation=parts.installation, table=parts.table, inbox=parts.inbox,
+            settler=self._settler, means=parts.means, log=parts.log, jitter=parts.jitter,
+        )  # fmt: skip
+        self._presence = Presence(
+            host=parts.host, table=parts.table, closer=parts.closer, clock=parts.clock,
+            log=parts.log, idle_period=parts.installation.limits.idle_period,
+        )  # fmt: skip
 
     def run(self) -> None:
         """Work until told to stop, then give back what is held. Never raises for AWS's failures."""
@@ -106,20 +108,21 @@ class Worker:
                 self._stop.wait(delay)
                 continue
             failures = 0
-            if done == "waiting" or self._said_idle:
+            if done == "waiting" or self._presence.said_idle:
                 self._stop.wait(LOOK_EVERY)
         self._log.info("stopped", reason=self._stop.reason)
 
     def step(self) -> Step:
         """One round: arrive if need be, receive what there is, work on it, or say that we idle."""
-        if not self._arrive() or self._is_to_be_stopped():
+        presence = self._presence
+        if not presence.arrive() or presence.is_to_be_stopped():
             return "waiting"
         try:
-            kept = self._intake.collect(self._patience(), self._begin_work)
+            kept = self._intake.collect(presence.patience(), presence.begin_work)
             if kept is None:
                 return "waiting"
             if not kept:
-                return self._perhaps_say_idle()
+                return "idle" if presence.rest() else "waiting"
             for pipeline in self._shared(kept):
                 if self._stop.requested:
                     break
@@ -133,57 +136,10 @@ class Worker:
         self._stop.request(reason)
         self._keeper.stop_work(reason)
 
-    # --- awake, idle
-
-    def _arrive(self) -> bool:
-        if not self._arrived:
-            now = self._clock.now()
-            self._arrived = self._table.hosts.arrive(self._host.host_id, self._host.boot, now)
-            self._idle_from, self._said_idle = now, False
-            self._log.info("arrived" if self._arrived else "a stop is claimed: waiting for it")
-        return self._arrived
-
-    def _is_to_be_stopped(self) -> bool:
-        """Once idle was said a stop may come at any time: a request is not taken into it.
-
-        For the same reason nothing is polled for long then. SQS may hand a request to a long poll
-        whose caller is gone, and the request would wait until its lease ends.
-        """
-        if not self._said_idle:
-            return False
-        row = self._table.hosts.get(self._host.host_id)
-        if row is not None and row.boot == self._host.boot and row.state == "stopping":
-            self._arrived = False
-        return not self._arrived
-
-    def _patience(self) -> float:
-        """Seconds that the queue is polled for: until it is time to say that we idle."""
-        due = self._idle_from + self._limits.idle_period - self._clock.now()
-        return 0.0 if self._said_idle else min(LONG_POLL, max(0.0, due))
-
-    def _begin_work(self) -> bool:
-        """There is something to do: say so in the host's row; False if a stop is claimed."""
-        self._arrived = self._table.hosts.begin_work(
-            self._host.host_id, self._host.boot, self._clock.now()
-        )
-        if self._arrived:
-            self._said_idle = self.resting = False
-        return self._arrived
-
-    def _perhaps_say_idle(self) -> Step:
-        """After an idle period without work: say so, and again after each further one."""
-        self.resting = True
-        now = self._clock.now()
-        if now - self._idle_from < self._limits.idle_period:
-            return "idle"
-        number = self._table.hosts.say_idle(self._host.host_id, self._host.boot, now)
-        if number is None:
-            self._arrived = False
-            return "waiting"
-        self._idle_from, self._said_idle = now, True
-        self._closer.idle(number)
-        self._log.info("idle", idle_number=number)
-        return "idle"
+    @property
+    def resting(self) -> bool:
+        """Whether the last look at the queue found nothing to do."""
+        return self._presence.resting
 
     def _shared(self, kept: dict[str, Kept]) -> list[str]:
         """The pipelines to work on, longest waiting first; with several hosts: one, others wait."""
@@ -206,7 +162,7 @@ class Worker:
         lock = self._table.locks.take(pipeline, self._host.holder, now, ttl=ttl)
         if lock is None:
             for delivery in kept.all:
-                self._leave_to_holder(delivery)
+                self._ends.leave_to_holder(delivery)
             return
         work = Work(pipeline=pipeline, lock=lock, renewed_at=now)
         self._keeper.begin(work)
@@ -222,11 +178,11 @@ class Worker:
             raise
         finally:
             self._keeper.end()
-            self._idle_from = self._clock.now()
+            self._presence.worked()
 
     def _work_under_lock(self, kept: Kept, work: Work) -> None:
         for delivery in kept.begun.values():
-            self._end_begun(delivery, work)
+            self._ends.end_begun(delivery, work)
         for delivery in kept.in_order():
             superseded = kept.superseded if delivery is kept.tip else 0
             if not self._attempt(delivery, work, settles=1 + superseded):
@@ -264,7 +220,7 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
-            return self._world_failed(delivery, work, error, log)
+            return self._ends.world_failed(delivery, work, error, log)
         finally:
             work.deployment_id, work.messages = None, ()
         return True
@@ -279,24 +235,23 @@ class Worker:
         if before.paused:  # since the request was received: another pipeline's may have come first
             raise Interrupted("the pipeline is paused")
         if undoes_rollback(request, before):
-            self._note_handled(request)
-            self._supersede(delivery, work, "an operator's rollback is newer than this push")
+            self._ends.end_undone(delivery, work)
             return
-        row = self._begin(delivery, work)
+        row = self._ends.begin(delivery, work)
         if row is None:
             return
         work.deployment_id = row.deployment_id
         result, images = row.result, row.images
         if result is None:
             if request.is_tip:
-                self._end_left_behind(request, work)
+                self._ends.end_left_behind(request, work)
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
             deployment = self._deployment(request, row, work, before)
             ended, images = deployment.run(), deployment.digests
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
-        self._close(delivery, row, result, images)
+        self._ends.close(delivery, row, result, images)
         log.info(
             "deployment ended",
             deployment_id=row.deployment_id,
@@ -304,36 +259,6 @@ class Worker:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
-
-    def _close(
-        self,
-        delivery: Delivery,
-        row: DeploymentRow,
-        result: DeploymentResult,
-        images: Mapping[str, str],
-    ) -> None:
-        """End a recorded deployment's request. What runs by it is tagged first: whoever finds the
-        request open after a crash closes it in the same way.
-        """
-        if result.status in ("succeeded", "unchanged"):
-            self._keep_images(row, images)
-        self._settler.close(delivery, result, announced=row.announced_at is not None)
-
-    def _keep_images(self, row: DeploymentRow, images: Mapping[str, str]) -> None:
-        """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it."""
-        if self._table.pipelines.get(row.pipeline).running_deployment != row.deployment_id:
-            return
-        for image in self._installation.pipeline(row.pipeline).images:
-            digest = images.get(image.repository)
-            if digest is not None:
-                self._means.images.keep(image, digest, row.pipeline, sink=self._log.info)
-
-    def _begin(self, delivery: Delivery, work: Work) -> DeploymentRow | None:
-        """The request's deployment; None if another worker joined it to a run asked of us."""
-        row = self._recorder.begin(delivery.request, work.lock)
-        if row is None:
-            self._settler.forget(delivery)
-        return row
 
     def _deployment(
         self, request: BuildRequest, row: DeploymentRow, work: Work, before: PipelineRow
@@ -346,108 +271,6 @@ class Worker:
             work=work,
             before=before,
         )
-
-    # --- other ends
-
-    def _leave_to_holder(self, delivery: Delivery) -> None:
-        """The pipeline is deployed elsewhere: its holder runs the tip once more, others wait.
-
-        Not for a request whose own deployment was begun: that may be the very run.
-        """
-        request = delivery.request
-        if not request.is_tip or delivery.deployment_id is not None:
-            self._settler.give_back(delivery.messages, LOCKED_DELAY)
-            return
-        asked = self._table.locks.ask_again(
-            request.pipeline,
-            request.request_id,
-            self._clock.now(),
-            by=request.pushed_by,
-            pushed_at=request.pushed_at,
-        )
-        if not asked:
-            self._settler.give_back(delivery.messages, FREED_DELAY)
-        elif not self._settler.join(delivery):
-            self._settler.give_back(delivery.messages, LOCKED_DELAY)
-
-    def _end_left_behind(self, newest: BuildRequest, work: Work) -> None:
-        """End or announce deployments of older pushes whose requests may never come again.
-
-        A run `again` has no message in the queue; if the world failed it, its want brings it back,
-        unless a newer push has taken that want over. The run that begins now takes its place.
-        """
-        for row in self._recorder.unannounced(work.pipeline):
-            request = tip_request_of(row)
-            if request is None or request.request_id == newest.request_id:
-                continue
-            if request.pushed_at <= newest.pushed_at:
-                self._supersede(Delivery(request, []), work, "a newer push took its place")
-
-    def _note_handled(self, request: BuildRequest) -> None:
-        """The tip was dealt with: it stays unrun on purpose, so the drift check need not ask."""
-        if request.commit_id is not None:
-            self._table.pipelines.change(
-                request.pipeline, handled_tip=request.commit_id, ahead_tip=None, ahead_since=None
-            )
-
-    def _end_begun(self, delivery: Delivery, work: Work) -> None:
-        """An interrupted deployment whose request is superseded: ended, announced, settled."""
-        if self._table.requests.settled([delivery.request_id]):
-            self._settler.forget(delivery)
-            return
-        self._supersede(delivery, work, "a newer push took its place")
-
-    def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:
-        """Settle without deploying; a deployment that had begun for it ends, too."""
-        request = delivery.request
-        noted = self._table.requests.deployments_of([request.request_id])
-        row = self._recorder.find(noted[request.request_id]) if noted else None
-        if row is None:
-            self._settler.settle(delivery, "superseded", None)
-            return
-        ended = Ended(status="superseded", stage="received", commit=row.commit, cause=cause)
-        result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
-        self._close(delivery, row, result, row.images)
-
-    def _world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
-        """Count the attempt and try again later, or give up; True if it was given up."""
-        request = delivery.request
-        now = self._clock.now()
-        attempts = self._table.requests.count_attempt(
-            request.request_id, now, kept=self._limits.settled_kept
-        )
-        delay = delay_after(attempts.count, self._jitter())
-        if not is_given_up(attempts, now, self._limits) or self._is_recorded(request):
-            log.info("to be tried again", attempts=attempts.count, again_in=delay)
-            self._settler.give_back(delivery.messages, delay)
-            return False
-        cause = f"given up after {attempts.count} failed attempts: {error}"
-        self._give_up(delivery, work, cause)
-        return True
-
-    def _is_recorded(self, request: BuildRequest) -> bool:
-        """What has its outcome is only to be announced and settled: that is never given up."""
-        noted = self._table.requests.deployments_of([request.request_id])
-        row = self._recorder.find(noted[request.request_id]) if noted else None
-        return row is not None and row.result is not None
-
-    def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
-        request = delivery.request
-        row = self._begin(delivery, work)
-        if row is None:
-            return
-        stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
-                      if s == row.stage), "received")  # fmt: skip
-        ended = Ended(
-            status="gave_up",
-            stage=stage,  # type: ignore[arg-type]
-            commit=row.commit,
-            cause=cause,
-            tip_seen=tip_seen(request, row.commit),
-        )
-        self._inbox.dead_letter(request.to_json(), cause)
-        result = self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
-        self._settler.close(delivery, result, announced=False)
 
     def _abandon_quietly(self, lock: Lock) -> None:
         """The lock expires by itself where even this fails."""

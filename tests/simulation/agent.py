@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from build_agent.deploy import Means
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Stop
+from build_agent.means import Means
 from build_agent.queue.backoff import delay_after
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from build_agent.ends import Ends
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.supersede import _join
-from build_agent.worker import Worker
 from lambdas.decide import decision
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
@@ -173,9 +173,9 @@ def never_paused(pipelines: Any, pipeline: str) -> Any:
     return dataclasses.replace(_row_of(pipelines, pipeline), paused=False)
 
 
-def join_all(worker: Any, delivery: Any) -> None:
+def join_all(ends: Any, delivery: Any) -> None:
     delivery.deployment_id = None
-    _leave_to_holder(worker, delivery)
+    _leave_to_holder(ends, delivery)
 
 
 def unknown_to_the_worker(requests: Any, request_ids: Any) -> Any:
@@ -206,10 +206,16 @@ def new_each_time(requests: Any, request_id: str, deployment_id: str, *_a: Any, 
 _receive = Inbox.receive
 _differences, _kept, _why_broken = decision._not_that_host, decision._kept, decision._why_broken
 _row_of, _settled = Pipelines.get, Requests.settled
-_leave_to_holder = Worker._leave_to_holder
+_leave_to_holder = Ends.leave_to_holder
 WORKER = "build_agent.worker.Worker"
+ENDS = "build_agent.ends.Ends"
 SETTLER = "build_agent.queue.settle.Settler"
-WORKERS_OWN = ("build_agent.worker", "build_agent.queue.intake", "build_agent.queue.settle")
+WORKERS_OWN = (
+    "build_agent.worker",
+    "build_agent.ends",
+    "build_agent.queue.intake",
+    "build_agent.queue.settle",
+)
 KEEPER = "build_agent.queue.lease.Keeper"
 DECISION = "lambdas.decide.decision"
 SNAPSHOT = "lambdas.decide.situation.Snapshot"
@@ -322,9 +328,7 @@ CASES = [
         breaks="has no outcome",
     ),
     Case(
-        patched(
-            "runs that a newer push overtook are ended", f"{WORKER}._end_left_behind", no_reply
-        ),
+        patched("runs that a newer push overtook are ended", f"{ENDS}.end_left_behind", no_reply),
         crowded(*ROUGH_CALLS),
         breaks="has no outcome",
         most=700,
@@ -388,7 +392,7 @@ CASES = [
         breaks="its image is in ECR",
     ),
     Case(
-        patched("what runs is tagged in ECR", f"{WORKER}._keep_images", no_reply),
+        patched("what runs is tagged in ECR", f"{ENDS}._keep_images", no_reply),
         with_faults(),
         breaks="ECR may remove",
     ),
@@ -482,7 +486,7 @@ CASES = [
         seeds=48,
     ),
     Case(
-        patched("a run that had begun is not asked for", f"{WORKER}._leave_to_holder", join_all),
+        patched("a run that had begun is not asked for", f"{ENDS}.leave_to_holder", join_all),
         building("delivery twice", "delivery late", "received twice"),
         cost="writes refused",
         share=1.02,

@@ -284,15 +284,15 @@ NEEDED = [
     ),
     (
         an_outage_of_ten_minutes_is_waited_out,
-        out("back-off", "build_agent.worker.delay_after", always(1)),
+        out("back-off", "build_agent.ends.delay_after", always(1)),
     ),
     (
         an_outage_without_an_end_is_given_up,
-        out("giving up", "build_agent.worker.is_given_up", always(False)),
+        out("giving up", "build_agent.ends.is_given_up", always(False)),
     ),
     (
         an_outage_without_an_end_is_given_up,
-        out("a tip given up on is dealt with", "build_agent.worker.tip_seen", always(None)),
+        out("a tip given up on is dealt with", "build_agent.ends.tip_seen", always(None)),
     ),
     (
         a_commit_that_cannot_be_fetched_is_told_once,

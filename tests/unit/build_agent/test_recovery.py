@@ -601,7 +601,7 @@ def test_a_request_that_begins_before_another_joins_it_is_not_joined(world: Worl
     other, holder = world.worker("i-2", boot="2027-01-15T07:00:00Z"), world.worker()
 
     def join() -> None:
-        other._leave_to_holder(Delivery(request, []))
+        other._ends.leave_to_holder(Delivery(request, []))
         # THEN the run that is under way keeps its request
         assert world.outcome(request) is None
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from build_agent.deploy import Means
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built
+from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
 from build_agent.service import Running

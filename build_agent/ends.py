@@ -1,0 +1,197 @@
+"""How a request ends: closed after its deployment, or without one that ran.
+
+Without one: another worker's run takes it in, a newer push takes its place, or the world failed it
+so often that it is given up. Each is recorded and announced before the request is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from build_agent.means import Means
+from build_agent.queue.backoff import LOCKED_DELAY, delay_after, is_given_up
+from build_agent.queue.inbox import Delivery, Inbox
+from build_agent.queue.lease import Work
+from build_agent.queue.settle import Settler
+from build_agent.telling.logs import Log
+from build_agent.telling.outcome import Ended, tip_seen
+from build_agent.telling.record import tip_request_of
+from slipway.contracts.installation import Installation
+from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
+
+FREED_DELAY = 1
+"""Seconds until a request is looked at again whose pipeline's lock was freed just now."""
+
+
+class Ends:
+    """Ends requests of the lock's holder, but for `leave_to_holder`, which is for all others."""
+
+    def __init__(
+        self,
+        *,
+        installation: Installation,
+        table: Table,
+        inbox: Inbox,
+        settler: Settler,
+        means: Means,
+        log: Log,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._installation = installation
+        self._limits = installation.limits
+        self._table = table
+        self._inbox = inbox
+        self._settler = settler
+        self._recorder = means.recorder
+        self._images = means.images
+        self._clock = means.clock
+        self._log = log
+        self._jitter = jitter
+
+    # --- with a deployment
+
+    def begin(self, delivery: Delivery, work: Work) -> DeploymentRow | None:
+        """The request's deployment; None if another worker joined it to a run asked of us."""
+        row = self._recorder.begin(delivery.request, work.lock)
+        if row is None:
+            self._settler.forget(delivery)
+        return row
+
+    def close(
+        self,
+        delivery: Delivery,
+        row: DeploymentRow,
+        result: DeploymentResult,
+        images: Mapping[str, str],
+    ) -> None:
+        """End a recorded deployment's request. What runs by it is tagged first: whoever finds the
+        request open after a crash closes it in the same way.
+        """
+        if result.status in ("succeeded", "unchanged"):
+            self._keep_images(row, images)
+        self._settler.close(delivery, result, announced=row.announced_at is not None)
+
+    def _keep_images(self, row: DeploymentRow, images: Mapping[str, str]) -> None:
+        """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it."""
+        if self._table.pipelines.get(row.pipeline).running_deployment != row.deployment_id:
+            return
+        for image in self._installation.pipeline(row.pipeline).images:
+            digest = images.get(image.repository)
+            if digest is not None:
+                self._images.keep(image, digest, row.pipeline, sink=self._log.info)
+
+    # --- taken in by another run
+
+    def leave_to_holder(self, delivery: Delivery) -> None:
+        """The pipeline is deployed elsewhere: its holder runs the tip once more, others wait.
+
+        Not for a request whose own deployment was begun: that may be the very run.
+        """
+        request = delivery.request
+        if not request.is_tip or delivery.deployment_id is not None:
+            self._settler.give_back(delivery.messages, LOCKED_DELAY)
+            return
+        asked = self._table.locks.ask_again(
+            request.pipeline,
+            request.request_id,
+            self._clock.now(),
+            by=request.pushed_by,
+            pushed_at=request.pushed_at,
+        )
+        if not asked:
+            self._settler.give_back(delivery.messages, FREED_DELAY)
+        elif not self._settler.join(delivery):
+            self._settler.give_back(delivery.messages, LOCKED_DELAY)
+
+    # --- superseded
+
+    def end_begun(self, delivery: Delivery, work: Work) -> None:
+        """An interrupted deployment whose request is superseded: ended, announced, settled."""
+        if self._table.requests.settled([delivery.request_id]):
+            self._settler.forget(delivery)
+            return
+        self._supersede(delivery, work, "a newer push took its place")
+
+    def end_left_behind(self, newest: BuildRequest, work: Work) -> None:
+        """End or announce deployments of older pushes whose requests may never come again.
+
+        A run `again` has no message in the queue; if the world failed it, its want brings it back,
+        unless a newer push has taken that want over. The run that begins now takes its place.
+        """
+        for row in self._recorder.unannounced(work.pipeline):
+            request = tip_request_of(row)
+            if request is None or request.request_id == newest.request_id:
+                continue
+            if request.pushed_at <= newest.pushed_at:
+                self._supersede(Delivery(request, []), work, "a newer push took its place")
+
+    def end_undone(self, delivery: Delivery, work: Work) -> None:
+        """A push that is older than the rollback that stands: superseded.
+
+        The tip was dealt with: it stays unrun on purpose, so the drift check need not ask.
+        """
+        request = delivery.request
+        if request.commit_id is not None:
+            self._table.pipelines.change(
+                request.pipeline, handled_tip=request.commit_id, ahead_tip=None, ahead_since=None
+            )
+        self._supersede(delivery, work, "an operator's rollback is newer than this push")
+
+    def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:
+        """Settle without deploying; a deployment that had begun for it ends, too."""
+        request = delivery.request
+        row = self._noted(request)
+        if row is None:
+            self._settler.settle(delivery, "superseded", None)
+            return
+        ended = Ended(status="superseded", stage="received", commit=row.commit, cause=cause)
+        result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
+        self.close(delivery, row, result, row.images)
+
+    # --- given up
+
+    def world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
+        """Count the attempt and try again later, or give up; True if it was given up."""
+        request = delivery.request
+        now = self._clock.now()
+        attempts = self._table.requests.count_attempt(
+            request.request_id, now, kept=self._limits.settled_kept
+        )
+        delay = delay_after(attempts.count, self._jitter())
+        if not is_given_up(attempts, now, self._limits) or self._is_recorded(request):
+            log.info("to be tried again", attempts=attempts.count, again_in=delay)
+            self._settler.give_back(delivery.messages, delay)
+            return False
+        cause = f"given up after {attempts.count} failed attempts: {error}"
+        self._give_up(delivery, work, cause)
+        return True
+
+    def _is_recorded(self, request: BuildRequest) -> bool:
+        """What has its outcome is only to be announced and settled: that is never given up."""
+        row = self._noted(request)
+        return row is not None and row.result is not None
+
+    def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
+        request = delivery.request
+        row = self.begin(delivery, work)
+        if row is None:
+            return
+        stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
+                      if s == row.stage), "received")  # fmt: skip
+        ended = Ended(
+            status="gave_up",
+            stage=stage,  # type: ignore[arg-type]
+            commit=row.commit,
+            cause=cause,
+            tip_seen=tip_seen(request, row.commit),
+        )
+        self._inbox.dead_letter(request.to_json(), cause)
+        result = self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
+        self._settler.close(delivery, result, announced=False)
+
+    def _noted(self, request: BuildRequest) -> DeploymentRow | None:
+        """The deployment that was begun for the request, if any."""
+        noted = self._table.requests.deployments_of([request.request_id])
+        return self._recorder.find(noted[request.request_id]) if noted else None

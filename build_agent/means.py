@@ -1,0 +1,105 @@
+"""What a deployment works with: source, images, services, disk, each as the story needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from build_agent.host.clock import Clock
+from build_agent.host.parallel import Parallel, one_by_one
+from build_agent.host.process import Sink
+from build_agent.host.stop import Stop
+from build_agent.image.images import Built
+from build_agent.queue.lease import Keeper
+from build_agent.service import Running
+from build_agent.telling.logs import Shipper
+from build_agent.telling.record import Recorder
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import Commit
+from slipway.rollout import Progress, RolloutPlan, RolloutResult
+
+
+class SourceLike(Protocol):
+    """What `source.Source` is."""
+
+    def fetch(
+        self, pipeline: PipelineSettings, commit: str | None, *, stop: Stop, sink: Sink
+    ) -> Commit: ...
+
+    def tree(
+        self, pipeline: PipelineSettings, commit: str, *, stop: Stop
+    ) -> AbstractContextManager[Path]: ...
+
+    def commits_between(
+        self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
+    ) -> tuple[tuple[Commit, ...], int | None]: ...
+
+
+class ImagesLike(Protocol):
+    """What `image.Images` is."""
+
+    def find(self, image: ImageSettings, tag: str) -> str | None: ...
+
+    def build(
+        self,
+        pipeline: PipelineSettings,
+        image: ImageSettings,
+        commit: Commit,
+        tree: Path,
+        *,
+        tag: str,
+        fresh: bool,
+        stop: Stop,
+        sink: Sink,
+    ) -> Built: ...
+
+    def same_as_running(
+        self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
+    ) -> bool: ...
+
+    def push(
+        self, image: ImageSettings, built: Built, *, commit: str, tag: str, stop: Stop, sink: Sink
+    ) -> str: ...
+
+    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
+
+
+class ServicesLike(Protocol):
+    """What `service.Services` is."""
+
+    def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running: ...
+
+    def roll_out(
+        self,
+        plan: RolloutPlan,
+        *,
+        stop: Stop,
+        guard: Callable[[], None],
+        on_progress: Callable[[Progress], None],
+    ) -> RolloutResult: ...
+
+
+class DiskLike(Protocol):
+    """What `disk.Disk` is."""
+
+    def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
+
+    def check_not_full(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a deployment works with."""
+
+    source: SourceLike
+    images: ImagesLike
+    services: ServicesLike
+    disk: DiskLike
+    recorder: Recorder
+    keeper: Keeper
+    clock: Clock
+    shipper: Shipper | None = None
+    parallel: Parallel = one_by_one
