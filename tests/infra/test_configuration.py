@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from slipway.cli.verbs.config import command
 from slipway.configuration import LimitSettings, load, parse, read
-from slipway.configuration.reference import document
+from slipway.configuration.reference import TARGET, document
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
 from slipway.contracts.installation import Installation, Limits, RolloutSettings
@@ -303,4 +303,5 @@ def test_checking_needs_no_cdk() -> None:
 
 def test_the_document_is_the_model_s() -> None:
     """`python -m slipway.configuration.reference` writes docs/configuration.md anew."""
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == document()
+    assert TARGET == ROOT / "docs" / "configuration.md"
+    assert TARGET.read_text(encoding="utf-8") == document()
