@@ -106,8 +106,11 @@ class Booted:
         assert code == 0, (arguments, printed)
 
     def agents(self) -> list[tuple[str, str]]:
-        """What became of the agents of the last boot: ('started', release), in order."""
-        lines = [line.split() for line in self.log("agents").splitlines()]
+        """What became of the agents of the last boot: ('started', release), in order.
+
+        Where a plug was pulled, zeros stand for what the kernel had not written yet.
+        """
+        lines = [line.strip("\0").split() for line in self.log("agents").splitlines()]
         return [(word, release) for word, release, boot in lines if boot == lines[-1][2]]
 
     def is_booted(self) -> bool:
