@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.function import Shared, SlipwayFunction
+from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import Allow, publish, trust_roles, use_key_named
@@ -20,6 +20,7 @@ from infra.requests.code_repositories import (
     read_tip,
 )
 from infra.requests.queues import dead_letter_queue
+from infra.shared import Shared
 from infra.watching.alarms import Alarms
 from slipway.configuration import Configuration
 from slipway.contracts.installation import Installation

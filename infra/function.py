@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
@@ -15,13 +13,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.findings import accept, accept_checkov
-from infra.local_differences import Differences
-from infra.permissions.customer_key import CustomerKey
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import Allow, send_to, write_logs
 from infra.requests.queues import dead_letter_queue
+from infra.shared import Shared
 from slipway.configuration import Configuration
-from slipway.contracts.names import Names
 
 MEMORY = {"trigger": 1024, "starter": 1024, "notifier": 512, "stopper": 256, "reconciler": 256}
 """MB. A run needs 42 to 70 of them; the rest buys processor time for the cold start, of which AWS
@@ -45,29 +41,6 @@ CHECKOV = {
     "CKV_AWS_117": "It talks to AWS and Slack alone; in a VPC it would need a NAT gateway.",
     "CKV_AWS_173": "Its variables are names and URLs; no secret is among them.",
 }
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all functions of a stack have in common."""
-
-    configuration: Configuration
-    names: Names
-    code: lambda_.Code
-    differences: Differences
-    arn: Callable[[str, str], str]
-    """The ARN of a service's resource on this stack's side."""
-    customer_key: CustomerKey | None = None
-    """What this stack's topics and queues are encrypted under, in place of AWS's own."""
-
-    @property
-    def key(self) -> kms.IKey | None:
-        return self.customer_key.key if self.customer_key else None
-
-    @property
-    def use_key(self) -> list[Allow]:
-        """What whoever sends to this stack's topics or works on its queues needs besides."""
-        return [self.customer_key.use] if self.customer_key else []
 
 
 class SlipwayFunction(Construct):

@@ -10,11 +10,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from infra.dev_stack import DevStack
-from infra.function import Shared
 from infra.hosts.assets import ROOT, Staged, stage
 from infra.local_differences import Differences
 from infra.permissions.arns import Arns
 from infra.prod_stack import ProdStack
+from infra.shared import Shared
 from slipway.configuration import CONTEXT_KEY, Configuration, load, parse
 from slipway.configuration.place import place_of
 from slipway.configuration.resolve import resolve

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -13,9 +12,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.findings import accept_checkov
-from infra.local_differences import Differences
 from infra.requests.queues import dead_letter_queue
-from slipway.contracts.names import Names
+from infra.shared import Shared
 
 UNENCRYPTED = {
     "CKV_AWS_26": "What passes is names and ids, under TLS; alias/aws/sns can be used neither "
@@ -36,19 +34,21 @@ class Topic(Construct):
         construct_id: str,
         *,
         name: str,
-        names: Names,
-        differences: Differences,
-        key: kms.IKey | None = None,
+        shared: Shared,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._names, self._differences, self._key = names, differences, key
+        self._shared = shared
         self.undelivered: dict[str, sqs.Queue] = {}
         self.topic = sns.Topic(
-            self, "Topic", topic_name=name, enforce_ssl=differences.tls_only, master_key=key
+            self,
+            "Topic",
+            topic_name=name,
+            enforce_ssl=shared.differences.tls_only,
+            master_key=shared.key,
         )
-        if key is None:
+        if shared.key is None:
             accept_checkov(self.topic, UNENCRYPTED)
-        differences.accept_plain_http(self.topic)
+        shared.differences.accept_plain_http(self.topic)
 
     def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
         """Deliver to a queue, the message as it is; `kinds`: only notices of these kinds."""
@@ -115,9 +115,9 @@ class Topic(Construct):
         queue = dead_letter_queue(
             self,
             f"Undelivered-{name}",
-            name=self._names.subscription_dead_letters(name),
-            differences=self._differences,
-            key=self._key,
+            name=self._shared.names.subscription_dead_letters(name),
+            differences=self._shared.differences,
+            key=self._shared.key,
         )
         self.undelivered[name] = queue
         return queue
