@@ -10,7 +10,7 @@ from local.emulator.extension.ecs_containers import (
     run_options,
     without_empty_choices,
 )
-from local.emulator.extension.ecs_deployments import Followed, judge, revision_arn
+from local.emulator.extension.ecs_followed import Followed, judge, revision_arn
 
 SECOND = 1_000_000_000
 
