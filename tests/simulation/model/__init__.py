@@ -1,0 +1,26 @@
+"""A small, complete model of waking and sleeping: every interleaving of a bounded world.
+
+What is real: `lambdas.decide.decision.decide`, and every move on want, host and lock rows (the
+code of `slipway.contracts.table` against a table in memory; answers are remembered: the same move
+on the same row answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an
+agent.
+
+Time is not counted. The timers of many minutes have run out whenever the reconciler looks and
+nothing else is under way (earlier costs one of the doubled deliveries), a queue count may be 0
+whatever is in the queue, deliveries come in any order. Only this is assumed of time: a claim does
+not lapse while its claimer lives (a Lambda's timeout is shorter than the claim), and a lock does
+not expire while its holder lives (its heartbeat renews it).
+
+Faults come from a budget: deliveries lost, deliveries doubled, and crashes (of a Lambda between any
+two steps, of an agent at any step, of a host, also while it starts; or a stop that EC2 refuses).
+Bounded besides: Lambdas at the same time, and copies of one request under way (two).
+
+A state is at rest when every push is deployed, nothing is under way and every host is stopped. From
+every state rest must be reachable without another fault; in none may StopInstances meet a working
+host, two hosts be in a rollout, or an older commit replace a newer one.
+"""
+
+from tests.simulation.model.state import Bounds, State, Violation, at_rest, start
+from tests.simulation.model.steps import Model
+
+__all__ = ["Bounds", "Model", "State", "Violation", "at_rest", "start"]

@@ -1,0 +1,204 @@
+"""The real code, asked about abstract values: moves on rows and wants, and `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lambdas.decide.decision import decide
+from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
+from slipway.contracts.installation import Limits
+from slipway.contracts.table import Table
+from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.table.pipelines import PipelineRow
+from tests.simulation.dynamodb import FakeDynamoDB
+from tests.simulation.model.state import LAPSED, NAMES, NEVER, NOW, STANDING, Row, State
+from tests.simulation.model.values import (
+    HEARD,
+    SHOP,
+    boot_text,
+    commit_of,
+    holder_of,
+    host_item,
+    host_row,
+    lock_item,
+    request_of,
+    settled_of,
+    want_of,
+    wanted,
+)
+
+LAUNCHED = 40_000.0
+LONG_AGO, JUST_NOW = 50_000.0, 99_995.0
+LIMITS = Limits()
+
+
+class Real:
+    """`client` makes the table that moves are made on; `without` as the model's."""
+
+    def __init__(self, client: Callable[[], FakeDynamoDB], without: frozenset[str]) -> None:
+        self._client = client
+        self.without = without
+        self._known: dict[Any, Any] = {}
+
+    def row_move(self, row: Row, move: str, boot: int, *arguments: Any) -> tuple[Row, Any]:
+        """The row after the real move, and the move's answer."""
+        key = (row, move, boot, arguments)
+        if key not in self._known:
+            self._known[key] = self._row_move(row, move, boot, *arguments)
+        found: tuple[Row, Any] = self._known[key]
+        return found
+
+    def _row_move(self, row: Row, move: str, boot: int, *arguments: Any) -> tuple[Row, Any]:
+        hosts = self._table_with({"HOST": [host_item(row)]}).hosts
+        name = boot_text(boot)
+        if move == "claim_stop":
+            answer: Any = hosts.claim_stop("i-1", name, arguments[0], NOW, claim=60)
+        elif move == "claim_broken":
+            seen = HostRow(host_id="i-1", boot=name, heartbeat_at=HEARD)
+            answer = hosts.claim_broken(seen, NOW, claim=60, unchanged=arguments[1])
+        elif move in ("stop_sent", "take_back_claim"):
+            answer = getattr(hosts, move)("i-1", name)
+        else:
+            answer = getattr(hosts, move)("i-1", name, NOW)
+        after = hosts.get("i-1") or HostRow(host_id="i-1")
+        claim = after.claim_expires
+        if claim:
+            claim = STANDING if claim > NOW else LAPSED
+        boot_after = int(after.boot) if after.boot else NEVER
+        return Row(boot_after, after.state, after.idle_number, claim), answer
+
+    def lock_move(
+        self, lock: tuple[int, bool], move: str, who: int
+    ) -> tuple[tuple[int, bool], Any]:
+        """The lock after the real move, and the move's answer. Its fence is 1 each time."""
+        key = (lock, move, who)
+        if key not in self._known:
+            self._known[key] = self._lock_move(lock, move, who)
+        found: tuple[tuple[int, bool], Any] = self._known[key]
+        return found
+
+    def _lock_move(self, lock: tuple[int, bool], move: str, who: int) -> tuple[Any, Any]:
+        locks = self._table_with({"LOCK": [lock_item(lock)]}).locks
+        mine = Lock(SHOP, holder_of(who), 1)
+        calls: dict[str, Callable[[], Any]] = {
+            "take": lambda: locks.take(SHOP, holder_of(who), NOW, ttl=60),
+            "ask_again": lambda: locks.ask_again(SHOP, "ada", NOW),
+            "take_again": lambda: locks.take_again(mine),
+            "release": lambda: locks.release(mine),
+            "take_orphaned_again": lambda: locks.take_orphaned_again(locks.get(SHOP), NOW),
+        }
+        answer = calls[move]()
+        after = locks.get(SHOP)
+        holder = int(after.holder.split("/")[0][2:]) if after.holder else 0
+        return (holder, bool(after.again)), answer
+
+    def noted(self, want: int, request: int, settled: bool) -> int:
+        """The want after the real Wants.note."""
+        key = ("note", want, request, settled)
+        if key not in self._known:
+            table = self._table_with({})
+            if want:
+                table.wants.note(request_of(want), NOW)
+            if settled:
+                table.requests.settle([settled_of(request)], kept=9)
+            table.wants.note(request_of(request), NOW)
+            self._known[key] = wanted(table)
+        return int(self._known[key])
+
+    def cleared(self, want: int, requests: tuple[int, ...]) -> int:
+        """The want after the real Wants.clear."""
+        if not want or not requests:
+            return want
+        key = ("clear", want, requests)
+        if key not in self._known:
+            table = self._table_with({})
+            table.wants.note(request_of(want), NOW)
+            table.wants.clear([request_of(r) for r in requests])
+            self._known[key] = wanted(table)
+        return int(self._known[key])
+
+    def decided(
+        self,
+        s: State,
+        ec2: tuple[str, ...],
+        *,
+        notice: IdleNotice | None,
+        queued: int,
+        aged: bool,
+        tick: bool,
+    ) -> tuple[Any, ...]:
+        """What the real `decide` answers on what a Lambda sees."""
+        rows = tuple((h.row, h.row.boot == h.boot, h.phase == "hung") for h in s.hosts)
+        ahead = s.pushed != s.handled
+        key = (rows, ec2, s.want, s.lock, ahead, notice, queued, aged, tick)
+        if key not in self._known:
+            self._known[key] = decide(
+                self._snapshot(s, ec2, notice=notice, queued=queued, aged=aged, tick=tick)
+            )
+        found: tuple[Any, ...] = self._known[key]
+        return found
+
+    def _snapshot(
+        self,
+        s: State,
+        ec2: tuple[str, ...],
+        *,
+        notice: IdleNotice | None,
+        queued: int,
+        aged: bool,
+        tick: bool,
+    ) -> Snapshot:
+        then = LONG_AGO if aged else JUST_NOW
+        hosts = []
+        for index, host in enumerate(s.hosts):
+            heard = host.row.boot == host.boot
+            beat = (then if host.phase == "hung" else HEARD) if heard else 1.0
+            row = host_row(NAMES[index], host.row, heartbeat=beat, idle=then)
+            launched = LAUNCHED if heard else then
+            hosts.append(Host(row=row, ec2_state=ec2[index], launched_at=launched))
+        holder, again = s.lock
+        lock = LockRow(
+            pipeline=SHOP,
+            holder=holder_of(holder),
+            fence=1,
+            expires_at=STANDING if holder else 0.0,
+            again="ada" if again else None,
+        )
+        want = request_of(s.want) if s.want else None
+        row = PipelineRow(
+            pipeline=SHOP,
+            baseline_tip=commit_of(s.handled),
+            ahead_tip=commit_of(s.pushed),
+            ahead_since=LONG_AGO,
+        )
+        return Snapshot(
+            now=NOW,
+            limits=LIMITS,
+            hosts=tuple(hosts),
+            wants=(want_of(want, then),) if want else (),
+            locks={SHOP: lock},
+            pipelines={SHOP: row},
+            alerts=tuple(
+                AlertRow(kind=kind, subject=name, raised_at=1.0)
+                for kind in ("no_heartbeat", "awake_long", "drift_skipped")
+                for name in (*NAMES, SHOP)
+            ),
+            queued=queued,
+            notice=notice,
+            tips=self._tips(s) if aged and tick else {},
+        )
+
+    def _tips(self, s: State) -> dict[str, Tip]:
+        if "dev side" in self.without:
+            return {SHOP: Tip(problem="no answer")}
+        return {SHOP: Tip(commit_id=commit_of(s.pushed))}
+
+    def _table_with(self, partitions: dict[str, list[dict[str, Any]]]) -> Table:
+        client = self._client()
+        table = Table(client, "t")
+        for partition, items in partitions.items():
+            table.store.put_many({"pk": partition, **item} for item in items)
+        return table

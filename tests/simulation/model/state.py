@@ -1,0 +1,112 @@
+"""The state of the bounded world: what is in it, where it begins, and when it is at rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+NOW = 100_000.0
+STANDING, LAPSED = NOW + 60, NOW - 60
+NAMES = ("i-1", "i-2")
+NEVER = -1
+
+
+class Row(NamedTuple):
+    """A host row as far as moves and decisions look at it. `claim`: 0, STANDING or LAPSED."""
+
+    boot: int
+    state: str
+    number: int
+    claim: float
+
+
+class HostState(NamedTuple):
+    """`boot` is the instance's own; `phase` is its agent's ('' while there is none)."""
+
+    ec2: str
+    boot: int
+    row: Row
+    phase: str
+    held: tuple[int, ...]
+    tip: int
+
+
+class State(NamedTuple):
+    """Requests are numbers in order of their time: 4t for push t, 4t+1 the drift check's for t,
+    4t+2 and more those made of an orphaned `again`.
+
+    `topic`: ('q' or 's', request), to be delivered to queue or starter. `notices`: (host, boot,
+    number). `stopped`: hosts whose EC2 event is to come. `lock`: holder (0: free), note `again`.
+    `lambdas`: (kind, host, boot, number, more …).
+    """
+
+    pushed: int
+    deployed: int
+    handled: int
+    topic: tuple[tuple[str, int], ...]
+    queue: tuple[int, ...]
+    flight: tuple[int, ...]
+    want: int
+    settled: frozenset[int]
+    lock: tuple[int, bool]
+    hosts: tuple[HostState, ...]
+    notices: tuple[tuple[int, int, int], ...]
+    stopped: tuple[int, ...]
+    lambdas: tuple[tuple[Any, ...], ...]
+    lost: int
+    doubled: int
+    crashes: int
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How large the world is, and how many faults it may have."""
+
+    pushes: int = 2
+    hosts: int = 1
+    lost: int = 1
+    doubled: int = 1
+    crashes: int = 1
+    at_once: int = 2
+    split_reads: bool = False
+    """Starter and reconciler read EC2 and the table at different moments (the stopper always)."""
+
+
+WORKING = frozenset({"lock", "fetch", "deploy", "clear", "delete", "release"})
+HOLDING = frozenset({"fetch", "deploy", "clear", "delete", "release"})
+
+
+class Violation(Exception):
+    """What must never be, was: said in a sentence."""
+
+
+class Step(NamedTuple):
+    label: str
+    fault: bool
+    after: State
+
+
+def start(bounds: Bounds) -> State:
+    """Nothing pushed. One host: stopped. Two: both awake and idle (somebody has started them), or
+    one pipeline would never have two hosts awake.
+    """
+    host = HostState("stopped", 0, Row(NEVER, "idle", 0, 0.0), "", (), 0)
+    awake = HostState("running", 0, Row(0, "idle", 0, 0.0), "poll", (), 0)
+    return State(
+        *(0, 0, 0, (), (), (), 0, frozenset(), (0, False)),
+        (host,) if bounds.hosts == 1 else (awake,) * bounds.hosts,
+        *((), (), ()),
+        *(bounds.lost, bounds.doubled, bounds.crashes),
+    )
+
+
+def at_rest(state: State, bounds: Bounds) -> bool:
+    under_way = state.topic or state.queue or state.flight or state.want or state.lambdas
+    return (
+        state.pushed == state.deployed == bounds.pushes
+        and not under_way
+        and not state.notices
+        and not state.stopped
+        and not state.lock[1]
+        and all(host.ec2 == "stopped" for host in state.hosts)
+    )

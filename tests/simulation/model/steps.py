@@ -1,0 +1,156 @@
+"""Every step from a state: pushes, deliveries, EC2 and time here; agents, Lambdas beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.simulation.dynamodb import FakeDynamoDB
+from tests.simulation.model.agents import Agents
+from tests.simulation.model.changes import (
+    agent_gone,
+    canonical,
+    host_with,
+    into_queue,
+    minus,
+    publish,
+)
+from tests.simulation.model.functions import Functions
+from tests.simulation.model.real import Real
+from tests.simulation.model.state import (
+    HOLDING,
+    LAPSED,
+    NAMES,
+    NEVER,
+    STANDING,
+    Bounds,
+    State,
+    Step,
+)
+
+
+class Model:
+    """The steps that the world can take from a state.
+
+    `without` names parts of the world that are taken out: `ticks`, `stopped event`, `dev side`,
+    `delete last`, `say idle again`, `claim`, `lock`. Guards inside the real code are taken out by
+    `client`, a table with looser conditions, or by patching what `decide` is made of.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        without: frozenset[str] = frozenset(),
+        client: Callable[[], FakeDynamoDB] = FakeDynamoDB,
+    ) -> None:
+        self.bounds = bounds
+        self.without = without
+        real = Real(client, without)
+        self._agents = Agents(real, without)
+        self._functions = Functions(real, bounds, without)
+
+    def steps(self, s: State) -> Iterator[Step]:
+        """Every step from `s`, each with the canonical state after it; raises Violation."""
+        for label, fault, after in self._steps(s):
+            yield Step(label, fault, canonical(after))
+
+    def _steps(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        yield from self._pushes(s)
+        yield from self._deliveries(s)
+        yield from self._ec2(s)
+        for index in range(len(s.hosts)):
+            yield from self._agents.steps(s, index)
+        for index, process in enumerate(s.lambdas):
+            rest = s._replace(lambdas=s.lambdas[:index] + s.lambdas[index + 1 :])
+            yield from self._functions.steps(rest, process)
+            if s.crashes:
+                yield f"Lambda {process[0]} crashes", True, rest._replace(crashes=s.crashes - 1)
+        yield from self._time(s)
+
+    # --- pushes and deliveries
+
+    def _pushes(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        if s.pushed == self.bounds.pushes:
+            return
+        number = s.pushed + 1
+        pushed = s._replace(pushed=number)
+        yield f"push {number}", False, publish(pushed, 4 * number)
+        if s.lost and "dev side" not in self.without:
+            yield f"push {number}, its trigger is lost", True, pushed._replace(lost=s.lost - 1)
+
+    def _deliveries(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        free = len(s.lambdas) < self.bounds.at_once
+        for item in dict.fromkeys(s.topic):
+            target, request = item
+            if target == "s" and not free:
+                continue
+            left = s._replace(topic=minus(s.topic, item))
+            if target == "q":
+                came = [(f"request {request} queued", False, into_queue(left, (request,)))]
+            else:
+                came = list(self._functions.starter_notes(left, 0, ("s", 0, NEVER, 0, request)))
+            yield from self._delivery(came, left, "topic", item)
+        if free:
+            for notice in dict.fromkeys(s.notices):
+                left = s._replace(notices=minus(s.notices, notice))
+                came = list(self._functions.looks(left, notice[0], ("t", *notice)))
+                yield from self._delivery(came, left, "notices", notice)
+            for host in dict.fromkeys(s.stopped):
+                left = s._replace(stopped=minus(s.stopped, host))
+                came = list(self._functions.looks(left, host, ("r", host, NEVER, 0)))
+                yield from self._delivery(came, left, "stopped", host)
+        for request in dict.fromkeys(s.flight):
+            gone = s._replace(flight=minus(s.flight, request))
+            yield f"request {request} is visible again", False, into_queue(gone, (request,))
+
+    def _delivery(
+        self, came: list[tuple[str, bool, State]], left: State, member: str, item: Any
+    ) -> Iterator[tuple[str, bool, State]]:
+        """A delivery and the first step of what it starts; or it is lost; or it comes again."""
+        for label, fault, after in came:
+            yield label, fault, after
+            if after.doubled:
+                items = tuple(sorted((*getattr(after, member), item)))
+                again = after._replace(**{member: items}, doubled=after.doubled - 1)
+                yield f"{label} (and it will come again)", True, again
+        if left.lost:
+            yield f"{member} {item} lost", True, left._replace(lost=left.lost - 1)
+
+    # --- EC2
+
+    def _ec2(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        for index, host in enumerate(s.hosts):
+            name = NAMES[index]
+            if host.ec2 == "pending":
+                yield f"{name} runs", False, host_with(s, index, ec2="running", phase="up")
+            if host.ec2 == "stopping":
+                yield f"{name} is stopped", False, self._now_stopped(s, index)
+            if host.ec2 == "pending" and s.crashes:
+                died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
+                yield f"the start of {name} dies", True, died
+            if host.ec2 == "running" and s.crashes:
+                died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
+                yield f"{name} dies", True, died
+
+    def _now_stopped(self, s: State, index: int) -> State:
+        s = agent_gone(s, index, without=self.without, ec2="stopped")
+        if "stopped event" in self.without or index in s.stopped:
+            return s
+        return s._replace(stopped=tuple(sorted((*s.stopped, index))))
+
+    # --- time
+
+    def _time(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        for index, host in enumerate(s.hosts):
+            claimed = any(p[0] in "ke" and p[1] == index for p in s.lambdas)
+            if host.row.claim == STANDING and not claimed:
+                lapsed = host.row._replace(claim=LAPSED)
+                yield f"the claim on {NAMES[index]} lapses", False, host_with(s, index, row=lapsed)
+        holder, again = s.lock
+        if holder and s.hosts[holder - 1].phase not in HOLDING:
+            yield "the lock expires", False, s._replace(lock=(0, again))
+        ticking = any(p[0] == "d" and p[1] == NEVER for p in s.lambdas)
+        if "ticks" in self.without or ticking or len(s.lambdas) >= self.bounds.at_once:
+            return
+        yield from self._functions.looks(s, NEVER, ("r", NEVER, NEVER, 0))
