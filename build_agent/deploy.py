@@ -22,15 +22,17 @@ from build_agent.service import (
     plan_of,
     running_digest,
     runs_already,
+    runs_as_told,
     stage_of,
     wanted_images,
 )
 from build_agent.source.left_out import left_out
 from build_agent.telling.logs import BuildLog
-from build_agent.telling.outcome import Ended, of_failure, of_rollout, tip_seen
+from build_agent.telling.outcome import Ended, of_failure, of_rollout, of_told, tip_seen
+from build_agent.telling.told import told_of
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import BuildRequest, Commit, Stage
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import Progress, RolloutPlan, short
@@ -40,7 +42,10 @@ COMMITS_TOLD = 10
 
 @dataclass
 class Deployment:
-    """One deployment under way; `before` is the pipeline's row when it began."""
+    """One deployment under way; `before` is the pipeline's row when it began.
+
+    `tip`: the branch's tip as this attempt has met it, fetched or refused.
+    """
 
     means: Means
     pipeline: PipelineSettings
@@ -49,6 +54,7 @@ class Deployment:
     work: Work
     before: PipelineRow
     commit: Commit | None = None
+    tip: str | None = None
     running: Running | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
@@ -63,19 +69,35 @@ class Deployment:
         try:
             ended = self._go_back() if self._names_deployment else self._build_and_roll_out()
         except DeploymentFailed as error:
-            ended = of_failure(error, stage=self._stage, now_running=self._now_running)
+            ended = self._failed(error)
             self.output(f"failed: {error.cause}")
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
         self.output.end()
         return self._told(ended)
 
+    def _failed(self, error: DeploymentFailed) -> Ended:
+        """The commit is wrong; a tip that is refused once more was told of before."""
+        told = self._told_before() if self._stage == "fetch" else None
+        if told is not None:
+            return of_told(told)
+        return of_failure(error, stage=self._stage, now_running=self._now_running)
+
     # --- the chain
 
     def _build_and_roll_out(self) -> Ended:
         commit, running = self.means.parallel([self._fetch, self._look])
+        told = self._told_before()
+        if told is not None and runs_as_told(told, running):
+            return of_told(told)
         digests = self._images(commit, running)
         return self._roll_out(digests, running)
+
+    def _told_before(self) -> DeploymentResult | None:
+        """The outcome that told of this push already: of the very tip that this one has met."""
+        if self.tip is None or self.tip != self.before.handled_tip:
+            return None
+        return told_of(self.request, self.tip, self.means.recorder.newest(self.pipeline.name))
 
     def _fetch(self) -> Commit:
         self._enter("fetch")
@@ -86,10 +108,12 @@ class Deployment:
                 self.pipeline, wanted, stop=self.work.stop, sink=self.output
             )
         except DeploymentFailed as refused:
+            self.tip = refused.commit_id
             if wanted is None and refused.commit_id is not None:
                 self.commit = Commit(id=refused.commit_id)
                 self._note(commit=self.commit)
             raise
+        self.tip = self.commit.id
         self.output(f"{self.pipeline.branch} is at {self.commit.id}: {self.commit.subject}")
         self._note(commit=self.commit)
         return self.commit

@@ -11,7 +11,7 @@ from build_agent.host.stop import Stop
 from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import Stage
+from slipway.contracts.messages import DeploymentResult, Stage
 from slipway.rollout import (
     Live,
     OneOffTask,
@@ -21,6 +21,7 @@ from slipway.rollout import (
     Timeouts,
     live,
     roll_out,
+    short,
 )
 from slipway.rollout.api import Api
 from slipway.rollout.fence import Fence
@@ -89,6 +90,11 @@ def wanted_images(images: Sequence[tuple[ImageSettings, str]], running: Running)
 def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
     """Whether the service is steady on these very digests."""
     return running.steady and all(running.images.get(n) == ref for n, ref in wanted.items())
+
+
+def runs_as_told(told: DeploymentResult, running: Running) -> bool:
+    """Whether the service is still as that deployment's notice said."""
+    return running.steady and told.now_running == short(running.task_definition)
 
 
 def running_digest(image: ImageSettings, running: Running) -> str | None:

@@ -34,6 +34,7 @@ class Ended:
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     tip_seen: str | None = None
+    told_by: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -58,6 +59,17 @@ def of_rollout(result: RolloutResult, *, stage: Stage, resumed: bool) -> Ended:
         before=_short(result.before),
         after=_short(result.after),
         now_running=_short(result.running),
+    )
+
+
+def of_told(told: DeploymentResult) -> Ended:
+    """An earlier deployment was of this push, too: nothing is to be done, nothing to be told."""
+    return Ended(
+        status="superseded",
+        stage="close",
+        cause=f"deployment {told.deployment_id} was of this push, too",
+        now_running=told.now_running,
+        told_by=told.deployment_id,
     )
 
 

@@ -71,8 +71,10 @@ class Recorder:
 
     def unannounced(self, pipeline: str) -> list[DeploymentRow]:
         """The pipeline's newest deployments that have no outcome, or one that nobody was told."""
-        rows = self._table.deployments.newest(pipeline, LOOKED_BACK)
-        return [row for row in rows if row.announced_at is None]
+        return [row for row in self.newest(pipeline) if row.announced_at is None]
+
+    def newest(self, pipeline: str) -> list[DeploymentRow]:
+        return self._table.deployments.newest(pipeline, LOOKED_BACK)
 
     def enter(self, deployment_id: str, stage: str) -> None:
         self._table.deployments.enter_stage(deployment_id, stage, self._clock.now())
@@ -160,6 +162,7 @@ class Recorder:
             commits_since=ended.commits_since,
             commits_since_count=ended.commits_since_count,
             failures_before=failures,
+            told_by=ended.told_by,
         )
 
     def _log_link(self, deployment_id: str) -> str | None:

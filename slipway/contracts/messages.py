@@ -114,7 +114,8 @@ class DeploymentResult:
     `timings`: seconds by stage. `settles`: how many requests end with it. `now_running`: the task
     definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
     last lines of the failed stage's output, oldest first. `warning`: a sentence without a full stop
-    on what is not as one may think, however it ended.
+    on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
+    of this push already: this one is `superseded` by it, and nobody is told again.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -141,6 +142,7 @@ class DeploymentResult:
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     failures_before: int = 0
+    told_by: str | None = None
     schema: int = SCHEMA
 
 

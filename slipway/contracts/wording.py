@@ -183,12 +183,18 @@ def what_happened(result: DeploymentResult) -> str:
         case "rolled_back":
             return f"{thing} failed {where} and was rolled back"
         case "superseded":
-            by = "a newer push" if result.stage in BEFORE_ROLLOUT else "another deployment"
-            return f"{thing} was superseded by {by}"
+            return _superseded(result, thing)
         case "unchanged":
             prefix = _recovery(result)
             return f"{prefix}{thing} changes nothing: what it builds runs already"
     return f"gave up on {thing}: its request is a dead letter now"
+
+
+def _superseded(result: DeploymentResult, thing: str) -> str:
+    if result.told_by:
+        return f"{thing} was deployed by {result.told_by} already"
+    by = "a newer push" if result.stage in BEFORE_ROLLOUT else "another deployment"
+    return f"{thing} was superseded by {by}"
 
 
 def _success(result: DeploymentResult, thing: str) -> str:

@@ -138,8 +138,10 @@ class Chain:
         return self.table.deployments.newest(pipeline, NEWEST)
 
     def deployment_of(self, commit_id: str, pipeline: str = "sample") -> DeploymentRow | None:
+        """The newest one of the commit, but for those whose push an earlier one told of."""
         for row in self.deployments(pipeline):
-            if row.commit is not None and row.commit.id == commit_id:
+            told_before = row.result is not None and row.result.told_by
+            if row.commit is not None and row.commit.id == commit_id and not told_before:
                 return row
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
@@ -14,6 +16,9 @@ CAUSES = {
 }
 """Faults without which an alert of that kind is about nothing."""
 
+TELLS_OF_ITS_PUSHES = ("succeeded", "unchanged", "failed", "rolled_back")
+"""Outcomes whose notice tells of every push of the commit until then."""
+
 RECEIVES = 60
 """Receives of one message that are never reached (the queue's backstop is above)."""
 
@@ -24,6 +29,7 @@ def check_at_rest(world: World) -> None:
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
         _every_outcome_was_told(world, rows)
+        _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
         _the_table_knows_what_runs(world, pipeline, rows)
     if world.queues["build"].most_receives > RECEIVES:
@@ -72,6 +78,29 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
             raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
         if times > 1 and row.deployment_id not in world.slack.excused:
             raise Violation(f"{row.deployment_id} was told {times} times")
+
+
+def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
+    """One push, one notice that tells of it: a second one of a commit tells of a later push.
+
+    What was given up on is tried again by the next request, and told again.
+    """
+    told = [r for r in rows if r.reason in ("push", "drift") and r.status in TELLS_OF_ITS_PUSHES]
+    told.sort(key=lambda r: r.ended_at or 0.0)
+    for first, second in pairwise(told):
+        if first.commit is None or second.commit != first.commit:
+            continue
+        if not _moved_to(world, second, first.commit.id, since=first.ended_at or 0.0):
+            raise Violation(
+                f"a push was told twice: {second.deployment_id} ({second.status}) is of the commit"
+                f" that {first.deployment_id} ({first.status}) had told of"
+            )
+
+
+def _moved_to(world: World, row: DeploymentRow, commit: str, *, since: float) -> bool:
+    repository = world.repositories[row.pipeline]
+    moves = zip(repository.tips, repository.moved_at, strict=True)
+    return any(tip == commit and at > since for tip, at in moves)
 
 
 def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:

@@ -136,6 +136,10 @@ def no_reply(*arguments: Any, **named: Any) -> None:
     return None
 
 
+def never_told(*arguments: Any, **named: Any) -> None:
+    return None
+
+
 def false(*arguments: Any, **named: Any) -> bool:
     return False
 
@@ -440,6 +444,11 @@ CASES = [
         cost="seconds until settled",
         share=1.08,
         seeds=30,
+    ),
+    Case(
+        patched("what was told of is not told again", "build_agent.deploy.told_of", never_told),
+        crowded(),
+        breaks="a push was told twice",
     ),
     Case(
         patched("SIGTERM gives work back", f"{WORKER}.request_stop", no_reply),

@@ -70,8 +70,15 @@ def follow_to_end(
                     f"`slipway watch {pipeline}` follows it further",
                 )
             session.clock.wait(INTERVAL)
-    tell_end(out, row)
-    return row
+    ended = _that_told(session.table, row)
+    tell_end(out, ended)
+    return ended
+
+
+def _that_told(table: Table, row: DeploymentRow) -> DeploymentRow:
+    """The deployment that told of this one's push: its outcome is this one's."""
+    told_by = row.result and row.result.told_by
+    return (table.deployments.get(told_by) if told_by else None) or row
 
 
 def deployment_of(table: Table, pipeline: str, request_id: str) -> DeploymentRow | None:

@@ -85,8 +85,13 @@ def deployment_of_commit(
 
 
 def _deploys(row: DeploymentRow, repository: Repository, commit_id: str) -> bool:
-    if row.commit is None or row.reason == "rollback" or row.status == "superseded":
+    if row.commit is None or row.reason == "rollback" or _gave_way(row):
         return False
     if row.commit.id == commit_id or repository.holds(row.commit.id, commit_id):
         return True
     return row.result is not None and any(c.id == commit_id for c in row.result.commits_since)
+
+
+def _gave_way(row: DeploymentRow) -> bool:
+    """To a newer push; not one whose push an earlier deployment told of: that one is followed."""
+    return row.status == "superseded" and not (row.result and row.result.told_by)

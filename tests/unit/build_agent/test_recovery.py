@@ -385,7 +385,7 @@ def test_room_is_made_before_the_fetch_and_before_the_build(world: World) -> Non
     world.worker().step()
     assert world.outcome(request) == "succeeded"
     world.disk.free = FOR_FETCH
-    again = make_request(2)
+    again = make_request(2, pushed_at=world.clock.now() + 1)
     world.send(again)
     world.worker().step()
     assert world.outcome(again) == "unchanged"

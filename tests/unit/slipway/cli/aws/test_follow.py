@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.requests import Settled
-from tests.unit.slipway.cli.world import NOW, World, commit_of
+from tests.unit.slipway.cli.world import NOW, World, commit_of, result_of
 
 
 def published(world: World) -> list[BuildRequest]:
@@ -76,6 +77,23 @@ def test_watch_ends_with_the_deployment_and_its_code(world: World, status: str, 
     # THEN
     assert result.exit_code == code, result.output
     assert status.replace("_", " ") in result.output
+
+
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("rolled_back", 1)])
+def test_watch_of_the_rest_of_a_burst_ends_as_the_deployment_of_its_tip(
+    world: World, status: str, code: int
+) -> None:
+    # GIVEN a deployment under way that turns out to be of a push that was told of
+    told_by = world.deployed("shop", 1, status)
+    row = world.begin("shop", 2, started_at=NOW - 10)
+    result = replace(result_of(row, "superseded", NOW), told_by=told_by)
+    world.clock.then(lambda: world.table.deployments.finish(result) and None)
+    # WHEN it is watched
+    watched = world.run("watch", "shop")
+    # THEN it ends as the deployment that told of the push
+    assert watched.exit_code == code, watched.output
+    assert status.replace("_", " ") in watched.output
+    assert "superseded" not in watched.output
 
 
 def test_watch_waits_for_the_next_deployment_not_for_one_that_is_over(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.cli.user.git import repository_name
 from slipway.contracts.messages import Commit
-from tests.unit.slipway.cli.world import NOW, World, commit_of
+from tests.unit.slipway.cli.world import NOW, World, commit_of, result_of
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -60,6 +60,22 @@ def test_it_waits_for_the_commits_own_deployment(world: World, clone: Path) -> N
     result = world.run("push-to-live", "shop")
     assert result.exit_code == 0, result.output
     assert deploy_id not in result.output
+
+
+def test_a_push_that_an_earlier_deployment_told_of_ends_as_that_one(
+    world: World, clone: Path
+) -> None:
+    # GIVEN a burst: the deployment under way met our commit, whose own request finds it deployed
+    head = git(clone, "rev-parse", "HEAD")
+    deploy(world, 1, head)
+    row = world.begin("shop", 2, started_at=NOW - 5, commit=Commit(id=head))
+    told_by = world.table.deployments.newest("shop", 2)[1].deployment_id
+    result = replace(result_of(row, "superseded", NOW), told_by=told_by)
+    world.clock.then(lambda: world.table.deployments.finish(result) and None)
+    # WHEN, THEN
+    waited = world.run("push-to-live", "shop")
+    assert waited.exit_code == 0, waited.output
+    assert "shop: succeeded" in waited.output
 
 
 def test_an_older_deployment_of_the_same_commit_does_not_count(world: World, clone: Path) -> None:
