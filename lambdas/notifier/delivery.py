@@ -111,8 +111,8 @@ class Delivery:
         url = self._webhooks.url(parameter)
         payload = slack_message(notice, pipeline)
         answer = self._post_patiently(url, payload, remaining)
-        if answer.status in (403, 404):  # revoked or replaced: perhaps there is a new one
-            renewed = self._webhooks.read_again(parameter)
+        if answer.status in (403, 404):  # revoked: perhaps it was replaced just now
+            renewed = self._webhooks.url(parameter)
             if renewed != url:
                 url = renewed
                 answer = self._post_patiently(url, payload, remaining)

@@ -155,7 +155,7 @@ def world() -> World:
     """Clients and settings, made at the first invocation."""
     settings = installation()
     table = Table(client("dynamodb", _QUICK), settings.names.table)
-    webhooks = Webhooks(client("ssm", _QUICK), time.time, allow_local=settings.mode == "local")
+    webhooks = Webhooks(client("ssm", _QUICK), allow_local=settings.mode == "local")
     delivery = Delivery(
         installation=settings,
         notices=table.notices,

@@ -277,7 +277,7 @@ class World:
             installation=self.installation,
             notices=self.table.notices,
             webhooks=SimpleNamespace(  # type: ignore[arg-type]
-                url=lambda parameter: "https://slack.example", read_again=lambda parameter: "same"
+                url=lambda parameter: "https://slack.example"
             ),
             post=self.slack.post,
             clock=self.clockwork.now,

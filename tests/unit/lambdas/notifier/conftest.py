@@ -112,7 +112,7 @@ class Notifier:
         return Delivery(
             installation=self.installation,
             notices=self.table.notices,
-            webhooks=Webhooks(self.ssm, self.clock, allow_local=local),
+            webhooks=Webhooks(self.ssm, allow_local=local),
             post=self.slack.post,
             clock=self.clock,
             sleep=self.clock.sleep,
