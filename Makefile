@@ -19,7 +19,7 @@ PROD_PROFILE ?=
 CODE := app.py slipway lambdas build_agent infra local bench tests
 CHECKED := slipway lambdas build_agent infra local
 
-.PHONY: help setup demo test unit infra simulation e2e lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
+.PHONY: help setup demo test unit infra simulation e2e chain machines lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,8 +40,16 @@ infra: setup
 simulation: setup
 	$(PYTEST) -n 2 tests/simulation
 
+# Each waits more than it works, so they run side by side; the machines' lines come in one piece.
 e2e: setup
-	$(PYTEST) -m 'not chaos and not qemu' tests/e2e tests/machine
+	@$(MAKE) --no-print-directory --jobs 2 chain machines
+
+chain:
+	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py tests/e2e
+
+machines:
+	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine >.make/machines.txt 2>&1 || failed=1; \
+	  cat .make/machines.txt; exit $${failed:-0}
 
 lint: setup ## style, types, the direction of imports, shell scripts
 	$(BIN)/ruff check $(wildcard $(CODE))
