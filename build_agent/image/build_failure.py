@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from itertools import dropwhile, pairwise
 
 from build_agent.host.process import whole_lines
+from slipway.contracts.build_steps import failed_step, unfinished_step
 from slipway.contracts.errors import DeploymentFailed, SlipwayError, WorldFailed
-from slipway.contracts.wording import failed_step, unfinished_step
 
 REASON_LIMIT = 300
 _DASHES = "------"

@@ -9,7 +9,7 @@ from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
-from slipway.contracts.wording import subject, texts_by_protocol
+from slipway.contracts.notice_text import subject, texts_by_protocol
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
 

@@ -1,6 +1,4 @@
-"""A notice as a Slack message. Pure.
-
-Sentences come from `slipway.contracts.wording`, limits from `mrkdwn`.
+"""A notice as a Slack message: sentences in blocks, inside the limits of `mrkdwn`. Pure.
 
 A deployment: a header that says what happened, a section with the commit, the cause and what runs
 now, fields, the last lines of the log, the commits since the last deployment, small print.
@@ -13,7 +11,7 @@ from typing import Any
 
 from lambdas.notifier import mrkdwn
 from lambdas.notifier.mrkdwn import Block, literal
-from slipway.contracts import wording
+from slipway.contracts import notice_text, sentences, wording
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentResult, Status
 
@@ -48,25 +46,25 @@ def slack_message(notice: CloseNotice, pipeline: PipelineSettings | None) -> dic
     elif notice.alert is not None:
         blocks = _alert(notice, notice.alert)
     else:
-        blocks = [mrkdwn.header(wording.headline(notice), ":zzz:")]
-    return mrkdwn.message(wording.headline(notice), blocks)
+        blocks = [mrkdwn.header(notice_text.headline(notice), ":zzz:")]
+    return mrkdwn.message(notice_text.headline(notice), blocks)
 
 
 def text_message(notice: CloseNotice) -> dict[str, Any]:
     """The same without blocks, for the day that Slack refuses the blocks."""
-    return {"text": literal(wording.plain_text(notice), mrkdwn.FALLBACK)}
+    return {"text": literal(notice_text.plain_text(notice), mrkdwn.FALLBACK)}
 
 
 def _deployment(
     notice: CloseNotice, result: DeploymentResult, pipeline: PipelineSettings | None
 ) -> list[Block]:
-    emoji = _RECOVERED if wording.recovered(result) else _EMOJI[result.status]
+    emoji = _RECOVERED if sentences.recovered(result) else _EMOJI[result.status]
     blocks = [
-        mrkdwn.header(wording.headline(notice), emoji),
+        mrkdwn.header(notice_text.headline(notice), emoji),
         mrkdwn.section(_story(result, pipeline)),
         mrkdwn.fields(_facts(result)),
     ]
-    log = mrkdwn.code(wording.log_lines(result, LOG_LINES))
+    log = mrkdwn.code(sentences.log_lines(result, LOG_LINES))
     if log and result.status in FAILURES:
         blocks.append(mrkdwn.section([log]))
     commits = _commits(result, pipeline)
@@ -83,10 +81,10 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
         lines.append(_commit(result.commit, pipeline, bold=True))
     if result.cause:
         lines.append(literal(wording.tidy(result.cause, 600), 900))
-    step = wording.step_to_tell(result)
+    step = sentences.step_to_tell(result)
     if step:
         lines.append(f"Failed step of the Dockerfile: `{mrkdwn.escape(_uncoded(step), 250)}`")
-    lines.append(literal(wording.runs_now(result), 500))
+    lines.append(literal(sentences.runs_now(result), 500))
     if result.warning:
         lines.append(f"{_TROUBLE} {literal(wording.tidy(result.warning, 500), 800)}")
     return lines
@@ -94,7 +92,7 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
 
 def _commit(commit: Commit, pipeline: PipelineSettings | None, *, bold: bool = False) -> str:
     """`<link|0123abcd> subject · author` (under 1,200 characters, with the longest link)."""
-    url = wording.commit_link(pipeline.commit_url if pipeline else None, commit.id)
+    url = sentences.commit_link(pipeline.commit_url if pipeline else None, commit.id)
     subject = literal(wording.tidy(commit.subject, 150), 300) or "(no subject)"
     author = literal(wording.tidy(commit.author, 60), 120)
     title = f"*{subject}*" if bold else subject
@@ -103,16 +101,16 @@ def _commit(commit: Commit, pipeline: PipelineSettings | None, *, bold: bool = F
 
 def _facts(result: DeploymentResult) -> list[tuple[str, str]]:
     facts = [
-        ("Who", wording.who(result)),
-        ("How long", wording.how_long(result)),
-        ("Time by stage", wording.by_stage(result.timings)),
+        ("Who", sentences.who(result)),
+        ("How long", sentences.how_long(result)),
+        ("Time by stage", sentences.by_stage(result.timings)),
     ]
     return [(label, literal(value, 1500)) for label, value in facts if value]
 
 
 def _commits(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[str]:
     """The commits since the last deployment; one alone is the deployment's own, said already."""
-    title = wording.commits_since(result)
+    title = sentences.commits_since(result)
     if not title or len(result.commits_since) < 2:
         return []
     items = [f"• {_commit(commit, pipeline)}" for commit in result.commits_since[:COMMITS_SHOWN]]
@@ -132,7 +130,7 @@ def _small_print(result: DeploymentResult) -> list[str]:
 def _alert(notice: CloseNotice, alert: Alert) -> list[Block]:
     emoji = _OVER if alert.recovered else _ALERT_EMOJI.get(alert.kind, _TROUBLE)
     text = literal(wording.tidy(alert.text, 1500), 2500)
-    blocks = [mrkdwn.header(wording.headline(notice), emoji)]
+    blocks = [mrkdwn.header(notice_text.headline(notice), emoji)]
     if text:
         blocks.append(mrkdwn.section([text]))
     return [*blocks, mrkdwn.context([mrkdwn.date(alert.at, wording.moment(alert.at))])]

@@ -11,8 +11,8 @@ from typing import cast
 from lambdas.shared.observability import count
 from lambdas.shared.services import Services
 from slipway.contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
+from slipway.contracts.notice_text import subject, texts_by_protocol
 from slipway.contracts.table.alerts import AlertRow
-from slipway.contracts.wording import subject, texts_by_protocol
 
 OURS: frozenset[AlertKind] = frozenset(
     {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}

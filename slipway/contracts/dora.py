@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.sentences import BEFORE_ROLLOUT
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.wording import BEFORE_ROLLOUT
 
 DAY = 86400.0
 LEAD_TIME = "lead time"

@@ -14,8 +14,9 @@ from slipway.cli.show.output import Output, outcome
 from slipway.cli.show.progress import LEARNT_FROM, Usual, usual
 from slipway.cli.show.views import LineView
 from slipway.contracts.codec import encode
+from slipway.contracts.sentences import how_long, log_lines, runs_now, what_happened
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.wording import duration, how_long, log_lines, runs_now, tidy, what_happened
+from slipway.contracts.wording import duration, tidy
 
 if TYPE_CHECKING:
     from slipway.contracts.table import Table

@@ -6,8 +6,9 @@ import click
 
 from slipway.cli.show.output import BUSY, GOOD, Output
 from slipway.cli.show.progress import Usual, progress, remaining
+from slipway.contracts.sentences import commit_line
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.wording import commit_line, duration, person
+from slipway.contracts.wording import duration, person
 
 
 class LineView:

@@ -16,8 +16,8 @@ from slipway.cli.show.output import Output
 from slipway.cli.user.commits import whole_commit_id
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.messages import Target
+from slipway.contracts.sentences import commit_line
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
-from slipway.contracts.wording import commit_line
 
 DEPLOYMENT_ID = re.compile(r".+-\d{14}-[0-9a-f]{6}")
 LOOKED_AT = 1000

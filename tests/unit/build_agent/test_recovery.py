@@ -16,8 +16,8 @@ from build_agent.queue.backoff import LOCKED_DELAY
 from build_agent.queue.inbox import Delivery
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Target
+from slipway.contracts.sentences import runs_now
 from slipway.contracts.table.requests import Settled
-from slipway.contracts.wording import runs_now
 from tests.aws.answers import instead
 from tests.unit.build_agent.world import A, B, Killed, Topic, World, digest_of, make_request
 

@@ -16,7 +16,7 @@ from lambdas.notifier.blocks import slack_message, text_message
 from local.slack_page.limits import faults
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import CloseNotice, Commit
-from slipway.contracts.wording import plain_text
+from slipway.contracts.notice_text import plain_text
 from tests.unit.lambdas.notifier.samples import NOTICES, RESULT, deployment
 from tests.unit.lambdas.notifier.strategies import NASTY, notices, texts
 

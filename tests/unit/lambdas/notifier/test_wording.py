@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from slipway.contracts import wording
+from slipway.contracts import build_steps, notice_text, sentences, wording
 from slipway.contracts.messages import CloseNotice
 from tests.unit.lambdas.notifier.samples import BUILD_LOG, NOTICES, deployment
 from tests.unit.lambdas.notifier.strategies import notices
@@ -20,7 +20,7 @@ fewer = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 @pytest.mark.parametrize("name", NOTICES)
 def test_subject_and_text_of_every_kind_are_readable(name: str) -> None:
     # GIVEN a notice of every kind  WHEN put into words
-    subject, text = wording.subject(NOTICES[name]), wording.plain_text(NOTICES[name])
+    subject, text = notice_text.subject(NOTICES[name]), notice_text.plain_text(NOTICES[name])
     # THEN the subject is one short ASCII line and the text no JSON
     assert 10 < len(subject) < 100
     assert not any(mark in text for mark in '{}[]"' if name != "failed in build")
@@ -29,16 +29,16 @@ def test_subject_and_text_of_every_kind_are_readable(name: str) -> None:
 
 @pytest.mark.parametrize("name", NOTICES)
 def test_e_mail_gets_the_words_and_every_other_protocol_the_message(name: str) -> None:
-    texts = json.loads(wording.texts_by_protocol(NOTICES[name]))
+    texts = json.loads(notice_text.texts_by_protocol(NOTICES[name]))
     assert texts.keys() == {"default", "email"}
     assert CloseNotice.from_json(texts["default"]) == NOTICES[name]
-    assert texts["email"] == wording.plain_text(NOTICES[name])
+    assert texts["email"] == notice_text.plain_text(NOTICES[name])
 
 
 @fewer
 @given(notices)
 def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
-    subject, text = wording.subject(notice), wording.plain_text(notice)
+    subject, text = notice_text.subject(notice), notice_text.plain_text(notice)
     assert 0 < len(subject) < 100
     assert all(" " <= character <= "~" for character in subject)
     assert len(text.encode()) < SNS_LIMIT // 2
@@ -89,15 +89,15 @@ def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
 def test_what_happened_and_what_runs_now(name: str, headline: str, runs: str) -> None:
     notice = NOTICES[name]
     assert notice.result is not None
-    assert wording.headline(notice) == headline
-    assert wording.runs_now(notice.result) == runs
-    assert runs in wording.plain_text(notice)
+    assert notice_text.headline(notice) == headline
+    assert sentences.runs_now(notice.result) == runs
+    assert runs in notice_text.plain_text(notice)
 
 
 def test_a_rollout_that_could_not_read_the_service_does_not_claim_that_anything_runs() -> None:
     notice = deployment(status="failed", stage="rollout", now_running=None)
     assert notice.result is not None
-    assert wording.runs_now(notice.result) == "Which version runs now could not be read."
+    assert sentences.runs_now(notice.result) == "Which version runs now could not be read."
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_stages_that_took_no_time_are_not_told() -> None:
     timings = {"fetch": 0.41, "rollout": 0.04, "update": 0.05, "wait": 61.0}
-    assert wording.by_stage(timings) == "fetch 0.4 s · update 0.1 s · wait 1 min 1 s"
-    assert wording.by_stage({}) == ""
+    assert sentences.by_stage(timings) == "fetch 0.4 s · update 0.1 s · wait 1 min 1 s"
+    assert sentences.by_stage({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_stages_that_took_no_time_are_not_told() -> None:
 def test_the_failed_step_is_read_from_each_form_of_dockers_output(
     log: tuple[str, ...], step: str | None
 ) -> None:
-    assert wording.failed_step(log) == step
+    assert build_steps.failed_step(log) == step
 
 
 def test_a_step_that_the_cause_names_is_not_told_twice() -> None:
@@ -152,8 +152,8 @@ def test_a_step_that_the_cause_names_is_not_told_twice() -> None:
     ).result
     assert told is not None
     assert named is not None
-    assert wording.step_to_tell(told) == "3/4 RUN make all (line 7)"
-    assert wording.step_to_tell(named) is None
+    assert sentences.step_to_tell(told) == "3/4 RUN make all (line 7)"
+    assert sentences.step_to_tell(named) is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_people(identity: str, name: str) -> None:
 def test_who_it_was(reason: str, pushed_by: str, said: str) -> None:
     result = deployment(reason=reason, pushed_by=pushed_by).result
     assert result is not None
-    assert wording.who(result) == said
+    assert sentences.who(result) == said
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_superseded_before_and_in_the_rollout(stage: str, headline: str, runs: s
         status="superseded", stage=stage, now_running=running, task_definition_after=new
     ).result
     assert result is not None
-    assert wording.what_happened(result).endswith(headline)
-    assert wording.runs_now(result).startswith(runs)
+    assert sentences.what_happened(result).endswith(headline)
+    assert sentences.runs_now(result).startswith(runs)
 
 
 def test_a_direction_override_cannot_turn_the_rest_of_a_line_around() -> None:
@@ -216,17 +216,17 @@ def test_lead_time_and_push_to_steady_are_said_after_a_success_only() -> None:
     good, bad = NOTICES["succeeded"].result, NOTICES["rolled back"].result
     assert good is not None
     assert bad is not None
-    assert wording.how_long(good) == "42 s in all, 48 s push to steady, lead time 2 h 5 min"
-    assert wording.how_long(bad) == "42 s in all"
+    assert sentences.how_long(good) == "42 s in all, 48 s push to steady, lead time 2 h 5 min"
+    assert sentences.how_long(bad) == "42 s in all"
 
 
 def test_more_commits_than_are_shown_are_counted() -> None:
     result = NOTICES["succeeded"].result
     assert result is not None
     notice = deployment(commits_since=result.commits_since * 5, commits_since_count=15)
-    assert "  and 5 more" in wording.plain_text(notice)
+    assert "  and 5 more" in notice_text.plain_text(notice)
 
 
 def test_the_commit_link_is_in_the_text_where_there_is_a_template() -> None:
-    text = wording.plain_text(NOTICES["succeeded"], commit_url="https://git.example/c/{commit}")
+    text = notice_text.plain_text(NOTICES["succeeded"], commit_url="https://git.example/c/{commit}")
     assert "https://git.example/c/3f2a9c41d07be85a6f1e2c3b4d5a69788796a5b4" in text

@@ -1,0 +1,208 @@
+"""What people read about a deployment or an alert: the same in Slack, e-mail and terminal. Pure.
+
+Two durations have fixed names everywhere: *lead time* is commit time to steady, *push to steady* is
+what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.contracts.build_steps import failed_step
+from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult, Reason
+from slipway.contracts.wording import (
+    capital,
+    counted,
+    duration,
+    person,
+    short,
+    short_digest,
+    task_definition_name,
+    tidy,
+    tidy_log_line,
+)
+
+LOG_LINES = 20
+
+STAGE_WORDS: Mapping[str, str] = {
+    "received": "before the fetch",
+    "fetch": "while fetching the branch",
+    "build": "in the build",
+    "push": "while pushing the image",
+    "register": "while registering the task definition",
+    "update": "while updating the service",
+    "wait": "in the rollout",
+    "rollout": "in the rollout",
+    "record": "while recording the outcome",
+    "close": "while announcing the outcome",
+}
+"""Where something happened, by stage."""
+
+BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "push", "register"})
+"""Stages in which the service is not touched yet."""
+
+_BY: Mapping[Reason, str] = {
+    "push": "Pushed by",
+    "drift": "Found by the drift check, pushed by",
+    "redeploy": "Redeployed by",
+    "rollback": "Rolled back by",
+}
+
+_TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
+    "dead_letter": ("dead letter in {}", "no dead letters are left in {}"),
+    "no_heartbeat": ("build host {} does not answer", "build host {} answers again"),
+    "no_progress": ("build host {} makes no progress", "build host {} makes progress again"),
+    "start_failed": ("build host {} could not be started", "build host {} starts again"),
+    "awake_long": ("build host {} has been awake for long", "build host {} sleeps again"),
+    "drift_skipped": (
+        "the branch of {} cannot be looked at",
+        "the branch of {} can be looked at again",
+    ),
+    "alarm": ("alarm {}", "alarm {} is over"),
+}
+"""By alert kind: what is wrong, and what is said when it is over; `{}` is the alert's subject."""
+
+
+def deployed_thing(result: DeploymentResult) -> str:
+    """`commit 0123abcd`, or what stands for it where no commit was known yet."""
+    return f"commit {short(result.commit.id)}" if result.commit else "the branch's tip"
+
+
+def recovered(result: DeploymentResult) -> bool:
+    """It went well after one or more deployments in a row that did not."""
+    return result.failures_before > 0 and result.status in ("succeeded", "unchanged")
+
+
+def what_happened(result: DeploymentResult) -> str:
+    """One sentence without a full stop, without the pipeline's name: what became of the commit."""
+    thing = deployed_thing(result)
+    where = STAGE_WORDS[result.stage]
+    match result.status:
+        case "succeeded":
+            return _success(result, thing)
+        case "failed":
+            return f"{thing} failed {where}"
+        case "rolled_back":
+            return f"{thing} failed {where} and was rolled back"
+        case "superseded":
+            return _superseded(result, thing)
+        case "unchanged":
+            prefix = _recovery(result)
+            return f"{prefix}{thing} changes nothing: what it builds runs already"
+    return f"gave up on {thing}: its request is a dead letter now"
+
+
+def _superseded(result: DeploymentResult, thing: str) -> str:
+    if result.told_by:
+        return f"{thing} was deployed by {result.told_by} already"
+    by = "a newer push" if result.stage in BEFORE_ROLLOUT else "another deployment"
+    return f"{thing} was superseded by {by}"
+
+
+def _success(result: DeploymentResult, thing: str) -> str:
+    prefix = _recovery(result)
+    if result.reason == "rollback":
+        return f"{prefix}rolled back: {thing} is live again"
+    if result.reason == "redeploy":
+        return f"{prefix}redeployed: {thing} is live"
+    return f"{prefix}{thing} is live"
+
+
+def _recovery(result: DeploymentResult) -> str:
+    if not recovered(result):
+        return ""
+    return f"recovered after {counted(result.failures_before, 'failed deployment')}: "
+
+
+def runs_now(result: DeploymentResult) -> str:
+    """One sentence with its full stop: which version the service runs when this is over."""
+    now = task_definition_name(result.now_running) if result.now_running else None
+    new = result.task_definition_after
+    if result.status in ("succeeded", "unchanged"):
+        return _new_version_runs(result, now)
+    if now is None:
+        if result.stage in BEFORE_ROLLOUT and new is None:
+            return "The service was not touched: the previous version still runs."
+        return "Which version runs now could not be read."
+    if result.status == "superseded":
+        return f"{now} runs now."
+    if new and task_definition_name(new) == now:
+        return f"The service is left on the new version, {now}."
+    again = "runs again" if result.status == "rolled_back" else "still runs"
+    return f"The previous version {again}: {now}."
+
+
+def _new_version_runs(result: DeploymentResult, now: str | None) -> str:
+    parts = [part for part in (now, short_digest(result.image_digest or "")) if part]
+    if not parts:
+        return f"{capital(deployed_thing(result))} runs."
+    image = f" ({parts[1]})" if len(parts) > 1 else ""
+    return f"{parts[0]}{image} runs now."
+
+
+def who(result: DeploymentResult) -> str:
+    """`Pushed by ada`; empty where nobody is known."""
+    name = person(result.pushed_by)
+    if not name or name == "drift check":
+        return "Found by the drift check" if result.reason == "drift" else ""
+    return f"{_BY[result.reason]} {name}"
+
+
+def how_long(result: DeploymentResult) -> str:
+    """`42 s in all, 48 s push to steady, lead time 2 h 5 min` (the last two after a success)."""
+    parts = [f"{duration(result.ended_at - result.started_at)} in all"]
+    if result.status == "succeeded" and result.reason in ("push", "drift"):
+        if result.pushed_at is not None:
+            parts.append(f"{duration(result.ended_at - result.pushed_at)} push to steady")
+        if result.commit and result.commit.committed_at is not None:
+            lead = duration(result.ended_at - result.commit.committed_at)
+            parts.append(f"lead time {lead}")
+    return ", ".join(parts)
+
+
+def by_stage(timings: Mapping[str, float]) -> str:
+    """`fetch 0.4 s · build 31 s · push 2.0 s`, without stages that took no time worth telling."""
+    told = {stage: seconds for stage, seconds in timings.items() if seconds >= 0.05}
+    return " · ".join(f"{tidy(stage, 40)} {duration(s)}" for stage, s in told.items())
+
+
+def commits_since(result: DeploymentResult) -> str:
+    """`3 commits since the last deployment`; empty where that is not known or there is none."""
+    count = result.commits_since_count
+    if count is None:
+        count = len(result.commits_since)
+    return f"{counted(count, 'commit')} since the last deployment" if count > 0 else ""
+
+
+def commit_line(commit: Commit, limit: int = 120) -> str:
+    """`0123abcd Fix the basket (Ada)`."""
+    author = f" ({tidy(commit.author, 60)})" if tidy(commit.author, 60) else ""
+    return f"{short(commit.id)} {tidy(commit.subject, limit) or '(no subject)'}{author}"
+
+
+def commit_link(template: str | None, commit_id: str) -> str | None:
+    """Where a person reads the commit; `template` holds `{commit}` (nothing else is replaced)."""
+    return template.replace("{commit}", commit_id) if template else None
+
+
+def log_lines(result: DeploymentResult, limit: int = LOG_LINES) -> tuple[str, ...]:
+    """The last `limit` lines of the failed stage's output, oldest first, tidied."""
+    return tuple(tidy_log_line(line) for line in result.log_tail[-limit:])
+
+
+def step_to_tell(result: DeploymentResult) -> str | None:
+    """The failed step of a failed build, unless the cause names it already."""
+    if result.status != "failed" or result.stage != "build":
+        return None
+    step = failed_step(result.log_tail)
+    named = step is not None and step.partition(" (line ")[0] in tidy(result.cause or "", 1000)
+    return None if named else step
+
+
+# --- an alert
+
+
+def trouble(alert: Alert) -> str:
+    """One sentence without a full stop: what is wrong, or that it is over."""
+    wrong, over = _TROUBLE[alert.kind]
+    return (over if alert.recovered else wrong).format(tidy(alert.subject, 120))
