@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway.contracts.build_steps import failed_step
-from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult, Reason
+from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult
 from slipway.contracts.wording import (
     capital,
     counted,
@@ -26,22 +26,22 @@ LOG_LINES = 20
 
 STAGE_WORDS: Mapping[str, str] = {
     "received": "before the fetch",
-    "fetch": "while fetching the branch",
+    "fetch": "in the fetch",
     "build": "in the build",
-    "push": "while pushing the image",
-    "register": "while registering the task definition",
-    "update": "while updating the service",
+    "push": "in the push of its image",
+    "register": "when its task definition was registered",
+    "update": "when the service was updated",
     "wait": "in the rollout",
     "rollout": "in the rollout",
-    "record": "while recording the outcome",
-    "close": "while announcing the outcome",
+    "record": "when its outcome was recorded",
+    "close": "when its outcome was announced",
 }
 """Where something happened, by stage."""
 
 BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "push", "register"})
 """Stages in which the service is not touched yet."""
 
-_BY: Mapping[Reason, str] = {
+_BY: Mapping[str, str] = {
     "push": "Pushed by",
     "drift": "Found by the drift check, pushed by",
     "redeploy": "Redeployed by",
@@ -53,10 +53,10 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
     "no_heartbeat": ("build host {} does not answer", "build host {} answers again"),
     "no_progress": ("build host {} makes no progress", "build host {} makes progress again"),
     "start_failed": ("build host {} could not be started", "build host {} starts again"),
-    "awake_long": ("build host {} has been awake for long", "build host {} sleeps again"),
+    "awake_long": ("build host {} has been awake for a long time", "build host {} sleeps again"),
     "drift_skipped": (
-        "the branch of {} cannot be looked at",
-        "the branch of {} can be looked at again",
+        "the tip of {} cannot be read",
+        "the tip of {} can be read again",
     ),
     "alarm": ("alarm {}", "alarm {} is over"),
 }
@@ -87,9 +87,8 @@ def what_happened(result: DeploymentResult) -> str:
         case "superseded":
             return _superseded(result, thing)
         case "unchanged":
-            prefix = _recovery(result)
-            return f"{prefix}{thing} changes nothing: what it builds runs already"
-    return f"gave up on {thing}: its request is a dead letter now"
+            return f"{thing} changes nothing, its image runs already{_recovery(result)}"
+    return f"{thing} was given up on, its request is a dead letter now"
 
 
 def _superseded(result: DeploymentResult, thing: str) -> str:
@@ -100,18 +99,14 @@ def _superseded(result: DeploymentResult, thing: str) -> str:
 
 
 def _success(result: DeploymentResult, thing: str) -> str:
-    prefix = _recovery(result)
-    if result.reason == "rollback":
-        return f"{prefix}rolled back: {thing} is live again"
-    if result.reason == "redeploy":
-        return f"{prefix}redeployed: {thing} is live"
-    return f"{prefix}{thing} is live"
+    how = {"rollback": " again (rollback)", "redeploy": " (redeployed)"}.get(result.reason, "")
+    return f"{thing} is live{how}{_recovery(result)}"
 
 
 def _recovery(result: DeploymentResult) -> str:
     if not recovered(result):
         return ""
-    return f"recovered after {counted(result.failures_before, 'failed deployment')}: "
+    return f", after {counted(result.failures_before, 'failed deployment')}"
 
 
 def runs_now(result: DeploymentResult) -> str:
@@ -123,11 +118,11 @@ def runs_now(result: DeploymentResult) -> str:
     if now is None:
         if result.stage in BEFORE_ROLLOUT and new is None:
             return "The service was not touched: the previous version still runs."
-        return "Which version runs now could not be read."
+        return "It is not known which version runs now."
     if result.status == "superseded":
         return f"{now} runs now."
     if new and task_definition_name(new) == now:
-        return f"The service is left on the new version, {now}."
+        return f"The new version was not taken back: {now} runs."
     again = "runs again" if result.status == "rolled_back" else "still runs"
     return f"The previous version {again}: {now}."
 
@@ -142,18 +137,23 @@ def _new_version_runs(result: DeploymentResult, now: str | None) -> str:
 
 def who(result: DeploymentResult) -> str:
     """`Pushed by ada`; empty where nobody is known."""
-    name = person(result.pushed_by)
+    return asked_for(result.reason, result.pushed_by)
+
+
+def asked_for(reason: str, identity: str) -> str:
+    """Why a deployment began and who stands behind it: `Redeployed by ada`; empty if nobody is."""
+    name = person(identity)
     if not name or name == "drift check":
-        return "Found by the drift check" if result.reason == "drift" else ""
-    return f"{_BY[result.reason]} {name}"
+        return "Found by the drift check" if reason == "drift" else ""
+    return f"{_BY[reason]} {name}" if reason in _BY else name
 
 
 def how_long(result: DeploymentResult) -> str:
-    """`42 s in all, 48 s push to steady, lead time 2 h 5 min` (the last two after a success)."""
+    """`42 s in all, push to steady 48 s, lead time 2 h 5 min` (the last two after a success)."""
     parts = [f"{duration(result.ended_at - result.started_at)} in all"]
     if result.status == "succeeded" and result.reason in ("push", "drift"):
         if result.pushed_at is not None:
-            parts.append(f"{duration(result.ended_at - result.pushed_at)} push to steady")
+            parts.append(f"push to steady {duration(result.ended_at - result.pushed_at)}")
         if result.commit and result.commit.committed_at is not None:
             lead = duration(result.ended_at - result.commit.committed_at)
             parts.append(f"lead time {lead}")

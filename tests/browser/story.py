@@ -67,7 +67,7 @@ def test_a_day_in_pictures(chain: Chain, browser: Chromium, tmp_path: Path) -> N
     story.a_better_commit()
     story.back()
     story.on_again()
-    browser.until(shows("article h2", f"redeployed: commit {story.commits[TOTAL][:8]}"))
+    browser.until(shows("article h2", f"commit {story.commits[TOTAL][:8]} is live (redeployed)"))
     browser.until(shows("aside .host", "stopped"))
     browser.size(1300, 1560)
     browser.picture(IMAGES / "slack-page.png")

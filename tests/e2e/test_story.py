@@ -39,12 +39,12 @@ def test_a_day_is_told_the_same_everywhere(chain: Chain, tmp_path: Path) -> None
     )
 
     # WHEN a better one is pushed, taken back, and deployed again
-    assert "recovered after" in story.a_better_commit()
+    assert "after 1 failed deployment" in story.a_better_commit()
     better = story.commits[TOTAL]
     assert chain.serves() == better
-    assert f"rolled back: commit {good[:8]} is live again" in story.back()
+    assert f"commit {good[:8]} is live again (rollback)" in story.back()
     assert chain.serves() == good
-    assert f"redeployed: commit {better[:8]} is live" in story.on_again()
+    assert f"commit {better[:8]} is live (redeployed)" in story.on_again()
     assert chain.serves() == better
 
     # THEN the history has them all, newest first
@@ -76,8 +76,8 @@ def test_a_day_is_told_the_same_everywhere(chain: Chain, tmp_path: Path) -> None
         f"commit {good[:8]} is live",
         f"commit {bad[:8]} failed in the build",
         f"commit {better[:8]} is live",
-        f"rolled back: commit {good[:8]} is live again",
-        f"redeployed: commit {better[:8]} is live",
+        f"commit {good[:8]} is live again (rollback)",
+        f"commit {better[:8]} is live (redeployed)",
     ]
     chain.until("the last notice", lambda: chain.notices(told_of[-1], since=began))
     heads = [

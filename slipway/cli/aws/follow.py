@@ -10,13 +10,13 @@ import click
 
 from slipway.cli.aws.begun import LeftBehind, begun
 from slipway.cli.aws.session import Session
-from slipway.cli.show.output import Output, outcome
+from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.show.progress import LEARNT_FROM, Usual, usual
 from slipway.cli.show.views import LineView
 from slipway.contracts.codec import encode
 from slipway.contracts.sentences import how_long, log_lines, runs_now, what_happened
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.wording import duration, tidy
+from slipway.contracts.wording import capital, duration, tidy
 
 if TYPE_CHECKING:
     from slipway.contracts.table import Table
@@ -67,7 +67,7 @@ def follow_to_end(
                 break
             if now >= deadline:
                 raise LeftBehind(
-                    f"{pipeline}: not over after {duration(timeout)}",
+                    f"{pipeline}: it is not over after {duration(timeout)}",
                     f"`slipway watch {pipeline}` follows it further",
                 )
             session.clock.wait(INTERVAL)
@@ -120,17 +120,18 @@ def tell_end(out: Output, row: DeploymentRow) -> None:
         out.say(f"{row.pipeline}: {outcome(row.status)}")
         return
     out.event({"result": encode(result)})
-    out.say(f"{row.pipeline}: {outcome(row.status)}: {what_happened(result)}")
+    said = click.style(what_happened(result), fg=STATUS_COLOURS.get(result.status))
+    out.say(f"{row.pipeline}: {said}")
     if result.cause:
-        out.say(f"  {tidy(result.cause, 1000)}")
+        out.say(f"  {capital(tidy(result.cause, 1000))}")
     out.say(f"  {runs_now(result)}")
     if result.warning:
-        out.say(f"  warning: {tidy(result.warning, 1000)}")
+        out.say(f"  Warning: {tidy(result.warning, 1000)}")
     out.say(f"  {how_long(result)}")
     if row.status not in WENT_WELL:
         for line in log_lines(result, 10):
             out.say(click.style(f"  | {line}", dim=True))
-        out.say(f"  `slipway logs {row.deployment_id}` shows the whole log")
+        out.say(f"  The whole log: `slipway logs {row.deployment_id}`")
 
 
 def _view(out: Output, pipeline: str, known: Usual, now: float) -> Any:

@@ -74,31 +74,31 @@ def why(host: Host, waiting: list[str], limits: Limits, now: float) -> str:
     row = host.row or HostRow(host_id=host.host_id)
     work = f"work waits for {', '.join(waiting)}" if waiting else ""
     if row.held:
-        return f"held by {row.held_by or 'an operator'}: neither stopped nor started"
+        return f"held by {row.held_by or 'an operator'}, neither stopped nor started"
     if host.state == "running":
         return _why_running(host, row, work, limits, now)
     if host.state == "pending":
-        return f"starting{': ' + work if work else ''}"
+        return work or "no work yet"
     if host.state == "stopping":
-        return f"going to sleep{', and will be started again: ' + work if work else ''}"
+        return f"to be started again, {work}" if work else "no work"
     if row.next_start_at > now:
         back_off = duration(row.next_start_at - now)
-        return f"asleep after {row.silent_boots} starts without a sign; next start in {back_off}"
-    return f"asleep, to be started: {work}" if work else "asleep: no work"
+        return f"{row.silent_boots} starts without a sign of life; next start in {back_off}"
+    return f"to be started, {work}" if work else "no work"
 
 
 def _why_running(host: Host, row: HostRow, work: str, limits: Limits, now: float) -> str:
     silent = now - max(row.heartbeat_at, host.launched_at)
     if silent > limits.no_heartbeat:
-        return f"no heartbeat for {duration(silent)}: it will be stopped"
+        return f"no heartbeat for {duration(silent)}, will be stopped"
     if row.heartbeat_at < host.launched_at - 1:
-        return f"booting{': ' + work if work else ''}"
+        return f"boots, {work}" if work else "boots"
     if row.state == "stopping":
-        return "about to be stopped: no work"
+        return "no work, about to be stopped"
     if row.state == "busy":
-        doing = f"deploys {row.pipeline}" if row.pipeline else "works"
+        doing = f"deploys {row.pipeline}" if row.pipeline else "at work"
         return f"{doing}, stage {row.stage}" if row.stage else doing
     if work:
         return f"idle, {work}"
     idle = duration(now - row.idle_since) if row.idle_since else "a moment"
-    return f"idle for {idle}; sleeps when idle for {duration(limits.idle_period)}"
+    return f"idle for {idle}; is stopped when idle for {duration(limits.idle_period)}"

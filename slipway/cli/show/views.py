@@ -6,9 +6,9 @@ import click
 
 from slipway.cli.show.output import BUSY, GOOD, Output
 from slipway.cli.show.progress import Usual, progress, remaining
-from slipway.contracts.sentences import commit_line
+from slipway.contracts.sentences import asked_for, commit_line
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.wording import duration, person
+from slipway.contracts.wording import duration
 
 
 class LineView:
@@ -46,14 +46,14 @@ class LineView:
         )
         if begun:
             self._out.say(heading(row))
-        self._out.say(f"  {row.stage}{f', usually {duration(left)} to go' if left else ''}")
+        self._out.say(f"  {row.stage}{f' (usually {duration(left)} to go)' if left else ''}")
 
 
 def heading(row: DeploymentRow) -> str:
-    """`shop-20261121102907-0123ab: 0123abcd Fix the basket (Ada), push by ada`."""
+    """`shop-20261121102907-0123ab: 0123abcd Fix the basket (Ada), pushed by ada`."""
     commit = f"{commit_line(row.commit, 60)}, " if row.commit else ""
-    who = f" by {person(row.pushed_by)}" if person(row.pushed_by) else ""
-    return f"{row.deployment_id}: {commit}{row.reason}{who}"
+    who = asked_for(row.reason, row.pushed_by)
+    return f"{row.deployment_id}: {commit}{who[:1].lower()}{who[1:]}"
 
 
 def stage_lines(row: DeploymentRow, known: Usual, now: float) -> list[tuple[str, str, str]]:

@@ -276,7 +276,7 @@ def _show(status: Status, out: Output) -> None:
     queue = status.queue
     dead = f"{queue.dead_letters} dead letter{'' if queue.dead_letters == 1 else 's'}"
     out.say(
-        f"queue  {queue.waiting} waiting, {queue.held} held, "
+        f"queue  {queue.waiting} waiting, {queue.held} held by a host, "
         + (click.style(dead, fg=BAD) if queue.dead_letters else dead)
     )
     for host in status.hosts:
@@ -316,7 +316,7 @@ def _now(pipeline: PipelineStatus) -> str:
 
 def _tip(pipeline: PipelineStatus, at: float) -> str:
     if pipeline.tip is None:
-        return click.style("skipped", fg=DIM)
+        return click.style("not known", fg=DIM)
     commit = short(pipeline.tip)
     seen = ""
     if pipeline.tip_note:
@@ -340,9 +340,11 @@ def _remarks(pipeline: PipelineStatus) -> list[str]:
             click.style(text, fg=BAD) + f"; `slipway history {pipeline.pipeline} --failed`"
         )
     if pipeline.rolled_back_to:
-        remarks.append(f"{pipeline.pipeline}: rolled back; stays so until the next push")
+        remarks.append(
+            f"{pipeline.pipeline}: an earlier version runs (rollback), until the next push"
+        )
     if pipeline.tip is None:
         remarks.append(
-            click.style(f"{pipeline.pipeline}: tip skipped: {pipeline.tip_note}", fg=DIM)
+            click.style(f"{pipeline.pipeline}: tip not known, {pipeline.tip_note}", fg=DIM)
         )
     return remarks

@@ -219,7 +219,7 @@ def test_a_service_that_an_earlier_attempt_touched_is_not_called_untouched(world
     # THEN it is not said that the version before runs
     (result,) = world.topic.results
     assert (result.status, result.task_definition_after) == ("gave_up", "web:2")
-    assert runs_now(result) == "Which version runs now could not be read."
+    assert runs_now(result) == "It is not known which version runs now."
 
 
 def raising(error: Exception) -> Callable[[Any], Any]:
@@ -241,7 +241,7 @@ def test_a_fetch_that_fails_after_an_update_does_not_say_what_runs(world: World)
     worker.step()
     (result,) = world.topic.results
     assert (result.status, result.now_running) == ("failed", None)
-    assert runs_now(result) == "Which version runs now could not be read."
+    assert runs_now(result) == "It is not known which version runs now."
 
 
 def test_it_is_given_up_after_six_hours_whatever_the_count(world: World) -> None:

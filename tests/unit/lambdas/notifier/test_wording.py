@@ -35,6 +35,11 @@ def test_e_mail_gets_the_words_and_every_other_protocol_the_message(name: str) -
     assert texts["email"] == notice_text.plain_text(NOTICES[name])
 
 
+@pytest.mark.parametrize("name", NOTICES)
+def test_a_headline_is_one_thought(name: str) -> None:
+    assert notice_text.headline(NOTICES[name]).count(":") <= 1  # behind the pipeline's name
+
+
 @fewer
 @given(notices)
 def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
@@ -51,7 +56,7 @@ def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
         ("succeeded", "shop: commit 3f2a9c41 is live", "shop:42 (sha256:0123456789ab) runs now."),
         (
             "recovered",
-            "shop: recovered after 3 failed deployments: commit 3f2a9c41 is live",
+            "shop: commit 3f2a9c41 is live, after 3 failed deployments",
             "shop:42 (sha256:0123456789ab) runs now.",
         ),
         (
@@ -62,7 +67,7 @@ def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
         (
             "failed in rollout",
             "shop: commit 3f2a9c41 failed in the rollout",
-            "The service is left on the new version, shop:42.",
+            "The new version was not taken back: shop:42 runs.",
         ),
         (
             "rolled back",
@@ -71,17 +76,17 @@ def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
         ),
         (
             "failed before a commit was known",
-            "shop: the branch's tip failed while fetching the branch",
+            "shop: the branch's tip failed in the fetch",
             "The service was not touched: the previous version still runs.",
         ),
         (
             "rollback by an operator",
-            "shop: rolled back: commit 3f2a9c41 is live again",
+            "shop: commit 3f2a9c41 is live again (rollback)",
             "shop:41 (sha256:0123456789ab) runs now.",
         ),
         (
             "gave up",
-            "shop: gave up on commit 3f2a9c41: its request is a dead letter now",
+            "shop: commit 3f2a9c41 was given up on, its request is a dead letter now",
             "The previous version still runs: shop:41.",
         ),
     ],
@@ -97,7 +102,7 @@ def test_what_happened_and_what_runs_now(name: str, headline: str, runs: str) ->
 def test_a_rollout_that_could_not_read_the_service_does_not_claim_that_anything_runs() -> None:
     notice = deployment(status="failed", stage="rollout", now_running=None)
     assert notice.result is not None
-    assert sentences.runs_now(notice.result) == "Which version runs now could not be read."
+    assert sentences.runs_now(notice.result) == "It is not known which version runs now."
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,7 @@ def test_lead_time_and_push_to_steady_are_said_after_a_success_only() -> None:
     good, bad = NOTICES["succeeded"].result, NOTICES["rolled back"].result
     assert good is not None
     assert bad is not None
-    assert sentences.how_long(good) == "42 s in all, 48 s push to steady, lead time 2 h 5 min"
+    assert sentences.how_long(good) == "42 s in all, push to steady 48 s, lead time 2 h 5 min"
     assert sentences.how_long(bad) == "42 s in all"
 
 
