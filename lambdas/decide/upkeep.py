@@ -16,6 +16,7 @@ from slipway.contracts.messages import AlertKind, BuildRequest, request_id_of
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.table.locks import again_request
 from slipway.contracts.table.pipelines import NO_TIP, PipelineRow
+from slipway.contracts.wording import counted, duration
 
 FULL_QUEUE_PATIENCE = 4
 """Times `republish_after` to wait while the queue seems to hold requests (perhaps of others)."""
@@ -80,7 +81,7 @@ def drift_actions(snapshot: Snapshot) -> list[Action]:
 
 def _unanswered(snapshot: Snapshot, row: PipelineRow, problem: str) -> list[Action]:
     """An alert, unless nothing was ever seen of the branch: the dev stack is not there yet."""
-    why = f"whether the branch is ahead cannot be seen: {problem}"
+    why = f"a lost push would not be found: {problem}"
     noted = NoteTip(pipeline=row.pipeline, values={"checked_at": snapshot.now}, why=why)
     if _known(row) is None:
         return [noted]
@@ -160,18 +161,19 @@ def host_alerts(snapshot: Snapshot) -> list[Action]:
 
 def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
     if snapshot.silent(host):
-        silence = snapshot.silence(host)
-        why = f"no heartbeat for {silence:.0f} s ({host.row.silent_boots} boots without one)"
+        boots = host.row.silent_boots
+        alone = f", in {counted(boots, 'boot')} in a row" if boots else ""
+        why = f"no heartbeat for {duration(snapshot.silence(host))}{alone}"
         return _raise(snapshot, "no_heartbeat", host.host_id, why)
     if host.ec2_state == "running" and host.heard:
-        return _end(snapshot, "no_heartbeat", host.host_id, "the host is heard again")
+        return _end(snapshot, "no_heartbeat", host.host_id, "there is a heartbeat again")
     return []
 
 
 def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
     if snapshot.stands_still(host):
-        stage = f"{host.row.pipeline}, stage {host.row.stage}"
-        why = f"no progress for {snapshot.standstill(host):.0f} s: {stage}"
+        stage = f"stage {host.row.stage} of {host.row.pipeline}"
+        why = f"no progress for {duration(snapshot.standstill(host))} in {stage}"
         return _raise(snapshot, "no_progress", host.host_id, why)
     if host.heard and host.ec2_state == "running":
         return _end(snapshot, "no_progress", host.host_id, "the host makes progress again")
@@ -181,8 +183,8 @@ def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
 def _long_awake(snapshot: Snapshot, host: Host) -> list[Action]:
     awake = snapshot.now - host.launched_at
     if host.ec2_state == "running" and awake > snapshot.limits.awake_long:
-        return _raise(snapshot, "awake_long", host.host_id, f"awake for {awake / 3600:.1f} hours")
-    return _end(snapshot, "awake_long", host.host_id, "the host is not awake any more")
+        return _raise(snapshot, "awake_long", host.host_id, f"awake for {duration(awake)}")
+    return _end(snapshot, "awake_long", host.host_id, "the host is asleep")
 
 
 def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
@@ -193,10 +195,10 @@ def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
         return _raise(snapshot, "start_failed", host.host_id, f"EC2 says {host.ec2_state}")
     if host.died_unheard:
         reason = host.reason or "EC2 gives no reason"
-        why = f"it was started and stopped again before it was heard ({reason})"
+        why = f"it was started, and stopped before it gave a sign of life ({reason})"
         return _raise(snapshot, "start_failed", host.host_id, why)
     if _has_started(host):
-        return _end(snapshot, "start_failed", host.host_id, "the host is heard")
+        return _end(snapshot, "start_failed", host.host_id, "there is a heartbeat")
     return []
 
 

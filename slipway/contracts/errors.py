@@ -34,7 +34,8 @@ class InvalidMessage(WrongUse):
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"invalid message: {field}: {problem}")
+        place = "it" if field == "$" else f"{field}:"
+        super().__init__(f"invalid message: {place} {problem}")
         self.field = field
         self.problem = problem
 

@@ -67,7 +67,8 @@ def wait_for(
     """Follow the request to its end, or say how to."""
     if no_wait:
         out.data({"request": encode(request)})
-        out.say(f"asked for ({request.request_id}); `slipway watch {request.pipeline}` follows it")
+        sent = f"the request is sent ({request.request_id})"
+        out.say(f"{sent}; `slipway watch {request.pipeline}` follows it")
         return
     limit = session.installation.limits.give_up_after if timeout is None else timeout
     with asked(request):

@@ -187,7 +187,7 @@ def _build_queue(session: Session) -> Iterator[Finding]:
     else:
         yield wrong(names.build_queue, "its policy does not name the request topic", DEPLOY)
     if names.build_dead_letters in attributes.get("RedrivePolicy", ""):
-        yield ok(names.build_queue, f"gives up to {names.build_dead_letters}")
+        yield ok(names.build_queue, f"what it gives up on goes to {names.build_dead_letters}")
     else:
         yield wrong(names.build_queue, "has no dead-letter queue", DEPLOY)
 

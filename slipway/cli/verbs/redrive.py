@@ -114,7 +114,7 @@ class Held:
             self._delete(letter)
             self.done += 1
 
-    def done_in_words(self, how: str = "sent on") -> str:
+    def done_in_words(self, how: str = "sent again") -> str:
         """What was done when the command ended early."""
         return f"{self.done} {how}, the others stay where they are" if self.done else ""
 
@@ -178,7 +178,7 @@ def command(
     out.data({"dead_letters": told, "dry_run": dry_run})
     unreadable = sum(1 for letter in told if letter["problem"])
     if not dry_run:
-        out.say(f"{len(told) - unreadable} sent on, {unreadable} left")
+        out.say(f"{len(told) - unreadable} sent again, {unreadable} left")
     elif not told:
         out.say("no dead letters")
     click.get_current_context().exit(1 if unreadable else 0)
@@ -346,14 +346,14 @@ def _tell(letter: Letter, out: Output) -> dict[str, Any]:
     why = letter.message.get("MessageAttributes", {}).get("why", {}).get("StringValue", "")
     match letter.way:
         case Request(request):
-            what = f"request of {request.pipeline} ({request.reason}), to be published"
+            what = f"a request of {request.pipeline} ({request.reason})"
         case Event(function):
-            what = f"event, to invoke {function} with"
+            what = f"an event for {function}"
         case Notice():
-            what = "notice, to be sent"
+            what = "a notice"
         case None:
-            what = click.style(f"stays: {letter.problem}", fg=BAD)
-    out.say(f"{letter.queue}: {what}{f'; given up: {tidy(why, 200)}' if why else ''}")
+            what = click.style(f"cannot be read, {letter.problem}", fg=BAD)
+    out.say(f"{letter.queue}: {what}{f'; given up because of: {tidy(why, 200)}' if why else ''}")
     return {
         "queue": letter.queue,
         "message_id": letter.message["MessageId"],

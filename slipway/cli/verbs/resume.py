@@ -9,6 +9,7 @@ from slipway.cli.aws.begun import begun
 from slipway.cli.aws.session import Session
 from slipway.cli.options import only_pipeline, pipeline_argument, verb
 from slipway.cli.show.output import Output
+from slipway.contracts.wording import counted
 
 
 @click.command()
@@ -23,12 +24,10 @@ def command(session: Session, out: Output, pipeline: str | None) -> None:
     """
     name = only_pipeline(session, pipeline)
     session.table.pipelines.change(name, paused=False, paused_by=None)
-    with begun(lambda: f"{name} is resumed: what waits is deployed when the next look finds it"):
+    with begun(lambda: f"{name} is resumed, what waits is deployed at the reconciler's next look"):
         waiting = [want.request for want in session.table.wants.all() if want.pipeline == name]
         for request in waiting:
             # said again under its own id, so that a host is woken now and not at the next look
             publish(session, request)
     out.data({"pipeline": name, "paused": False, "waiting": len(waiting)})
-    out.say(
-        f"{name}: resumed; {len(waiting) or 'no'} request{'s' if len(waiting) != 1 else ''} waiting"
-    )
+    out.say(f"{name}: resumed; {counted(len(waiting), 'request waits', 'requests wait')}")

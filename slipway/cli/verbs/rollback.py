@@ -64,7 +64,7 @@ def command(
         target = _of_commit(session, name, to)
     else:
         target = _previous(session, name)
-    out.say(f"{name}: back to {_told(target)}")
+    out.say(f"{name}: going back to {_told(target)}")
     if dry_run:
         out.data({"pipeline": name, "to": target.deployment_id})
         return
@@ -97,7 +97,8 @@ def _named(session: Session, pipeline: str, deployment_id: str) -> DeploymentRow
             f"--to {deployment_id!r}: no such deployment; `slipway history {pipeline}` lists them"
         )
     if not ran(row):
-        raise WrongUse(f"--to {deployment_id!r}: it {row.status or 'is under way'}: it never ran")
+        ended = row.status.replace("_", " ") if row.status else "is under way"
+        raise WrongUse(f"--to {deployment_id!r}: it never ran (it {ended})")
     return row
 
 

@@ -38,7 +38,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, code: str) -> Callable[[], None]:
 
 def resume(world: World) -> tuple[str, list[str], str]:
     world.run("pause", "shop")
-    return "UpdateItem", ["resume", "shop"], "shop is resumed: what waits is deployed"
+    return "UpdateItem", ["resume", "shop"], "shop is resumed, what waits is deployed"
 
 
 def release(world: World) -> tuple[str, list[str], str]:
@@ -60,7 +60,7 @@ def rollback(world: World) -> tuple[str, list[str], str]:
 def redrive(world: World) -> tuple[str, list[str], str]:
     put(world, DEAD, REQUEST.to_json())
     put(world, DEAD, REQUEST.to_json())
-    return "DeleteMessage", ["redrive"], "1 sent on, the others stay where they are"
+    return "DeleteMessage", ["redrive"], "1 sent again, the others stay where they are"
 
 
 def discard(world: World) -> tuple[str, list[str], str]:
@@ -130,7 +130,7 @@ def test_dead_letters_are_given_back_when_the_command_is_ended(
 
     # THEN what was begun is whole, and the other one can be received at once
     assert result.exit_code == 128 + number
-    assert "interrupted: 1 sent on, the others stay where they are" in result.stderr
+    assert "interrupted: 1 sent again, the others stay where they are" in result.stderr
     assert len(published(world)) == 1
     answer = world.client("sqs").receive_message(QueueUrl=world.queues[DEAD])
     assert [BuildRequest.from_json(m["Body"]) for m in answer["Messages"]] == [REQUEST]

@@ -146,7 +146,7 @@ def test_what_cannot_be_read_stays_and_is_told(world: World, body: str) -> None:
     result = world.run("redrive")
 
     assert result.exit_code == 1
-    assert "stays: invalid message" in result.output
+    assert "cannot be read, invalid message" in result.output
     assert held(world, "slipway-build-dead-letters") == [body]
 
 
