@@ -60,6 +60,7 @@ QUERY = (
 
 
 def section(*, rounds: int = 7) -> Section:
+    """How long `status`, `history` and `report` take, beside the calls that they rest on."""
     made = Section(
         title="Answers at 10,000 recorded deployments",
         about=(

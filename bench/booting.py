@@ -32,6 +32,7 @@ class Boot:
 
 
 def sections(work: Path) -> list[Section]:
+    """Boots of a machine, with a new disk and with a kept one; why not, where none can run."""
     why_not = obstacle(Workplace(work))
     if why_not is not None:
         made = _section([], [])

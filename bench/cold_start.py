@@ -26,6 +26,7 @@ CLIENTS = {
 
 
 def section(*, rounds: int = 9) -> Section:
+    """Each handler with its clients beside ten lines that make the same clients."""
     made = Section(
         title="Cold start of the Lambdas",
         about=(

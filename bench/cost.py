@@ -91,6 +91,7 @@ def codepipeline_v2(minutes: float) -> float:
 
 
 def slipway_month(setup: Setup, deployments: int, minutes: float) -> float:
+    """$ a month: what stands, and what so many deployments cost."""
     return setup.standing + deployments * setup.deployment(minutes)
 
 
@@ -161,6 +162,7 @@ def chosen_idle(setup: Setup, minutes: float = 2) -> Idle:
 
 
 def sections() -> list[Section]:
+    """The cost model and the idle period."""
     return [_months(), _idle_periods()]
 
 

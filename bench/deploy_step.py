@@ -58,6 +58,7 @@ class Commands:
 
 
 def section(peers: Path, *, rounds: int = 9) -> Section:
+    """One deployment by each tool, against a service that is healthy at once."""
     calls: dict[str, int] = {}
     contenders: dict[str, Callable[[], Cost]] = {
         name: _command(name, command, calls) for name, command in Commands(peers).table.items()

@@ -35,6 +35,7 @@ ALONE_AT_MOST = 500
 
 
 def section() -> Section:
+    """Queues of 1, 100 and 10,000 messages, drained by the worker and one by one."""
     made = Section(
         title="Draining queued pushes",
         about=(

@@ -27,6 +27,7 @@ FIRST = "first time"
 
 
 def section(work: Path, *, rounds: int = 15) -> Section:
+    """Fetches of a large repository beside git's own, the first time and for one commit."""
     made = Section(
         title="Fetching the source",
         about=(

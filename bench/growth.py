@@ -244,6 +244,7 @@ def pushes_of_a_day(
 
 
 def section(images: Path) -> Section:
+    """A thousand pipelines on 1, 4 and 16 hosts, simulated, with its two plots."""
     made = Section(
         title="Growth: 1,000 pipelines, 100,000 pushes a day",
         about=(

@@ -59,6 +59,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 
 def section() -> Section:
+    """What an agent that has nothing to do asks of AWS in an hour."""
     calls = _calls_of_an_hour()
     made = Section(
         title="The agent while it idles",

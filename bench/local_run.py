@@ -26,6 +26,8 @@ PIPELINE = "sample"
 
 @dataclass(frozen=True)
 class LocalRun:
+    """A local run that is up, and what is measured in it."""
+
     workplace: Workplace
     state: State
     installation: Installation

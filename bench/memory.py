@@ -139,6 +139,7 @@ def _cold_cpu(function: str) -> float:
 
 
 def main() -> None:
+    """Measure the functions and write what was found to `bench/memory.json`."""
     found = measure()
     MEASURED.write_text(json.dumps({n: asdict(v) for n, v in found.items()}, indent=1) + "\n")
     print("function     peak MB  cold CPU s  size MB  cold start s")

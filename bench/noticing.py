@@ -54,6 +54,7 @@ CASES = (
 
 
 def section(peers: Path) -> Section:
+    """When each tool notices that a service is steady or has failed, and what it says."""
     made = Section(
         title="Time to notice",
         about=(

@@ -20,6 +20,7 @@ ORIGINAL_SLEEP = 300.0
 
 
 def sections(work: Path) -> list[Section]:
+    """A push to a sleeping and to a waking host, hop by hop, in a local run."""
     with local_run(work) as run:
         run.await_sleep()
         asleep = _push(run)

@@ -45,6 +45,7 @@ class Section:
 
 
 def shown(value: Any) -> str:
+    """A cell: figures rounded to what is worth reading."""
     if isinstance(value, float):
         if value and abs(value) < 0.01:
             return f"{value:.4f}"
@@ -53,11 +54,13 @@ def shown(value: Any) -> str:
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """The lines of a table in Markdown."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return lines + ["| " + " | ".join(shown(v) for v in row) + " |" for row in rows]
 
 
 def bound_rows(sections: Sequence[Section]) -> list[tuple[str, str, str, str]]:
+    """Each bound: what, how much is allowed, what was measured, whether it is met."""
     return [
         (
             bound.name,
@@ -71,6 +74,7 @@ def bound_rows(sections: Sequence[Section]) -> list[tuple[str, str, str, str]]:
 
 
 def to_markdown(sections: Sequence[Section], machine: dict[str, str]) -> str:
+    """docs/benchmarks.md as a text."""
     lines = [
         "# Benchmarks",
         "",
@@ -95,6 +99,7 @@ def to_markdown(sections: Sequence[Section], machine: dict[str, str]) -> str:
 
 
 def to_results(sections: Sequence[Section], machine: dict[str, str]) -> dict[str, Any]:
+    """What was measured, for `bench/results.json`."""
     return {
         "machine": machine,
         "bounds": [
@@ -125,4 +130,5 @@ def with_measured_again(
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
+    """Write results as JSON."""
     path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

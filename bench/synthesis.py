@@ -14,6 +14,7 @@ COUNTS = (1, 1, 10, 100)
 
 
 def main() -> None:
+    """Synthesize templates of growing configurations and print how long it takes."""
     print("pipelines  seconds  resources dev  resources prod  prod template, kB")
     for turn, count in enumerate(COUNTS):
         with tempfile.TemporaryDirectory() as folder:

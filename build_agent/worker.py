@@ -64,6 +64,8 @@ class WorkerParts:
 
 
 class Worker:
+    """Receives requests and deploys, one pipeline after the other, until it is stopped."""
+
     def __init__(self, parts: WorkerParts) -> None:
         self._installation = parts.installation
         self._limits = parts.installation.limits

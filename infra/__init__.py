@@ -1,0 +1,1 @@
+"""The two stacks, and their constructs in rooms by what they are for."""

@@ -1,0 +1,1 @@
+"""The five functions, each a thin handler, and what they share."""

@@ -1,0 +1,1 @@
+"""The package that is installed: command line, rollouts, configuration, messages."""

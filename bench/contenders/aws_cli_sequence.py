@@ -19,6 +19,7 @@ ADDED = (
 
 
 def ecs(*arguments: str) -> dict:
+    """One call of the AWS CLI's `ecs`, answered as JSON."""
     answer = subprocess.run(
         [aws, "ecs", *arguments, "--output", "json"], check=True, capture_output=True
     )
@@ -26,6 +27,7 @@ def ecs(*arguments: str) -> dict:
 
 
 def live() -> dict:
+    """The service as it is now."""
     return ecs("describe-services", "--cluster", cluster, "--services", service)["services"][0]
 
 

@@ -45,6 +45,8 @@ class Calls:
 
 
 class WallClock:
+    """The machine's clock, for a worker that is measured."""
+
     def now(self) -> float:
         return time.time()
 
@@ -75,6 +77,7 @@ def one_by_one(calls: Calls, queue: str, count: int) -> int:
 
 
 def main(endpoint: str, queue: str, mode: str, pipelines: int, count: int) -> None:
+    """Drain the queue in one of the ways and print what it took, as JSON."""
     calls = Calls(endpoint)
     started, cpu = time.perf_counter(), time.process_time()
     builds = by_agent(calls, pipelines) if mode == "agent" else one_by_one(calls, queue, count)

@@ -16,6 +16,7 @@ from tests.unit.build_agent.world import make_pipeline
 
 
 def main(folder: str, url: str, branch: str) -> None:
+    """Fetch as the agent does and print the seconds."""
     source = Source(Path(folder), run=run, login=lambda _url, _role: None, protocols=("git",))
     pipeline = make_pipeline(git_url=url, branch=branch)
     for _ in sys.stdin:

@@ -10,12 +10,16 @@ from build_agent.host.stop import Stop
 
 
 class Clock(Protocol):
+    """The time, and a pause in it; tests have their own."""
+
     def now(self) -> float:
         """Seconds since the epoch: what rows and messages hold."""
         ...
 
 
 class SystemClock:
+    """The host's clock."""
+
     def now(self) -> float:
         return time.time()
 

@@ -28,11 +28,13 @@ FreeSpace = Callable[[Path], tuple[int, int]]
 
 
 def free_space(folder: Path) -> tuple[int, int]:
+    """Free bytes and all bytes of the disk that holds `folder`."""
     usage = shutil.disk_usage(folder)
     return usage.free, usage.total
 
 
 def is_tight(free: int, total: int) -> bool:
+    """Whether so little is free that old images should go."""
     return free < total * FREE_SHARE and free < 40 << 30
 
 

@@ -56,6 +56,8 @@ class Docker:
 
 @dataclass(frozen=True)
 class DockerSession:
+    """docker with a login of its own, in a folder that is thrown away after the build."""
+
     docker: Docker
     config: Path
 

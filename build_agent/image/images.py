@@ -288,6 +288,7 @@ def _registries(repositories: Sequence[str]) -> list[str]:
 
 
 def secret_variable(number: int) -> str:
+    """The variable that hands a build secret to docker."""
     return f"SLIPWAY_BUILD_SECRET_{number}"
 
 

@@ -1,0 +1,1 @@
+"""Requests: received, sorted, superseded, leased, settled."""

@@ -24,6 +24,8 @@ from slipway.contracts.table.pipelines import PipelineRow
 
 
 class Intake:
+    """What was received, sorted by pipeline: held, superseded, settled already, or no request."""
+
     def __init__(
         self,
         *,

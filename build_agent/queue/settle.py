@@ -19,6 +19,8 @@ from slipway.contracts.table.requests import Settled
 
 
 class Settler:
+    """Ends requests: noted in the table first, deleted from the queue after it."""
+
     def __init__(
         self,
         *,

@@ -72,4 +72,5 @@ def _join(held: dict[str, Delivery], delivery: Delivery) -> None:
 
 
 def keep_begun(kept: Kept, delivery: Delivery) -> None:
+    """Keep a request whose deployment has begun: no newer one drops it."""
     _join(kept.begun, delivery)

@@ -32,6 +32,8 @@ _SERVICE = "codecommit"
 
 @dataclass(frozen=True)
 class GitLogin:
+    """A user name and password for one fetch; the password is never shown."""
+
     user: str
     password: str = field(repr=False)
 

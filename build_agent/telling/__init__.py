@@ -1,0 +1,1 @@
+"""What is told: the row of a deployment, the close notice, the log."""

@@ -74,6 +74,9 @@ def of_told(told: DeploymentResult) -> Ended:
 
 
 def of_failure(error: DeploymentFailed, *, stage: str, now_running: str | None) -> Ended:
+    """How a deployment ended that the commit itself made fail, in `stage` or where the error
+    says.
+    """
     named = error.stage or stage
     known: Stage = next((s for s in _STAGES if s == named), "received")
     return Ended(

@@ -28,6 +28,8 @@ LOOKED_BACK = 20
 
 
 class Recorder:
+    """A deployment's row: begun, its stages, its outcome, and whether people were told."""
+
     def __init__(
         self,
         table: Table,

@@ -67,6 +67,7 @@ def allow(
 
 
 def write_logs(log_group: str) -> Allow:
+    """Write into one function's log group."""
     return allow(
         "WriteLogs",
         ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -76,6 +77,7 @@ def write_logs(log_group: str) -> Allow:
 
 
 def send_to(queue: str, sid: str = "KeepFailedEvents") -> Allow:
+    """Send to one queue."""
     return allow(sid, ["sqs:SendMessage"], [queue])
 
 
@@ -94,10 +96,12 @@ def work_on_queue(queue: str) -> Allow:
 
 
 def count_messages(queue: str) -> Allow:
+    """Read how many messages a queue holds."""
     return allow("CountRequests", ["sqs:GetQueueAttributes"], [queue])
 
 
 def publish(sid: str, topics: Sequence[str]) -> Allow:
+    """Publish to the topics."""
     return allow(sid, ["sns:Publish"], topics)
 
 
@@ -107,6 +111,7 @@ def use_table(table: str, actions: Sequence[str]) -> Allow:
 
 
 def see_hosts() -> Allow:
+    """See which instances there are."""
     return allow("SeeHosts", ["ec2:DescribeInstances"], ["*"], why=NO_RESOURCES)
 
 
@@ -127,14 +132,17 @@ def start_hosts(instances: Sequence[str], volume_key: str | None, region: str) -
 
 
 def stop_hosts(instances: Sequence[str]) -> Allow:
+    """Stop the named instances."""
     return allow("StopHosts", ["ec2:StopInstances"], instances)
 
 
 def assume(sid: str, role: str) -> Allow:
+    """Assume one role."""
     return allow(sid, ["sts:AssumeRole"], [role])
 
 
 def read_parameters(sid: str, parameters: Sequence[str]) -> Allow:
+    """Read the named parameters."""
     return allow(sid, ["ssm:GetParameter"], parameters)
 
 

@@ -1,0 +1,1 @@
+"""What a request goes through: code repositories, topics, queues, the table."""

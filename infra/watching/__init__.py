@@ -1,0 +1,1 @@
+"""What watches: alarms and the dashboard."""

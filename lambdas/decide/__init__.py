@@ -1,0 +1,1 @@
+"""Which host to start or stop, what to ask for again, whom to tell: snapshot, decision, action."""

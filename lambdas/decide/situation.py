@@ -211,6 +211,8 @@ class NoteTip:
 
 @dataclass(frozen=True, kw_only=True)
 class RaiseAlert:
+    """Tell people of a trouble, once."""
+
     kind: AlertKind
     subject: str
     why: str
@@ -218,6 +220,8 @@ class RaiseAlert:
 
 @dataclass(frozen=True, kw_only=True)
 class EndAlert:
+    """Tell people that a trouble is over."""
+
     alert: AlertRow
     why: str
 

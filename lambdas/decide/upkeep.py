@@ -65,6 +65,7 @@ def drift_due(row: PipelineRow, now: float, *, every: float) -> bool:
 
 
 def drift_actions(snapshot: Snapshot) -> list[Action]:
+    """Rule 6: for each tip that was looked at, what to note, to ask for, or to say."""
     actions: list[Action] = []
     for name, tip in snapshot.tips.items():
         row = snapshot.pipelines.get(name, PipelineRow(pipeline=name))

@@ -21,6 +21,7 @@ BIRTH = 3600.0
 
 
 def is_alarm(body: Mapping[str, Any]) -> bool:
+    """Whether it is an alarm's message."""
     return "AlarmName" in body and "NewStateValue" in body
 
 

@@ -1,0 +1,1 @@
+"""Every five minutes, and when a host has stopped: what was left undone is done."""

@@ -1,0 +1,1 @@
+"""What the functions share: clients, SNS's envelopes, logs and metrics."""

@@ -18,6 +18,7 @@ QUICK = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts"
 
 @functools.cache
 def installation() -> Installation:
+    """The settings, read once for the life of the process."""
     return load_installation()
 
 

@@ -1,0 +1,1 @@
+"""A build request becomes a want, and a host that starts."""

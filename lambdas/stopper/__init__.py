@@ -1,0 +1,1 @@
+"""A host's word that it is idle becomes a stop."""

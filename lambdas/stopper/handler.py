@@ -31,6 +31,7 @@ def stop(event: dict[str, Any], world: Services) -> None:
 
 
 def idle_notice(notice: CloseNotice) -> IdleNotice | None:
+    """The notice's host, boot and idle number, or None where it is not about an idle host."""
     if notice.host_id is None or notice.boot is None or notice.idle_number is None:
         return None
     return IdleNotice(host_id=notice.host_id, boot=notice.boot, idle_number=notice.idle_number)

@@ -1,0 +1,1 @@
+"""A push event becomes build requests."""

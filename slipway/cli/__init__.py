@@ -1,0 +1,1 @@
+"""The command line: `main` finds the verb, `verbs/` holds a file for each."""

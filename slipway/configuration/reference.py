@@ -127,6 +127,7 @@ def _description(value: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Write the page anew."""
     TARGET.write_text(document(), encoding="utf-8")
 
 

@@ -48,6 +48,7 @@ def _visible(character: str) -> str:
 
 
 def short(commit_id: str) -> str:
+    """The first characters of a commit id, enough to tell commits apart."""
     return commit_id[:SHORT_COMMIT]
 
 

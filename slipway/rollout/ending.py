@@ -17,6 +17,7 @@ from slipway.rollout.watch import Followed
 
 
 def succeeded(run: Run, ours: Ours, previous: Previous, followed: Followed) -> RolloutResult:
+    """The result of a rollout whose deployment is steady."""
     result = done(
         run,
         followed.service,

@@ -37,6 +37,7 @@ def collecting(collect: Callable[[Data, int, int], list[Data]]) -> Any:
 
 
 def expiring(expire: Callable[[Data], None]) -> Any:
+    """`expire`, for each queue at most once in a while."""
     looked: dict[int, float] = {}
 
     def seldom(queue: Data) -> None:

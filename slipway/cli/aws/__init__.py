@@ -1,0 +1,1 @@
+"""What verbs ask of AWS: session, credentials, hosts, tips, past deployments, following one."""

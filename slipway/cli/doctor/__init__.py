@@ -1,0 +1,1 @@
+"""The checks of `slipway doctor`, and what they find."""

@@ -25,14 +25,17 @@ class Finding:
 
 
 def ok(check: str, detail: str) -> Finding:
+    """The check found what it should."""
     return Finding(part="", check=check, verdict="ok", detail=detail)
 
 
 def wrong(check: str, detail: str, mend: str) -> Finding:
+    """Something is wrong; `mend` says what to do."""
     return Finding(part="", check=check, verdict="wrong", detail=detail, mend=mend)
 
 
 def skipped(check: str, detail: str, mend: str = "") -> Finding:
+    """It could not be looked at, and why."""
     return Finding(part="", check=check, verdict="skipped", detail=detail, mend=mend)
 
 

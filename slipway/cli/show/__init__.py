@@ -1,0 +1,1 @@
+"""How answers are printed and drawn: lines, tables, the live view, plots."""

@@ -1,0 +1,1 @@
+"""What only `slipway taskdef` needs: values that are set in a task definition."""

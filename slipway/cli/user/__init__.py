@@ -1,0 +1,1 @@
+"""The user's own side: their git, files, terminal, signals and login."""

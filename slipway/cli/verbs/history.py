@@ -139,6 +139,7 @@ def entry(row: DeploymentRow) -> dict[str, Any]:
 
 
 def took(row: DeploymentRow) -> float | None:
+    """Seconds from begin to end; None while it is under way."""
     return row.ended_at - row.started_at if row.ended_at is not None else None
 
 

@@ -32,6 +32,8 @@ class AlertRow:
 
 
 class Alerts:
+    """Alert rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -47,6 +47,8 @@ class DeploymentRow:
 
 
 class Deployments:
+    """Deployment rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -55,6 +55,8 @@ class HostRow:
 
 
 class Hosts:
+    """Host rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -49,6 +49,8 @@ class Lock:
 
 
 class Locks:
+    """Lock rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -10,6 +10,8 @@ Claim = Literal["mine", "posted", "busy"]
 
 
 class Notices:
+    """Notice rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -45,6 +45,8 @@ class PipelineRow:
 
 
 class Pipelines:
+    """Pipeline rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -39,6 +39,8 @@ class Attempts:
 
 
 class Requests:
+    """What became of requests: settled ids, pointers to deployments, attempts."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -126,6 +128,7 @@ def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
 
 
 def settled_key(request_id: str) -> Mapping[str, Any]:
+    """The key of the row that says that a request is settled."""
     return _key(_settled(request_id))
 
 

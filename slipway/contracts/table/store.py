@@ -54,10 +54,12 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
 
 
 def to_item(values: Values) -> dict[str, Any]:
+    """Values as DynamoDB's attributes; None is left out."""
     return {key: to_attribute(value) for key, value in values.items() if value is not None}
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB's attributes as values."""
     return {key: from_attribute(value) for key, value in item.items()}
 
 

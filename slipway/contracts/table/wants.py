@@ -29,6 +29,8 @@ class Want:
 
 
 class Wants:
+    """Want rows, and the moves on them."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
