@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,7 +23,10 @@ _FOREIGN = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 
 @dataclass(frozen=True)
 class Page:
-    """`links` as they stand; `code`: inline; `blocks`: language and text of each code block."""
+    """`links` as they stand; `code`: inline; `blocks`: language and text of each code block.
+
+    What a table tells of before (its first column, where that is headed so) is no code of today.
+    """
 
     path: Path
     links: tuple[str, ...]
@@ -55,9 +59,28 @@ def read(path: Path) -> Page:
         links=tuple(str(v) for t in inner for k, v in t.attrs.items() if k in ("href", "src")),
         anchors=frozenset(_anchors(titles)),
         headings=frozenset(titles),
-        code=tuple(t.content for t in inner if t.type == "code_inline"),
+        code=tuple(_code(tokens)),
         blocks=tuple((t.info.strip(), t.content) for t in tokens if t.type in BLOCKS),
     )
+
+
+def _code(tokens: list[Token]) -> Iterator[str]:
+    """Inline code, but for the first column of a table that is headed `Before`."""
+    titles: list[str] = []
+    column = 0
+    for token, after in pairwise([*tokens, Token("", "", 0)]):
+        if token.type == "table_open":
+            titles = []
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "th_open":
+            titles.append(_text(after))
+        elif token.type in ("td_open", "td_close"):
+            column += token.type == "td_close"
+        elif token.type == "inline" and not (titles[:1] == ["Before"] and column == 0):
+            yield from (t.content for t in token.children or [] if t.type == "code_inline")
+        if token.type == "table_close":
+            titles = []
 
 
 def _text(heading: Token) -> str:
