@@ -15,58 +15,65 @@ ELSEWHERE = {
     "deploy": "[ecs-deploy.md](ecs-deploy.md)",
     "taskdef": "[codepipeline/](codepipeline/)",
     "config": "[configuration.md](configuration.md)",
-    "local": "[architecture.md](architecture.md)",
+    "local": "[local-emulator.md](local-emulator.md)",
 }
 """Verbs that have a page of their own."""
 
 INTRODUCTION = """\
 # The command line
 
-`slipway` answers from the deployments table and AWS; it needs no server of its own. This page is
-written by `python -m slipway.cli.reference` from what `slipway VERB --help` says.
+`slipway` asks the deployments table and AWS. It needs no server of its own. This page is made from what
+`slipway VERB --help` says (`make docs`).
 
 ## Which installation
 
-The first of these that is there:
+`slipway` takes the first of these that is there:
 
-1. `--installation FILE`, or the file that `SLIPWAY_INSTALLATION` names: an `installation.json`, or a
-   `cdk.json` with the context key `slipway`;
-2. a local run that is up: `.local/` in this folder or one above (or what `SLIPWAY_LOCAL` names);
-3. the `cdk.json` of this folder or one above, with the context key `slipway`.
+1. `--installation FILE`, or the file that `SLIPWAY_INSTALLATION` names. It is an `installation.json`, a configuration, or a
+   `cdk.json` with the context key `slipway`.
+2. A local run that is up: `.local/` in this folder or in one above it. `SLIPWAY_LOCAL` names another.
+3. The `cdk.json` of this folder or of one above it, if it has the context key `slipway`.
 
-`slipway status` says in its first line which it is, and whether it is a local run.
+The first line of `slipway status` says which it is, and whether it is a local run.
 
-Credentials are found as for the AWS CLI: `--profile`, `AWS_PROFILE`, keys in the environment, SSO,
-the instance's role. They must be the prod account's. They are had before anything else is done: what
-is wrong with them is said with the command that helps, and nothing was changed. An MFA code is asked
-for on a terminal only. The region is the installation's; `--region` overrides it. (`slipway deploy`
-and `slipway taskdef`, which know no installation, take `-r`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
-profile's region, in this order: that of the AWS CLI's version 2 and of the SDKs.) `AWS_ENDPOINT_URL` is honoured. A local run is asked at its own address with its own
-keys, so that no real key is sent to the emulator.
+## Credentials and region
+
+Credentials are found as the AWS CLI finds them: `--profile`, `AWS_PROFILE`, keys in the environment, SSO, the instance's
+role. They must be the prod account's. `slipway` gets them before it does anything else. If that fails, it says which command
+helps, and nothing was changed. It asks for an MFA code on a terminal only.
+
+The region is the installation's; `--region` gives another. `slipway deploy` and `slipway taskdef` know no installation. They take
+the first of `-r`, `AWS_REGION`, `AWS_DEFAULT_REGION` and the profile's region, as the AWS CLI's version 2 does.
+
+`AWS_ENDPOINT_URL` is honoured. A local run is asked at its own address with its own keys, so the emulator never sees a real key.
 
 ## Exit codes
 
 | Code | Meaning |
 |---|---|
-| 0 | done; the commit runs |
-| 1 | the deployment failed; `doctor` found something wrong; `redrive` left something |
-| 2 | wrong use: options, names, credentials, permissions, this machine's clock. Nothing was changed; trying again does not help |
-| 3 | AWS or the network failed, or `--timeout` passed. Also whatever is refused *after* something was changed: then it is said what stands and goes on |
-| 130, 143, 129 | interrupted: Control-C, SIGTERM, SIGHUP. What the command holds (the lock, dead letters) is given back, and what goes on is said |
+| 0 | Done; the commit runs |
+| 1 | The deployment failed. `doctor` found something wrong. `redrive` left something |
+| 2 | Wrong use: options, names, credentials, permissions, or this machine's clock. Nothing was changed. The same command fails again |
+| 3 | AWS or the network failed, or `--timeout` passed. Or something was refused *after* a change: then `slipway` says what stands and what goes on |
+| 130, 143, 129 | Interrupted by Control-C, SIGTERM or SIGHUP. `slipway` gives back what it holds (the lock, dead letters), and says what goes on |
 
-Errors are one sentence on standard error. With `--json` the answer is JSON on standard output;
-`watch`, `push-to-live`, `redeploy`, `rollback` and `logs` print one JSON object a line, `result`
-being the last. Where a command ends early after it has begun something, the last one has `error`
-and `left` (what stands or goes on). Colours are for terminals only, and `NO_COLOR` turns them off.
+## What is printed
 
-Losing the output (`| head`, a closed stream, a full disk) ends nothing that was begun, and the exit
-code is of what was done. Only where the answer is all that was wanted (`status`, `history`, `report`,
-`logs`, `doctor`, `config check`) a full disk is 3. Characters that the output's encoding lacks are
-replaced.
+An error is one sentence on standard error.
+
+With `--json` the answer is JSON on standard output. `watch`, `push-to-live`, `redeploy`, `rollback` and `logs` print one JSON object
+a line. The last line has `result`. If the command ends early after it began something, the last line has `error` and `left`:
+what stands, or what goes on.
+
+Colours are for terminals. `NO_COLOR` turns them off. A character that the output's encoding does not have is replaced.
+
+A command goes on to its end if nobody reads its output any more: `| head`, a closed stream, a full disk. Its exit code says how
+the work ended. Some commands only answer: `status`, `history`, `report`, `logs`, `doctor` and `config check`. They end with 3 on a
+full disk.
 
 ## Completion in the shell
 
-Verbs, options and pipeline names are completed after
+This completes verbs, options and names of pipelines:
 
 ```sh
 eval "$(_SLIPWAY_COMPLETE=bash_source slipway)"    # bash; zsh_source and fish_source likewise
@@ -74,23 +81,28 @@ eval "$(_SLIPWAY_COMPLETE=bash_source slipway)"    # bash; zsh_source and fish_s
 
 ## The figures of `report`
 
-| Figure | From the deployments that ended in the period |
+Each figure is made of the deployments that ended in the period.
+
+| Figure | How it is made |
 |---|---|
 | deployment frequency | successes a day |
-| lead time | commit time to steady, of what a push (or the drift check for it) made run |
-| push to steady | from the push until it ran, of the same |
-| change failure rate | of the changes that reached production, those that were rolled back, failed in their rollout, or were taken back later by `slipway rollback`. A build that fails never reached production and is counted apart |
-| time to restore | from the failure (for what an operator took back: from its going live) until the pipeline's next success; failures in a row count once, from the first |
+| lead time | from the commit's time until it is steady; of what a push made run, or the drift check for a push |
+| push to steady | from the push until it is steady; of the same |
+| change failure rate | Of the changes that reached production: the share that was rolled back, failed in its rollout, or was taken back later by `slipway rollback`. A build that fails never reached production and is counted apart |
+| time to restore | From the failure until the pipeline's next success. What an operator took back counts from when it went live. Failures in a row count once, from the first |
 
-Medians and 90th percentiles are durations that occurred (nearest rank). Plots need matplotlib.
+Medians and 90th percentiles are durations that occurred (nearest rank). Plots need matplotlib (`slipway[report]`).
 
 ## What the verbs cost
 
-`status` reads four small partitions of the table, two queues' counts, the hosts, and the tips; a
-pipeline that is being deployed costs one query of its last 20 deployments. `history` reads as many
-rows as it shows, `--failed` and `report` those of their period, and of each row only what is shown.
-None grows with the number of recorded deployments, and nothing scans. What they take at 10,000 is
-in [benchmarks.md](benchmarks.md).
+| Verb | Reads |
+|---|---|
+| `status` | four small partitions of the table, the counts of two queues, the hosts, the tips; for a pipeline that is being deployed also its last 20 deployments |
+| `history` | as many rows as it shows |
+| `history --failed`, `report` | the rows of their period, and of each only what is shown |
+
+None grows with the number of recorded deployments, and none scans the table. What they take with 10,000 deployments:
+[benchmarks.md](benchmarks.md#answers-at-10000-recorded-deployments).
 """  # noqa: E501 - tables
 
 

@@ -22,45 +22,50 @@ from slipway.configuration.values import (
 class BuildHost(Part):
     """The EC2 instances that build. They sleep while there is nothing to do."""
 
-    count: int = Field(default=1, ge=1, le=10, description="How many hosts share the build queue.")
+    count: int = Field(
+        default=1, ge=1, le=10, description="How many hosts there are. They share the build queue."
+    )
     architecture: Literal["arm64", "x86_64"] = Field(
-        default="arm64", description="The hosts' processor. It is what images are built for."
+        default="arm64", description="The hosts' processor. Images are built for it."
     )
     instance_type: InstanceType = Field(
         default="t4g.medium",
-        description="Must fit the architecture. The default is the cheapest for builds of minutes "
-        "(`docs/benchmarks.md`, cost model); from half an hour on a c7g.large is.",
+        description="A type of that architecture. The default is the cheapest for builds of "
+        "some minutes; for builds of half an hour a c7g.large is "
+        "(`docs/benchmarks.md`, cost model).",
     )
     ami: Ami | None = Field(
         default=None,
-        description="An Amazon Linux 2023 image of that architecture and region; another one "
-        "replaces the hosts. Default: the newest, found once by `slipway prepare` and kept in "
-        "`cdk.context.json`.",
+        description="An Amazon Linux 2023 image of that architecture and region. Default: the "
+        "newest, found once by `slipway prepare` and kept in `cdk.context.json`. "
+        "Another image replaces the hosts.",
     )
     price_per_hour: float | None = Field(
         default=None,
         gt=0,
         lt=100,
-        description="Dollars for an hour of one host, for the dashboard; default: no cost shown.",
+        description="Dollars for an hour of one host. The dashboard then shows costs. Default: "
+        "it shows none.",
     )
     volume_size: int = Field(
         default=50,
         ge=20,
         le=16384,
-        description="GiB of the disk; layers are kept on it. Of the default 36 are left for images "
-        "and mirrors (`docs/benchmarks.md`, cost model).",
+        description="GiB of the disk. It keeps docker's layers. Of the default, 36 are for "
+        "images and mirrors (`docs/benchmarks.md`, cost model).",
     )
     volume_key: KeyArn | None = Field(
         default=None,
-        description="A KMS key of yours for the disks; its policy has to let the account's IAM "
-        "policies decide (KMS's default does). Default: AWS's own `aws/ebs`, whatever key the "
-        "account's EBS encryption takes by default. Another key replaces the hosts.",
+        description="A KMS key of yours that encrypts the disks. Its policy must leave the "
+        "decision to the account's IAM policies, as KMS's default policy does. "
+        "Default: AWS's own key `aws/ebs`, whatever key the account takes by "
+        "default. Another key replaces the hosts.",
     )
     egress_ports: list[Port] = Field(
         default=[80, 443],
         min_length=1,
-        description="TCP ports that the host may connect to. 80 is for package mirrors that "
-        "builds fetch from.",
+        description="TCP ports that the host may connect to. Builds fetch packages from "
+        "mirrors on port 80.",
     )
 
 
@@ -69,17 +74,19 @@ class Network(Part):
 
     availability_zone: AvailabilityZone | None = Field(
         default=None,
-        description="Of a made network; default: one that offers the hosts' type, found once by "
-        "`slipway prepare` and kept in `cdk.context.json`.",
+        description="The zone of a network that is made. Default: one that offers the hosts' "
+        "type, found once by `slipway prepare` and kept in `cdk.context.json`.",
     )
-    cidr: Cidr = Field(default="10.68.0.0/24", description="The address range of a made network.")
+    cidr: Cidr = Field(
+        default="10.68.0.0/24", description="The address range of a network that is made."
+    )
     vpc_id: VpcId | None = Field(
-        default=None, description="An existing VPC, in place of a made one."
+        default=None, description="A VPC that exists. Default: a network is made."
     )
     subnet_id: SubnetId | None = Field(
-        default=None, description="The subnet of the existing VPC that hosts are put into."
+        default=None, description="The subnet of that VPC for the hosts."
     )
     public_address: bool = Field(
         default=True,
-        description="Hosts get a public address. false where the subnet has another way out.",
+        description="true: hosts get a public address. false: the subnet has another way out.",
     )

@@ -29,23 +29,28 @@ from slipway.configuration.values import (
 class Side(Part):
     """One of the two accounts."""
 
-    account: Account = Field(description="The account's number. Both sides may name the same one.")
+    account: Account = Field(
+        description="The account's number. Both sides may name the same account."
+    )
     region: Region | None = Field(
-        default=None, description="The region, where it differs from the installation's."
+        default=None, description="The region of this side, if it is not the installation's."
     )
     operators: list[PrincipalArn] = Field(
         default=[],
-        description="Dev side only: roles or users of the prod account, beside the reconciler, "
-        "that may assume the `tip` role and so ask for the tip of the configured branches.",
+        description="Dev side only: roles or users of the prod account that may ask for the "
+        "tips of the branches, by assuming the role `tip`. The reconciler may in "
+        "any case.",
     )
 
 
 class Notices(Part):
     """Who is told."""
 
-    slack: bool = Field(default=True, description="Notices go to a Slack channel.")
+    slack: bool = Field(default=True, description="true: notices go to a Slack channel.")
     emails: list[Email] = Field(
-        default=[], max_length=20, description="Addresses that get the same as plain text."
+        default=[],
+        max_length=20,
+        description="E-mail addresses that get the notices as plain text.",
     )
 
 
@@ -54,15 +59,15 @@ class Lambdas(Part):
 
     powertools_layer: LayerArn | None = Field(
         default=None,
-        description="Powertools' layer for python3.13 on arm64; default: the public one of the "
-        "release in `requirements.txt`. Needed in GovCloud, where AWS does not say "
-        "which layer that is.",
+        description="The ARN of Powertools' Lambda layer for Python 3.13 on arm64. Default: "
+        "the public layer of the release in `requirements.txt`. You must give it "
+        "in GovCloud, where AWS does not say which layer that is.",
     )
     log_retention_days: RetentionDays = Field(
-        default=90, description="How long logs of functions and builds are kept."
+        default=90, description="How many days the logs of functions and builds are kept."
     )
     reconcile_every_minutes: int = Field(
-        default=5, ge=1, le=60, description="How often the reconciler looks."
+        default=5, ge=1, le=60, description="The reconciler looks every so many minutes."
     )
 
 
@@ -73,7 +78,7 @@ class Local(Part):
     """
 
     registry: Registry = Field(
-        description="The registry that images are pushed to, in place of ECR's."
+        description="The registry that images are pushed to, in place of ECR."
     )
     git_base_url: Url = Field(description="Git remotes are `<this>/<repository>`.")
 
@@ -83,8 +88,8 @@ class Configuration(Part):
 
     name: InstallationName = Field(
         default="slipway",
-        description="Names of all resources start with it. Another name is another "
-        "installation, e.g. `slipway-stage` beside `slipway`.",
+        description="The names of all resources begin with it. Another name makes another "
+        "installation, such as `slipway-stage` beside `slipway`.",
     )
     region: Region = Field(description="The region of both stacks.")
     dev: Side = Field(description="The account that is pushed to.")
@@ -98,23 +103,27 @@ class Configuration(Part):
     limits: LimitSettings = LimitSettings()
     operator_policies: bool = Field(
         default=True,
-        description="true: the prod stack makes the policies `<name>-read`, `<name>-operate` and "
-        "`<name>-webhook`, to be attached to the roles of who runs `slipway`.",
+        description="true: the prod stack makes the policies `<name>-read`, `<name>-operate` "
+        "and `<name>-webhook`. Attach them to the roles of those who run "
+        "`slipway`.",
     )
     customer_key: bool = Field(
         default=False,
-        description="true: topics and queues of the prod stack are encrypted under one KMS key "
-        "made for them ($1 a month), `alias/<name>`. false: topics without a key, queues under "
-        "SQS's own.",
+        description="true: one KMS key, `alias/<name>`, is made for the topics and queues of "
+        "the prod stack ($1 a month). false: SQS's own encryption, and topics "
+        "without a key.",
     )
     permissions_boundary: Boundary | None = Field(
         default=None,
-        description="A policy set as the boundary of every role, on both sides: AWS's own by its "
-        "ARN; one of yours by its name (with its path), for it has to be in either account. "
-        "What it takes away is gone: `slipway doctor` says which of a role's actions.",
+        description="An IAM policy that limits every role of both stacks (a permissions "
+        "boundary). Give the ARN of a policy of AWS, or the name, with its path, "
+        "of one of yours that both accounts have. What it does not allow, no role "
+        "can do: `slipway doctor` names what a role then lacks.",
     )
-    tags: dict[str, str] = Field(default={}, max_length=40, description="Tags of every resource.")
-    local: Local | None = Field(default=None, description="Only for the run on one machine.")
+    tags: dict[str, str] = Field(
+        default={}, max_length=40, description="Tags that every resource gets."
+    )
+    local: Local | None = Field(default=None, description="Only for the local run.")
 
     @property
     def dev_region(self) -> str:

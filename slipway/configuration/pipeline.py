@@ -33,8 +33,8 @@ class CodeRepository(Part):
     name: CodeRepositoryName = Field(description="The repository's name in the dev account.")
     create: bool = Field(
         default=False,
-        description="true: made by the dev stack, with a trigger. false: it exists; "
-        "an EventBridge rule tells of pushes.",
+        description="true: the dev stack makes it, with a trigger. false: it exists already, "
+        "and an EventBridge rule tells of pushes.",
     )
 
 
@@ -44,14 +44,15 @@ class ImageRepository(Part):
     name: EcrName = Field(description="The repository's name in the prod account.")
     create: bool = Field(
         default=False,
-        description="true: made by the prod stack, with lifecycle rules and immutable tags "
-        "(but `latest` and `running.…`). false: it exists.",
+        description="true: the prod stack makes it, with lifecycle rules; a tag cannot be "
+        "changed, but for `latest` and `running.…`. false: it exists already.",
     )
     keep: int = Field(
         default=50,
         ge=5,
         le=1000,
-        description="How many images a created repository keeps, besides those that pipelines run.",
+        description="How many images a repository keeps that the prod stack made. What "
+        "pipelines run is kept besides.",
     )
 
 
@@ -61,37 +62,44 @@ class Image(Part):
     repository: ImageRepository
     dockerfile: RelativePath = Field(
         default="Dockerfile",
-        description="Path from the context. `NAME.dockerignore` beside it goes before the"
-        " context's `.dockerignore`.",
+        description="The Dockerfile, a path from the context. Of the ignore files, "
+        "`NAME.dockerignore` beside the Dockerfile `NAME` is read before the "
+        "context's `.dockerignore`.",
     )
     context: RelativePath = Field(
-        default=".", description="The build context, a path in the repository."
+        default=".", description="The build context: a path in the repository."
     )
-    target: StageName | None = Field(default=None, description="A stage of the Dockerfile.")
+    target: StageName | None = Field(
+        default=None, description="The stage of the Dockerfile to build. Default: the last one."
+    )
     build_arguments: dict[BuildName, str] = Field(
         default={},
-        description="docker's `--build-arg`s; `{commit}` in a value becomes the commit's id. "
-        "They are kept in the image: no secrets here.",
+        description="The `--build-arg` of docker, by name. `{commit}` in a value becomes the "
+        "commit's id. The image keeps them, so put no secret here.",
     )
     build_secrets: dict[SecretId, SecretSource] = Field(
         default={},
-        description="BuildKit secrets: id to the name of an SSM parameter or the ARN of a "
-        "Secrets Manager secret, in the prod account.",
+        description="Secrets that a step of the Dockerfile may mount, by id. Each is the name "
+        "of an SSM parameter, or the ARN of a Secrets Manager secret, in the prod "
+        "account.",
     )
     base_repositories: list[EcrRepository] = Field(
         default=[],
         max_length=20,
-        description="Private ECR repositories that the Dockerfile names after FROM, without a tag: "
-        "the whole URI, or the name of one of the prod account's. The build host may pull from "
-        "them and is logged in to them. Of another account's its own policy must let it.",
+        description="Private ECR repositories whose images the Dockerfile builds on (`FROM`), "
+        "each without a tag. Give the whole URI, or the name alone if it is in the "
+        "prod account. The build host may then pull from them. A repository of "
+        "another account must allow that in its own policy.",
     )
     platform: Platform | None = Field(
-        default=None, description="Default: the build host's. It builds for no other."
+        default=None,
+        description="The platform of the image. Default: the build host's; a host builds for "
+        "no other.",
     )
     containers: list[EcsName] = Field(
         default=[],
-        description="The containers whose image this is. None named: those whose image "
-        "already comes from this repository.",
+        description="The containers that run this image. Default: those whose image comes from "
+        "this repository already.",
     )
 
 
@@ -113,15 +121,16 @@ class Service(Part):
     name: EcsName | None = Field(default=None, description="The existing service's name.")
     family: EcsName | None = Field(
         default=None,
-        description="The family of its task definition; default: the service's name.",
+        description="The family of its task definition. Default: the service's name.",
     )
     roles: list[RoleArn] = Field(
         default=[],
-        description="The task role and the execution role that its task definition names: the "
-        "only roles that the build host may pass on, and only to ECS tasks.",
+        description="The task role and the execution role that the task definition names. The "
+        "build host may pass these roles on, no others, and only to ECS tasks.",
     )
     code_deploy: CodeDeploy | None = Field(
-        default=None, description="Where the service's controller is CODE_DEPLOY."
+        default=None,
+        description="Only for a service that CodeDeploy deploys (controller CODE_DEPLOY).",
     )
     port: Port = Field(default=8080, description="Sample only: the port that its container opens.")
     allow_from: list[Cidr] = Field(
@@ -129,8 +138,9 @@ class Service(Part):
     )
     health_command: list[str] = Field(
         default=[],
-        description="Sample only: the container's health check, run inside it every 5 s, in ECS's "
-        'form such as `["CMD-SHELL", "wget -q -O- localhost:8080"]`. Default: none.',
+        description="Sample only: a command that runs in the container every 5 s and tells "
+        'whether it is healthy, such as `["CMD-SHELL", "wget -q -O- '
+        'localhost:8080"]`. Default: none.',
     )
     initial_image: str = Field(
         default="public.ecr.aws/nginx/nginx:stable-alpine",
@@ -150,17 +160,21 @@ class Rollout(Part):
     """How a rollout waits and cleans up."""
 
     healthy_timeout: Seconds = Field(
-        default=1800, description="Seconds within which the new tasks have to be healthy."
+        default=1800,
+        description="Seconds that the new tasks have to become healthy. Else the previous "
+        "version is put back.",
     )
     drain_timeout: Seconds = Field(
         default=900,
-        description="Seconds for the old tasks to drain; overrunning never rolls back.",
+        description="Seconds that the old tasks have to finish their connections. If they need "
+        "longer, nothing is rolled back.",
     )
     max_definitions: int | None = Field(
         default=None,
         ge=2,
         le=1000,
-        description="How many revisions of the task definition stay after a success; default: all.",
+        description="How many revisions of the task definition are kept after a success. "
+        "Default: all.",
     )
     pre_deploy: PreDeploy | None = None
 
@@ -170,21 +184,22 @@ class PipelineNotices(Part):
 
     own_webhook: bool = Field(
         default=False,
-        description="true: this pipeline has a webhook, and so a channel, of its own "
+        description="true: this pipeline has a webhook of its own, and so a channel of its own "
         "(`slipway webhook set --pipeline NAME`).",
     )
     mention_on_failure: str | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="Whom Slack calls on a failure, e.g. `<!here>` or `<@U0123456789>`.",
+        description="Whom Slack calls when a deployment fails, such as `<!here>` or "
+        "`<@U0123456789>`.",
     )
     superseded: bool = Field(
-        default=False, description="true: also a notice for a push that a newer one overtook."
+        default=False, description="true: also tell of a push that was dropped for a newer one."
     )
     commit_url: CommitUrl | None = Field(
         default=None,
-        description="Where a person reads a commit, with `{commit}`; default: CodeCommit's page.",
+        description="The page of a commit, with `{commit}` for its id. Default: CodeCommit's page.",
     )
 
 
@@ -200,5 +215,9 @@ class Pipeline(Part):
     service: Service
     rollout: Rollout = Rollout()
     notices: PipelineNotices = PipelineNotices()
-    build_timeout: Seconds = Field(default=3600, description="Seconds that a build may take.")
-    fetch_timeout: Seconds = Field(default=600, description="Seconds that a fetch may take.")
+    build_timeout: Seconds = Field(
+        default=3600, description="Seconds that a build may take. Then it has failed."
+    )
+    fetch_timeout: Seconds = Field(
+        default=600, description="Seconds that a fetch may take. Then it is tried again."
+    )

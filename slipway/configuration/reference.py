@@ -15,31 +15,33 @@ RICH_EXAMPLE = "tests/infra/configurations/full.json"
 
 HEAD = """# Configuration
 
-One value, under the context key `slipway` of `cdk.json`, describes an installation.
-`slipway config check` says all that is wrong with it; `cdk synth` refuses it in the same words.
-Another file is chosen with `cdk … -c configuration=path/to/file.json` and
-`slipway config check path/to/file.json`: stage and production side by side are two such files with
-two different `name`s, in the same or in other accounts. One account for both sides works as well.
+The configuration describes an installation. It stands under the context key `slipway` of `cdk.json`, or in a file of its own.
 
-Keys are camelCase; an unknown key is an error. A **bold** key has to be given. This page is made
-from the model by `python -m slipway.configuration.reference`.
-"""
+```sh
+slipway config check              # cdk.json: says all that is wrong, and where
+slipway config check stage.json   # another file
+```
+
+`cdk synth` refuses a wrong configuration in the same words. Stage and production side by side are two files with two different
+`name`s. They may be in the same accounts. Both sides of one installation may be in one account, too.
+
+Keys are camelCase. A key that is not in the tables below is an error. A key in **bold** must be given. This page is made from the
+code (`make docs`).
+"""  # noqa: E501 - a page
 
 SERVICES = f"""
-## How it fits what there is
+## How it fits what you have
 
-- **A repository that exists** (`repository.create` false): CloudFormation cannot give it a trigger,
-  so an EventBridge rule tells of its pushes.
-- **A service that exists**: name its cluster, its service, the family of its task definition where
-  that differs, and the two roles that the task definition names (the build host may pass on no
-  others).
-- **Several images, one service**: several entries in `images`, each with its `containers`.
-- **Several services, one repository**: several pipelines that name the same repository and branch.
-- **A network that exists**: `network.vpcId` and `network.subnetId`; hosts need a way out on ports
-  443 and 80, and none in.
+| You have | Write |
+|---|---|
+| a repository already | `repository.name`, and `create` false. An EventBridge rule then tells of its pushes, because CloudFormation cannot give a trigger to a repository that it did not make |
+| a service already | `service.cluster` and `service.name`; `family`, if it differs from the name; in `roles` the two roles that its task definition names |
+| one service that runs several images | several entries in `images`, each with its `containers` |
+| one repository for several services | several pipelines with the same repository and branch |
+| a network already | `network.vpcId` and `network.subnetId`. The hosts need a way out on the ports 443 and 80, and none in |
 
-`{RICH_EXAMPLE}` is an example that uses everything.
-"""
+[`{RICH_EXAMPLE}`](../{RICH_EXAMPLE}) is an example that uses every key.
+"""  # noqa: E501 - a table
 
 
 def document() -> str:
