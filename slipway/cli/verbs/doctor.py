@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Check the installation end to end, and say how to mend what is wrong.
 
-    Changes nothing. What these credentials may not look at is skipped. Exits with 0 if nothing is
+    It changes nothing. It skips what your credentials may not look at. Exits with 0 if nothing is
     wrong, with 1 otherwise.
 
     \b

@@ -17,8 +17,8 @@ from slipway.contracts.wording import person
 def command(session: Session, out: Output, host: str | None) -> None:
     """Keep a build host as it is: Slipway neither stops nor starts it until `slipway release`.
 
-    HOST is its instance id, name or number; it may be left out where there is only one.
-    A host that is awake goes on deploying what is pushed.
+    HOST is its instance id, name or number. Leave it out if there is only one. A host that is
+    awake goes on deploying what is pushed.
 
     \b
     Examples:

@@ -24,10 +24,10 @@ from slipway.cli.show.output import Output
 def command(session: Session, out: Output, *, context: Path | None) -> None:
     """Find what the configuration leaves out, once, and keep it for `cdk deploy`.
 
-    It finds the newest Amazon Linux 2023 for the hosts, and a zone that offers their type. It keeps
-    both in cdk.context.json; commit that file. To have one found anew, remove its key there: another
-    image or zone replaces the hosts. If the stack makes a sample service, and the account has no
-    service-linked role for ECS, it makes that role.
+    It finds the newest Amazon Linux 2023 for the hosts, and a zone that offers their type. It
+    keeps both in cdk.context.json; commit that file. To have one found anew, remove its key
+    there. Another image or zone replaces the hosts. If the stack makes a sample service, and the
+    account has no service-linked role for ECS, it makes that role.
 
     \b
     Examples:

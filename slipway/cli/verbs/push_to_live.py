@@ -26,9 +26,9 @@ def command(
 ) -> None:
     """Wait for the deployment of the commit just pushed, in this git repository.
 
-    The pipelines are those of a repository that a remote names and of the branch that `git push`
-    pushes to, else of this one's upstream, else of its own name; several are followed one after
-    the other. Exits with 0 if the commit runs (alone or within a newer push),
+    It finds the pipelines by the repository that a remote names, and by the branch: the one that
+    `git push` pushes to, else the upstream of this one, else the one of the same name. It follows
+    several one after the other. Exits with 0 if the commit runs, also as part of a newer push, and
     with 1 if it does not.
 
     \b

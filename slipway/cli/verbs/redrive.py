@@ -150,8 +150,8 @@ def command(
 ) -> None:
     """Give dead letters another try: requests, notices, and events that a Lambda failed on.
 
-    A request that was given up on is asked for anew. What cannot be read stays where it is; then
-    the exit code is 1. `--discard` removes that, after it was shown.
+    A request that was given up on is sent again. What cannot be read stays where it is, and the
+    exit code is 1. `--discard` shows that and removes it.
 
     \b
     Examples:

@@ -16,9 +16,9 @@ from slipway.cli.show.output import Output
 @click.argument("host", required=False)
 @verb
 def command(session: Session, out: Output, host: str | None) -> None:
-    """Give a held build host back: it is woken for work that waits, and sleeps when idle.
+    """Give a held build host back: Slipway starts it for work, and stops it when idle.
 
-    HOST is its instance id, name or number; it may be left out where there is only one.
+    HOST is its instance id, name or number. Leave it out if there is only one.
 
     \b
     Example:

@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Deployment frequency, lead time, change failure rate and time to restore.
 
-    Lead time is commit time to steady; push to steady stands beside it. How each figure is
-    computed is said in docs/cli.md.
+    Lead time is from the commit's time until it is steady; push to steady stands beside it.
+    docs/cli.md says how each figure is made.
 
     \b
     Examples:

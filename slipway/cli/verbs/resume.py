@@ -16,7 +16,7 @@ from slipway.contracts.wording import counted
 @pipeline_argument
 @verb
 def command(session: Session, out: Output, pipeline: str | None) -> None:
-    """Let a paused pipeline deploy again; what waits is deployed at once.
+    """Let a paused pipeline deploy again. What waits is deployed at once.
 
     \b
     Example:

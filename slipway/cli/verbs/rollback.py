@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Go back to what an earlier deployment ran: same image, no build, the same rollout.
 
-    A rollout under way is taken over. The next push ends the rollback; until then it stands, even
-    though the branch is ahead. Exits with 0 if the earlier version runs, with 1 if it does not.
+    A rollout that is under way gives way. The rollback stands until the next push, though the
+    branch is ahead. Exits with 0 if the earlier version runs, with 1 if it does not.
 
     \b
     Examples:

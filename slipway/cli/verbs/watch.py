@@ -19,8 +19,8 @@ from slipway.contracts.table.deployments import DeploymentRow
 def command(session: Session, out: Output, pipeline: str | None, timeout: float | None) -> None:
     """Follow the deployment under way, or the next one, until it ends.
 
-    Without PIPELINE: the one that is being deployed. Exits with 0 if the commit runs, with 1 if
-    it does not.
+    Without PIPELINE it follows the one that is being deployed. Exits with 0 if the commit runs,
+    with 1 if it does not.
 
     \b
     Examples:
