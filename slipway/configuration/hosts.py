@@ -51,7 +51,7 @@ class BuildHost(Part):
         default=50,
         ge=20,
         le=16384,
-        description="GiB of the disk. It keeps docker's layers. Of the default, 36 are for "
+        description="GiB of the disk. It keeps docker's layers. Of the default, 36 are left for "
         "images and mirrors (`docs/benchmarks.md`, cost model).",
     )
     volume_key: KeyArn | None = Field(
