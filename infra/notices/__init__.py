@@ -1,0 +1,1 @@
+"""What a notice goes through: the close topic's queue, the notifier, e-mail."""

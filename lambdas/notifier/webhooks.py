@@ -1,7 +1,7 @@
 """The Slack webhooks: SSM SecureStrings, read for each notice.
 
 None is kept: `slipway webhook set` says that the next notice goes to the new one, and an old one
-may have leaked. That is one call of tens of milliseconds a notice, in a function that nobody waits for.
+may have leaked. It is one call of tens of milliseconds for each notice, and nobody waits for it.
 """
 
 from __future__ import annotations

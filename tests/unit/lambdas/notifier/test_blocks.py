@@ -123,7 +123,7 @@ def test_a_success_says_who_what_and_how_long() -> None:
     assert "https://git.example/shop/commit/3f2a9c41d07be85a6f1e2c3b4d5a69788796a5b4" in shown
     assert "Pushed by ada" in shown
     assert "fetch 0.4 s · build 31 s · push 2.0 s · rollout 8.1 s" in shown
-    assert "48 s push to steady" in shown
+    assert "push to steady 48 s" in shown
     assert "3 commits since the last deployment" in shown
     assert "Rename the price column" in shown
     assert "|Log>" in shown

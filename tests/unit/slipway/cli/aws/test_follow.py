@@ -103,7 +103,7 @@ def test_watch_of_the_rest_of_a_burst_ends_as_the_deployment_of_its_tip(
     watched = world.run("watch", "shop")
     # THEN it ends as the deployment that told of the push
     assert watched.exit_code == code, watched.output
-    assert status.replace("_", " ") in watched.output
+    assert SAID[status] in watched.output
     assert "superseded" not in watched.output
 
 
