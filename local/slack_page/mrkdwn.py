@@ -67,7 +67,7 @@ def _angle_html(inside: str, now: datetime) -> str:
     if date:
         return f"<time>{_escaped(_date(int(date[1]), date[2], date[3] or '', now))}</time>"
     target, _, label = inside.partition("|")
-    if target[0] in "!@#":
+    if target.startswith(("!", "@", "#")):
         return f'<span class="mention">{_escaped(_mention(target, label))}</span>'
     if not _URL.fullmatch(target):
         return _escaped(f"<{inside}>")

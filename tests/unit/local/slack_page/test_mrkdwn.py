@@ -77,6 +77,7 @@ hostile = st.text("<>&\"'*_~`|:!@#^/\n\ue000\ue0010ahtps", max_size=60) | st.sam
         "<https://a|<img src=x onerror=y>>",
         '`"><script>`',
         "<!date^1^{time}|<script>>",
+        "<|>",
         "\ue0000\ue001 <https://a|b>",
     ]
 )
