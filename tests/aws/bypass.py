@@ -42,7 +42,7 @@ ONLY_HERE = frozenset(
 """Names by which botocore, and anything at all, is made to answer."""
 HANDLER = "BaseHTTPRequestHandler"
 EXCUSED = {
-    ("tests/simulation/world.py", "World.invoke"): "it invokes the handlers themselves",
+    ("tests/simulation/functions.py", "Functions.invoke"): "it invokes the handlers themselves",
     ("tests/simulation/test_scenarios.py", "setattr"): "of Slipway's own parts, not of a client",
     ("bench/contenders/drain.py", "before-send"): "it counts and waits, and answers nothing",
     ("tests/machine/cloud.py", "Cloud.publish"): "it puts an archive where the host finds it",

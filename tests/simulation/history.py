@@ -167,7 +167,7 @@ def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
         if verb in NEEDS and not world.weather.happens(NEEDS[verb], 1.0):
             return
         if verb == "push":
-            world.push(names[argument[0]], argument[1])
+            world.people.push(names[argument[0]], argument[1])
             return
         name, host = names[argument % len(names)], world.hosts[argument % len(world.hosts)]
         _OPERATE[verb](world, name, host)
@@ -222,16 +222,16 @@ def _freeze(world: World, name: str, host: str) -> None:
 
 
 _OPERATE: dict[str, Callable[[World, str, str], None]] = {
-    "rollback": lambda world, name, host: world.rollback(name),
+    "rollback": lambda world, name, host: world.people.rollback(name),
     "pause": _pause,
     "hold": _hold,
-    "kill agent": lambda world, name, host: world.kill_agent(host),
+    "kill agent": lambda world, name, host: world.life.kill_agent(host),
     "host dies": lambda world, name, host: world.ec2.die(world.ec2.instances[host]),
     "freeze": _freeze,
     "hang": _hang,
     "stop by hand": _stop_by_hand,
-    "duplicate": lambda world, name, host: world.duplicate(),
-    "old notice": lambda world, name, host: world.old_notice(),
+    "duplicate": lambda world, name, host: world.people.duplicate(),
+    "old notice": lambda world, name, host: world.people.old_notice(),
 }
 
 

@@ -64,7 +64,7 @@ def rested(world: World, seconds: float = 20_000.0) -> World:
 def push_in_turn(world: World, *kinds: str) -> None:
     """Each push has its end before the next one."""
     for kind in kinds:
-        world.push("shop", kind)
+        world.people.push("shop", kind)
         world.clockwork.run_until(world.clockwork.time + 900)
 
 
@@ -91,7 +91,7 @@ def test_a_branch_that_went_back_unheard_of_is_found():
 def test_a_push_back_to_a_commit_that_another_was_taken_for_is_found():
     # GIVEN a push whose run met the next one, which cannot be fetched and nobody heard of
     world = calm_world()
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     repository = world.repositories["shop"]
     commit, refused = repository.tip, f"{0xB:040x}"
     repository.bad[refused] = "fetch"
@@ -108,7 +108,7 @@ def test_a_push_after_a_rollback_is_found_though_nobody_heard_of_it():
     # GIVEN a rollback, and after it a push that cannot be fetched
     world = calm_world()
     push_in_turn(world, "good", "good")
-    world.rollback("shop")
+    world.people.rollback("shop")
     world.clockwork.run_until(world.clockwork.time + 900)
     push_in_turn(world, "fetch")
     # WHEN a push back to B, which the rollback had left, is heard of by nobody
@@ -122,13 +122,13 @@ def test_a_push_after_a_rollback_is_found_though_nobody_heard_of_it():
 def test_a_duplicate_of_a_request_settled_long_ago_wakes_nobody():
     # GIVEN a deployed push, at rest
     world = calm_world()
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     rested(world)
     starts = world.ec2.starts
     (request,) = world.accepted.values()
     assert world.table.requests.settled([request.request_id])
     # WHEN its request comes to the starter again, THEN no host starts for it
-    world._start(request.to_json(), request.request_id)
+    world.functions.start(request.to_json(), request.request_id)
     rested(world)
     assert world.ec2.starts == starts
 
@@ -136,16 +136,16 @@ def test_a_duplicate_of_a_request_settled_long_ago_wakes_nobody():
 def test_a_stale_idle_notice_of_an_earlier_boot_stops_nobody():
     # GIVEN a host in its second boot, at work
     world = calm_world()
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     notices: list[str] = []
-    stop = world._stop
-    world._stop = lambda text: (notices.append(text), stop(text))[1]  # type: ignore[method-assign]
+    stop = world.functions.stop
+    world.functions.stop = lambda text: (notices.append(text), stop(text))[1]  # type: ignore[method-assign]
     rested(world)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     world.clockwork.run_until(world.clockwork.time + 60)
     assert world.agents["i-1"].working
     # WHEN the notice of its first boot comes again, THEN it goes on
-    world._stop(notices[0])
+    world.functions.stop(notices[0])
     world.clockwork.run_until(world.clockwork.time + 5)
     assert world.agents["i-1"].working
 
@@ -153,8 +153,8 @@ def test_a_stale_idle_notice_of_an_earlier_boot_stops_nobody():
 def test_a_host_that_is_never_heard_is_tried_three_times_and_then_hourly():
     # GIVEN an agent that never comes up
     world = calm_world(without=frozenset({"asleep"}))
-    world._boot = lambda instance: None  # type: ignore[method-assign]
-    world.push("shop", "good")
+    world.life.boot = lambda instance: None  # type: ignore[method-assign]
+    world.people.push("shop", "good")
     # WHEN five hours pass
     world.clockwork.run_until(START + 5 * 3600)
     # THEN it was started three times in the first hour and hourly since, and people were told once
@@ -167,7 +167,7 @@ def test_the_drift_check_does_not_undo_a_rollback():
     # GIVEN two deployments and an operator's rollback to the first
     world = calm_world()
     push_in_turn(world, "good", "good")
-    world.rollback("shop")
+    world.people.rollback("shop")
     # WHEN the drift check has come round many times
     rested(world)
     # THEN the first still runs
@@ -180,7 +180,7 @@ def test_a_pipeline_locked_elsewhere_keeps_no_second_host_awake():
     lock = world.table.locks.take("shop", "cli:ada", START, ttl=3600)
     assert lock is not None
     # WHEN a push comes
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     world.clockwork.run_until(START + 3500)
     # THEN no host has been awake for it for long, and its request was not worn out
     assert world.awake_seconds < 1200
@@ -205,7 +205,7 @@ def test_outages_of_slack_delay_notices_and_no_deployment():
 
 def test_what_was_settled_stays_settled():
     world = calm_world()
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     rested(world)
     (request,) = world.accepted.values()
     other = Settled(

@@ -56,7 +56,7 @@ def run_with_a_note(at: int, client: FakeDynamoDB) -> list[str]:
     """Push, note a second push before call `at`, run to rest; the calls of the first deployment."""
     world = calm_world(lambda: client)
     made = interrupted(client, lambda call: note_a_push(world) if call == at else None)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     world.clockwork.run_until(START + DEPLOYED)
     deployed = list(made)
     world.clockwork.run_until(START + REST)
@@ -80,7 +80,7 @@ def note_a_push(world: World) -> None:
         reason="push",
     )
     world.accepted[request.request_id] = request
-    world._start(request.to_json(), request.request_id)
+    world.functions.start(request.to_json(), request.request_id)
 
 
 def violations(make: Callable[[], FakeDynamoDB]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def run_with_a_second_host(asks_at: int, joins_at: int) -> tuple[int, bool]:
     world.git_is_back_at = START + GIT_IS_BACK
     other = SecondHost(world, asks_at, joins_at)
     made = interrupted(client, other.step)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     world.clockwork.run_until(START + GIT_IS_BACK)
     until_failed = len(made)
     world.clockwork.run_until(START + REST)

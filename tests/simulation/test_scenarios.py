@@ -57,14 +57,14 @@ def an_outcome_that_is_recorded_late_changes_nothing(client: Client) -> None:
     # GIVEN a rollback whose agent stands still before it records it, on a host that is held
     world = calm_world(client, hosts=2)
     for _ in range(2):
-        world.push("shop", "good")
+        world.people.push("shop", "good")
         rested(world, 1500)
-    world.rollback("shop")
+    world.people.rollback("shop")
     agent = at_work(passed(world, 60))
     world.table.hosts.hold(agent.instance.host_id, "ada")
     stands_still_before(agent, agent.worker._recorder, "finish", 3000)
     # WHEN another host deploys a newer push meanwhile, THEN that is what runs, and what is known
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     passed(world, 4000)
     world.table.hosts.release(agent.instance.host_id)
     rested(world)
@@ -74,7 +74,7 @@ def an_outcome_that_is_recorded_late_changes_nothing(client: Client) -> None:
 def a_silent_host_that_is_held_keeps_no_other_from_its_work(client: Client) -> None:
     # GIVEN a host that stands still at a deployment, and an operator who keeps it to look at it
     world = calm_world(client, hosts=2)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     agent = at_work(passed(world, 60))
     agent.freeze(1e9)
     world.table.hosts.hold(agent.instance.host_id, "ada")
@@ -86,7 +86,7 @@ def a_silent_host_that_is_held_keeps_no_other_from_its_work(client: Client) -> N
 def an_outage_of_ten_minutes_is_waited_out(client: Client) -> None:
     world = calm_world(client)
     world.git_is_back_at = START + 600
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     rested(world)
     assert [row.status for row in world.table.deployments.newest("shop", 9)] == ["succeeded"]
 
@@ -94,7 +94,7 @@ def an_outage_of_ten_minutes_is_waited_out(client: Client) -> None:
 def an_outage_without_an_end_is_given_up(client: Client) -> None:
     world = calm_world(client)
     world.git_is_back_at = float("inf")
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     rested(world, 6 * 3600)
     # THEN the push is, once: no host is woken for it again
     assert [row.status for row in world.table.deployments.newest("shop", 9)] == ["gave_up"]
@@ -103,7 +103,7 @@ def an_outage_without_an_end_is_given_up(client: Client) -> None:
 
 def a_commit_that_cannot_be_fetched_is_told_once(client: Client) -> None:
     world = calm_world(client)
-    world.push("shop", "fetch")
+    world.people.push("shop", "fetch")
     rested(world, 6 * 3600)
     assert [row.status for row in world.table.deployments.newest("shop", 9)] == ["failed"]
     assert world.ec2.starts == 1
@@ -111,8 +111,8 @@ def a_commit_that_cannot_be_fetched_is_told_once(client: Client) -> None:
 
 def a_host_that_is_never_heard_is_started_hourly_and_said_once(client: Client) -> None:
     world = calm_world(client, without=frozenset({"asleep"}))
-    world._boot = lambda instance: None  # type: ignore[method-assign]
-    world.push("shop", "good")
+    world.life.boot = lambda instance: None  # type: ignore[method-assign]
+    world.people.push("shop", "good")
     passed(world, 5 * 3600)
     assert 6 <= world.ec2.starts <= 8
     told = [n for n in world.slack.posted if n.startswith("alert/no_heartbeat")]
@@ -123,11 +123,11 @@ def a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2(client: Client) 
     # GIVEN a starter that may not use the key of the host's disk: pending, then stopped in silence
     world = calm_world(client, without=frozenset({"asleep"}))
     world.ec2.no_key = True
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     passed(world, 3000)
     while world.ec2.instances["i-1"].state != "pending":
         passed(world, 1)
-    world._event("i-1")  # that of the last stop comes again, while it starts
+    world.life.event("i-1")  # that of the last stop comes again, while it starts
     passed(world, 7200)
     # THEN it is said, once, and why; and it is not tried for ever
     assert [(a.kind, a.subject) for a in world.table.alerts.all()] == [("start_failed", "i-1")]
@@ -147,7 +147,7 @@ def a_host_whose_starts_die_is_said_once_with_the_reason_of_ec2(client: Client) 
 
 def a_host_that_somebody_stops_before_it_is_heard_is_no_alert(client: Client) -> None:
     world = calm_world(client)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     instance = world.ec2.instances["i-1"]
     while instance.state != "running":
         passed(world, 1)
@@ -188,7 +188,7 @@ def a_start_that_is_noted_late_counts_no_silent_boot(client: Client) -> None:
     # WHEN it is woken three times, THEN it is not taken for one that never comes
     with patch.object(Hosts, "note_start", late):
         for _ in range(3):
-            world.push("shop", "good")
+            world.people.push("shop", "good")
             rested(world, 3000)
     row = world.table.hosts.get("i-1")
     assert row is not None
@@ -197,11 +197,11 @@ def a_start_that_is_noted_late_counts_no_silent_boot(client: Client) -> None:
 
 def a_request_settled_long_ago_wakes_nobody(client: Client) -> None:
     world = calm_world(client)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     rested(world)
     starts = world.ec2.starts
     (request,) = world.accepted.values()
-    world._start(request.to_json(), request.request_id)
+    world.functions.start(request.to_json(), request.request_id)
     rested(world)
     assert world.ec2.starts == starts
 
@@ -212,7 +212,7 @@ def a_pipeline_locked_elsewhere_keeps_no_host_awake(client: Client) -> None:
     lock = world.table.locks.take("shop", "cli:ada", START, ttl=3600)
     assert lock is not None
     # WHEN a push comes, THEN no host has been awake for it for long
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     passed(world, 3500)
     assert world.awake_seconds < 1200
     assert world.queues["build"].most_receives < 10
@@ -236,7 +236,7 @@ def a_lock_that_another_took_in_the_same_moment_stays_its(client: Client) -> Non
         return update(**request)
 
     instead(world.dynamodb, "update_item", contended)
-    world.push("shop", "good")
+    world.people.push("shop", "good")
     passed(world, 120)
     # THEN the lock is the quicker one's, until it ends
     assert world.table.locks.renew(quicker[0], world.clockwork.time, ttl=0.1)

@@ -1,0 +1,33 @@
+"""The installation that is simulated: some pipelines of one image each, some hosts."""
+
+from __future__ import annotations
+
+from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+
+NAMES = ("shop", "blog", "wiki")
+
+
+def make_installation(pipelines: int, hosts: int) -> Installation:
+    return Installation(
+        name="slipway",
+        region="us-east-1",
+        dev_region="us-east-1",
+        dev_account="111111111111",
+        prod_account="222222222222",
+        host_count=hosts,
+        pipelines=tuple(_pipeline(name) for name in NAMES[:pipelines]),
+    )
+
+
+def _pipeline(name: str) -> PipelineSettings:
+    return PipelineSettings(
+        name=name,
+        repository=name,
+        branch="main",
+        git_url=f"https://git.example/{name}",
+        source_role_arn="arn:aws:iam::111111111111:role/slipway-source",
+        tip_role_arn="arn:aws:iam::111111111111:role/slipway-tip",
+        images=(ImageSettings(repository=name, repository_uri=f"registry.example/{name}"),),
+        cluster="prod",
+        service=name,
+    )

@@ -1,0 +1,88 @@
+"""What people do: push, roll back; and what comes again by itself, long after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambdas.trigger.handler import publish_pushes
+from slipway.contracts.messages import BuildRequest, Target, request_id_of
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class People:
+    """Who push to the world's repositories, and its operators."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._commits = 0
+
+    def push(self, pipeline: str, kind: str) -> None:
+        """`kind`: good, bad fetch, build or rollout, or back (to the commit before, by force)."""
+        repository = self._world.repositories[pipeline]
+        if kind == "back" and len(repository.tips) > 2:
+            commit = repository.tips[-2]
+        else:
+            self._commits += 1
+            commit = f"{self._commits:040x}"
+        if kind in ("fetch", "build", "rollout"):
+            repository.bad[commit] = kind
+        repository.move(commit, self._world.clockwork.time)
+        version = len(repository.tips) - 1
+        self._world.say(f"push {version} to {pipeline} ({kind}): {commit[-4:]}")
+        event = {
+            "Records": [
+                {
+                    "codecommit": {"references": [{"commit": commit, "ref": "refs/heads/main"}]},
+                    "eventId": f"{pipeline}-{version}",
+                    "eventSourceARN": f"arn:aws:codecommit:us-east-1:111111111111:{pipeline}",
+                    "eventTime": None,
+                    "userIdentityARN": "arn:aws:iam::111111111111:user/ada",
+                }
+            ]
+        }
+        world, at = self._world, self._world.clockwork.time
+        world.functions.invoke(
+            "trigger",
+            lambda c: publish_pushes(event, world.installation, c.client("sns", world.sns), now=at),
+        )
+
+    def rollback(self, pipeline: str) -> None:
+        """An operator goes back to the deployment before the newest that succeeded."""
+        rows = self._world.table.deployments.newest(pipeline, 20)
+        good = [r for r in rows if r.status == "succeeded" and r.task_definition_after]
+        if len(good) < 2:
+            return
+        earlier = good[1]
+        revision = int(str(earlier.task_definition_after).rpartition(":")[2])
+        self._world.rollbacks.add((pipeline, revision))
+        self._world.say(f"an operator rolls {pipeline} back to {earlier.deployment_id}")
+        request = BuildRequest(
+            request_id=request_id_of("rollback", pipeline, str(self._world.clockwork.time)),
+            pipeline=pipeline,
+            target=Target(kind="deployment", deployment_id=earlier.deployment_id),
+            pushed_by="operator",
+            pushed_at=self._world.clockwork.time,
+            reason="rollback",
+        )
+        self._world.table.wants.note(request, self._world.clockwork.time)
+        self._world.published("request", request.to_json(), {"kind": "request"})
+
+    def duplicate(self) -> None:
+        """An old request comes again, long after it was settled."""
+        settled = [
+            r
+            for r in self._world.accepted.values()
+            if self._world.table.requests.settled([r.request_id])
+        ]
+        if settled:
+            request = self._world.dice.choice(settled)
+            self._world.say(f"an old request of {request.pipeline} comes again")
+            self._world.weather.happened["old duplicate"] += 1
+            self._world.published("request", request.to_json(), {"kind": "request"})
+
+    def old_notice(self) -> None:
+        """An idle notice comes again, whatever has become of its host since."""
+        if self._world.idle_notices:
+            self._world.functions.stop(self._world.dice.choice(self._world.idle_notices[-3:]))
