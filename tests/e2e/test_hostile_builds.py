@@ -30,7 +30,8 @@ from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
 from tests import docker_builds
 from tests.e2e.processes import running
-from tests.unit.build_agent.world import URI, A, make_pipeline
+from tests.unit.build_agent.fakes import URI, A
+from tests.unit.build_agent.world import make_pipeline
 
 MB = 1 << 20
 PLATFORM = "linux/arm64" if platform.machine() in ("aarch64", "arm64") else "linux/amd64"

@@ -6,7 +6,8 @@ import pytest
 
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import Target
-from tests.unit.build_agent.world import START, A, B, World, make_request
+from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.world import START, World, make_request
 
 LATER = 3600.0
 

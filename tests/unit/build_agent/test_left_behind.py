@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slipway.contracts.errors import WorldFailed
-from tests.unit.build_agent.world import A, B, World, make_request
+from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.world import World, make_request
 
 
 def fail_once(world: World, step: str) -> None:

@@ -22,7 +22,8 @@ from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DEPLOYMENT_ID
 from slipway.contracts.table.requests import Attempts
 from slipway.rollout import Progress
-from tests.unit.build_agent.world import A, B, make_pipeline, make_request
+from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.world import make_pipeline, make_request
 
 IMAGE = make_pipeline().images[0]
 

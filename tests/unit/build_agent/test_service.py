@@ -25,7 +25,8 @@ from slipway.contracts.installation import RolloutSettings
 from slipway.rollout.fence import Fence
 from slipway.rollout.plan import Step
 from tests.aws.answers import instead
-from tests.unit.build_agent.world import URI, definition, make_pipeline
+from tests.unit.build_agent.fakes import URI, definition
+from tests.unit.build_agent.world import make_pipeline
 
 D1, D2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 IMAGE = make_pipeline().images[0]

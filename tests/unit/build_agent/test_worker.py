@@ -10,20 +10,15 @@ import pytest
 
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings
-from slipway.contracts.messages import Target
-from slipway.contracts.table.deployments import DeploymentRow
 from tests.aws.answers import instead
+from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import (
     START,
-    A,
-    B,
     World,
     make_installation,
     make_pipeline,
     make_request,
 )
-
-ROLLBACK = {"reason": "rollback"}
 
 
 def test_a_push_is_deployed_announced_settled(world: World) -> None:
@@ -211,8 +206,6 @@ def test_a_forced_rebuild_is_a_build_of_its_own(world: World) -> None:
 
 
 # --- the commit is wrong
-
-
 def test_a_failed_build_is_recorded_announced_settled(world: World) -> None:
     def fail() -> None:
         raise DeploymentFailed("Dockerfile step 2/3 RUN make failed", log_tail=("boom",))
@@ -288,8 +281,6 @@ def test_an_image_built_for_another_architecture_than_configured_is_refused(worl
 
 
 # --- poison
-
-
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -338,221 +329,6 @@ def test_a_duplicate_of_a_settled_request_does_nothing(world: World) -> None:
     worker.step()
     assert len(world.topic.results) == 1
     assert world.queued() == (0, 0)
-
-
-# --- paused, rolled back
-
-
-def test_a_paused_pipelines_requests_wait_uncounted(world: World) -> None:
-    request, other = make_request(1), make_request(1, pipeline="api", request_id="f" * 32)
-    world.table.pipelines.change("web", paused=True)
-    world.send(request, other)
-    world.worker().step()
-    assert (world.outcome(request), world.outcome(other)) == (None, "succeeded")
-    assert [w.request_id for w in world.table.wants.all()] == [request.request_id]
-    assert world.queued() == (0, 1)
-    assert world.table.requests.attempts(request.request_id).count == 0
-
-
-def deployed(world: World, *tips: str) -> list[DeploymentRow]:
-    """A worker has deployed these; the deployments, oldest first."""
-    worker = world.worker()
-    for number, tip in enumerate(tips):
-        world.source.tip = tip
-        world.clock.pass_by(1)
-        world.send(make_request(number))
-        worker.step()
-    return world.table.deployments.newest("web", 10)[::-1]
-
-
-def test_a_rollback_runs_the_earlier_definition_and_stands(world: World) -> None:
-    # GIVEN A, then B
-    first, _second = deployed(world, A, B)
-    worker = world.worker()
-    # WHEN an operator goes back to the first
-    target = Target(kind="deployment", deployment_id=first.deployment_id)
-    world.send(make_request(50, target=target, **ROLLBACK))
-    worker.step()
-    # THEN its task definition runs, without a build
-    assert world.services.plans[-1].target == first.task_definition_after
-    assert world.images.kept == {"web": first.images["app"]}
-    assert world.images.built == [A, B]
-    assert world.row.running_commit == A
-    assert world.row.rolled_back_to == first.deployment_id
-    # AND neither a push from before nor the drift check undoes it
-    late, drift = make_request(49), make_request(60, reason="drift")
-    for request in (late, drift):
-        world.send(request)
-        worker.step()
-        assert world.outcome(request) == "superseded"
-    assert world.row.running_commit == A
-    # BUT a later push does
-    world.send(make_request(70))
-    worker.step()
-    assert (world.row.running_commit, world.row.rolled_back_to) == (B, None)
-
-
-def test_a_push_that_a_rollback_took_over_is_not_found_ahead_again(world: World) -> None:
-    # GIVEN A, then B, and an operator's rollback to A that is newer than a push of C
-    first, _second = deployed(world, A, B)
-    worker = world.worker()
-    target = Target(kind="deployment", deployment_id=first.deployment_id)
-    pushed = "c" * 40
-    world.send(make_request(49, commit_id=pushed))
-    world.send(make_request(50, target=target, **ROLLBACK))
-    world.table.pipelines.change("web", ahead_tip=pushed, ahead_since=1.0)
-
-    # WHEN both are in the queue
-    worker.step()
-
-    # THEN A runs, and C counts as handled: the drift check has nothing to ask for
-    assert world.row.running_commit == A
-    assert (world.row.handled_tip, world.row.ahead_tip) == (pushed, None)
-
-
-def test_a_rollback_to_what_never_ran_is_refused(world: World) -> None:
-    for number, named in enumerate(("web-20260101000000-000000", "api-20260101000000-000000")):
-        target = Target(kind="deployment", deployment_id=named)
-        world.send(make_request(number, target=target, **ROLLBACK))
-        world.worker().step()
-    assert [r.status for r in world.topic.results] == ["failed", "failed"]
-    assert "has no deployment" in (world.topic.results[0].cause or "")
-
-
-def test_a_named_commit_is_built_and_pushes_do_not_supersede_it(world: World) -> None:
-    named = make_request(1, target=Target(kind="commit", commit_id=B), reason="redeploy")
-    push = make_request(2)
-    world.send(named, push)
-    world.worker().step()
-    assert world.images.built == [B, A]
-    assert [world.outcome(r) for r in (named, push)] == ["succeeded", "succeeded"]
-
-
-# --- awake, idle
-
-
-def test_idle_is_said_after_an_idle_period_and_again(world: World) -> None:
-    worker = world.worker()
-    assert worker.step() == "idle"
-    assert world.topic.notices == []
-    for number in (1, 2):
-        world.clock.pass_by(world.installation.limits.idle_period)
-        worker.step()
-        notice = world.topic.notices[-1]
-        assert (notice.kind, notice.idle_number) == ("idle", number)
-    assert len(world.topic.notices) == 2
-
-
-def test_it_rests_from_an_empty_look_until_there_is_work(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # GIVEN a worker that looks at itself while it announces an outcome
-    worker, publish = world.worker(), world.topic.publish
-    seen = []
-
-    def publishing(**message: Any) -> Any:
-        seen.append(worker.resting)
-        return publish(**message)
-
-    instead(world.topic, "publish", publishing)
-    assert not worker.resting
-    # WHEN there is nothing, then a push, then nothing
-    worker.step()
-    assert worker.resting
-    world.send(make_request(1))
-    assert worker.step() == "worked"
-    # THEN it rests in between only
-    assert seen == [False]
-    assert not worker.resting
-    worker.step()
-    assert worker.resting
-
-
-def test_work_begins_a_new_idle_period(world: World) -> None:
-    worker = world.worker()
-    worker.step()
-    world.clock.pass_by(world.installation.limits.idle_period - 1)
-    world.send(make_request(1))
-    worker.step()
-    world.clock.pass_by(2)
-    worker.step()
-    assert [n.kind for n in world.topic.notices] == ["deployment"]
-    row = world.table.hosts.get("i-1")
-    assert row is not None and row.state == "busy"
-
-
-def test_a_host_that_is_being_stopped_takes_no_work(world: World) -> None:
-    # GIVEN an idle host whose stop is claimed
-    worker = world.worker()
-    worker.step()
-    row = world.table.hosts.get("i-1")
-    assert row is not None
-    now = world.clock.now()
-    assert world.table.hosts.claim_stop("i-1", row.boot, row.idle_number, now, claim=60)
-    # WHEN a push arrives
-    request = make_request(1)
-    world.send(request)
-    # THEN it is given back at once, and the host waits
-    assert worker.step() == "waiting"
-    assert world.queued() == (1, 0)
-    assert worker.step() == "waiting"
-    # BUT a claim whose stop never came lapses
-    world.clock.pass_by(61)
-    assert worker.step() == "worked"
-    assert world.outcome(request) == "succeeded"
-
-
-def test_once_idle_was_said_nothing_is_polled_for_long_nor_into_a_stop(world: World) -> None:
-    # GIVEN a host that has said that it is idle
-    asked: list[int] = []
-    receive = world.sqs.receive_message
-
-    def note(**members: Any) -> Any:
-        asked.append(members["WaitTimeSeconds"])
-        return receive(**members)
-
-    instead(world.sqs, "receive_message", note)
-    worker = world.worker(waits=True)
-    world.clock.pass_by(-1)
-    world.send(make_request(1))
-    worker.step()
-    world.clock.pass_by(world.installation.limits.idle_period)
-    worker.step()
-    asked.clear()
-    # THEN it looks without waiting
-    worker.step()
-    assert asked == [0]
-    # AND not at all once its stop is claimed
-    row = world.table.hosts.get("i-1")
-    assert row is not None
-    assert world.table.hosts.claim_stop(
-        "i-1", row.boot, row.idle_number, world.clock.now(), claim=60
-    )
-    assert worker.step() == "waiting"
-    assert asked == [0]
-
-
-def test_a_host_whose_stop_is_claimed_while_it_says_idle_waits(world: World) -> None:
-    worker = world.worker()
-    worker.step()
-    world.clock.pass_by(world.installation.limits.idle_period)
-    row = world.table.hosts.get("i-1")
-    assert row is not None
-    now = world.clock.now()
-    world.table.hosts.claim_stop("i-1", row.boot, row.idle_number, now, claim=60)
-    assert worker.step() == "waiting"
-    assert world.topic.notices == []
-
-
-def test_a_new_boot_honours_a_claim_that_has_not_expired(world: World) -> None:
-    world.worker().step()
-    row = world.table.hosts.get("i-1")
-    assert row is not None
-    world.table.hosts.claim_broken(row, world.clock.now(), claim=60, unchanged="heartbeat_at")
-    booted = world.worker(boot="2027-01-15T09:00:00Z")
-    assert booted.step() == "waiting"
-    world.clock.pass_by(61)
-    assert booted.step() == "idle"
 
 
 def test_time_is_taken_from_the_clock_alone(world: World) -> None:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.stop import Stop
-from build_agent.image.images import Built
 from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
-from build_agent.service import Running
 from build_agent.telling.close import Closer
 from build_agent.telling.logs import Log
 from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
-from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
 from slipway.contracts.messages import (
     BuildRequest,
     CloseNotice,
-    Commit,
     DeploymentResult,
     request_id_of,
 )
 from slipway.contracts.table import Table
-from slipway.rollout import Progress, RolloutPlan, RolloutResult
 from tests.aws.answers import AwsFake
+from tests.unit.build_agent.fakes import URI, FakeDisk, FakeImages, FakeServices, FakeSource
 
 START = 1_800_000_000.0
-URI = "127.0.0.1:4566/app"
-A, B, C = "a" * 40, "b" * 40, "c" * 40
 
 
 def make_pipeline(name: str = "web", **changes: Any) -> PipelineSettings:
@@ -134,153 +126,6 @@ class Mortal:
             return found(*arguments, **members)
 
         return call
-
-
-@dataclass
-class FakeSource:
-    """A branch; `on_fetch` may move it, or raise."""
-
-    tip: str = A
-    known: set[str] = field(default_factory=lambda: {A, B, C})
-    fetched: list[str | None] = field(default_factory=list)
-    on_fetch: Callable[[], None] = lambda: None
-
-    def fetch(self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any) -> Commit:
-        stop.check()
-        self.fetched.append(commit)
-        found = commit or self.tip
-        self.on_fetch()
-        return Commit(id=found, author="Ada", subject=f"Change {found[:4]}")
-
-    @contextmanager
-    def tree(self, pipeline: Any, commit: str, *, stop: Stop) -> Iterator[Path]:
-        yield Path("/tree") / commit
-
-    def commits_between(
-        self, pipeline: Any, old: str, new: str, *, limit: int, stop: Stop
-    ) -> tuple[tuple[Commit, ...], int | None]:
-        return (Commit(id=new),), 1
-
-
-@dataclass
-class FakeImages:
-    """ECR as tag to digest; `on_build` and `on_push` may raise."""
-
-    ecr: dict[str, str] = field(default_factory=dict)
-    built: list[str] = field(default_factory=list)
-    pushed: list[str] = field(default_factory=list)
-    same: bool = False
-    architecture: str = "amd64"
-    on_build: Callable[[], None] = lambda: None
-    on_push: Callable[[], None] = lambda: None
-    kept: dict[str, str] = field(default_factory=dict)
-
-    def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Any) -> None:
-        self.kept[pipeline] = digest
-
-    def find(self, image: ImageSettings, tag: str) -> str | None:
-        return self.ecr.get(tag)
-
-    def build(
-        self, pipeline: Any, image: Any, commit: Commit, tree: Path, *, tag: str, fresh: bool,
-        stop: Stop, sink: Any,
-    ) -> Built:  # fmt: skip
-        stop.check()
-        self.built.append(commit.id)
-        sink("#1 building")
-        self.on_build()
-        return Built("sha256:" + commit.id, self.architecture, {"commit": commit.id})
-
-    def same_as_running(self, image: Any, built: Built, digest: str, *, stop: Stop) -> bool:
-        return self.same
-
-    def push(
-        self, image: Any, built: Built, *, commit: str, tag: str, stop: Stop, sink: Any
-    ) -> str:
-        self.on_push()
-        self.pushed.append(commit)
-        self.ecr[tag] = digest_of(tag)
-        return self.ecr[tag]
-
-
-def digest_of(tag: str) -> str:
-    return "sha256:" + tag.removeprefix("build-") * 2
-
-
-def definition(revision: int) -> str:
-    return f"arn:aws:ecs:us-east-1:222222222222:task-definition/web:{revision}"
-
-
-@dataclass
-class FakeServices:
-    """A service; a rollout registers a revision and updates at once. `script` ends it otherwise."""
-
-    revision: int = 1
-    newest: int = 1
-    steady: bool = True
-    images: dict[int, dict[str, str]] = field(
-        default_factory=lambda: {1: {"app": f"{URI}@sha256:{'0' * 64}"}}
-    )
-    plans: list[RolloutPlan] = field(default_factory=list)
-    script: Callable[[RolloutResult], RolloutResult] = lambda result: result
-    on_step: Callable[[str], None] = lambda _step: None
-    architecture: str | None = None
-
-    def running(self, pipeline: Any, *, stop: Stop) -> Running:
-        return Running(
-            task_definition=definition(self.revision),
-            steady=self.steady,
-            images=self.images[self.revision],
-            architecture=self.architecture,
-        )
-
-    def roll_out(
-        self, plan: RolloutPlan, *, stop: Stop, guard: Any, on_progress: Any
-    ) -> RolloutResult:
-        self.plans.append(plan)
-        before = definition(self.revision)
-        if plan.target == before:
-            self.steady = True
-            return self.script(result_of("unchanged", before, before))
-        if plan.target is not None:
-            target = int(plan.target.rpartition(":")[2])
-        else:
-            guard()
-            self.newest += 1
-            target = self.newest
-            self.images[target] = {**self.images[self.revision], **plan.images}
-            self._tell(on_progress, "register", target)
-        self._tell(on_progress, "update", target)
-        guard()
-        self.revision = target
-        self._tell(on_progress, "wait", target)
-        return self.script(result_of("succeeded", before, definition(target)))
-
-    def _tell(self, on_progress: Any, step: Any, target: int) -> None:
-        on_progress(Progress(step=step, elapsed=0.0, task_definition=definition(target)))
-        self.on_step(step)
-
-
-def result_of(outcome: Any, before: str, after: str, **members: Any) -> RolloutResult:
-    values = {"cause": outcome, "before": before, "after": after, "running": after, **members}
-    return RolloutResult(outcome=outcome, **values)
-
-
-class FakeDisk:
-    """`free`: bytes; `asked`: what each call asked for."""
-
-    def __init__(self) -> None:
-        self.free = 10 << 30
-        self.asked: list[int] = []
-
-    def make_room(self, source: str, *, least: int, stop: Stop, sink: Any) -> None:
-        self.asked.append(least)
-        if self.free < least:
-            raise WorldFailed("the disk is full")
-
-    def check_not_full(self) -> None:
-        if self.free == 0:
-            raise WorldFailed("the disk is full")
 
 
 class World:

@@ -20,7 +20,8 @@ from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
 from tests.aws.answers import instead, refused
-from tests.unit.build_agent.world import URI, A, FakeClock, make_pipeline
+from tests.unit.build_agent.fakes import URI, A
+from tests.unit.build_agent.world import FakeClock, make_pipeline
 
 STOP = Stop()
 COMMIT = Commit(id=A)

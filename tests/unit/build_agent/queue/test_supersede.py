@@ -7,7 +7,8 @@ import itertools
 from build_agent.queue.inbox import Delivery, Message
 from build_agent.queue.supersede import Kept, is_newer
 from slipway.contracts.messages import BuildRequest, Target
-from tests.unit.build_agent.world import A, make_request
+from tests.unit.build_agent.fakes import A
+from tests.unit.build_agent.world import make_request
 
 
 def delivery(request: BuildRequest, receipt: str = "r") -> Delivery:

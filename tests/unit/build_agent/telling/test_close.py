@@ -7,7 +7,13 @@ import json
 from build_agent.host.identity import HostIdentity
 from build_agent.telling.close import Closer
 from slipway.contracts.messages import CloseNotice, DeploymentResult
-from tests.unit.build_agent.world import START, FakeClock, Topic, make_installation, make_request
+from tests.unit.build_agent.world import (
+    START,
+    FakeClock,
+    Topic,
+    make_installation,
+    make_request,
+)
 
 HOST = HostIdentity("i-1", "2027-01-15T08:00:00+00:00", "us-east-1")
 

@@ -11,7 +11,13 @@ from build_agent.telling.outcome import of_failure, of_rollout, pipeline_changes
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import Commit, DeploymentResult, Target
 from slipway.contracts.table.pipelines import PipelineRow
-from tests.unit.build_agent.world import START, A, B, definition, make_request, result_of
+from tests.unit.build_agent.fakes import (
+    A,
+    B,
+    definition,
+    result_of,
+)
+from tests.unit.build_agent.world import START, make_request
 
 OLD = "web-20270114080000-abcdef"
 
