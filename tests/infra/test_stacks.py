@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +13,12 @@ import pytest
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
 from slipway.configuration import read
-from slipway.contracts.names import Names
 from tests.infra.templates import (
     EXAMPLE,
     FULL,
     ROOT,
     Stacks,
     Template,
-    listed,
     resources,
     synthesize,
     synthesize_file,
@@ -241,103 +236,6 @@ def test_the_table_expires_rows_and_can_be_restored(full: Stacks) -> None:
     assert keys == {"pk": "HASH", "sk": "RANGE"}
 
 
-def test_image_tags_never_move_but_latest(full: Stacks) -> None:
-    repositories = list(resources(full.prod, "AWS::ECR::Repository").values())
-    assert [r["RepositoryName"] for r in repositories] == ["shop/proxy"]
-    for repository in repositories:
-        assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-        exclusions = repository["ImageTagMutabilityExclusionFilters"]
-        moving = [e["ImageTagMutabilityExclusionFilterValue"] for e in exclusions]
-        assert moving == ["latest", "running.*"]
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """An image in a repository; `at`: the day of its push."""
-
-    at: float
-    tags: tuple[str, ...]
-
-
-def expired(rules: list[dict[str, Any]], images: list[Pushed], today: float) -> list[Pushed]:
-    """What ECR removes (user guide, lifecycle policies): rules in the order of their priorities.
-
-    What a rule's tags select no later rule expires; a later rule counts it all the same.
-    """
-    gone: list[Pushed] = []
-    spoken_for: set[Pushed] = set()
-    for rule in sorted(rules, key=lambda r: r["rulePriority"]):
-        wanted = rule["selection"]
-        chosen = [image for image in images if _selects(wanted, image)]
-        chosen.sort(key=lambda image: -image.at)
-        if wanted["countType"] == "imageCountMoreThan":
-            surplus = chosen[wanted["countNumber"] :]
-        else:
-            surplus = [image for image in chosen if today - image.at > wanted["countNumber"]]
-        gone += [image for image in surplus if image not in spoken_for]
-        if wanted["tagStatus"] != "any":
-            spoken_for.update(chosen)
-    return gone
-
-
-def _selects(wanted: dict[str, Any], image: Pushed) -> bool:
-    patterns = wanted.get("tagPatternList", ["*"])  # several: the image has to have them all
-    return {
-        "any": True,
-        "untagged": not image.tags,
-        "tagged": all(any(fnmatch(tag, p) for tag in image.tags) for p in patterns),
-    }[wanted["tagStatus"]]
-
-
-def test_a_repository_that_pipelines_share_never_expires_what_one_of_them_runs(
-    full: Stacks,
-) -> None:
-    # GIVEN a pipeline that pushes daily, and two that have run one image each for long
-    (repository,) = resources(full.prod, "AWS::ECR::Repository").values()
-    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-    names = Names("slipway")
-    daily = [Pushed(at=day, tags=(f"{day:040x}",)) for day in range(1, 101)]
-    daily[-1] = replace(daily[-1], tags=("latest", names.running_tag("daily")))
-    rare = [
-        Pushed(at=at, tags=("v1", names.running_tag(pipeline)))
-        for at, pipeline in ((0, "rare"), (0.5, "rarer"))
-    ]
-    left = Pushed(at=99.5, tags=("v2",))  # built, and never run
-    # WHEN ECR tidies up
-    gone = expired(rules, [*daily, *rare, left, Pushed(at=90, tags=())], today=101)
-    # THEN what runs stays, and of the others the newest of all
-    kept = [image for image in (*daily, *rare, left) if image not in gone]
-    assert set(rare) <= set(kept)
-    assert sorted(image.at for image in kept if image not in rare)[-10:] == [
-        *range(92, 100), 99.5, 100,
-    ]  # fmt: skip
-    assert len(kept) == 12
-    assert Pushed(at=90, tags=()) in gone
-
-
-def test_a_created_repository_triggers_and_an_imported_one_is_listened_to(full: Stacks) -> None:
-    # GIVEN `blog` created, `shop` imported with two pipelines on one branch
-    (created,) = resources(full.dev, "AWS::CodeCommit::Repository").values()
-    assert created["RepositoryName"] == "blog"
-    (trigger,) = created["Triggers"]
-    assert trigger["Branches"] == ["main"]
-    assert "CustomData" not in trigger
-    (rule,) = resources(full.dev, "AWS::Events::Rule").values()
-    pattern = rule["EventPattern"]
-    assert pattern["resources"] == ["arn:aws:codecommit:eu-central-1:111111111111:shop"]
-    assert pattern["detail"]["referenceName"] == ["release/eu"]
-
-
-def test_the_permission_is_there_before_the_trigger(full: Stacks) -> None:
-    (repository,) = [
-        r for r in full.dev["Resources"].values() if r["Type"] == "AWS::CodeCommit::Repository"
-    ]
-    (permission,) = listed(repository["DependsOn"])
-    allowed = full.dev["Resources"][permission]["Properties"]
-    assert allowed["Principal"] == "codecommit.amazonaws.com"
-    assert allowed["SourceArn"] == "arn:aws:codecommit:eu-central-1:111111111111:blog"
-
-
 def test_a_later_update_leaves_a_sample_service_what_it_runs(full: Stacks) -> None:
     # THEN the template names the family, whose newest revision is the agent's, not a revision
     (service,) = resources(full.prod, "AWS::ECS::Service").values()
@@ -443,24 +341,6 @@ def test_stage_stands_beside_production_in_the_same_accounts(
     # THEN no name is taken already
     assert len(names) > 40
     assert not set(names) & set(_names(example))
-
-
-def test_two_branches_of_a_repository_go_to_two_services(tmp_path: Path) -> None:
-    # GIVEN a pipeline for stage and one for production, of one repository
-    data = read(EXAMPLE)
-    stage = copy.deepcopy(data["pipelines"][0])
-    stage |= {"name": "sample-stage", "branch": "stage"}
-    stage["images"][0]["buildArguments"] = {"environment": "stage"}
-    data["pipelines"].append(stage)
-    # WHEN it is synthesized
-    stacks = synthesize(data, tmp_path)
-    # THEN one repository tells of both branches, and each has a service
-    (repository,) = resources(stacks.dev, "AWS::CodeCommit::Repository").values()
-    (trigger,) = repository["Triggers"]
-    assert trigger["Branches"] == ["main", "stage"]
-    services = resources(stacks.prod, "AWS::ECS::Service").values()
-    assert {s["ServiceName"] for s in services} == {"sample", "sample-stage"}
-    assert len(resources(stacks.prod, "AWS::ECR::Repository")) == 1
 
 
 def test_one_account_for_both_sides_and_another_region_for_dev(tmp_path: Path) -> None:

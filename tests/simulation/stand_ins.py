@@ -1,0 +1,105 @@
+"""What stands in for a guard that is taken out: the same without its check."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+from build_agent.ends import Ends
+from build_agent.queue.inbox import Inbox
+from build_agent.queue.supersede import _join
+from lambdas.decide import decision
+from slipway.contracts.table.pipelines import Pipelines
+from slipway.contracts.table.requests import Requests
+
+
+def no_reply(*arguments: Any, **named: Any) -> None:
+    return None
+
+
+def never_told(*arguments: Any, **named: Any) -> None:
+    return None
+
+
+def false(*arguments: Any, **named: Any) -> bool:
+    return False
+
+
+def any_boot(host: Any, notice: Any) -> str:
+    return _differences(host, dataclasses.replace(notice, boot=host.row.boot))
+
+
+def always_true(*arguments: Any, **named: Any) -> bool:
+    return True
+
+
+def any_number(host: Any, notice: Any) -> str:
+    return _differences(host, dataclasses.replace(notice, idle_number=host.row.idle_number))
+
+
+def kept_unless_held(snapshot: Any, host: Any) -> str:
+    return "" if host.row.held else _kept(snapshot, host)
+
+
+def startable_though_held(host: Any, now: float) -> bool:
+    return host.ec2_state == "stopped" and host.row.next_start_at <= now
+
+
+def only_silent(snapshot: Any, host: Any) -> Any:
+    found = _why_broken(snapshot, host)
+    return None if found and found.unchanged == "progress_at" else found
+
+
+def locked(snapshot: Any, pipeline: str) -> bool:
+    return bool(snapshot.locked(pipeline))
+
+
+def never_paused(pipelines: Any, pipeline: str) -> Any:
+    return dataclasses.replace(_row_of(pipelines, pipeline), paused=False)
+
+
+def join_all(ends: Any, delivery: Any) -> None:
+    delivery.deployment_id = None
+    _leave_to_holder(ends, delivery)
+
+
+def unknown_to_the_worker(requests: Any, request_ids: Any) -> Any:
+    caller = sys._getframe(1).f_globals["__name__"]
+    return {} if caller in WORKERS_OWN else _settled(requests, request_ids)
+
+
+def deleted_at_once(inbox: Inbox, wait: float) -> Any:
+    messages = _receive(inbox, wait)
+    inbox.delete(messages)
+    return messages
+
+
+def settled_first(settler: Any, delivery: Any, result: Any, *, announced: bool) -> None:
+    settler.settle(delivery, result.status, result.deployment_id)
+    if not announced:
+        settler._recorder.announce(result)
+
+
+def each_by_itself(kept: Any, delivery: Any) -> None:
+    _join(kept.named, delivery)
+
+
+_receive = Inbox.receive
+
+
+_differences, _kept, _why_broken = decision._not_that_host, decision._kept, decision._why_broken
+
+
+_row_of, _settled = Pipelines.get, Requests.settled
+
+
+_leave_to_holder = Ends.leave_to_holder
+
+
+WORKERS_OWN = (
+    "build_agent.worker",
+    "build_agent.ends",
+    "build_agent.queue.intake",
+    "build_agent.queue.settle",
+)
