@@ -9,6 +9,7 @@ from slipway.cli.aws.begun import begun
 from slipway.cli.aws.follow import deployment_of, follow
 from slipway.cli.aws.session import Session
 from slipway.cli.show.output import Output
+from slipway.cli.user.ending import uninterrupted
 from slipway.contracts.codec import encode
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.messages import BuildRequest, Reason, Target, request_id_of
@@ -50,15 +51,24 @@ def refuse_paused(session: Session, pipeline: str, *, no_wait: bool) -> None:
 
 def asked(request: BuildRequest) -> AbstractContextManager[None]:
     """What comes after a request was published: however it ends, the request goes on."""
-    said = f"the request stands: `slipway watch {request.pipeline}` follows it"
-    return begun(lambda: said)
+    return begun(lambda: _stands(request))
+
+
+def _stands(request: BuildRequest) -> str:
+    return f"the request stands: `slipway watch {request.pipeline}` follows it"
 
 
 def publish(session: Session, request: BuildRequest) -> None:
-    """Put the request where the build queue and the starter hear it."""
+    """Put the request where the build queue and the starter hear it.
+
+    Who ends the command meanwhile is told whether it was put there: SNS's answer is waited for.
+    """
     from slipway.contracts.requesting import publish_request
 
-    publish_request(session.client("sns"), session.installation.request_topic_arn, request)
+    sns, published = session.client("sns"), False
+    with begun(lambda: _stands(request) if published else ""), uninterrupted():
+        publish_request(sns, session.installation.request_topic_arn, request)
+        published = True
 
 
 def wait_for(

@@ -43,20 +43,28 @@ def exit_code(row: DeploymentRow) -> int:
 
 
 def follow_to_end(
-    session: Session, out: Output, pipeline: str, find: Find, *, timeout: float
+    session: Session,
+    out: Output,
+    pipeline: str,
+    find: Find,
+    *,
+    timeout: float,
+    pushed: bool = False,
 ) -> DeploymentRow:
     """Show the deployment that `find` finds until it is over, tell its outcome, and return it.
 
     `find` is asked again each second; None means: not begun yet. LeftBehind after `timeout`
-    seconds without an end.
+    seconds without an end. `pushed`: what is waited for comes whether or not anybody waits.
     """
     past = session.table.deployments.newest(pipeline, LEARNT_FROM)
     deadline = session.clock.now() + timeout
     row: DeploymentRow | None = None
+    told = f"`slipway watch {pipeline}` follows it"
 
     def left() -> str:
-        is_under_way = row is not None and row.status is None
-        return f"it goes on: `slipway watch {pipeline}` follows it" if is_under_way else ""
+        if row is None:
+            return f"the push goes on: {told}" if pushed else ""
+        return f"it goes on: {told}" if row.status is None else ""
 
     with begun(left), ExitStack() as stack:
         view = stack.enter_context(_view(out, pipeline, usual(past), session.clock.now()))

@@ -45,7 +45,8 @@ def command(
     codes = []
     for name in names:
         find = deployment_of_commit(session, repository, name, commit_id)
-        codes.append(exit_code(follow_to_end(session, out, name, find, timeout=limit)))
+        row = follow_to_end(session, out, name, find, timeout=limit, pushed=True)
+        codes.append(exit_code(row))
     click.get_current_context().exit(max(codes))
 
 

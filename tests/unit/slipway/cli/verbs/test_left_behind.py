@@ -137,6 +137,54 @@ def test_dead_letters_are_given_back_when_the_command_is_ended(
     assert count(world, DEAD) == 1
 
 
+@pytest.mark.usefixtures("heard_signals")
+@pytest.mark.parametrize("arrange", [redeploy, rollback])
+def test_who_ends_the_command_while_it_asks_is_told_that_it_was_asked_for(
+    world: World, after: Break, arrange: Callable[[World], tuple[str, list[str], str]]
+) -> None:
+    # GIVEN somebody who ends the command before SNS's answer has come back
+    operation, line, says = arrange(world)
+    after(operation, lambda: os.kill(os.getpid(), signal.SIGINT))
+    # WHEN
+    result = world.run(*line)
+    # THEN
+    assert result.exit_code == 130, result.output
+    assert f"interrupted: {says}" in result.stderr
+    assert len(published(world)) == 1
+
+
+@pytest.mark.usefixtures("heard_signals")
+def test_who_waits_for_a_push_is_told_that_it_goes_on(world: World, clone: Path) -> None:
+    # GIVEN a push of which nothing is seen yet
+    world.clock.then(lambda: os.kill(os.getpid(), signal.SIGINT))
+    # WHEN, THEN
+    result = world.run("push-to-live", "shop")
+    assert result.exit_code == 130, result.output
+    says = "interrupted: the push goes on: `slipway watch shop` follows it"
+    assert says in result.stderr
+
+
+@pytest.mark.usefixtures("heard_signals")
+@pytest.mark.parametrize("line", [["watch", "shop"], ["redeploy", "shop"], ["push-to-live"]])
+def test_who_leaves_a_deployment_under_way_is_told_that_it_goes_on(
+    world: World, clone: Path, line: list[str]
+) -> None:
+    # GIVEN a deployment under way that somebody follows, and leaves
+    def begin() -> None:
+        asked = published(world)
+        row = world.begin("shop", 1, started_at=NOW, commit=Commit(id=head),
+                          **({"request_id": asked[0].request_id} if asked else {}))  # fmt: skip
+        world.table.requests.point(row.request_id, row.deployment_id, NOW, kept=86400)
+
+    head = git(clone, "rev-parse", "HEAD")
+    world.clock.then(begin)
+    world.clock.then(lambda: os.kill(os.getpid(), signal.SIGINT))
+    # WHEN, THEN
+    result = world.run(*line)
+    assert result.exit_code == 130, result.output
+    assert "interrupted: it goes on: `slipway watch shop` follows it" in result.stderr
+
+
 def test_who_waits_for_what_was_asked_for_is_told_that_it_stands(world: World) -> None:
     world.clock.then(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
