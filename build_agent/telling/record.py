@@ -12,7 +12,7 @@ from build_agent.telling.close import Closer
 from build_agent.telling.logs import console_link
 from build_agent.telling.outcome import Ended, pipeline_changes
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
@@ -147,7 +147,7 @@ class Recorder:
             reason=request.reason,
             settles=settles,
             request_id=request.request_id,
-            commit=ended.commit,
+            commit=ended.commit or _named(request),
             pushed_by=request.pushed_by,
             pushed_at=request.pushed_at,
             started_at=row.started_at,
@@ -198,6 +198,14 @@ def new_deployment_id(request: BuildRequest, host: HostIdentity, now: float) -> 
     text = f"{request.request_id}\n{host.holder}\n{now!r}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{request.pipeline}-{utc_stamp(now)}-{digest}"
+
+
+def _named(request: BuildRequest) -> Commit | None:
+    """The commit that a request names, which may be none of the repository; None: it asks for the
+    branch's tip, and which that was is not known.
+    """
+    named = request.target.commit_id or request.commit_id
+    return Commit(id=named) if named and not request.is_tip else None
 
 
 def _rounded(timings: Mapping[str, float]) -> dict[str, float]:

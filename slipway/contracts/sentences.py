@@ -65,7 +65,9 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
 
 def deployed_thing(result: DeploymentResult) -> str:
     """`commit 0123abcd`, or what stands for it where no commit was known yet."""
-    return f"commit {short(result.commit.id)}" if result.commit else "the branch's tip"
+    if result.commit:
+        return f"commit {short(result.commit.id)}"
+    return "an earlier deployment" if result.reason == "rollback" else "the branch's tip"
 
 
 def recovered(result: DeploymentResult) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import Target
+from slipway.contracts.sentences import what_happened
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import World, make_request
@@ -85,6 +87,28 @@ def test_a_rollback_to_what_never_ran_is_refused(world: World) -> None:
         world.worker().step()
     assert [r.status for r in world.topic.results] == ["failed", "failed"]
     assert "has no deployment" in (world.topic.results[0].cause or "")
+    assert what_happened(world.topic.results[0]).startswith("an earlier deployment failed")
+
+
+def test_a_commit_that_is_named_is_the_one_that_is_told_of(world: World) -> None:
+    # GIVEN an operator who asks for a commit that the repository has not
+    unknown = "5" * 40
+    target = Target(kind="commit", commit_id=unknown)
+
+    def refuse() -> None:
+        raise DeploymentFailed("there is no such commit", stage="fetch")
+
+    world.source.on_fetch = refuse
+    # WHEN, THEN it, and not the branch's tip, is what failed
+    world.send(make_request(1, target=target, commit_id=unknown, reason="redeploy"))
+    world.worker().step()
+    (result,) = world.topic.results
+    assert what_happened(result) == "commit 55555555 failed while fetching the branch"
+    assert world.row.handled_tip is None
+    # AND whose tip could not be fetched is told as before
+    world.send(make_request(2))
+    world.worker().step()
+    assert what_happened(world.topic.results[-1]).startswith("the branch's tip failed")
 
 
 def test_a_named_commit_is_built_and_pushes_do_not_supersede_it(world: World) -> None:
