@@ -135,8 +135,9 @@ class Ends:
         request = delivery.request
         if request.commit_id is not None:
             self._table.pipelines.change(
-                request.pipeline, handled_tip=request.commit_id, ahead_tip=None, ahead_since=None
-            )
+                request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
+                ahead_tip=None, ahead_since=None,
+            )  # fmt: skip
         self._supersede(delivery, work, "an operator's rollback is newer than this push")
 
     def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:

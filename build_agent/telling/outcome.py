@@ -121,11 +121,16 @@ def pipeline_changes(
         }
         changes |= _left_running(result, row)
     if tip_seen is not None:
-        changes["handled_tip"] = tip_seen
+        changes |= {"handled_tip": tip_seen, "handled_at": _attempted_at(result)}
         changes |= {"ahead_tip": None, "ahead_since": None}
     if request.is_tip and request.reason != "drift" and tip_seen is not None:
         changes |= {"rolled_back_to": None, "rolled_back_at": None}
     return changes
+
+
+def _attempted_at(result: DeploymentResult) -> float:
+    """When the attempt that ended so began: its fetch, which saw the tip, comes first."""
+    return result.ended_at - sum(result.timings.values())
 
 
 def undoes_rollback(request: BuildRequest, row: PipelineRow) -> bool:

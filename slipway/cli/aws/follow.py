@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
 from slipway.cli.aws.begun import LeftBehind, begun
 from slipway.cli.aws.session import Session
+from slipway.cli.aws.waiting import LOOK_EVERY, look, why_not_begun
 from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.show.progress import LEARNT_FROM, Usual, usual
 from slipway.cli.show.views import LineView
@@ -30,10 +31,26 @@ RECENT = 10
 WENT_WELL = {"succeeded", "unchanged"}
 Find = Callable[[], DeploymentRow | None]
 
+Awaited = Literal["asked for", "pushed", "next"]
+"""What is followed: what this command asked for, what was pushed, or whatever comes next."""
+_NOTHING_YET: dict[Awaited, str] = {
+    "asked for": "",
+    "pushed": "nothing is heard of the push yet",
+    "next": "nothing is asked for: waiting for the next push",
+}
 
-def follow(session: Session, out: Output, pipeline: str, find: Find, *, timeout: float) -> NoReturn:
+
+def follow(
+    session: Session,
+    out: Output,
+    pipeline: str,
+    find: Find,
+    *,
+    timeout: float,
+    awaited: Awaited = "asked for",
+) -> NoReturn:
     """Show the deployment that `find` finds until it is over, and exit with its code."""
-    row = follow_to_end(session, out, pipeline, find, timeout=timeout)
+    row = follow_to_end(session, out, pipeline, find, timeout=timeout, awaited=awaited)
     click.get_current_context().exit(exit_code(row))
 
 
@@ -49,12 +66,12 @@ def follow_to_end(
     find: Find,
     *,
     timeout: float,
-    pushed: bool = False,
+    awaited: Awaited = "asked for",
 ) -> DeploymentRow:
     """Show the deployment that `find` finds until it is over, tell its outcome, and return it.
 
     `find` is asked again each second; None means: not begun yet. LeftBehind after `timeout`
-    seconds without an end. `pushed`: what is waited for comes whether or not anybody waits.
+    seconds without an end.
     """
     past = session.table.deployments.newest(pipeline, LEARNT_FROM)
     deadline = session.clock.now() + timeout
@@ -63,14 +80,15 @@ def follow_to_end(
 
     def left() -> str:
         if row is None:
-            return f"the push goes on: {told}" if pushed else ""
+            return f"the push goes on: {told}" if awaited == "pushed" else ""
         return f"it goes on: {told}" if row.status is None else ""
 
     with begun(left), ExitStack() as stack:
         view = stack.enter_context(_view(out, pipeline, usual(past), session.clock.now()))
+        why = _WhyNotBegun(session, pipeline, _NOTHING_YET[awaited])
         while True:
             row, now = find(), session.clock.now()
-            view.show(row, now)
+            view.show(row, now, "" if row else why.told(now))
             if row is not None and row.status is not None:
                 break
             if now >= deadline:
@@ -82,6 +100,24 @@ def follow_to_end(
     ended = _that_told(session.table, row)
     tell_end(out, ended)
     return ended
+
+
+class _WhyNotBegun:
+    """Why the deployment has not begun, looked at every few seconds."""
+
+    def __init__(self, session: Session, pipeline: str, absent: str) -> None:
+        self._session, self._pipeline, self._absent = session, pipeline, absent
+        self._due, self._told = 0.0, ""
+
+    def told(self, now: float) -> str:
+        if now >= self._due:
+            settings = self._session.installation
+            sight = look(self._session, self._pipeline)
+            self._told = why_not_begun(
+                sight, settings.host_count, settings.limits, now, absent=self._absent
+            )
+            self._due = now + LOOK_EVERY
+        return self._told
 
 
 def _that_told(table: Table, row: DeploymentRow) -> DeploymentRow:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.cli.aws.session import Session
+from slipway.cli.aws.waiting import Work
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.installation import Installation, Limits
 from slipway.contracts.table.hosts import HostRow
@@ -69,10 +70,10 @@ def chosen(session: Session, named: str | None) -> Host:
     return found[0]
 
 
-def why(host: Host, waiting: list[str], limits: Limits, now: float) -> str:
-    """Why the host is awake or asleep, in words. `waiting`: pipelines with a want row."""
+def why(host: Host, there: Work, limits: Limits, now: float) -> str:
+    """Why the host is awake or asleep, in words. `there`: the work that there is."""
     row = host.row or HostRow(host_id=host.host_id)
-    work = f"work waits for {', '.join(waiting)}" if waiting else ""
+    work = f"work waits for {', '.join(there.waiting)}" if there.waiting else ""
     if row.held:
         return f"held by {row.held_by or 'an operator'}, neither stopped nor started"
     if host.state == "running":
@@ -81,10 +82,17 @@ def why(host: Host, waiting: list[str], limits: Limits, now: float) -> str:
         return work or "no work yet"
     if host.state == "stopping":
         return f"to be started again, {work}" if work else "no work"
+    return _why_asleep(row, there, work, now)
+
+
+def _why_asleep(row: HostRow, there: Work, work: str, now: float) -> str:
     if row.next_start_at > now:
         back_off = duration(row.next_start_at - now)
         return f"{row.silent_boots} starts without a sign of life; next start in {back_off}"
-    return f"to be started, {work}" if work else "no work"
+    if work:
+        return f"to be started, {work}"
+    paused = ", ".join(there.paused)
+    return f"what waits is paused ({paused})" if paused else "no work"
 
 
 def _why_running(host: Host, row: HostRow, work: str, limits: Limits, now: float) -> str:

@@ -53,6 +53,19 @@ def last_seen(row: PipelineRow) -> str | None:
     return None if seen == NO_TIP else seen
 
 
+def seen_at(row: PipelineRow) -> float | None:
+    """When `last_seen` was seen: by the reconciler's look, or by a deployment since then."""
+    if row.ahead_tip or row.handled_tip is None:
+        return row.checked_at
+    times = [at for at in (row.checked_at, row.handled_at, _since(row)) if at is not None]
+    return max(times, default=None)
+
+
+def _since(row: PipelineRow) -> float | None:
+    """Rows that were written before `handled_at` was know it of what runs."""
+    return row.running_since if row.running_commit == row.handled_tip else None
+
+
 def verdict(tip: str | None, row: PipelineRow) -> str:
     """How the tip stands to what runs: `up to date`, `not run`, `ahead`, or `unknown`.
 

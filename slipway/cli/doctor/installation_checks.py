@@ -8,6 +8,7 @@ from typing import Any
 
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
+from slipway.cli.aws.waiting import Work, work_of
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
 from slipway.cli.verbs.redrive import ways_back
 from slipway.contracts.wording import counted, duration, person
@@ -265,9 +266,10 @@ def _hosts(session: Session) -> Iterator[Finding]:
     for number in range(1, settings.host_count + 1):
         if settings.names.host(number) not in names:
             yield wrong(settings.names.host(number), "does not exist", DEPLOY)
-    waiting = sorted({want.pipeline for want in session.table.wants.all()})
+    there = work_of(session.table.wants.all(), session.table.pipelines.all())
+    waiting = there.waiting
     for host in hosts:
-        yield _host(host, waiting, session, now)
+        yield _host(host, there, session, now)
     held = [host for host in hosts if host.row is not None and host.row.held]
     if waiting and held and len(held) == len(hosts):
         yield wrong(
@@ -277,9 +279,9 @@ def _hosts(session: Session) -> Iterator[Finding]:
         )
 
 
-def _host(host: Host, waiting: list[str], session: Session, now: float) -> Finding:
+def _host(host: Host, there: Work, session: Session, now: float) -> Finding:
     limits = session.installation.limits
-    detail = f"{host.host_id} {host.state}: {why(host, waiting, limits, now)}"
+    detail = f"{host.host_id} {host.state}: {why(host, there, limits, now)}"
     row = host.row
     if row is not None and row.held:
         return ok(host.name, detail)

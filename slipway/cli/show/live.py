@@ -31,13 +31,11 @@ class LiveView:
     def __exit__(self, *error: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def show(self, row: DeploymentRow | None, now: float) -> None:
-        """Draw the deployment as it is now."""
+    def show(self, row: DeploymentRow | None, now: float, why: str = "") -> None:
+        """Draw the deployment as it is now, or `why` it has not begun."""
         if row is None:
             waited = duration(now - self._asked_at)
-            picture: RenderableType = Text(
-                f"{self._pipeline}: waiting for a host to take it, {waited}"
-            )
+            picture: RenderableType = Text(f"{self._pipeline}: {why}, {waited}")
         else:
             picture = self._picture(row, now)
         self._live.update(picture, refresh=True)

@@ -24,16 +24,16 @@ class LineView:
     def __exit__(self, *error: object) -> None:
         return None
 
-    def show(self, row: DeploymentRow | None, now: float) -> None:
-        """Print what is new since the last look, if anything is."""
-        state = (row.deployment_id, row.stage) if row else ("", "")
+    def show(self, row: DeploymentRow | None, now: float, why: str = "") -> None:
+        """Print what is new since the last look, if anything is. `why`: it has not begun."""
+        state = (row.deployment_id, row.stage) if row else ("", why)
         if state == self._last or (row is not None and row.status is not None):
             return
         begun = row is not None and (self._last is None or self._last[0] != row.deployment_id)
         self._last = state
         if row is None:
-            self._out.event({"pipeline": self._pipeline, "waiting": True})
-            self._out.say(f"{self._pipeline}: waiting for a host to take it")
+            self._out.event({"pipeline": self._pipeline, "waiting": True, "why": why})
+            self._out.say(f"{self._pipeline}: {why}")
             return
         left = remaining(row, self._known, now)
         self._out.event(

@@ -45,7 +45,7 @@ def command(
     codes = []
     for name in names:
         find = deployment_of_commit(session, repository, name, commit_id)
-        row = follow_to_end(session, out, name, find, timeout=limit, pushed=True)
+        row = follow_to_end(session, out, name, find, timeout=limit, awaited="pushed")
         codes.append(exit_code(row))
     click.get_current_context().exit(max(codes))
 

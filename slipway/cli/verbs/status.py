@@ -14,7 +14,8 @@ import click
 
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
-from slipway.cli.aws.tips import Tip, ask, last_seen, verdict
+from slipway.cli.aws.tips import Tip, ask, last_seen, seen_at, verdict
+from slipway.cli.aws.waiting import Work, work_of
 from slipway.cli.options import named_pipelines, pipeline_argument, verb
 from slipway.cli.show.moments import ago, short_moment
 from slipway.cli.show.output import BAD, BUSY, DIM, GOOD, Output
@@ -60,7 +61,7 @@ class PipelineStatus:
     """One pipeline. `tip_verdict`: `up to date`, `ahead`, `not run`, `unknown`.
 
     Where the branch may not be looked at, `tip_note` says why, and `tip` is the one that was last
-    seen by the reconciler (at `tip_checked_at`) or by a deployment.
+    seen by the reconciler or by a deployment, at `tip_checked_at`.
     """
 
     pipeline: str
@@ -162,7 +163,12 @@ def gather(session: Session, names: list[str]) -> Status:
             for name in names
         ),
         queue=_queue(queue.result(), dead.result()),
-        hosts=_hosts(hosts_of(instances.result(), hosts.result()), waiting, session, now),
+        hosts=_hosts(
+            hosts_of(instances.result(), hosts.result()),
+            work_of(waiting, pipelines.result()),
+            session,
+            now,
+        ),
         at=now,
     )
 
@@ -182,10 +188,7 @@ def _queue(build: dict[str, int], dead: dict[str, int]) -> QueueStatus:
     )
 
 
-def _hosts(
-    hosts: list[Host], wants: list[Want], session: Session, now: float
-) -> tuple[HostStatus, ...]:
-    waiting = sorted({want.pipeline for want in wants})
+def _hosts(hosts: list[Host], there: Work, session: Session, now: float) -> tuple[HostStatus, ...]:
     limits = session.installation.limits
     return tuple(
         HostStatus(
@@ -193,7 +196,7 @@ def _hosts(
             name=host.name,
             state=host.state,
             since=host.launched_at,
-            why=why(host, waiting, limits, now),
+            why=why(host, there, limits, now),
         )
         for host in hosts
     )
@@ -226,7 +229,7 @@ def _pipeline(
         tip=commit,
         tip_verdict=verdict(commit, row),
         tip_note=note,
-        tip_checked_at=row.checked_at if note else now,
+        tip_checked_at=seen_at(row) if note else now,
     )
 
 

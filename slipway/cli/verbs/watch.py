@@ -29,7 +29,8 @@ def command(session: Session, out: Output, pipeline: str | None, timeout: float 
     """
     name = _which(session, pipeline)
     limit = session.installation.limits.give_up_after if timeout is None else timeout
-    follow(session, out, name, under_way_or_next(session, name), timeout=limit)
+    find = under_way_or_next(session, name)
+    follow(session, out, name, find, timeout=limit, awaited="next")
 
 
 def _which(session: Session, pipeline: str | None) -> str:

@@ -18,10 +18,10 @@ NO_TIP = "none"
 class PipelineRow:
     """`running_*`: the last deployment that succeeded (or found itself unchanged).
 
-    `handled_tip`: the tip last seen through a request, whatever its outcome; `baseline_tip`: the
-    first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`: a tip that is
-    neither, and since when. `failures`: deployments failed in a row. `rolled_back_to`: an
-    operator's rollback stands.
+    `handled_tip`: the tip last seen through a request, whatever its outcome, at `handled_at`;
+    `baseline_tip`: the first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`:
+    a tip that is neither, and since when. `failures`: deployments failed in a row.
+    `rolled_back_to`: an operator's rollback stands.
     """
 
     pipeline: str
@@ -32,6 +32,7 @@ class PipelineRow:
     running_since: float | None = None
     running_by: str | None = None
     handled_tip: str | None = None
+    handled_at: float | None = None
     baseline_tip: str | None = None
     ahead_tip: str | None = None
     ahead_since: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -123,7 +124,71 @@ def test_watch_waits_for_the_next_deployment_not_for_one_that_is_over(world: Wor
     # WHEN, THEN
     result = world.run("watch", "shop")
     assert result.exit_code == 0, result.output
-    assert "waiting for a host" in result.output
+    assert "waiting for the next push" in result.output
+
+
+Arrange = Callable[[World], None]
+
+
+def wanted(world: World) -> None:
+    request = BuildRequest(
+        request_id="a" * 32, pipeline="shop", pushed_by="ada", pushed_at=NOW, reason="push"
+    )
+    world.table.wants.note(request, NOW)
+
+
+def paused(world: World) -> None:
+    wanted(world)
+    world.table.pipelines.change("shop", paused=True, paused_by="grace")
+
+
+def held(world: World) -> None:
+    wanted(world)
+    world.table.hosts.hold("i-1", "arn:aws:iam::222222222222:user/grace")
+
+
+def held_awake(world: World) -> None:
+    wanted(world)
+    world.table.hosts.arrive("i-1", "boot", NOW - 5)
+    world.table.hosts.hold("i-1", "grace")
+
+
+def deployed_by_hand(world: World) -> None:
+    wanted(world)
+    world.table.locks.take("shop", "cli:ada@laptop:7", NOW, ttl=600)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "says"),
+    [
+        (lambda world: None, "nothing is asked for: waiting for the next push"),
+        (wanted, "waiting for a host to take it"),
+        (paused, "paused by grace, until `slipway resume shop`"),
+        (held, "waiting for a host, but held by grace: `slipway release` lets it be started"),
+        (held_awake, "waiting for a host to take it"),
+        (deployed_by_hand, "waiting for the end of what cli:ada@laptop:7 does"),
+    ],
+    ids=["nothing", "wanted", "paused", "held", "held awake", "deployed by hand"],
+)
+def test_watch_says_why_nothing_has_begun(world: World, arrange: Arrange, says: str) -> None:
+    # GIVEN
+    arrange(world)
+    # WHEN nothing begins
+    lines = world.run("watch", "shop", "--timeout", "20").output.splitlines()
+    # THEN it is said why, once
+    assert [line for line in lines if line.startswith("shop: ")][:1] == [f"shop: {says}"]
+    events = world.run("watch", "shop", "--timeout", "20", "--json").stdout.splitlines()
+    assert json.loads(events[0]) == {"pipeline": "shop", "waiting": True, "why": says}
+
+
+def test_watch_says_anew_what_it_waits_for_when_that_changes(world: World) -> None:
+    # GIVEN a watcher before anything was pushed, and then a push
+    for _ in range(3):
+        world.clock.then(lambda: None)
+    world.clock.then(lambda: wanted(world))
+    # WHEN, THEN
+    output = world.run("watch", "shop", "--timeout", "20").output
+    assert output.index("waiting for the next push") < output.index("waiting for a host to take it")
 
 
 def test_watch_under_json_prints_a_line_for_each_stage_and_the_result_last(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest, request_id_of
 from tests.unit.slipway.cli.world import NOW, World, commit_of
 
 
@@ -144,6 +144,48 @@ def test_where_the_branch_may_not_be_looked_at_the_reconcilers_last_look_is_told
     # THEN
     assert (shop["tip"], shop["tip_verdict"]) == (commit_of(9).id, "ahead")
     assert "is ahead (seen 2 min ago)" in text
+
+
+@pytest.mark.parametrize(
+    ("looked", "handled", "says"),
+    [(51, 20, "up to date (seen 20 s ago)"), (20, 51, "up to date (seen 20 s ago)")],
+    ids=["deployed since the look", "looked at since the deployment"],
+)
+def test_a_tip_was_seen_when_the_last_of_reconciler_and_deployments_saw_it(
+    world: World, looked: int, handled: int, says: str
+) -> None:
+    # GIVEN a tip that was deployed, a look of the reconciler, and no access of our own
+    world.runs("shop", world.deployed("shop", 7))
+    seen = {"checked_at": NOW - looked, "handled_at": NOW - handled}
+    world.table.pipelines.change("shop", **seen)
+    # WHEN, THEN
+    assert says in world.run("status", "shop").output
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_no_host_is_said_to_be_started_for_what_is_paused(world: World, state: str) -> None:
+    # GIVEN a host, asleep, and work for a paused pipeline alone
+    host = world.add_host()
+    if state == "stopped":
+        world.client("ec2").stop_instances(InstanceIds=[host])
+    note(world, "api")
+    world.table.pipelines.change("api", paused=True, paused_by="grace")
+    # WHEN, THEN nothing is said to wait for that host
+    (told,) = status(world)["hosts"]
+    assert "work waits" not in told["why"]
+    if state == "stopped":
+        assert told["why"] == "what waits is paused (api)"
+    # AND with another pipeline's work it is said again
+    note(world, "shop")
+    assert "work waits for shop" in status(world)["hosts"][0]["why"]
+
+
+def note(world: World, pipeline: str) -> None:
+    request = BuildRequest(
+        request_id=request_id_of("1", pipeline, ""), pipeline=pipeline, pushed_by="ada",
+        pushed_at=NOW, reason="push",
+    )  # fmt: skip
+    world.table.wants.note(request, NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""What waits, and for what: a request for a host, a host for work, a watcher for a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway.contracts.wording import person
+
+if TYPE_CHECKING:
+    from slipway.cli.aws.session import Session
+    from slipway.contracts.installation import Limits
+    from slipway.contracts.table.hosts import HostRow
+    from slipway.contracts.table.locks import LockRow
+    from slipway.contracts.table.pipelines import PipelineRow
+    from slipway.contracts.table.wants import Want
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at what a deployment that has not begun waits for."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The pipelines for which a request waits: those that a host is woken for, and the paused."""
+
+    waiting: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+
+
+def work_of(wants: Iterable[Want], pipelines: Mapping[str, PipelineRow]) -> Work:
+    names = sorted({want.pipeline for want in wants})
+    paused = tuple(n for n in names if n in pipelines and pipelines[n].paused)
+    return Work(tuple(name for name in names if name not in paused), paused)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What there is of a pipeline that is not being deployed: rows, and whether a want stands."""
+
+    row: PipelineRow
+    lock: LockRow
+    hosts: Sequence[HostRow]
+    is_wanted: bool
+
+
+def look(session: Session, pipeline: str) -> Sight:
+    """Four small reads, made beside each other."""
+    table = session.table
+    row = session.start(table.pipelines.get, pipeline)
+    lock = session.start(table.locks.get, pipeline)
+    hosts = session.start(table.hosts.all)
+    return Sight(
+        is_wanted=any(want.pipeline == pipeline for want in table.wants.all()),
+        row=row.result(),
+        lock=lock.result(),
+        hosts=hosts.result(),
+    )
+
+
+def why_not_begun(sight: Sight, host_count: int, limits: Limits, now: float, *, absent: str) -> str:
+    """Why a pipeline's deployment has not begun. `absent`: what to say where nothing is asked for.
+
+    `host_count`: how many hosts there are; one that was never awake has no row.
+    """
+    name, row = sight.row.pipeline, sight.row
+    if row.paused:
+        by = person(row.paused_by or "") or "an operator"
+        return f"paused by {by}, until `slipway resume {name}`"
+    if sight.lock.taken(now) and sight.lock.holder.startswith("cli:"):
+        return f"waiting for the end of what {sight.lock.holder} does"
+    if not sight.is_wanted and absent:
+        return absent
+    kept = [host for host in sight.hosts if host.held and not _is_awake(host, limits, now)]
+    if len(kept) >= host_count:
+        by = person(kept[0].held_by or "") or "an operator"
+        return f"waiting for a host, but held by {by}: `slipway release` lets it be started"
+    return "waiting for a host to take it"
+
+
+def _is_awake(host: HostRow, limits: Limits, now: float) -> bool:
+    """A held host that is awake works on; nobody starts one that sleeps."""
+    return host.state != "stopping" and now - host.heartbeat_at <= limits.no_heartbeat
