@@ -44,6 +44,7 @@ helps, and nothing was changed. It asks for an MFA code on a terminal only.
 
 The region is the installation's; `--region` gives another. `slipway deploy` and `slipway taskdef` know no installation. They take
 the first of `-r`, `AWS_REGION`, `AWS_DEFAULT_REGION` and the profile's region, as the AWS CLI's version 2 does.
+If no option and no variable says who calls or where AWS is, they go to a local run that is up, and say so.
 
 `AWS_ENDPOINT_URL` is honoured. A local run is asked at its own address with its own keys, so the emulator never sees a real key.
 

@@ -20,7 +20,10 @@ ROLE_SESSION = "slipway-deploy"
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Who calls, and where. What is None is found as botocore finds it."""
+    """Who calls, and where. What is None is found as botocore finds it.
+
+    `endpoint`: where AWS is asked, if not in AWS (a local run).
+    """
 
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
@@ -28,6 +31,13 @@ class Credentials:
     profile: str | None = None
     instance_profile: bool = False
     role: str | None = None
+    endpoint: str | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Somebody said who calls."""
+        keys = self.access_key or self.secret_key
+        return bool(keys or self.profile or self.instance_profile or self.role)
 
     def check(self) -> None:
         """WrongUse for options that do not go together."""
@@ -62,7 +72,10 @@ class Clients:
             )
             with set_up_plainly():
                 self._made[service] = self._session.create_client(
-                    service, region_name=self._region, config=config
+                    service,
+                    region_name=self._region,
+                    endpoint_url=self._credentials.endpoint,
+                    config=config,
                 )
             if self._on_call is not None:
                 self._made[service].meta.events.register("before-call", self._on_call)

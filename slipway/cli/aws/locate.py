@@ -60,6 +60,29 @@ def locate(
     return Located(_read(path), path, _local_endpoint(path))
 
 
+@dataclass(frozen=True)
+class LocalRun:
+    """Where a local run answers, and for which account: the file that says so is `path`."""
+
+    path: Path
+    endpoint_url: str
+    region: str
+    account: str
+
+
+def local_run(*, folder: Path, environment: Mapping[str, str]) -> LocalRun | None:
+    """The local run that a command in `folder` is about, or None: found as `locate` finds it."""
+    named, local_folder = environment.get(PATH_VARIABLE), environment.get(LOCAL_VARIABLE)
+    path = Path(named) if named else _nearest(folder, local_folder or LOCAL_FOLDER)
+    if path is None:
+        return None
+    state = _object(path.parent / STATE_NAME)
+    values = [state.get(name) for name in ("endpoint_url", "region", "prod_account")]
+    if not all(isinstance(value, str) and value for value in values):
+        return None
+    return LocalRun(path.parent / STATE_NAME, *map(str, values))
+
+
 def _nearest(folder: Path, local_folder: str) -> Path | None:
     for place in (folder, *folder.parents):
         local = place / local_folder  # an absolute one stays itself

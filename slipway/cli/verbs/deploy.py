@@ -14,9 +14,10 @@ from typing import Any
 
 import click
 
-from slipway.cli.aws.credential_options import credential_options, credentials_from, with_options
+from slipway.cli.aws.credential_options import credential_options, with_options
 from slipway.cli.aws.credentials import Clients, Credentials
 from slipway.cli.aws.errors import credentials_plainly, log_in_hint
+from slipway.cli.aws.who_calls import who_calls
 from slipway.cli.deploy.lock import Held, Unlocked, held, lock_place
 from slipway.cli.deploy.plan import DEFAULT_TIMEOUT, DeployOptions, plan_of, remarks
 from slipway.cli.deploy.report import (
@@ -148,7 +149,7 @@ def command(context: click.Context, /, **given: Any) -> None:
       slipway deploy -c main -n shop --tag-only v8 --dry-run
     """
     _refuse_surplus(context.args)
-    credentials = credentials_from(given)
+    credentials = who_calls(given)
     as_json, verbose = given.pop("as_json"), given.pop("verbose")
     place = {"pipeline": given.pop("pipeline"), "table": given.pop("table")}
     options = DeployOptions.of(given)

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from slipway.cli.aws.credential_options import credential_options, credentials_from, with_options
+from slipway.cli.aws.credential_options import credential_options, with_options
 from slipway.cli.aws.errors import credentials_plainly
+from slipway.cli.aws.who_calls import who_calls
 from slipway.cli.taskdef.values import Changes, apply_changes, appspec_yaml, load_balancer_of
 from slipway.cli.verbs.deploy import World
 from slipway.contracts.errors import WorldFailed, WrongUse
@@ -73,7 +74,7 @@ def command(context: click.Context, /, **given: Any) -> None:
       slipway taskdef -c main -n shop --container 'web=<IMAGE1_NAME>'
       slipway taskdef -c main -n shop --set web.environment.LEVEL=debug -o stage
     """
-    credentials = credentials_from(given)
+    credentials = who_calls(given)
     cluster, name = given["cluster"], given["service_name"]
     if (name is None) == (given["task_definition"] is None):
         raise WrongUse("give exactly one of -n/--service-name and -d/--task-definition")
