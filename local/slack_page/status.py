@@ -24,6 +24,8 @@ from slipway.contracts.table.hosts import HostRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.wants import Want
 
+CLOCKS_DIFFER = 1.0
+"""Seconds: EC2 tells a launch's time in whole ones."""
 LATEST = 6
 """Deployments read per pipeline: the newest is shown, the others tell the usual time."""
 
@@ -97,6 +99,14 @@ class Status:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Instance:
+    """EC2's word for an instance, and when it was launched (started) last."""
+
+    state: str
+    launched_at: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """What `Reader` has read; `deployments` newest first, `ec2` by instance id."""
@@ -105,7 +115,7 @@ class Rows:
     wants: tuple[Want, ...] = ()
     hosts: tuple[HostRow, ...] = ()
     deployments: Mapping[str, list[DeploymentRow]] = field(default_factory=dict)
-    ec2: Mapping[str, str] = field(default_factory=dict)
+    ec2: Mapping[str, Instance] = field(default_factory=dict)
     waiting: int | None = None
     held: int | None = None
 
@@ -194,11 +204,14 @@ def usual_time(earlier: list[DeploymentRow]) -> float | None:
     return times[len(times) // 2] if times else None
 
 
-def _host(instance_id: str, ec2: str | None, row: HostRow | None) -> HostStatus:
-    awake = row if ec2 == "running" else None
+def _host(instance_id: str, ec2: Instance | None, row: HostRow | None) -> HostStatus:
+    """A row that was last written before the instance's launch is of an earlier boot."""
+    awake = None
+    if row is not None and ec2 is not None and ec2.state == "running":
+        awake = row if row.heartbeat_at >= ec2.launched_at - CLOCKS_DIFFER else None
     return HostStatus(
         instance_id=instance_id,
-        ec2=ec2 or "unknown",
+        ec2=ec2.state if ec2 else "unknown",
         state=awake.state if awake else None,
         pipeline=awake.pipeline if awake else None,
         stage=awake.stage if awake else None,
@@ -247,13 +260,16 @@ class Reader:
             held=held,
         )
 
-    def _instances(self, state: State) -> dict[str, str]:
+    def _instances(self, state: State) -> dict[str, Instance]:
         ids = [host.instance_id for host in state.hosts]
         if not ids:
             return {}
         answer = self._client("ec2", state).describe_instances(InstanceIds=ids)
         found = [i for r in answer["Reservations"] for i in r["Instances"]]
-        return {instance["InstanceId"]: instance["State"]["Name"] for instance in found}
+        return {
+            i["InstanceId"]: Instance(i["State"]["Name"], i["LaunchTime"].timestamp())
+            for i in found
+        }
 
     def _queue(self, state: State) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

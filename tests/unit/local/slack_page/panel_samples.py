@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.slack_page.status import Rows
+from local.slack_page.status import Instance, Rows
 from local.state import HostState, PipelineState, State
 from slipway.contracts.messages import BuildRequest, Commit
 from slipway.contracts.table.deployments import DeploymentRow
@@ -112,7 +112,10 @@ def rows(now: float) -> Rows:
             ),
         ),
         deployments={"shop": [under_way, done], "blog": [failed]},
-        ec2={"i-0abc1234": "running", "i-0def5678": "stopped"},
+        ec2={
+            "i-0abc1234": Instance("running", launched_at=now - 60),
+            "i-0def5678": Instance("stopped"),
+        },
         waiting=0,
         held=1,
     )

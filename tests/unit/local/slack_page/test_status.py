@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from local.slack_page.panel import panel_html
-from local.slack_page.status import Reader, Status, assemble, stages_of, usual_time
+from local.slack_page.status import Instance, Reader, Status, assemble, stages_of, usual_time
 from local.state import write_state
 from local.workplace import Workplace
 from slipway.contracts.table import Table
@@ -62,9 +63,24 @@ def test_everything_read_is_on_the_panel() -> None:
 
 def test_a_stopped_host_is_not_said_to_be_what_its_row_last_said() -> None:
     read = rows(NOW)
-    status = assemble(state(), type(read)(**{**vars(read), "ec2": {"i-0abc1234": "stopped"}}))
+    stopped = replace(read, ec2={"i-0abc1234": Instance("stopped")})
+    status = assemble(state(), stopped)
     assert (status.hosts[0].ec2, status.hosts[0].state) == ("stopped", None)
     assert status.hosts[1].ec2 == "unknown"
+
+
+def test_a_host_that_boots_is_not_said_to_be_what_its_last_boot_was() -> None:
+    # GIVEN a row that was last written a few seconds ago, by a boot that is over
+    read = rows(NOW)
+    ended_at = read.hosts[0].heartbeat_at
+    booting = replace(read, ec2={"i-0abc1234": Instance("running", launched_at=ended_at + 2)})
+    # WHEN, THEN it runs, and nothing is known of its agent yet
+    host = assemble(state(), booting).hosts[0]
+    assert (host.ec2, host.state, host.stage, host.heartbeat_at) == ("running", None, None, None)
+    # AND once the agent of this boot is heard, it is what that says
+    arrived = replace(read.hosts[0], state="idle", heartbeat_at=ended_at + 2.2)
+    host = assemble(state(), replace(booting, hosts=(arrived,))).hosts[0]
+    assert (host.state, host.heartbeat_at) == ("idle", ended_at + 2.2)
 
 
 def test_without_a_state_file_the_panel_says_so(tmp_path: Path) -> None:
@@ -112,6 +128,8 @@ def test_the_status_is_read_from_table_ec2_and_queue(
         for row in rows(NOW).deployments["shop"]:
             table.deployments.start(row, kept=1000)
         table.wants.note(REQUEST, NOW)
+        launched = host["LaunchTime"].timestamp()
+        table.hosts.arrive(host["InstanceId"], "an earlier boot", launched - 60)
         place = state().with_agent(host["InstanceId"], 1)
         here = [h for h in place.hosts if h.instance_id == host["InstanceId"]]
         write_state(
@@ -126,5 +144,5 @@ def test_the_status_is_read_from_table_ec2_and_queue(
     assert shop.wanted
     assert shop.deployment is not None
     assert [stage.name for stage in shop.deployment.stages] == ["received", "fetch", "build"]
-    assert [h.ec2 for h in status.hosts] == ["running"]
+    assert [(h.ec2, h.state) for h in status.hosts] == [("running", None)]
     assert status.requests_waiting == 1
