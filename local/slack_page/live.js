@@ -2,6 +2,13 @@
 // Replaces the parts that changed as the server says (SSE), and lets running times run.
 
 const connection = document.getElementById("connection");
+const panel = document.getElementById("panel");
+
+// On a narrow window the panel is one line until it is unfolded; on a wide one it stands beside.
+const narrow = matchMedia("(max-width: 60rem)");
+const fold = () => { panel.open = !narrow.matches; };
+narrow.addEventListener("change", fold);
+fold();
 
 function shown(seconds) {
   const whole = Math.max(0, Math.round(seconds));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 
 from local.slack_page.status import (
     DeploymentStatus,
@@ -40,6 +41,25 @@ def panel_html(status: Status) -> str:
         + (f"<h3>Pipelines</h3>{pipelines}" if pipelines else "")
         + (f"<h3>Build hosts</h3>{hosts}{queue}" if hosts else "")
     )
+
+
+def gist_html(status: Status) -> str:
+    """The panel in one line: what is under way or wrong, and what the hosts do."""
+    told = [gist for pipeline in status.pipelines if (gist := _gist(pipeline))]
+    hosts = Counter(host.ec2 for host in status.hosts)
+    told += [f"{wording.counted(n, 'host')} {state}" for state, n in sorted(hosts.items())]
+    return _e(" · ".join(told) or "Pipelines and build hosts")
+
+
+def _gist(pipeline: PipelineStatus) -> str:
+    work = pipeline.deployment
+    if work is not None and work.status is None:
+        return f"{pipeline.name}: {work.stage}"
+    if pipeline.paused:
+        return f"{pipeline.name}: paused"
+    if pipeline.failures:
+        return f"{pipeline.name}: failed"
+    return f"{pipeline.name}: waits" if pipeline.wanted else ""
 
 
 def _pipeline(pipeline: PipelineStatus) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from local.slack_page.blocks import message_html
 from local.slack_page.channel import Answer, Channel, Fault
-from local.slack_page.panel import panel_html
+from local.slack_page.panel import gist_html, panel_html
 from local.slack_page.status import Reader
 from slipway.contracts.codec import decode, encode
 from slipway.contracts.errors import InvalidMessage
@@ -53,24 +53,27 @@ class SlackPage(ThreadingHTTPServer):
         shown = "".join(message_html(m.payload, m.received_at, now) for m in newest)
         return shown or _NOTHING_YET
 
-    def status_part(self) -> str:
-        return panel_html(self.reader.read())
+    def status_parts(self) -> dict[str, str]:
+        """The panel as HTML, and the one line that it folds to."""
+        status = self.reader.read()
+        return {"status": panel_html(status), "gist": gist_html(status)}
 
     def page(self) -> str:
         template = Template((_HERE / "page.html").read_text(encoding="utf-8"))
-        return template.substitute(messages=self.messages_part(), status=self.status_part())
+        return template.substitute(self.status_parts(), messages=self.messages_part())
 
     def changes(self) -> Iterator[dict[str, str]]:
         """What the page has to replace, at least an empty one every `LIVE_PERIOD` seconds."""
-        version, status = -1, ""
+        version, status = -1, dict[str, str]()
         while True:
             parts: dict[str, str] = {}
             seen = self.channel.wait(version, LIVE_PERIOD)
             if seen != version:
                 version, parts["messages"] = seen, self.messages_part()
-            read = self.status_part()
+            read = self.status_parts()
             if read != status:
-                status = parts["status"] = read
+                parts |= read
+                status = read
             yield parts
 
 

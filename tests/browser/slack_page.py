@@ -85,6 +85,49 @@ def test_nothing_sticks_out_of_the_window(page: SlackPage, browser: Chromium, wi
     assert browser.value("document.documentElement.scrollWidth") <= width
 
 
+PHONE = 390
+"""Pixels: the width of a usual phone."""
+FOLDED = "!document.getElementById('panel').open"
+
+
+def test_on_a_phone_the_messages_come_first_and_the_panel_folds(
+    page: SlackPage, browser: Chromium
+) -> None:
+    # GIVEN a phone's window
+    told = [*TOLD, "rolled back"]
+    for name in told:
+        post(page, name)
+    browser.until(messages(len(told)))
+    browser.size(PHONE, 844)
+    # THEN the panel is one line below the messages, which fill the window
+    browser.until(FOLDED)
+    first, bar = _box(browser, "article"), _box(browser, "aside")
+    assert first["top"] < 80
+    assert first["width"] > 0.9 * PHONE
+    assert bar["top"] > 700
+    assert bar["height"] < 80
+    assert "shop: build" in browser.value("document.getElementById('gist').innerText")
+    browser.picture(IMAGES / "slack-page-phone.png")
+    # AND it unfolds, and stays so while the page is live
+    browser.value("document.getElementById('gist').click()")
+    assert _box(browser, "aside .host")["height"] > 0
+    post(page, "succeeded")
+    browser.until(messages(len(told) + 1))
+    assert not browser.value(FOLDED)
+    # AND it stands beside the messages on a wide one
+    browser.size(1300, 900)
+    browser.until("document.querySelector('aside').getBoundingClientRect().left > 800")
+    assert not browser.value(FOLDED)
+    assert browser.value("document.getElementById('gist').offsetHeight") == 0
+
+
+def _box(browser: Chromium, selector: str) -> dict[str, float]:
+    """Where the first such element is, in pixels of the window."""
+    script = f"document.querySelector({selector!r}).getBoundingClientRect().toJSON()"
+    found: dict[str, float] = browser.value(script)
+    return found
+
+
 def test_running_times_run(browser: Chromium) -> None:
     running = "document.querySelector('.stages .now .counting').textContent"
     before = browser.value(running)
