@@ -29,6 +29,7 @@ class Work:
 
 
 def work_of(wants: Iterable[Want], pipelines: Mapping[str, PipelineRow]) -> Work:
+    """Of all wants, and of the pipelines' rows by name: what waits."""
     names = sorted({want.pipeline for want in wants})
     paused = tuple(n for n in names if n in pipelines and pipelines[n].paused)
     return Work(tuple(name for name in names if name not in paused), paused)

@@ -103,7 +103,7 @@ def test_a_commit_that_is_named_is_the_one_that_is_told_of(world: World) -> None
     world.send(make_request(1, target=target, commit_id=unknown, reason="redeploy"))
     world.worker().step()
     (result,) = world.topic.results
-    assert what_happened(result) == "commit 55555555 failed while fetching the branch"
+    assert what_happened(result) == "commit 55555555 failed in the fetch"
     assert world.row.handled_tip is None
     # AND whose tip could not be fetched is told as before
     world.send(make_request(2))
