@@ -136,7 +136,7 @@ def test_a_new_message_is_sent_to_those_who_watch(browser: Browser) -> None:
     connection.request("GET", "/live")
     stream = connection.getresponse()
     first = json.loads(stream.readline().removeprefix(b"data: "))
-    assert set(first) == {"messages", "status"}
+    assert set(first) == {"messages", "status", "gist"}
     # WHEN a message is posted
     browser.ask("POST", "/", GOOD)
     # THEN it arrives without another question
