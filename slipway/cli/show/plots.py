@@ -75,8 +75,7 @@ def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any], period: Period) -
         from matplotlib.figure import Figure
     except ImportError:
         raise WrongUse(
-            "plots need matplotlib, which is not installed:"
-            " `python -m pip install -r requirements.txt` brings it"
+            "plots need matplotlib, which is not installed: `python -m pip install matplotlib`"
         ) from None
     mpl.rcParams.update(STYLE)
     figure = Figure(figsize=(WIDTH, HEIGHT * len(plots)), layout="constrained")
