@@ -69,7 +69,7 @@ templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, c
 	.venv-checkov/bin/checkov --directory .make/templates --framework cloudformation --skip-download \
 	  --compact --quiet
 
-docs: setup ## what is made from code: docs/configuration.md, docs/cli.md, tests/infra/iam.md
+docs: setup ## what is made from code: pages and JSON Schema of docs/, tests/infra/iam.md
 	$(BIN)/python -m slipway.configuration.reference
 	$(BIN)/python -m slipway.cli.reference
 	$(BIN)/python -m tests.infra.iam_table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from slipway.configuration.base import Part
 from slipway.configuration.values import (
@@ -69,8 +70,15 @@ class BuildHost(Part):
     )
 
 
+_BOTH_OR_NONE: JsonDict = {
+    "dependentRequired": {"vpcId": ["subnetId"], "subnetId": ["vpcId"]},
+}
+
+
 class Network(Part):
     """Where the hosts live: a network made for them, or an existing subnet."""
+
+    model_config = ConfigDict(json_schema_extra=_BOTH_OR_NONE)
 
     availability_zone: AvailabilityZone | None = Field(
         default=None,

@@ -86,6 +86,13 @@ class Local(Part):
 class Configuration(Part):
     """Everything that one installation of Slipway is told."""
 
+    schema_place: str | None = Field(
+        default=None,
+        alias="$schema",
+        description="Where an editor finds the JSON Schema, to complete and check what is written: "
+        "`docs/configuration.schema.json`, or what `slipway config schema` writes. Slipway does "
+        "not read it.",
+    )
     name: InstallationName = Field(
         default="slipway",
         description="The names of all resources begin with it. Another name makes another "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from slipway.configuration.base import Part
 from slipway.configuration.values import (
@@ -110,8 +111,17 @@ class CodeDeploy(Part):
     group: CodeDeployName = Field(description="The deployment group of the service.")
 
 
+_SAMPLE_OR_NAMED: JsonDict = {
+    "if": {"properties": {"sample": {"const": True}}, "required": ["sample"]},
+    "then": {"properties": {"cluster": {"type": "null"}, "name": {"type": "null"}}},
+    "else": {"required": ["cluster", "name"]},
+}
+
+
 class Service(Part):
     """The ECS service that runs the images: an existing one, or a sample made by the prod stack."""
+
+    model_config = ConfigDict(json_schema_extra=_SAMPLE_OR_NAMED)
 
     sample: bool = Field(
         default=False,

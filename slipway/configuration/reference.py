@@ -1,4 +1,7 @@
-"""docs/configuration.md, from the model: `python -m slipway.configuration.reference`."""
+"""docs/configuration.md and the JSON Schema beside it, from the model.
+
+`python -m slipway.configuration.reference` writes both.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from slipway.configuration import CONTEXT_KEY, Configuration
+from slipway.configuration.schema import json_schema_text
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "configuration.md"
+SCHEMA_TARGET = ROOT / "docs" / "configuration.schema.json"
 EXAMPLE = ROOT / "cdk.json"
 RICH_EXAMPLE = "tests/infra/configurations/full.json"
 
@@ -30,6 +35,19 @@ code (`make docs`).
 """  # noqa: E501 - a page
 
 SERVICES = f"""
+## In an editor
+
+`docs/configuration.schema.json` is the JSON Schema of this value. An editor that knows it completes
+keys, shows what each is for, and marks what is wrong while one types. A configuration in a file of
+its own names it in `$schema`. Outside this repository `slipway config schema` writes the schema of
+the Slipway that is installed:
+
+```sh
+slipway config schema > slipway.schema.json    # then "$schema": "./slipway.schema.json"
+```
+
+The schema checks one value at a time. What must hold between values, `slipway config check` tells.
+
 ## How it fits what you have
 
 | You have | Write |
@@ -131,6 +149,7 @@ def _description(value: dict[str, Any]) -> str:
 def main() -> None:
     """Write the page anew."""
     TARGET.write_text(document(), encoding="utf-8")
+    SCHEMA_TARGET.write_text(json_schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`slipway config check`: is the configuration right? Told before anything is deployed."""
+"""`slipway config`: is the configuration right? Told before anything is deployed."""
 
 from __future__ import annotations
 
@@ -58,6 +58,19 @@ def check(file: Path, as_json: bool) -> None:
         f"{file} is right: installation {installation.name}, pipelines {pipelines}, "
         f"dev {installation.dev_account}, prod {installation.prod_account}"
     )
+
+
+@command.command()
+def schema() -> None:
+    """Print the configuration's JSON Schema, for editors that complete and check.
+
+    \b
+    Examples:
+      slipway config schema > slipway.schema.json    # then "$schema": "./slipway.schema.json"
+    """
+    from slipway.configuration.schema import json_schema_text
+
+    click.echo(json_schema_text(), nl=False)
 
 
 def _count(faults: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
 from tests.places import CONFIGURATIONS
 
-FULL = json.loads((CONFIGURATIONS / "full.json").read_text())
+OWN = {"111111111111": "123456789012", "222222222222": "210987654321", "ami-0000": "ami-1111"}
+"""In place of the example's values, which the command refuses."""
+TEXT = (CONFIGURATIONS / "full.json").read_text()
+FULL = json.loads(re.sub("|".join(OWN), lambda found: OWN[found[0]], TEXT))
 Place = tuple[str | int, ...]
 
 HOSTILE = [
