@@ -17,8 +17,8 @@ def main() -> int:
     try:
         add_stacks(app, configuration_of(app))
     except InvalidConfiguration as error:
-        for path, problem in error.problems:
-            print(f"configuration: {path}: {problem}", file=sys.stderr)
+        for sentence in error.told():
+            print(f"configuration: {sentence}", file=sys.stderr)
         return error.exit_code
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -16,12 +17,12 @@ from infra.permissions.arns import Arns
 from infra.prod_stack import ProdStack
 from infra.shared import Shared
 from slipway.configuration import CONTEXT_KEY, Configuration, load, parse
-from slipway.configuration.place import place_of
+from slipway.configuration.place import found_for, place_of
 from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 
 FILE_CONTEXT_KEY = "configuration"
-"""`cdk … -c configuration=path/to/file.json` chooses another configuration than cdk.json's."""
+"""`cdk … -c configuration=FILE` chooses another configuration than cdk.json's, JSON or YAML."""
 
 ASSETS = ROOT / ".make" / "assets"
 
@@ -38,7 +39,7 @@ def add_stacks(
     app: cdk.App, configuration: Configuration, *, assets: Path = ASSETS
 ) -> tuple[DevStack, ProdStack]:
     """Both stacks of the installation, neither of which refers to the other."""
-    place = place_of(configuration, app.node.try_get_context)
+    place = place_of(configuration, _found(app))
     installation = resolve(configuration)
     differences = Differences.of(configuration)
     staged = stage(installation, assets)
@@ -66,6 +67,13 @@ def add_stacks(
     _tag(app, configuration)
     _bound(configuration, dev, prod)
     return dev, prod
+
+
+def _found(app: cdk.App) -> Callable[[str], Any]:
+    """What `slipway prepare` found for the configuration that the app was started with."""
+    path = app.node.try_get_context(FILE_CONTEXT_KEY)
+    beside = {} if path is None else found_for(Path(path))
+    return lambda key: beside.get(key) or app.node.try_get_context(key)
 
 
 def _shared(configuration: Configuration, staged: Staged, arn: Callable[[str, str], str]) -> Shared:

@@ -4,22 +4,28 @@ Which images and zones there are is for AWS to say, and only for one account and
 that asked at each deployment (a parameter that means 'latest', the first of the account's zones)
 would replace the hosts whenever the answer changes. So `slipway prepare` asks once, and what it was
 told is kept in cdk.context.json, the CDK's own file for what was looked up, which belongs into
-version control. A synth reads it and asks nobody: it needs neither network nor credentials, and
-dev's stack can be deployed without prod's. (The CDK's own look-ups would ask at a synth of either
-stack, and none of them knows which zones offer an instance type.)
+version control. It stands beside the configuration, wherever that is: whoever keeps theirs outside
+Slipway's folder updates Slipway without losing what was found. A synth reads it and asks nobody: it
+needs neither network nor credentials, and dev's stack can be deployed without prod's. (The CDK's
+own look-ups would ask at a synth of either stack, and none of them knows which zones offer an
+instance type.)
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from slipway.configuration import Configuration
 from slipway.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
-from slipway.contracts.errors import InvalidConfiguration
+from slipway.contracts.errors import InvalidConfiguration, WrongUse
 
 FILE_NAME = "cdk.context.json"
+OURS = "slipway:"
+"""What our context keys begin with."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +36,36 @@ class Place:
     zone: str | None
 
 
+def read_context(path: Path) -> dict[str, Any]:
+    """A context file; empty where there is none. WrongUse for one that is broken."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise WrongUse(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise WrongUse(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise WrongUse(f"{path} holds no object")
+    return found
+
+
+def found_for(configuration_file: Path, elsewhere: Path = Path(FILE_NAME)) -> dict[str, Any]:
+    """What was found for a configuration: beside its file; what is not, in this folder's file."""
+    ours = {k: v for k, v in read_context(elsewhere).items() if k.startswith(OURS)}
+    return {**ours, **read_context(configuration_file.with_name(FILE_NAME))}
+
+
 def image_key(configuration: Configuration) -> str:
     """The context key of the image: one for each account, region and processor."""
     c = configuration
-    return f"slipway:image:{c.prod.account}:{c.prod_region}:{c.build_host.architecture}"
+    return f"{OURS}image:{c.prod.account}:{c.prod_region}:{c.build_host.architecture}"
 
 
 def zone_key(configuration: Configuration) -> str:
     """The context key of the zone: one for each account and region, so that it never moves."""
-    return f"slipway:zone:{configuration.prod.account}:{configuration.prod_region}"
+    return f"{OURS}zone:{configuration.prod.account}:{configuration.prod_region}"
 
 
 def makes_network(configuration: Configuration) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.configuration.parts import Configuration
-from slipway.configuration.rules import Fault
+from slipway.configuration.paths import Fault
 
 EXAMPLE_ACCOUNTS = frozenset({"111111111111", "222222222222"})
 EXAMPLE_AMI = "ami-00000000000000000"

@@ -23,15 +23,31 @@ HEAD = """# Configuration
 The configuration describes an installation. It stands under the context key `slipway` of `cdk.json`, or in a file of its own.
 
 ```sh
-slipway config check              # cdk.json: says all that is wrong, and where
-slipway config check stage.json   # another file
+slipway config check                       # cdk.json: says all that is wrong, and where
+slipway config check ../ours/stage.yaml    # another file
 ```
 
-`cdk synth` refuses a wrong configuration in the same words. Stage and production side by side are two files with two different
-`name`s. They may be in the same accounts. Both sides of one installation may be in one account, too.
+`cdk synth` refuses a wrong configuration in the same words.
 
-Keys are camelCase. A key that is not in the tables below is an error. A key in **bold** must be given. This page is made from the
-code (`make docs`).
+Keys are camelCase. A key that is not in the tables below is an error, and so is one that is given twice. A key in **bold** must be
+given. This page is made from the code (`make docs`).
+
+## In a file of its own
+
+The configuration can stand outside this folder. Then an update of Slipway never touches it. The file is JSON, or YAML if its name
+ends in `.yaml` or `.yml`. (YAML needs PyYAML. `make setup` brings it, and so does the extra `slipway[yaml]`.) Each command takes it:
+
+```sh
+slipway config check ../ours/stage.yaml
+make deploy CONFIGURATION=../ours/stage.yaml DEV_PROFILE=dev-admin PROD_PROFILE=prod-admin
+slipway status --installation ../ours/stage.yaml    # or SLIPWAY_INSTALLATION, for all commands
+```
+
+`make deploy` runs `slipway prepare --installation FILE`, then `cdk deploy` with `--context configuration=FILE`. What
+`slipway prepare` finds is kept in `cdk.context.json` beside the file. Commit both files.
+
+Stage and production side by side are two files with two different `name`s. They may be in the same accounts. Both sides of one
+installation may be in one account, too.
 """  # noqa: E501 - a page
 
 SERVICES = f"""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slipway.configuration.meant import nearest
 from slipway.configuration.parts import Configuration
+from slipway.configuration.paths import Fault
 from slipway.configuration.pipeline import CodeRepository, ImageRepository
+from slipway.configuration.processors import processor_of
+from slipway.configuration.regions import regions
 from slipway.configuration.values import is_uri
 from slipway.contracts.installation import LEAST_LOCK
 
+SUPPORTED_PARTITIONS = ("aws", "aws-us-gov")
 MOST_SAMPLES = 50
 MOST_CREATED_IMAGES = 150
 """CloudFormation allows 500 resources in a stack: with these, prod stays below it."""
-
-Fault = tuple[str, str]
-"""The path of what is wrong, and what is wrong with it."""
 
 
 def broken_rules(configuration: Configuration) -> list[Fault]:
@@ -190,17 +192,54 @@ def _operators_are_of_prod(c: Configuration) -> list[Fault]:
     return faults
 
 
-def _one_partition(c: Configuration) -> list[Fault]:
+def _regions_there_are(c: Configuration) -> list[Fault]:
     """Names, endpoints and principals are made for AWS's own partition and for GovCloud."""
     sides = (("region", c.region), ("dev.region", c.dev.region), ("prod.region", c.prod.region))
-    given = [(path, region) for path, region in sides if region is not None]
-    china = [(p, r) for p, r in given if r.startswith("cn-")]
-    if china:
-        problem = "AWS in China is not supported: its endpoints and service principals differ"
-        return [(path, f'"{region}": {problem}') for path, region in china]
-    other = [(p, r) for p, r in given if r.startswith("us-gov-") != c.region.startswith("us-gov-")]
+    home = regions().get(c.region)
+    faults = []
+    for path, region in sides:
+        problem = None if region is None else _wrong_with_region(region, home, c.region)
+        if problem is not None:
+            faults.append((path, f'"{region}": {problem}'))
+    return faults
+
+
+def _wrong_with_region(region: str, home: str | None, of: str) -> str | None:
+    """What is wrong with a region of an installation whose own is `of`, in the partition `home`."""
+    partition = regions().get(region)
+    if partition is None:
+        near = nearest(region, regions())
+        hint = f'; did you mean "{near}"?' if near else ""
+        return f"is no region that this machine's botocore knows{hint}"
+    if partition == "aws-cn":
+        return "AWS in China is not supported: its endpoints and service principals differ"
+    if partition not in SUPPORTED_PARTITIONS:
+        return f"the partition {partition} is not supported"
+    if home in SUPPORTED_PARTITIONS and partition != home:
+        return f"is in another partition than {of}"
+    return None
+
+
+def _type_has_the_processor(c: Configuration) -> list[Fault]:
+    host = c.build_host
+    processor = processor_of(host.instance_type)
+    if processor in (None, host.architecture):
+        return []
+    like = "t4g.medium" if host.architecture == "arm64" else "t3.medium"
+    problem = f'is {processor}, and buildHost.architecture is "{host.architecture}": such as {like}'
+    return [("buildHost.instanceType", f'"{host.instance_type}": {problem}')]
+
+
+def _roles_are_of_prod(c: Configuration) -> list[Fault]:
+    """A service's tasks run in the prod account, so their roles are there."""
     return [
-        (path, f'"{region}": is in another partition than {c.region}') for path, region in other
+        (
+            f"pipelines[{i}].service.roles[{j}]",
+            f'"{arn}": must be a role of the prod account, {c.prod.account}',
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        for j, arn in enumerate(pipeline.service.roles)
+        if arn.split(":")[4] != c.prod.account
     ]
 
 
@@ -252,7 +291,9 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _code_repository_limits,
     _limits_fit,
     _operators_are_of_prod,
-    _one_partition,
+    _regions_there_are,
+    _type_has_the_processor,
+    _roles_are_of_prod,
     _boundary_is_in_each_account,
     _near_the_host,
 )

@@ -11,6 +11,8 @@ Exit codes (0 is done): 1 the deployment failed, 2 wrong use, 3 the world failed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class SlipwayError(Exception):
     """Base of every error that Slipway raises on purpose.
@@ -41,12 +43,32 @@ class InvalidMessage(WrongUse):
 
 
 class InvalidConfiguration(WrongUse):
-    """A configuration that is not allowed; `problems` holds `(path, problem)` for each fault."""
+    """A configuration that is not allowed; `problems` holds `(path, problem)` for each fault.
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        lines = [f"{path}: {problem}" for path, problem in problems]
-        super().__init__("invalid configuration: " + "; ".join(lines))
+    `file` is where it was read from, `lines` the line there of each fault's path, where known.
+    """
+
+    def __init__(
+        self,
+        problems: list[tuple[str, str]],
+        *,
+        file: str | None = None,
+        lines: Mapping[str, int] | None = None,
+    ) -> None:
         self.problems = problems
+        self.file = file
+        self.lines = dict(lines or {})
+        super().__init__("invalid configuration: " + "; ".join(self.told()))
+
+    def told(self) -> list[str]:
+        """One sentence for each fault: where it is, by file and line where known, and what."""
+        return [self._place(path) + problem for path, problem in self.problems]
+
+    def _place(self, path: str) -> str:
+        if self.file is None:
+            return f"{path}: "
+        line = f":{self.lines[path]}" if path in self.lines else ""
+        return f"{self.file}{line}: " + ("" if path == "$" else f"{path}: ")
 
 
 class DeploymentFailed(SlipwayError):

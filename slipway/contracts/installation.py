@@ -20,6 +20,8 @@ from slipway.contracts.names import Names
 SCHEMA = 1
 FILE_NAME = "installation.json"
 PATH_VARIABLE = "SLIPWAY_INSTALLATION"
+YAML_ENDINGS = (".yaml", ".yml")
+"""Of a configuration's file that is YAML; any other is JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)

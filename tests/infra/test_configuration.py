@@ -55,7 +55,7 @@ def test_the_examples_are_right(path: Path) -> None:
         ("name", "Slip way", "name", '"Slip way": must be 1 to 24 lower-case'),
         ("region", REMOVE, "region", "is missing"),
         ("dev.account", "12", "dev.account", '"12": must be an account number of 12 digits'),
-        ("dev.account", 111111111111, "dev.account", "111111111111: must be a valid string"),
+        ("dev.account", 111111111111, "dev.account", "111111111111: must be a text, in quotes"),
         ("dev.color", "red", "dev.color", "is not a known key here"),
         ("pipelines", [], "pipelines", "[]: "),
         ("pipelines.0.name", "Shop", "pipelines[0].name", '"Shop": must be 1 to 40'),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+import yaml
 
 from infra.slipway_app import add_stacks
-from slipway.configuration import parse, read
+from slipway.configuration import load, parse, read
 from slipway.configuration.place import image_key, place_of, zone_key
 from slipway.contracts.errors import InvalidConfiguration
 from tests.infra.templates import FULL, UNPREPARED, resources
@@ -63,6 +65,42 @@ def test_another_installation_is_deployed_from_its_own_file() -> None:
     assert [c[3] for c in ran[:2]] == ["stage.json", "stage.json"]
     for deploy in ran[2:]:
         assert deploy[deploy.index("--context") + 1] == "configuration=stage.json"
+
+
+def test_a_configuration_may_stand_outside_the_tree(tmp_path: Path) -> None:
+    # GIVEN a configuration in YAML, and beside it what `slipway prepare` has found for it
+    file = tmp_path / "ours" / "stage.yaml"
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(real(name="ours")))
+    configuration = load(file)
+    found = {image_key(configuration): IMAGE, zone_key(configuration): "eu-central-1c"}
+    file.with_name("cdk.context.json").write_text(json.dumps(found))
+    # WHEN the app is synthesized with it as `make deploy CONFIGURATION=FILE` does
+    check, _prepare, *deploys = commands(**PROFILES, CONFIGURATION=str(file))
+    assert check[-1] == str(file)
+    (context,) = {d[d.index("--context") + 1] for d in deploys}
+    ended = synth("--context", context, "--output", str(tmp_path / "out"))
+    # THEN the hosts are of that image, in that zone
+    assert ended.returncode == 0, ended.stderr
+    template = json.loads((tmp_path / "out" / "ours-prod.template.json").read_text())
+    assert {h["ImageId"] for h in resources(template, "AWS::EC2::Instance").values()} == {IMAGE}
+    # AND what is wrong with it is told by file and line
+    file.write_text(file.read_text().replace("architecture:", "processor:"))
+    ended = synth("--context", context)
+    assert ended.returncode != 0
+    line = 1 + file.read_text().splitlines().index("  processor: arm64")
+    told = f"configuration: {file}:{line}: buildHost.processor: is not a known key here"
+    assert told in ended.stderr
+
+
+def synth(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.node", "cdk", "synth", "--quiet", "--no-notices", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 # --- what was found once

@@ -4,7 +4,7 @@ Looked for in this order; the first that is there is taken:
 
 1. `--installation FILE`, or the file named by `SLIPWAY_INSTALLATION`: an `installation.json`, a
    `cdk.json` with the context key `slipway`, or a configuration as `cdk -c configuration=FILE`
-   takes it;
+   takes it, JSON or YAML;
 2. the local run of this folder or a parent of it: `.local/installation.json` beside
    `.local/state.json`, while the latter is there (`slipway local up` writes both); where
    `SLIPWAY_LOCAL` names another directory than `.local`, that one;
@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
-from slipway.contracts.installation import FILE_NAME, PATH_VARIABLE, Installation, load_installation
+from slipway.contracts.installation import (
+    FILE_NAME,
+    PATH_VARIABLE,
+    YAML_ENDINGS,
+    Installation,
+    load_installation,
+)
 
 LOCAL_FOLDER = ".local"
 LOCAL_VARIABLE = "SLIPWAY_LOCAL"
@@ -94,19 +100,17 @@ def _nearest(folder: Path, local_folder: str) -> Path | None:
 
 
 def _read(path: Path) -> Installation:
-    context = _context(path) or _configuration(path)
-    if context is None:
+    if not _is_configuration(path):
         return load_installation(path)
-    from slipway.configuration import parse  # brings in pydantic
+    from slipway.configuration import load  # brings in pydantic
     from slipway.configuration.resolve import resolve
 
-    return resolve(parse(context))
+    return resolve(load(path))
 
 
-def _configuration(path: Path) -> Any | None:
-    """What a file that is a configuration holds, or None if it is none."""
-    data = _object(path)
-    return data if "buildHost" in data else None
+def _is_configuration(path: Path) -> bool:
+    """Whether a file is a configuration, or a cdk.json that holds one; it may be a broken one."""
+    return path.suffix in YAML_ENDINGS or _context(path) is not None or "buildHost" in _object(path)
 
 
 def _context(path: Path) -> Any | None:

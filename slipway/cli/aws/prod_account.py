@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from slipway.cli.aws.session import Session
 from slipway.configuration import Configuration
-from slipway.configuration.place import image_key, makes_network, zone_key
+from slipway.configuration.place import image_key, makes_network, read_context, zone_key
 from slipway.configuration.placeholders import image_parameter, placeholders
 from slipway.contracts.errors import WrongUse
 
@@ -21,15 +21,18 @@ Found = tuple[str, str]
 Prepared = dict[str, Found]
 
 
-def prepare(session: Session, configuration: Configuration, context: Path) -> Prepared:
+def prepare(
+    session: Session, configuration: Configuration, kept: dict[str, Any], context: Path
+) -> Prepared:
     """Find and keep what is left out, and make what is missing; what there is now, in words.
 
-    WrongUse where it does not fit: other credentials, the example's values, a type that is not
-    offered. Nothing is kept then.
+    `kept` is what was found before; it is in the file `context` afterwards. WrongUse where it does
+    not fit: other credentials, the example's values, a type that is not offered. Nothing is kept
+    then.
     """
     c = configuration
     _ours(session, c)
-    kept = read_context(context)
+    kept = dict(kept)
     ec2, ssm = (session.client(name, region=c.prod_region) for name in ("ec2", "ssm"))
     _fits_architecture(ec2, c)
     image, zone = _image(ssm, c, kept), _zone(ec2, c, kept)
@@ -42,19 +45,6 @@ def prepare(session: Session, configuration: Configuration, context: Path) -> Pr
     if any(p.service.sample for p in c.pipelines):
         prepared["ECS's service-linked role"] = _service_linked_role(session.client("iam"))
     return prepared
-
-
-def read_context(path: Path) -> dict[str, Any]:
-    """The CDK's context file; empty where there is none. WrongUse for one that is broken."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise WrongUse(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise WrongUse(f"{path} holds no object")
-    return found
 
 
 def write_context(path: Path, values: dict[str, Any]) -> None:

@@ -24,30 +24,30 @@ def command() -> None:
 def check(file: Path, as_json: bool) -> None:
     """Check FILE (default: cdk.json's context key `slipway`) and say all that is wrong.
 
-    What is left of the example counts as wrong: its account numbers, its image. Each fault is a
-    path, the value, and what is allowed. Needs neither AWS nor the CDK.
+    What is left of the example counts as wrong: its account numbers, its image. Each fault is told
+    by file and line, path, value, and what is allowed. FILE is JSON, or YAML where its name ends so
+    (that needs PyYAML). Needs neither AWS nor the CDK.
 
     \b
     Examples:
       slipway config check
-      slipway config check stage.json
+      slipway config check ../ours/stage.yaml
     """
     from slipway.configuration import load
     from slipway.configuration.placeholders import placeholders
     from slipway.configuration.resolve import resolve
 
     try:
-        configuration = load(file)
-        left = placeholders(configuration)
-        if left:
-            raise InvalidConfiguration(left)
-        installation = resolve(configuration)
+        installation = resolve(load(file, also=placeholders))
     except InvalidConfiguration as error:
         if not as_json:
-            for path, problem in error.problems:
-                click.echo(f"{path}: {problem}")
+            for sentence in error.told():
+                click.echo(sentence)
             raise InvalidConfiguration([(str(file), _count(len(error.problems)))]) from None
-        problems = [{"path": path, "problem": problem} for path, problem in error.problems]
+        problems = [
+            {"path": path, "line": error.lines.get(path), "problem": problem}
+            for path, problem in error.problems
+        ]
         _say({"valid": False, "problems": problems})
         raise SystemExit(error.exit_code) from None
     if as_json:

@@ -11,7 +11,7 @@ from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.ports import free_ports
 from tests.e2e.emulator.world import World
-from tests.e2e.package.installed import Built, Installed, build, empty_environment, install
+from tests.e2e.package.installed import Built, Installed, build
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +21,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="session")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = tmp_path_factory.mktemp("installed")
-    outside = folder / "outside"
-    outside.mkdir()
-    made = Installed(folder / "environment", outside)
-    empty_environment(made.environment)
-    install(made.environment, str(built.wheel))
-    return made
+    return Installed.make(built.wheel, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(scope="package")

@@ -29,9 +29,23 @@ class Built:
 class Installed:
     """An environment that holds the package, what it needs, and nothing else (no pip either)."""
 
+    wheel: Path
     environment: Path
     folder: Path
     """Where its commands run: outside the tree, and empty."""
+
+    @classmethod
+    def make(cls, wheel: Path, folder: Path, *, extras: str = "") -> Installed:
+        """Below `folder`; `extras` such as `[yaml]`."""
+        made = cls(wheel, folder / "environment", folder / "outside")
+        made.folder.mkdir(parents=True)
+        python = made.environment / "bin" / "python"
+        _quietly(sys.executable, "-m", "venv", "--without-pip", str(made.environment))
+        # This environment's pip installs into the other one, and its cache makes that quick.
+        _quietly(
+            sys.executable, "-m", "pip", "--python", str(python), "install", f"{wheel}{extras}"
+        )
+        return made
 
     @property
     def packages(self) -> Path:
@@ -45,10 +59,6 @@ class Installed:
     def size(self) -> int:
         """The bytes of everything that was installed, compiled files included."""
         return sum(file.lstat().st_size for file in self.packages.rglob("*") if file.is_file())
-
-    def add(self, *requirements: str) -> None:
-        """Install more into it."""
-        install(self.environment, *requirements)
 
     def run(
         self, *arguments: str, aws: Mapping[str, str] | None = None, folder: Path | None = None
@@ -76,17 +86,6 @@ def build(folder: Path) -> Built:
     _quietly(sys.executable, "-m", "build", "--outdir", str(made), str(tree))
     (source,), (wheel,) = made.glob("*.tar.gz"), made.glob("*.whl")
     return Built(source, wheel)
-
-
-def empty_environment(environment: Path) -> None:
-    """A virtual environment in which nothing is installed."""
-    _quietly(sys.executable, "-m", "venv", "--without-pip", str(environment))
-
-
-def install(environment: Path, *requirements: str) -> None:
-    """Have this environment's pip install into another one; pip's own cache makes that quick."""
-    python = environment / "bin" / "python"
-    _quietly(sys.executable, "-m", "pip", "--python", str(python), "install", *requirements)
 
 
 def _known_to_git() -> list[str]:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from slipway.cli.main import VERBS
 from tests.e2e.emulator.world import PROD, World
@@ -92,6 +93,22 @@ def test_it_checks_a_configuration(installed: Installed, tmp_path: Path) -> None
     told = installed.run("config", "check", "mine.json", folder=tmp_path)
     assert told.returncode == 2
     assert "region" in told.stdout
+
+
+def test_yaml_is_an_extra(installed: Installed, tmp_path: Path) -> None:
+    # GIVEN a configuration in YAML, and no PyYAML
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(json.loads((CONFIGURATIONS / "unprepared.json").read_text())))
+    told = installed.run("config", "check", str(file))
+    assert told.returncode == 2
+    assert told.stderr == (
+        f"slipway: {file} is YAML, which needs PyYAML: `python -m pip install PyYAML`\n"
+    )
+    # WHEN it is brought by the package's extra
+    more = Installed.make(installed.wheel, tmp_path / "more", extras="[yaml]")
+    told = more.run("config", "check", str(file))
+    # THEN it is read
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 def test_it_says_where_the_local_run_is(installed: Installed) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
-from slipway.configuration import parse, read
-from slipway.configuration.place import place_of
+from slipway.configuration import load, parse, read
+from slipway.configuration.place import image_key, place_of, zone_key
 from tests.infra.templates import UNPREPARED
 
 ACCOUNT = "123456789012"
@@ -111,7 +112,11 @@ def test_a_type_that_is_not_offered_where_the_hosts_are_is_said() -> None:
     [
         (
             {"instanceType": "t3.medium"},
-            '"t3.medium" is x86_64, and buildHost.architecture says "arm64"',
+            '"t3.medium": is x86_64, and buildHost.architecture is "arm64"',
+        ),
+        (
+            {"instanceType": "mac2.metal"},
+            '"mac2.metal" is arm64_mac, and buildHost.architecture says "arm64"',
         ),
         ({"instanceType": "t4g.gigantic"}, '"t4g.gigantic" is no type in eu-central-1'),
         ({"ami": "ami-00000000000000000"}, "is no image; leave it out, and `slipway prepare`"),
@@ -148,3 +153,32 @@ def test_without_a_sample_nothing_is_made_in_the_account() -> None:
     data["pipelines"][0]["service"] = {"cluster": "main", "name": "shop"}
     assert prepare(data).exit_code == 0
     assert boto3.client("iam").list_roles()["Roles"] == []
+
+
+def test_what_is_found_stands_beside_the_configuration(tmp_path: Path) -> None:
+    # GIVEN a configuration outside this folder, in YAML
+    file = tmp_path / "ours" / "stage.yaml"
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(configuration()))
+    # WHEN it is prepared
+    result = CliRunner().invoke(main, ["prepare", "--installation", str(file)])
+    assert result.exit_code == 0, result.output
+    # THEN nothing was written here
+    assert not Path("cdk.context.json").exists()
+    beside = json.loads(file.with_name("cdk.context.json").read_text())
+    assert set(beside) == {image_key(load(file)), zone_key(load(file))}
+
+
+def test_what_was_found_in_this_folder_before_stays_found(tmp_path: Path) -> None:
+    # GIVEN what an earlier release kept in this folder, for a configuration elsewhere
+    file = tmp_path / "ours" / "stage.yaml"
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(configuration()))
+    before = {image_key(load(file)): "ami-0123456789abcdef0", "hosted-zone:x": {"Id": 1}}
+    Path("cdk.context.json").write_text(json.dumps(before))
+    # WHEN it is prepared, THEN the hosts keep their image, and the CDK's own look-ups stay here
+    result = CliRunner().invoke(main, ["prepare", "--installation", str(file)])
+    assert "image: ami-0123456789abcdef0 (kept)" in result.output
+    beside = json.loads(file.with_name("cdk.context.json").read_text())
+    assert beside[image_key(load(file))] == "ami-0123456789abcdef0"
+    assert "hosted-zone:x" not in beside
