@@ -27,7 +27,7 @@ def told(page: Page, what: re.Pattern[str]) -> Iterator[str]:
     """What stands behind `slipway` or `make` in the page's code."""
     for line in page.lines_of_code:
         for match in what.finditer(line):
-            rest = re.split(r" && | < ", match["rest"])[0].strip()
+            rest = re.split(r" && | [<>] ", match["rest"])[0].strip()
             yield rest[:-1] if rest.count("'") == 1 and rest.endswith("'") else rest
 
 

@@ -48,7 +48,11 @@ INVOCATIONS: dict[str, list[str]] = {
     "taskdef": ["taskdef", *SERVICE],
 }
 """What each verb is called with, for those that ask AWS."""
-WITHOUT_AWS = {"config check", "local up", "local down", "local push", "local status"}
+WITHOUT_AWS = {"config check", "config schema"} | {
+    f"local {name}" for name in ("up", "down", "push", "status")
+}
+PRINTS_NO_ANSWER = {"local up", "local down", "config schema"}
+"""state.json is what the first two leave for programs; the third prints JSON, and only that."""
 OF_A_SERVICE = {"deploy", "taskdef"}
 """They are told a service, and need no installation."""
 
@@ -193,7 +197,7 @@ def test_help_has_an_example_and_the_shared_options(verb: str) -> None:
 
     example = text[text.index("Example") :]
     assert f"slipway {verb}" in example
-    if verb not in ("local up", "local down"):  # state.json is what they leave for programs
+    if verb not in PRINTS_NO_ANSWER:
         assert "--json" in text
     if verb not in WITHOUT_AWS:
         assert "--profile" in text
