@@ -40,9 +40,10 @@ def section() -> Section:
         title="Draining queued pushes",
         about=(
             "The real worker on the emulator's SQS and DynamoDB, with 10 ms added to every call as"
-            " AWS would need; git, docker and ECS answer at once. Beside it: receive one, delete"
-            " one, as the original does, without any record of what was dropped; beyond"
-            f" {ALONE_AT_MOST:,} messages that is measured on {ALONE_AT_MOST:,} of them and scaled."
+            " AWS would need. Git, docker and ECS answer at once. Beside it stands receive one,"
+            " delete one, as the shell script before Slipway did, which keeps no record of what it"
+            f" drops. Above {ALONE_AT_MOST:,} messages that is measured on {ALONE_AT_MOST:,} of"
+            " them and scaled."
         ),
         columns=(
             "messages", "pipelines", "how", "seconds", "CPU s", "AWS calls", "calls/message",

@@ -83,11 +83,12 @@ def _section(asleep: Followed, awake: Sequence[Followed], original: Original) ->
     made = Section(
         title="Push to HTTP",
         about=(
-            "The local run: real git, docker and containers. `host awake` is the median of"
-            f" {len(awake)} pushes. `Asleep`, the emulator boots a host in one second; EC2 and the"
-            " AMI need some twenty to forty until user space, which is not shown here. Beside it"
-            " the original's own AWS CLI calls, git and docker on the same repository, its host"
-            " awake and its caches warm, too."
+            "The local run: real git, docker and containers. `Host awake` is the median of"
+            f" {len(awake)} pushes. For `host asleep` the emulator boots a host in one second. EC2"
+            " and the AMI need some twenty to forty seconds; that is not shown here. Beside it"
+            " stands the shell script that did this before Slipway: the AWS CLI, git, docker and"
+            " ecs-deploy's calls on the same repository. Its host is awake and its caches are warm"
+            " as well."
         ),
         columns=("", "host asleep, s", "host awake, s"),
     )
@@ -102,21 +103,22 @@ def _section(asleep: Followed, awake: Sequence[Followed], original: Original) ->
     made.rows += [
         ("host running → request received", asleep.boot_to_receive or "", ""),
         ("**beyond git, docker and ECS**", asleep.beyond(original.themselves), beyond),
-        *((f"original: {step}", "", seconds) for step, seconds in original.seconds.items()),
-        ("original, without its sleep of 300 s", "", original.whole),
+        *((f"shell script: {step}", "", seconds) for step, seconds in original.seconds.items()),
+        ("shell script, without its sleep of 300 s", "", original.whole),
     ]
     total = statistics.median(one.total for one in awake)
     build = statistics.median(one.stages.get("build", 0.0) for one in awake)
     slept = original.whole + ORIGINAL_SLEEP
     agent = agent_start()
     made.remarks = [
-        f"Slipway {total:.2f} s, the original {original.whole:.2f} s and {ORIGINAL_SLEEP:.0f} s of"
-        f" sleep: {original.whole / total:.1f} times and {slept / total:.0f} times as long.",
-        "Beyond git, docker and ECS: the whole less `git push`, less what the original's plain `git"
-        " pull`, `docker build` and `docker push` of such a commit took in this run, and less the"
-        " time from UpdateService to the new task's answer. What is left: the trigger, two topics"
-        " and a queue, the tree of files, the look at ECR and the service, the login, the tags, the"
-        " rows in the table, the new revision.",
+        f"Slipway took {total:.2f} s. The shell script took {original.whole:.2f} s, which is"
+        f" {original.whole / total:.1f} times as long, and {slept / total:.0f} times with its sleep"
+        f" of {ORIGINAL_SLEEP:.0f} s.",
+        "`Beyond git, docker and ECS` is the whole without `git push`, without what the script's"
+        " plain `git pull`, `docker build` and `docker push` of such a commit took in this run, and"
+        " without the time from UpdateService to the new task's answer. What is left: the trigger,"
+        " two topics and a queue, the tree of files, the look at ECR and the service, the login,"
+        " the tags, the rows in the table, the new revision.",
     ]
     made.bounds = [
         Bound("push to HTTP, warm: s beyond git, docker and ECS", 2.0, beyond),

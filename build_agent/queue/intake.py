@@ -138,6 +138,6 @@ class Intake:
         """A message that is no request: kept for a person, said, and only then deleted."""
         self._log.warning("dead letter", message_id=message.message_id, why=why)
         self._inbox.dead_letter(message.body, why)
-        text = f"A message on the build queue cannot be read and was given up on: {why}"
+        text = f"a message on the build queue cannot be read and was given up on: {why}"
         self._closer.dead_letter(message.message_id, text)
         self._settler.delete([message])

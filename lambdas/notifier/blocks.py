@@ -80,7 +80,7 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
     if result.commit:
         lines.append(_commit(result.commit, pipeline, bold=True))
     if result.cause:
-        lines.append(literal(wording.tidy(result.cause, 600), 900))
+        lines.append(literal(wording.capital(wording.tidy(result.cause, 600)), 900))
     step = sentences.step_to_tell(result)
     if step:
         lines.append(f"Failed step of the Dockerfile: `{mrkdwn.escape(_uncoded(step), 250)}`")
@@ -129,7 +129,7 @@ def _small_print(result: DeploymentResult) -> list[str]:
 
 def _alert(notice: CloseNotice, alert: Alert) -> list[Block]:
     emoji = _OVER if alert.recovered else _ALERT_EMOJI.get(alert.kind, _TROUBLE)
-    text = literal(wording.tidy(alert.text, 1500), 2500)
+    text = literal(wording.capital(wording.tidy(alert.text, 1500)), 2500)
     blocks = [mrkdwn.header(notice_text.headline(notice), emoji)]
     if text:
         blocks.append(mrkdwn.section([text]))

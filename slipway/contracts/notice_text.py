@@ -65,7 +65,7 @@ def texts_by_protocol(notice: CloseNotice, *, commit_url: str | None = None) -> 
 def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[str]:
     lines: list[str] = []
     if result.cause:
-        lines += [sentence(tidy(result.cause, 1000))]
+        lines += [capital(sentence(tidy(result.cause, 1000)))]
     step = step_to_tell(result)
     if step:
         lines += [f"The Dockerfile's step {step} failed."]
@@ -109,7 +109,7 @@ def _listed(title: str, items: list[str]) -> list[str]:
 
 
 def _alert_text(alert: Alert) -> list[str]:
-    return [sentence(tidy(alert.text, 2000)), "", *_labelled([("When", moment(alert.at))])]
+    return [capital(sentence(tidy(alert.text, 2000))), "", *_labelled([("When", moment(alert.at))])]
 
 
 def _ascii(text: str) -> str:

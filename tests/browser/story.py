@@ -18,8 +18,9 @@ from local.up import Options, bring_up
 from local.workplace import Workplace
 from tests.browser.chromium import Chromium
 from tests.browser.slack_page import IMAGES
+from tests.browser.terminal import Terminal, save_picture
 from tests.e2e.chain import Chain
-from tests.e2e.story import CHECKOUT, GREETING, TOTAL, Story
+from tests.e2e.story import CHECKOUT, GREETING, SLIPWAY, TOTAL, Story
 
 PIPELINE = "sample"
 
@@ -49,13 +50,18 @@ def shows(selector: str, words: str) -> str:
 def test_a_day_in_pictures(chain: Chain, browser: Chromium, tmp_path: Path) -> None:
     story = Story(chain.directory, PIPELINE)
 
-    # a good commit, seen while it is deployed
+    # a good commit, seen while it is deployed: on the page, and on a terminal
+    watching = Terminal([str(SLIPWAY), "watch", PIPELINE], story.environment)
+    chain.until("somebody watches", lambda: "waiting for" in watching.text)
     deploying = threading.Thread(target=story.a_good_commit)
     deploying.start()
     browser.until(shows(".stages .now", "wait"))
     browser.size(1300, 560)
     browser.picture(IMAGES / "slack-page-live.png")
     deploying.join()
+    assert watching.ended() == 0
+    under_way = [seen for seen in watching.pictures() if "▶" in seen and "to go" in seen]
+    save_picture(under_way[-1], f"$ slipway watch {PIPELINE}", IMAGES / "watch.svg")
 
     # a bad one
     story.a_bad_commit()

@@ -34,7 +34,7 @@ class Story:
         """Somebody watches while it is deployed; what they see."""
         command = [str(SLIPWAY), "watch", self.pipeline]
         with subprocess.Popen(
-            command, env=self._environment, stdout=subprocess.PIPE, text=True
+            command, env=self.environment, stdout=subprocess.PIPE, text=True
         ) as watching:
             assert watching.stdout is not None
             waiting = watching.stdout.readline()
@@ -72,7 +72,7 @@ class Story:
         done = subprocess.run(
             [str(SLIPWAY), *words],
             cwd=folder,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -90,7 +90,7 @@ class Story:
         self.commits[subject] = self.answer("local", "push", *words)["commit_id"]
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """This process's, without AWS credentials, for the local run of `directory`."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {**kept, "SLIPWAY_LOCAL": str(self.directory), "COLUMNS": "120"}

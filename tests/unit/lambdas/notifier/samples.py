@@ -134,20 +134,23 @@ NOTICES: dict[str, CloseNotice] = {
     "dead letter": alert(
         kind="dead_letter",
         subject="slipway-build-dead-letters",
-        text="A message is not a build request: $: is not JSON",
+        text="a message on the build queue cannot be read and was given up on:"
+        " invalid message: it is not JSON",
     ),
     "host silent": alert(
-        kind="no_heartbeat", subject=HOST, text="No heartbeat for 10 minutes; it is being stopped"
+        kind="no_heartbeat", subject=HOST, text="no heartbeat for 10 min, in 2 boots in a row"
     ),
     "host stuck": alert(
-        kind="no_progress", subject=HOST, text="Stage build of shop made no progress for 65 minutes"
+        kind="no_progress", subject=HOST, text="no progress for 1 h 5 min in stage build of shop"
     ),
     "start failed": alert(
         kind="start_failed", subject=HOST, text="EC2 says InsufficientInstanceCapacity"
     ),
-    "awake long": alert(kind="awake_long", subject=HOST, text="Awake for 4 hours; builds shop"),
+    "awake long": alert(kind="awake_long", subject=HOST, text="awake for 4 h"),
     "drift skipped": alert(
-        kind="drift_skipped", subject="shop", text="CodeCommit in the dev account did not answer"
+        kind="drift_skipped",
+        subject="shop",
+        text="a lost push would not be found: CodeCommit is silent",
     ),
     "alarm": alert(
         kind="alarm",
