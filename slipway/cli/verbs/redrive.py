@@ -177,10 +177,10 @@ def command(
                     held.send_on(letter, letter.way)
     out.data({"dead_letters": told, "dry_run": dry_run})
     unreadable = sum(1 for letter in told if letter["problem"])
-    if not dry_run:
-        out.say(f"{len(told) - unreadable} sent again, {unreadable} left")
-    elif not told:
+    if not told:
         out.say("no dead letters")
+    elif not dry_run:
+        out.say(f"{len(told) - unreadable} sent again, {unreadable} left")
     click.get_current_context().exit(1 if unreadable else 0)
 
 

@@ -64,7 +64,7 @@ def command(
         target = _of_commit(session, name, to)
     else:
         target = _previous(session, name)
-    out.say(f"{name}: going back to {_told(target)}")
+    out.say(f"{name}: {'would go' if dry_run else 'going'} back to {_told(target)}")
     if dry_run:
         out.data({"pipeline": name, "to": target.deployment_id})
         return
