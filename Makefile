@@ -79,7 +79,7 @@ format: setup ## let ruff put the code in order
 	$(BIN)/ruff format $(wildcard $(CODE))
 
 screenshots: setup ## pages in Chromium: checked, and the pictures of docs/images/, from a real local run
-	$(PYTEST) tests/browser/slack_page.py tests/browser/story.py
+	$(PYTEST) tests/browser/slack_page.py tests/browser/report_page.py tests/browser/story.py
 
 bench: setup ## measure, side by side with other tools
 	$(BIN)/python -m bench

@@ -21,11 +21,12 @@ COLOURS = {
 }
 LEAST_DAYS = 7
 """Days that the outcomes' axis shows at least, so that one day is a bar and not a wall."""
-WIDTH, HEIGHT = 10.0, 3.0
-"""Inches of one plot."""
+Size = tuple[float, float]
+WIDE: Size = (10.0, 3.0)
+NARROW: Size = (4.5, 3.4)
+"""Inches of one plot. On a phone a wide one shrinks until nobody can read its words."""
 INK, SOFT, LINE = "#1d1c1d", "#616061", "#e4e4e4"
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "slipway",  # the same rows give the same file
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": SOFT,
@@ -58,17 +59,21 @@ def history_png(rows: Sequence[DeploymentRow], period: Period = None) -> bytes:
     return picture.getvalue()
 
 
-def durations_svg(rows: Sequence[DeploymentRow], period: Period = None) -> str:
+def durations_svg(
+    rows: Sequence[DeploymentRow], period: Period = None, *, size: Size = WIDE
+) -> str:
     """Lead time and push to steady of each success, over time, as an `<svg>` element."""
-    return _svg(_draw(rows, (_durations,), period))
+    return _svg(_draw(rows, (_durations,), period, size=size))
 
 
-def outcomes_svg(rows: Sequence[DeploymentRow], period: Period = None) -> str:
+def outcomes_svg(rows: Sequence[DeploymentRow], period: Period = None, *, size: Size = WIDE) -> str:
     """Deployments a day by outcome, as an `<svg>` element."""
-    return _svg(_draw(rows, (_outcomes,), period))
+    return _svg(_draw(rows, (_outcomes,), period, size=size))
 
 
-def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any], period: Period) -> Any:
+def _draw(
+    rows: Sequence[DeploymentRow], plots: Sequence[Any], period: Period, *, size: Size = WIDE
+) -> Any:
     """A figure with the plots below each other."""
     try:
         import matplotlib as mpl
@@ -77,15 +82,18 @@ def _draw(rows: Sequence[DeploymentRow], plots: Sequence[Any], period: Period) -
         raise WrongUse(
             "plots need matplotlib, which is not installed: `python -m pip install matplotlib`"
         ) from None
-    mpl.rcParams.update(STYLE)
-    figure = Figure(figsize=(WIDTH, HEIGHT * len(plots)), layout="constrained")
+    width, height = size
+    # the same rows give the same file; the ids of two sizes in one page differ
+    mpl.rcParams.update({**STYLE, "svg.hashsalt": f"slipway {width:g}"})
+    figure = Figure(figsize=(width, height * len(plots)), layout="constrained")
     for axes, plot in zip(figure.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
         plot(axes, rows, period)
     return figure
 
 
 def _durations(axes: Any, rows: Sequence[DeploymentRow], period: Period) -> None:
-    axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY} of each success")
+    between = " " if _is_wide(axes) else "\n"
+    axes.set_title(f"{LEAD_TIME.capitalize()} and {PUSH_TO_STEADY}{between}of each success")
     series = (
         (LEAD_TIME, lead_time, "o", "#1264a3"),
         (PUSH_TO_STEADY, push_to_steady, "D", "#00a38d"),
@@ -156,17 +164,23 @@ def _finish(axes: Any) -> None:
     """Dates said once, lines across, and the legend above the plot, where it hides nothing."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    most = 9 if _is_wide(axes) else 5
+    locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
     formatter.formats[-1] = formatter.zero_formats[-1] = "%H:%M:%S"
     formatter.offset_formats[-1] = "%Y-%b-%d"
     axes.xaxis.set_major_formatter(formatter)
     axes.grid(visible=True, axis="y")
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS),
-        handletextpad=0.4, columnspacing=1.2,
-    )  # fmt: skip
+    if _is_wide(axes):
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": len(COLOURS)}
+    else:  # beside the title there is no room
+        place = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": len(COLOURS) // 2}
+    axes.legend(**place, handletextpad=0.4, columnspacing=1.2)
+
+
+def _is_wide(axes: Any) -> bool:
+    return bool(axes.figure.get_figwidth() >= WIDE[0])
 
 
 def _nothing(axes: Any, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,16 @@ def html_page(
     end: float,
 ) -> str:
     """The report as one page: figures, plots and table within it, nothing fetched from anywhere."""
-    from slipway.cli.show.plots import durations_svg, outcomes_svg
+    from slipway.cli.show.plots import NARROW, durations_svg, outcomes_svg
+
+    def plot(draw: Callable[..., str]) -> str:
+        wide, narrow = draw(rows, (start, end)), draw(rows, (start, end), size=NARROW)
+        return f"<figure><div class=wide>{wide}</div><div class=narrow>{narrow}</div></figure>"
 
     period = f"{short_moment(start)} to {short_moment(end)} (UTC)"
     headings = "".join(f"<th scope=col>{_text(h.capitalize())}</th>" for h in HEADINGS)
     body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in line(name, found)) + "</tr>\n"
+        "<tr>" + "".join(map(_cell, HEADINGS, line(name, found))) + "</tr>\n"
         for name, found in told.items()
     )
     whole = told.get(ALL) or next(iter(told.values()))
@@ -134,8 +139,8 @@ def html_page(
 <header><h1>{_text(installation)}: deployments</h1><p>{period}</p></header>
 <main>
 <section class=cards>{cards}</section>
-<figure>{durations_svg(rows, (start, end))}</figure>
-<figure>{outcomes_svg(rows, (start, end))}</figure>
+{plot(durations_svg)}
+{plot(outcomes_svg)}
 <div class=table><table><thead><tr>{headings}</tr></thead>
 <tbody>
 {body}</tbody></table></div>
@@ -163,6 +168,15 @@ figure { margin: 1rem 0; padding: .6rem } svg { display: block; width: 100%; hei
 .table { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: .87rem }
 th, td { border-top: 1px solid var(--line); padding: .55rem .8rem; text-align: left }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; vertical-align: bottom }
+.narrow { display: none }
+@media (max-width: 40rem) {
+  main { padding: .9rem } .wide { display: none } .narrow { display: block }
+  thead { display: none } tr + tr { border-top: 1px solid var(--line) }
+  tr { display: block; padding: .6rem .8rem }
+  td { display: flex; gap: 1rem; border: 0; padding: .15rem 0 }
+  td::before { content: attr(data-name); flex: 0 0 42%; color: var(--soft) }
+  td:first-child { font-weight: 600 } td:first-child::before { content: none }
+}
 .about { color: var(--soft); font-size: .87rem }
 @media print { body { background: #fff } .card, figure { break-inside: avoid } }
 """
@@ -210,6 +224,11 @@ def four(found: Figures) -> list[tuple[str, str, str]]:
 
 def _median(spread: Spread) -> str:
     return duration(spread.p50) if spread.p50 is not None else "none"
+
+
+def _cell(heading: str, text: str) -> str:
+    """On a narrow window a row stands as a list, each cell with its heading before it."""
+    return f'<td data-name="{_text(heading.capitalize())}">{_text(text)}</td>'
 
 
 def _text(value: Any) -> str:

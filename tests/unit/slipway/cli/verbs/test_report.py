@@ -62,11 +62,11 @@ def test_the_page_is_one_file_that_fetches_nothing(world: World, tmp_path: Path)
     # WHEN
     result = world.run("report", "--html", str(page))
 
-    # THEN table and two plots are within it, and no address outside of it is loaded
+    # THEN table and two plots, each for wide and narrow windows, are within it, and no address outside of it is loaded
     assert result.exit_code == 0, result.output
     text = page.read_text(encoding="utf-8")
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(drawings) == 2
+    assert len(drawings) == 4
     assert "25.0%" in text
     for drawing in drawings:
         ElementTree.fromstring(drawing)  # noqa: S314 - our own drawing
