@@ -24,6 +24,7 @@ atexit.register(gc.freeze)
 look through it for garbage on the way, and once more at the end, takes a fifth of its time."""
 
 VERBS: dict[str, str] = {
+    "init": "slipway.cli.verbs.init",
     "config": "slipway.cli.verbs.config",
     "prepare": "slipway.cli.verbs.prepare",
     "local": "slipway.cli.verbs.local",

@@ -71,14 +71,21 @@ def _of_json(path: Path, data: bytes) -> Source:
     return Source(path, value, *json_lines(text))
 
 
-def _of_yaml(path: Path, data: bytes) -> Source:
+def need_yaml(path: Path) -> None:
+    """WrongUse where PyYAML is not installed, for a file that is YAML."""
     try:
-        import yaml
-
-        from slipway.configuration.yaml_values import YamlReader
+        import yaml  # noqa: F401
     except ImportError:
         needed = "is YAML, which needs PyYAML: `python -m pip install PyYAML`"
         raise WrongUse(f"{path} {needed}") from None
+
+
+def _of_yaml(path: Path, data: bytes) -> Source:
+    need_yaml(path)
+    import yaml
+
+    from slipway.configuration.yaml_values import YamlReader
+
     try:
         reader = YamlReader(data)
         return Source(path, reader.document(), reader.lines, reader.twice)

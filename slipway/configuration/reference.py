@@ -23,6 +23,7 @@ HEAD = """# Configuration
 The configuration describes an installation. It stands under the context key `slipway` of `cdk.json`, or in a file of its own.
 
 ```sh
+slipway init ../ours/stage.yaml            # writes one: asks, and looks at the account
 slipway config check                       # cdk.json: says all that is wrong, and where
 slipway config check ../ours/stage.yaml    # another file
 ```

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from slipway.configuration.regions import regions
 from slipway.contracts.messages import PIPELINE_NAME
 
 
@@ -76,6 +77,15 @@ def is_uri(repository: str) -> bool:
 
 Account = Annotated[str, _Text(r"[0-9]{12}", "an account number of 12 digits")]
 Region = Annotated[str, _Text(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region's name such as eu-central-1")]
+KnownRegion = Annotated[
+    str,
+    _Text(
+        r"[a-z0-9-]+",
+        "a region that this machine's botocore knows, such as eu-central-1",
+        check=lambda region: region in regions(),
+    ),
+]
+"""For questions. In a configuration it is a rule, which also tells the nearest one."""
 InstallationName = Annotated[
     str,
     _Text(r"[a-z][a-z0-9-]{0,23}", "1 to 24 lower-case letters, digits and '-', a letter first"),

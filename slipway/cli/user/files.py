@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from slipway.contracts.errors import WorldFailed, WrongUse
@@ -20,3 +21,13 @@ def write_file(path: Path, content: bytes | str, *, option: str) -> None:
         raise WrongUse(f"{option} {str(path)!r}: cannot be written: {error.strerror}") from None
     except OSError as error:
         raise WorldFailed(f"{option} {str(path)!r}: not written: {error.strerror}") from None
+
+
+def write_whole(path: Path, text: str, *, option: str) -> None:
+    """As `write_file`, and so that there is never a part of it: the old file, or the new one."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        write_file(new, text, option=option)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
