@@ -62,7 +62,8 @@ def test_the_page_is_one_file_that_fetches_nothing(world: World, tmp_path: Path)
     # WHEN
     result = world.run("report", "--html", str(page))
 
-    # THEN table and two plots, each for wide and narrow windows, are within it, and no address outside of it is loaded
+    # THEN table and two plots, each for wide and narrow windows, are within it
+    # AND no address outside of it is loaded
     assert result.exit_code == 0, result.output
     text = page.read_text(encoding="utf-8")
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
