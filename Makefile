@@ -51,12 +51,14 @@ machines:
 	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine >.make/machines.txt 2>&1 || failed=1; \
 	  cat .make/machines.txt; exit $${failed:-0}
 
-lint: setup ## style, types, the direction of imports, shell scripts
+lint: setup ## style, types, the direction of imports, shell scripts, no file over 400 lines
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run local/machine/files/usr | xargs -0 -r $(BIN)/shellcheck
+	@git ls-files -z '*.py' '*.js' '*.html' '*.css' '*.sh' | xargs -0 wc -l | \
+	  awk '$$1 > 400 && $$2 != "total" { print $$2 ": " $$1 " lines, 400 at most"; bad = 1 } END { exit bad }'
 	$(MAKE) --no-print-directory templates
 
 # cdk-nag is part of the synth itself; the second configuration uses everything.
