@@ -8,8 +8,8 @@ import pytest
 
 from infra.hosts.host_role import secret_forms
 from infra.permissions.statements import PULL
+from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.doctor.boundary_checks import needs_of
-from slipway.cli.verbs.redrive import ways_back
 from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
 from tests.infra.iam_table import SNAPSHOT, table_of

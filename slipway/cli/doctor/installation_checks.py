@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.waiting import Work, work_of
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
-from slipway.cli.verbs.redrive import ways_back
 from slipway.contracts.wording import counted, duration, person
 
 DEPLOY = "deploy the prod stack (docs/operating.md)"

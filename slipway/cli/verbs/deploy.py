@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ from typing import Any
 import click
 
 from slipway.cli.aws.credential_options import credential_options, with_options
-from slipway.cli.aws.credentials import Clients, Credentials
 from slipway.cli.aws.errors import credentials_plainly, log_in_hint
 from slipway.cli.aws.who_calls import who_calls
 from slipway.cli.deploy.lock import Held, Unlocked, held, lock_place
@@ -29,28 +25,10 @@ from slipway.cli.deploy.report import (
     lines_of,
     unwatched,
 )
+from slipway.cli.deploy.world import World
 from slipway.cli.user.ending import check_ended, goes_on, going_on, interrupted
 from slipway.contracts.errors import WorldFailed
 from slipway.rollout import Progress, RolloutPlan, RolloutResult, Unfinished, roll_out
-
-
-class MonotonicClock:
-    """The rollout's time."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class World:
-    """What a deployment needs of the outside; a test puts its own in as the context's object."""
-
-    clients: Callable[[Credentials, Any], Any] = lambda c, on_call: Clients(c, on_call=on_call)
-    clock: Any = field(default_factory=MonotonicClock)
-
 
 _WHAT = (
     click.option("-c", "--cluster", help="ECS cluster: name or ARN."),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from slipway.cli.aws.ask import new_request, publish, refuse_paused, wait_for
+from slipway.cli.aws.commits import whole_commit_id
 from slipway.cli.aws.session import Session
 from slipway.cli.options import only_pipeline, pipeline_argument, verb, waiting
 from slipway.cli.show.output import Output
-from slipway.cli.user.commits import whole_commit_id
 from slipway.contracts.messages import TIP, Target
 
 COMMIT_HELP = (

@@ -22,6 +22,7 @@ import click
 
 from slipway.cli.aws.ask import publish
 from slipway.cli.aws.begun import begun
+from slipway.cli.aws.dead_letters import Event, Notice, Request, Way, ways_back
 from slipway.cli.aws.errors import plainly
 from slipway.cli.aws.session import Session
 from slipway.cli.options import verb
@@ -32,38 +33,13 @@ from slipway.contracts.messages import BuildRequest, request_id_of
 from slipway.contracts.wording import counted, tidy
 
 if TYPE_CHECKING:
-    from slipway.contracts.names import Names
+    pass
 
 VISIBILITY = 120
 """Seconds in which a received dead letter is dealt with."""
 BODY_SHOWN = 300
 """Characters of an unreadable body that are shown before it is removed."""
 MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """Publish the build request again."""
-
-    request: BuildRequest
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Put the notice back into the notices queue."""
-
-    body: str
-
-
-@dataclass(frozen=True)
-class Event:
-    """Invoke the Lambda `function` with the event again."""
-
-    function: str
-    payload: Any
-
-
-Way = Request | Notice | Event
 
 
 @dataclass(frozen=True)
@@ -225,59 +201,6 @@ def _tell_whole(letter: Letter, out: Output) -> dict[str, Any]:
 
 def _confirmed(count: int) -> bool:
     return click.confirm(f"Remove {counted(count, 'dead letter')} for ever?", err=True)
-
-
-def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
-    """How the body of a dead letter of each queue is read; InvalidMessage if it cannot be."""
-
-    def invoke(function: str, read: Callable[[str], Any]) -> Callable[[str], Way]:
-        return lambda body: Event(names.function(function), read(body))
-
-    undelivered = names.subscription_dead_letters
-    return {
-        names.build_dead_letters: _request,
-        undelivered("build"): _request,
-        undelivered("starter"): _request,
-        undelivered("stopper"): invoke("stopper", _sns_event),
-        undelivered("reconciler"): invoke("reconciler", _object),
-        undelivered("notices"): Notice,
-        undelivered("notices-alarms"): Notice,
-        names.notices_dead_letters: Notice,
-        **{
-            names.failures(function): invoke(function, _failed_event)
-            for function in ("starter", "stopper", "reconciler")
-        },
-    }
-
-
-def _request(body: str) -> Request:
-    """A build request, bare or as SNS wraps it for a queue that could not be reached."""
-    data = _object(body)
-    inner = data.get("Message") if data.get("Type") == "Notification" else None
-    return Request(BuildRequest.from_json(inner if isinstance(inner, str) else body))
-
-
-def _sns_event(body: str) -> dict[str, Any]:
-    """What SNS would have invoked the Lambda with."""
-    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": _object(body)}]}
-
-
-def _failed_event(body: str) -> Any:
-    """The event that a Lambda failed on, from the record of its on-failure destination."""
-    payload = _object(body).get("requestPayload")
-    if payload is None:
-        raise InvalidMessage("requestPayload", "is missing")
-    return payload
-
-
-def _object(body: str) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError as error:
-        raise InvalidMessage("$", f"is not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise InvalidMessage("$", "must be an object")
-    return data
 
 
 def _first_of_each(held: Held, queues: list[str]) -> list[list[dict[str, Any]]]:

@@ -9,11 +9,11 @@ from itertools import islice
 import click
 
 from slipway.cli.aws.ask import asked, new_request, publish, refuse_paused, wait_for
+from slipway.cli.aws.commits import whole_commit_id
 from slipway.cli.aws.session import Session
 from slipway.cli.options import only_pipeline, pipeline_argument, verb, waiting
 from slipway.cli.show.moments import short_moment
 from slipway.cli.show.output import Output
-from slipway.cli.user.commits import whole_commit_id
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.messages import Target
 from slipway.contracts.sentences import commit_line

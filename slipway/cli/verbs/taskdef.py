@@ -12,8 +12,8 @@ import click
 from slipway.cli.aws.credential_options import credential_options, with_options
 from slipway.cli.aws.errors import credentials_plainly
 from slipway.cli.aws.who_calls import who_calls
+from slipway.cli.deploy.world import World
 from slipway.cli.taskdef.values import Changes, apply_changes, appspec_yaml, load_balancer_of
-from slipway.cli.verbs.deploy import World
 from slipway.contracts.errors import WorldFailed, WrongUse
 from slipway.rollout.api import Api
 from slipway.rollout.service import Service, read_service

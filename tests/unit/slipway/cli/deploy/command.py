@@ -8,8 +8,8 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from slipway.cli.aws.credentials import Credentials
+from slipway.cli.deploy.world import World
 from slipway.cli.main import main
-from slipway.cli.verbs.deploy import World
 from tests.scripted_codedeploy import ScriptedCodeDeploy
 from tests.scripted_ecs import ScriptedEcs
 

@@ -138,7 +138,7 @@ def test_control_c_ends_the_real_command_with_130() -> None:
 
 def test_an_endpoint_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "from slipway.cli.main import main; from slipway.cli.verbs.deploy import World\n"
+        "from slipway.cli.main import main; from slipway.cli.deploy.world import World\n"
         "class Clock:\n"
         "    time = 0.0\n"
         "    def now(self): return self.time\n"
