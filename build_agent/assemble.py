@@ -27,6 +27,7 @@ from build_agent.service import Services
 from build_agent.source.git_credentials import assumed_login
 from build_agent.source.mirror import Source
 from build_agent.telling.close import Closer
+from build_agent.telling.containers import ContainersOutput
 from build_agent.telling.logs import CloudWatchShipper, Log
 from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
@@ -117,6 +118,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         keeper=keeper,
         clock=clock,
         shipper=shipper,
+        containers=ContainersOutput(client("ecs"), lambda: client("logs"), region=host.region),
         parallel=parallel,
     )
     parts = WorkerParts(

@@ -38,6 +38,8 @@ from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import Progress, RolloutPlan, short
 
 COMMITS_TOLD = 10
+BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
+"""Stages of their own; what comes after them is one rollout."""
 
 
 @dataclass
@@ -254,7 +256,17 @@ class Deployment:
         )
         for line in (*result.changes, *result.warnings, *result.skipped, result.cause):
             self.output(line)
-        return of_rollout(result, stage=self._stage, resumed=resumed)
+        ended = of_rollout(result, stage=self._stage, resumed=resumed)
+        return replace(ended, log_tail=self._said_by_containers(ended, result.after))
+
+    def _said_by_containers(self, ended: Ended, after: str | None) -> tuple[str, ...]:
+        """What the new revision's containers said last, or where that is, if it failed."""
+        if ended.status not in ("failed", "rolled_back") or not (self.means.containers and after):
+            return ()
+        said = self.means.containers.of_stopped(self.pipeline, after)
+        for line in said:
+            self.output(line)
+        return said
 
     # --- telling
 
@@ -285,6 +297,8 @@ class Deployment:
 
     def _enter(self, stage: Stage) -> None:
         self.work.stop.check()
+        if self._stage in BEFORE_ROLLOUT:
+            self.output.begin_stage()
         self.stages.append((stage, self.means.clock.now()))
         self.means.keeper.progress(self.work, stage)
         self.means.recorder.enter(self.row.deployment_id, stage)

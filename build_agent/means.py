@@ -82,6 +82,12 @@ class ServicesLike(Protocol):
     ) -> RolloutResult: ...
 
 
+class ContainersLike(Protocol):
+    """What `containers.ContainersOutput` is."""
+
+    def of_stopped(self, pipeline: PipelineSettings, task_definition: str) -> tuple[str, ...]: ...
+
+
 class DiskLike(Protocol):
     """What `disk.Disk` is."""
 
@@ -102,4 +108,5 @@ class Means:
     keeper: Keeper
     clock: Clock
     shipper: Shipper | None = None
+    containers: ContainersLike | None = None
     parallel: Parallel = one_by_one

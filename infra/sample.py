@@ -19,7 +19,7 @@ from infra.permissions.arns import Arns
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import NO_RESOURCES, PULL, allow, write_logs
 from slipway.configuration import Configuration, Pipeline
-from slipway.configuration.resolve import family_of, sample_cluster, service_of
+from slipway.configuration.resolve import family_of, sample_cluster, sample_log_group, service_of
 from slipway.contracts.names import Names
 
 
@@ -53,7 +53,7 @@ class SampleServices(Construct):
         self._log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/{names.installation}/sample",
+            log_group_name=sample_log_group(configuration),
             retention=retention_of(configuration.lambdas.log_retention_days),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -81,7 +81,7 @@ class SampleServices(Construct):
                     PULL,
                     [arns.image_repository(name) for name in repositories],
                 ),
-                write_logs(arns.log_group(f"/{names.installation}/sample")),
+                write_logs(arns.log_group(sample_log_group(configuration))),
             ],
         )
         self.passed_roles = [arns.prod_role(role_name)]

@@ -99,6 +99,10 @@ class BuildLog:
         if self._shipper is not None:
             self._shipper.ship(self._stream, line)
 
+    def begin_stage(self) -> None:
+        """What comes now is of another stage: the last lines are to be that one's alone."""
+        self._tail.clear()
+
     def end(self) -> None:
         """Nothing more comes: what waits is shipped, so that who sees the end sees it all."""
         if self._shipper is not None:

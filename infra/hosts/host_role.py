@@ -28,7 +28,7 @@ from infra.permissions.statements import (
     write_logs,
 )
 from slipway.configuration import Configuration, Pipeline, is_uri
-from slipway.configuration.resolve import cluster_of, family_of, service_of
+from slipway.configuration.resolve import cluster_of, family_of, log_groups_of, service_of
 from slipway.contracts.installation import Installation
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
@@ -73,6 +73,7 @@ class HostRole(Construct):
             *_images(c, arns),
             *_rollouts(c, arns),
             write_logs(arns.log_group(names.build_log_group)),
+            *_containers_output(c, arns),
             *_agent(arns, agent),
             *_secrets(c, arns),
             *_session_manager(),
@@ -192,6 +193,21 @@ def _rollouts(c: Configuration, arns: Arns) -> list[Allow]:
         *_one_off_tasks(c, arns),
         *_pruning(c, arns),
         *_code_deploy(c, arns),
+    ]
+
+
+def _containers_output(c: Configuration, arns: Arns) -> list[Allow]:
+    """What stopped containers said, where the configuration names the groups."""
+    groups = sorted({group for p in c.pipelines for group in log_groups_of(c, p)})
+    if not groups:
+        return []
+    return [
+        allow(
+            "ReadContainersOutput",
+            ["logs:GetLogEvents"],
+            [f"{arns.log_group(group)}:log-stream:*" for group in groups],
+            why="Streams of these groups: their names end in a task's id, which ECS made.",
+        )
     ]
 
 

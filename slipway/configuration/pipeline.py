@@ -16,6 +16,7 @@ from slipway.configuration.values import (
     EcrName,
     EcrRepository,
     EcsName,
+    LogGroupName,
     PipelineName,
     Platform,
     Port,
@@ -137,6 +138,12 @@ class Service(Part):
         default=[],
         description="The task role and the execution role that the task definition names. The "
         "build host may pass these roles on, no others, and only to ECS tasks.",
+    )
+    log_groups: list[LogGroupName] = Field(
+        default=[],
+        description="The CloudWatch log groups that its containers write to. If a rollout fails, "
+        "the notice shows the last lines of a container that stopped. The build host may read "
+        "these groups and no others. Default: the notice says where the lines are.",
     )
     code_deploy: CodeDeploy | None = Field(
         default=None,

@@ -54,6 +54,18 @@ def family_of(c: Configuration, pipeline: Pipeline) -> str:
     return pipeline.service.family or service_of(pipeline)
 
 
+def sample_log_group(c: Configuration) -> str:
+    """Where the sample services' containers write to."""
+    return f"/{c.name}/sample"
+
+
+def log_groups_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
+    """Where a service's containers write to, as far as the build host may read there."""
+    if pipeline.service.sample:
+        return (sample_log_group(c),)
+    return tuple(pipeline.service.log_groups)
+
+
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
     names, repository = Names(c.name), pipeline.repository.name
     role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
@@ -69,6 +81,7 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         cluster=cluster_of(c, pipeline),
         service=service_of(pipeline),
         family=family_of(c, pipeline),
+        log_groups=log_groups_of(c, pipeline),
         code_deploy=_code_deploy(pipeline.service),
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,

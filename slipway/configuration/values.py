@@ -135,6 +135,10 @@ EcrRepository = Annotated[
     ),
 ]
 EcsName = Annotated[str, _Text(r"[A-Za-z0-9_-]{1,255}", "letters, digits, '_' and '-'")]
+LogGroupName = Annotated[
+    str, _Text(r"[A-Za-z0-9_/.#-]{1,512}", "1 to 512 letters, digits and '_/.#-'")
+]
+"""As CloudWatch Logs' CreateLogGroup takes it."""
 CodeDeployName = Annotated[
     str, _Text(r"[A-Za-z0-9._+=,@-]{1,100}", "1 to 100 letters, digits and '._+=,@-'")
 ]

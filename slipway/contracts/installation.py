@@ -81,6 +81,8 @@ class PipelineSettings:
     service: str
     family: str | None = None
     """The task definition family that the build host may register; None: not told."""
+    log_groups: tuple[str, ...] = ()
+    """CloudWatch log groups of its containers that the build host may read from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
     rollout: RolloutSettings = RolloutSettings()

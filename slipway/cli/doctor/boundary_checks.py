@@ -219,6 +219,8 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
     if any(place.startswith("arn:") for i in pipeline.images for place in i.build_secrets.values()):
         secret = arn("secretsmanager", "secret:x-AbCdEf")
         found += _needs(("secretsmanager:GetSecretValue", secret))
+    for group in pipeline.log_groups:
+        found += _needs(("logs:GetLogEvents", arn.stream(group)))
     return found + _code_deploy(arn, pipeline)
 
 

@@ -83,6 +83,7 @@ class FakeImages:
     def push(
         self, image: Any, built: Built, *, commit: str, tag: str, stop: Stop, sink: Any
     ) -> str:
+        sink("The push refers to repository [registry.example/app]")
         self.on_push()
         self.pushed.append(commit)
         self.ecr[tag] = digest_of(tag)
@@ -95,6 +96,18 @@ def digest_of(tag: str) -> str:
 
 def definition(revision: int) -> str:
     return f"arn:aws:ecs:us-east-1:222222222222:task-definition/web:{revision}"
+
+
+@dataclass
+class FakeContainers:
+    """What stopped containers said; `asked`: of which task definitions."""
+
+    said: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def of_stopped(self, pipeline: Any, task_definition: str) -> tuple[str, ...]:
+        self.asked.append(task_definition)
+        return self.said
 
 
 @dataclass

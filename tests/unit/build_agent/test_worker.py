@@ -11,7 +11,7 @@ import pytest
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings
 from tests.aws.answers import instead
-from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.fakes import A, B, definition
 from tests.unit.build_agent.world import (
     START,
     World,
@@ -259,6 +259,30 @@ def test_a_rollout_that_failed_is_never_a_success(
     assert result.now_running == f"web:{before}"
     assert world.row.running_commit is None
     assert world.images.kept == {}
+
+
+@pytest.mark.parametrize("said", [("panic: no database", "All that web said: …"), ()])
+def test_a_rollout_that_failed_is_told_with_what_its_containers_said(
+    world: World, said: tuple[str, ...]
+) -> None:
+    # GIVEN an image whose push had much to say, and a rollout whose tasks stop
+    world.containers.said = said
+    world.services.script = lambda r: replace(
+        r, outcome="rolled_back", restored=True, cause="tasks stopped", running=r.before
+    )
+    world.send(make_request(1))
+    world.worker().step()
+    # THEN the notice shows the containers' words, or nothing but the rollout's own
+    (result,) = world.topic.results
+    assert result.log_tail == (said or ("tasks stopped",))
+    assert world.containers.asked == [definition(2)]
+    # AND a rollout that went well asks for none
+    world.services.script = lambda result: result
+    world.source.tip = B
+    world.send(make_request(2))
+    world.worker().step()
+    assert world.topic.results[-1].status == "succeeded"
+    assert len(world.containers.asked) == 1
 
 
 def test_an_image_that_cannot_run_there_is_refused_before_the_rollout(world: World) -> None:

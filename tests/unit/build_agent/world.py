@@ -26,7 +26,14 @@ from slipway.contracts.messages import (
 )
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
-from tests.unit.build_agent.fakes import URI, FakeDisk, FakeImages, FakeServices, FakeSource
+from tests.unit.build_agent.fakes import (
+    URI,
+    FakeContainers,
+    FakeDisk,
+    FakeImages,
+    FakeServices,
+    FakeSource,
+)
 
 START = 1_800_000_000.0
 
@@ -148,6 +155,7 @@ class World:
         self.disk = FakeDisk()
         self.images = FakeImages()
         self.services = FakeServices()
+        self.containers = FakeContainers()
 
     def worker(
         self,
@@ -181,6 +189,7 @@ class World:
         means = Means(
             source=self.source, images=self.images, services=self.services, disk=self.disk,
             recorder=recorder, keeper=keeper, clock=self.clock, parallel=parallel,
+            containers=self.containers,
         )  # fmt: skip
         parts = WorkerParts(
             installation=self.installation, host=host, table=table, inbox=inbox,
