@@ -100,9 +100,9 @@ def one_sentence(world: World, verb: str, *more: str, code: int) -> str:
 def hasty_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollout waits out a network that is down, to its limit: here waiting takes no time."""
     waited = [0.0]
-    monkeypatch.setattr("slipway.cli.verbs.deploy.MonotonicClock.now", lambda self: sum(waited))
+    monkeypatch.setattr("slipway.cli.deploy.world.MonotonicClock.now", lambda self: sum(waited))
     monkeypatch.setattr(
-        "slipway.cli.verbs.deploy.MonotonicClock.sleep", lambda self, s: waited.append(s)
+        "slipway.cli.deploy.world.MonotonicClock.sleep", lambda self, s: waited.append(s)
     )
 
 
