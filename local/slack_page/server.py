@@ -14,11 +14,13 @@ from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from string import Template
 from typing import Any
+
+from markupsafe import Markup
 
 from local.slack_page.blocks import message_html
 from local.slack_page.channel import Answer, Channel, Fault
+from local.slack_page.pages import page
 from local.slack_page.panel import gist_html, panel_html
 from local.slack_page.status import Reader
 from slipway.contracts.codec import decode, encode
@@ -31,7 +33,7 @@ SHOWN = 100
 
 _HERE = Path(__file__).parent
 _ASSETS = {"/style.css": "text/css", "/live.js": "text/javascript"}
-_NOTHING_YET = '<p class="empty">Nothing was posted yet. Push a commit.</p>'
+_NOTHING_YET = Markup('<p class="empty">Nothing was posted yet. Push a commit.</p>')
 
 
 class SlackPage(ThreadingHTTPServer):
@@ -46,27 +48,26 @@ class SlackPage(ThreadingHTTPServer):
         self.reader = reader
         super().__init__(("127.0.0.1", port), Handler)
 
-    def messages_part(self) -> str:
+    def messages_part(self) -> Markup:
         """The messages as HTML, newest first."""
         now = datetime.now().astimezone()
         newest = reversed(self.channel.messages[-SHOWN:])
-        shown = "".join(message_html(m.payload, m.received_at, now) for m in newest)
+        shown = Markup().join(message_html(m.payload, m.received_at, now) for m in newest)
         return shown or _NOTHING_YET
 
-    def status_parts(self) -> dict[str, str]:
+    def status_parts(self) -> dict[str, Markup]:
         """The panel as HTML, and the one line that it folds to."""
         status = self.reader.read()
         return {"status": panel_html(status), "gist": gist_html(status)}
 
     def page(self) -> str:
-        template = Template((_HERE / "page.html").read_text(encoding="utf-8"))
-        return template.substitute(self.status_parts(), messages=self.messages_part())
+        return page("page", **self.status_parts(), messages=self.messages_part())
 
-    def changes(self) -> Iterator[dict[str, str]]:
+    def changes(self) -> Iterator[dict[str, Markup]]:
         """What the page has to replace, at least an empty one every `LIVE_PERIOD` seconds."""
-        version, status = -1, dict[str, str]()
+        version, status = -1, dict[str, Markup]()
         while True:
-            parts: dict[str, str] = {}
+            parts: dict[str, Markup] = {}
             seen = self.channel.wait(version, LIVE_PERIOD)
             if seen != version:
                 version, parts["messages"] = seen, self.messages_part()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_everything_read_is_on_the_panel() -> None:
         '<li class="done">fetch <small>0.5 s</small></li>',
         f'<li class="now">build <span class="counting" data-since="{NOW - 20.1:.1f}"></span></li>',
         "usually 42 s",
-        "Fix the &lt;basket&gt;&#x27;s total",
+        "Fix the &lt;basket&gt;&#39;s total",
         "#7 [3/4] RUN make all",
         '<li class="bad">rollout <small>18 s</small></li>',
         "2 failed in a row",
@@ -59,6 +60,30 @@ def test_everything_read_is_on_the_panel() -> None:
         "0 requests waiting, 1 held by a host",
     ):
         assert words in shown
+
+
+HOSTILE = "<script>\"'&lt;{{ 7 * 7 }}"
+
+
+def hostile(value: Any) -> Any:
+    """The same with every text that says nothing to the page itself replaced."""
+    if isinstance(value, str):
+        return HOSTILE
+    if isinstance(value, tuple):
+        return tuple(hostile(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return value
+    told = {field.name: hostile(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return type(value)(**told)
+
+
+def test_nothing_read_becomes_a_tag_or_a_template() -> None:
+    # GIVEN a status whose every text is another's
+    shown = panel_html(hostile(dataclasses.replace(assemble(state(), rows(NOW)), problem="?")))
+    # THEN each stays a text
+    assert shown.count("&lt;script&gt;") > 20
+    assert "<script" not in shown
+    assert "49" not in shown.replace(f"{NOW:.0f}", "")
 
 
 def test_a_stopped_host_is_not_said_to_be_what_its_row_last_said() -> None:
