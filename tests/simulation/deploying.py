@@ -180,17 +180,19 @@ class Services:
         self._holder = holder
         self._freeze = freeze
         self._fence = Fence(world.clockwork.now)
+        self._seen: dict[str, Running] = {}
 
     def running(self, pipeline: Any, *, stop: Any) -> Running:
         stop.check()
         if self._world.weather.happens("ECS fails", 0.1):
             raise WorldFailed("ECS did not answer")
         service = self._world.services[pipeline.name]
-        return Running(
+        self._seen[pipeline.name] = Running(
             task_definition=service.arn(service.primary),
             steady=service.steady,
             images={"app": service.images[service.primary]},
         )
+        return self._seen[pipeline.name]
 
     def roll_out(
         self, plan: RolloutPlan, *, stop: Any, guard: Any, on_progress: Any
@@ -230,12 +232,10 @@ class Services:
         allowed = named and (service.pipeline, target) in world.rollbacks
         if service.versions[target] < newest and not allowed:
             raise Violation(f"push {service.versions[target]} replaces push {newest}")
-        if (
-            service.images[target] == service.images[service.primary]
-            and service.steady
-            and not named
-        ):
-            raise Violation("a digest that runs already is rolled out")
+        seen = self._seen.get(service.pipeline)
+        same = seen is not None and seen.images["app"] == service.images[target]
+        if same and seen.steady and not named:
+            raise Violation("a digest that was seen to run, steady, is rolled out")
         self._begin(service, target)
         if world.weather.happens("ECS fails", 0.05):
             raise WorldFailed("ECS took the update, its answer was lost")

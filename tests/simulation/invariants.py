@@ -85,10 +85,15 @@ def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
 
     What was given up on is tried again by the next request, and told again.
     """
-    told = [r for r in rows if r.reason in ("push", "drift") and r.status in TELLS_OF_ITS_PUSHES]
+    known = (*TELLS_OF_ITS_PUSHES, "gave_up")
+    told = [r for r in rows if r.reason in ("push", "drift") and r.status in known]
     told.sort(key=lambda r: r.ended_at or 0.0)
     for first, second in pairwise(told):
-        if first.commit is None or second.commit != first.commit:
+        if (
+            "gave_up" in (first.status, second.status)
+            or first.commit is None
+            or second.commit != first.commit
+        ):
             continue
         if not _moved_to(world, second, first.commit.id, since=first.ended_at or 0.0):
             raise Violation(
