@@ -31,21 +31,11 @@ class Case:
     good: bool
 
 
-def with_task(behaviour: Behaviour, at: float) -> Behaviour:
-    """`behaviour`, and a running task of what the service runs at `at`: fabfuel counts tasks."""
-
-    def behave(ecs: ScriptedEcs, new: dict[str, Any]) -> None:
-        behaviour(ecs, new)
-        ecs.at(at, lambda: ecs.add_task(ecs.service["taskDefinition"], "RUNNING"))
-
-    return behave
-
-
 CASES = (
-    Case("steady after 8 s", with_task(becomes_healthy(8.0), 8.0), 8.0, good=True),
+    Case("steady after 8 s", becomes_healthy(8.0), 8.0, good=True),
     Case(
         "rolled back by the breaker, done after 16 s",
-        with_task(breaker_rolls_back(having_run=True), 16.0),
+        breaker_rolls_back(having_run=True),
         16.0,
         good=False,
     ),
@@ -83,16 +73,12 @@ def section(peers: Path) -> Section:
 
 def _run(case: Case, command: Sequence[str]) -> tuple[float, int]:
     """Seconds from the update to the command's end, and its exit code."""
-    with scripted_service(case.behaviour, tasks=1) as (ecs, url):
-        updated: list[float] = []
-        handle = ecs.handle
+    updated: list[float] = []
 
-        def watched(operation: str, parameters: dict) -> dict:
-            answer = handle(operation, parameters)
-            if operation == "UpdateService" and not updated:
-                updated.append(time.monotonic())
-            return answer
+    def behave(ecs: ScriptedEcs, new: dict[str, Any]) -> None:
+        updated.append(time.monotonic())
+        case.behaviour(ecs, new)
 
-        ecs.handle = watched  # type: ignore[method-assign]
+    with scripted_service(behave, tasks=1) as (_, url):
         code = run_once(command, environment=plain_environment(AWS_ENDPOINT_URL=url)).exit_code
         return time.monotonic() - updated[0], code
