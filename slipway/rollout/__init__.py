@@ -1,7 +1,7 @@
 """The rollout: register, update, wait, put right, prune. One code path for agent and command line.
 
     from slipway.rollout import roll_out
-    from slipway.rollout import RolloutPlan, Timeouts
+    from slipway.rollout import RolloutPlan, SystemClock, Timeouts
 
     plan = RolloutPlan(
         cluster="prod",
@@ -12,7 +12,7 @@
     result = roll_out(
         plan,
         ecs=session.client("ecs"),
-        clock=clock,                              # now() and sleep(seconds)
+        clock=SystemClock(),                      # now() and sleep(seconds)
         ecr=lambda: session.client("ecr"),        # only made where an image is in ECR
         codedeploy_client=lambda: session.client("codedeploy"),
         on_progress=lambda progress: …,           # Progress
@@ -37,6 +37,7 @@ end and put right as if it had just been made. The same plan goes to any earlier
 `live(ecs, cluster=…, service=…, clock=…)` tells what a service runs now, digests included.
 """
 
+from slipway.rollout.clock import SystemClock
 from slipway.rollout.plan import (
     DONE,
     Clock,
@@ -61,6 +62,7 @@ __all__ = [
     "Progress",
     "RolloutPlan",
     "RolloutResult",
+    "SystemClock",
     "Timeouts",
     "Unfinished",
     "live",

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.cli.aws.credentials import Clients, Credentials
-
-
-class MonotonicClock:
-    """The rollout's time."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+from slipway.rollout.clock import SystemClock
 
 
 @dataclass(frozen=True)
@@ -25,4 +15,4 @@ class World:
     """What a deployment needs of the outside; a test puts its own in as the context's object."""
 
     clients: Callable[[Credentials, Any], Any] = lambda c, on_call: Clients(c, on_call=on_call)
-    clock: Any = field(default_factory=MonotonicClock)
+    clock: Any = field(default_factory=SystemClock)

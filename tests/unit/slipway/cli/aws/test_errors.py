@@ -100,10 +100,8 @@ def one_sentence(world: World, verb: str, *more: str, code: int) -> str:
 def hasty_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollout waits out a network that is down, to its limit: here waiting takes no time."""
     waited = [0.0]
-    monkeypatch.setattr("slipway.cli.deploy.world.MonotonicClock.now", lambda self: sum(waited))
-    monkeypatch.setattr(
-        "slipway.cli.deploy.world.MonotonicClock.sleep", lambda self, s: waited.append(s)
-    )
+    monkeypatch.setattr("slipway.rollout.clock.SystemClock.now", lambda self: sum(waited))
+    monkeypatch.setattr("slipway.rollout.clock.SystemClock.sleep", lambda self, s: waited.append(s))
 
 
 @every_verb
