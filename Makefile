@@ -95,8 +95,8 @@ machine: setup ## a build host with a kernel of its own, in QEMU: power key, mem
 chaos: setup ## kill, starve and break the real chain; each case tells what it did
 	$(PYTEST) --timeout 600 tests/e2e/chaos
 
-synth: setup ## the templates, into cdk.out/
-	$(BIN)/python -m local.node cdk synth --quiet
+synth: setup ## the templates, into cdk.out/ (CONFIGURATION=FILE for another than cdk.json)
+	$(BIN)/python -m local.node cdk synth --quiet $(CHOSEN)
 
 # One AWS profile cannot reach two accounts: each stack is deployed with its own account's.
 CHOSEN = $(if $(filter-out cdk.json,$(CONFIGURATION)),--context 'configuration=$(CONFIGURATION)')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -167,17 +167,21 @@ KeyArn = Annotated[
         "the ARN of a KMS key, arn:aws:kms:…:key/… (not of an alias)",
     ),
 ]
-RoleArn = Annotated[
-    str, _Text(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/\S{1,512}", "the ARN of an IAM role")
-]
+_IAM_NAME = r"[A-Za-z0-9_+=,.@/-]{1,512}"
+"""A path and a name in IAM; no wildcard: an ARN that is configured names one thing."""
+ROLE_ARN = rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:role/{_IAM_NAME}"
+RoleArn = Annotated[str, _Text(ROLE_ARN, "the ARN of an IAM role, without '*'")]
 PrincipalArn = Annotated[
     str,
-    _Text(r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/\S{1,512}", "the ARN of an IAM role or user"),
+    _Text(
+        rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:(role|user)/{_IAM_NAME}",
+        "the ARN of an IAM role or user, without '*'",
+    ),
 ]
 Boundary = Annotated[
     str,
     _Text(
-        r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S{1,512}|[A-Za-z0-9_+=,.@/-]{1,512}(?<!/)",
+        rf"arn:aws[a-z-]*:iam::([0-9]{{12}}|aws):policy/{_IAM_NAME}|{_IAM_NAME}(?<!/)",
         "an IAM policy's ARN, or the name of one that each account has",
     ),
 ]
@@ -211,3 +215,15 @@ Seconds = Annotated[int, Field(ge=1, le=400 * 86400)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Platform = Literal["linux/arm64", "linux/amd64"]
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]
+
+
+def role_of(account: str) -> Any:
+    """For questions: the ARN of a role of `account`. In a configuration it is a rule."""
+    words = f"the ARN of an IAM role of the account {account}"
+    return Annotated[str, _Text(ROLE_ARN, words, check=lambda arn: f"::{account}:" in arn)]
+
+
+def account_but(numbers: Collection[str]) -> Any:
+    """For questions: an account's number that is none of the example's `numbers`."""
+    words = "an account number of 12 digits, and not the example's"
+    return Annotated[str, _Text(r"[0-9]{12}", words, check=lambda text: text not in numbers)]

@@ -66,7 +66,7 @@ class InvalidConfiguration(WrongUse):
 
     def _place(self, path: str) -> str:
         if self.file is None:
-            return f"{path}: "
+            return "" if path == "$" else f"{path}: "
         line = f":{self.lines[path]}" if path in self.lines else ""
         return f"{self.file}{line}: " + ("" if path == "$" else f"{path}: ")
 

@@ -262,7 +262,7 @@ def test_the_command_accepts_what_is_right_and_a_local_run_of_placeholders() -> 
     for path in (UNPREPARED, LOCAL):
         result = CliRunner().invoke(command, ["check", str(path)])
         assert result.exit_code == 0
-        assert "is right" in result.stdout
+        assert "is valid" in result.stdout
 
 
 def test_what_is_left_of_the_example_is_told_with_the_commands_that_help(tmp_path: Path) -> None:

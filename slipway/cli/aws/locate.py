@@ -59,9 +59,9 @@ def locate(
     path = named or _nearest(folder, environment.get(LOCAL_VARIABLE) or LOCAL_FOLDER)
     if path is None:
         raise WrongUse(
-            f"no installation found: give --installation {FILE_NAME} (or set {PATH_VARIABLE}), or"
-            f" work in a folder with a {CDK_NAME} that has the context key {CONTEXT_KEY!r}, or"
-            " start the local run (`slipway local up`)"
+            "no installation found: give --installation FILE, its configuration (or set"
+            f" {PATH_VARIABLE}), or work in a folder with a {CDK_NAME} that has the context key"
+            f" {CONTEXT_KEY!r}, or with a local run. `slipway init` writes a configuration"
         )
     return Located(_read(path), path, _local_endpoint(path))
 

@@ -77,10 +77,16 @@ class Questions:
         """Whether an option has said it."""
         return self._given.get(option.replace("-", "_")) is not None
 
+    def says(self, option: str) -> bool:
+        """Whether an option says yes."""
+        return bool(self._given.get(option.replace("-", "_")))
+
     def check_complete(self) -> None:
         """WrongUse for what nobody answered."""
         if self.missing:
-            raise WrongUse(f"this is no terminal, so nothing is asked: give {_and(self.missing)}")
+            instead = " (or --sample in place of --service)" if "--service" in self.missing else ""
+            needed = f"{_and(self.missing)}{instead}"
+            raise WrongUse(f"this is no terminal, so nothing is asked: give {needed}")
 
     @staticmethod
     def _checked(option: str, value: str, check: Any) -> str:

@@ -9,7 +9,9 @@ from slipway.cli.init.account import Account, ServiceSeen, default_region
 from slipway.cli.init.compose import ServiceWanted, Wanted, pipeline_name
 from slipway.cli.init.questions import Questions
 from slipway.configuration import values
+from slipway.configuration.placeholders import EXAMPLE_ACCOUNTS
 from slipway.configuration.processors import Processor
+from slipway.contracts.errors import WrongUse
 
 SAMPLE_CONTAINER = "app"
 
@@ -21,12 +23,14 @@ def find_out(questions: Questions, given: dict[str, Any]) -> Wanted:
     prod_account, prod = _account(questions, "prod-account", "Account that runs it", prod)
     dev_account, dev = _account(questions, "dev-account", "Account that is pushed to", dev)
     repository, create_repository, branch = _code(questions, dev)
-    service, seen = _service(questions, prod)
+    service, seen = _service(questions, prod, prod_account)
     named = service.name if service else repository
     pipeline = questions.ask(
         "pipeline", "Pipeline's name", values.PipelineName, default=pipeline_name(named)
     )
-    images, create_images = _images(questions, prod, seen or _sample(service), pipeline)
+    images, create_images = _images(
+        questions, prod, seen or _sample(service), pipeline, exists=service is not None
+    )
     architecture = _architecture(questions, seen)
     return Wanted(
         name=questions.ask(
@@ -68,7 +72,8 @@ def _account(
 ) -> tuple[str, Account | None]:
     """An account's number; and the account, where the credentials are of that one."""
     held = signed_in.number if signed_in is not None else None
-    number = questions.ask(option, question, values.Account, default=held)
+    kind = values.account_but(EXAMPLE_ACCOUNTS)
+    number = questions.ask(option, question, kind, default=held)
     return number, signed_in if number == held else None
 
 
@@ -91,11 +96,13 @@ def _code(questions: Questions, dev: Account | None) -> tuple[str, bool, str]:
 
 
 def _service(
-    questions: Questions, prod: Account | None
+    questions: Questions, prod: Account | None, account: str
 ) -> tuple[ServiceWanted | None, ServiceSeen | None]:
     """The service that runs the images, None for the sample; and what is seen of it."""
     clusters = prod.clusters if prod is not None else ()
     named = questions.answered("cluster") or questions.answered("service")
+    if named and questions.says("sample"):
+        raise WrongUse("--sample is a service that the stack makes: leave --cluster and --service")
     if not named and questions.confirm(
         "sample", "Deploy to a small sample service, to try it", default=False
     ):
@@ -109,7 +116,10 @@ def _service(
     )
     seen = prod.service(cluster, name) if prod is not None and cluster and name else None
     roles = questions.ask_list(
-        "role", "Roles of its task definition", values.RoleArn, default=seen.roles if seen else ()
+        "role",
+        "Roles of its task definition (ARNs, with commas between)",
+        values.role_of(account),
+        default=seen.roles if seen else (),
     )
     wanted = ServiceWanted(
         cluster=cluster,
@@ -129,9 +139,17 @@ def _sample(service: ServiceWanted | None) -> ServiceSeen | None:
 
 
 def _images(
-    questions: Questions, prod: Account | None, seen: ServiceSeen | None, pipeline: str
+    questions: Questions,
+    prod: Account | None,
+    seen: ServiceSeen | None,
+    pipeline: str,
+    *,
+    exists: bool,
 ) -> tuple[dict[str, list[str]], set[str]]:
-    """Image repositories with their containers, and those that are to be made."""
+    """Image repositories with their containers, and those that are to be made.
+
+    A service that `exists` has an image, so a repository is there, too.
+    """
     running = seen.containers if seen else {}
     there = prod.image_repositories if prod is not None else None
     first = next((image for image in running.values() if image), None)
@@ -145,7 +163,7 @@ def _images(
     create = questions.confirm(
         "create-image-repository",
         f"Shall the prod stack make the image repository {repository!r}",
-        default=repository not in there if there is not None else first is None,
+        default=repository not in there if there is not None else not exists,
     )
     of_it = [name for name, image in running.items() if image == repository]
     alone = list(running) if len(running) == 1 else []

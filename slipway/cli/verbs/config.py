@@ -55,7 +55,7 @@ def check(file: Path, as_json: bool) -> None:
         return
     pipelines = ", ".join(p.name for p in installation.pipelines)
     click.echo(
-        f"{file} is right: installation {installation.name}, pipelines {pipelines}, "
+        f"{file} is valid: installation {installation.name}, pipelines {pipelines}, "
         f"dev {installation.dev_account}, prod {installation.prod_account}"
     )
 

@@ -94,8 +94,13 @@ def command(file: Path, **given: Any) -> None:
     write_whole(file, text_of(data, as_yaml=is_yaml(file)), option="FILE")
     out = Output(as_json=given["as_json"])
     out.data({"file": str(file), "configuration": data})
-    out.say(f"wrote {file}; `slipway config check {file}` takes it")
-    out.say(f"next: `make deploy CONFIGURATION={file} …` in Slipway's folder (docs/operating.md)")
+    out.say(f"wrote {file}, which is valid; more pipelines are added in it by hand")
+    if wanted.service is not None and not wanted.service.roles:
+        out.say("no roles are in it: a task definition that names roles needs them (`roles`)")
+    out.say(
+        f"next, in Slipway's repository: `make deploy CONFIGURATION={file.resolve()}"
+        " DEV_PROFILE=… PROD_PROFILE=…` (docs/operating.md)"
+    )
 
 
 def _refuse_present(file: Path, *, force: bool) -> None:

@@ -59,7 +59,7 @@ def test_it_reads_a_configuration_in_yaml(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "ours.yaml"
     file.write_text(yaml.safe_dump(json.loads((CONFIGURATIONS / "unprepared.json").read_text())))
     mounted = ("--volume", f"{file}:/work/ours.yaml:ro")
-    assert "ours.yaml is right" in run("config", "check", "ours.yaml", options=mounted)
+    assert "ours.yaml is valid" in run("config", "check", "ours.yaml", options=mounted)
 
 
 def test_it_deploys(run: Run) -> None:

@@ -127,7 +127,7 @@ def test_what_nobody_said_is_told_all_at_once() -> None:
     assert ended.exit_code == 2
     assert ended.stderr == (
         "slipway: this is no terminal, so nothing is asked: give --region, --prod-account, "
-        "--dev-account, --repository, --cluster and --service\n"
+        "--dev-account, --repository, --cluster and --service (or --sample in place of --service)\n"
     )
     assert not Path("slipway.json").exists()
 
@@ -154,7 +154,35 @@ def test_an_option_that_is_wrong_is_told(option: str, value: str, said: str) -> 
 def test_the_example_s_account_is_nobody_s() -> None:
     ended = init(*OFFLINE, "--sample", "--prod-account", "222222222222")
     assert ended.exit_code == 2
-    assert "is the example's number" in ended.stderr
+    assert "not the example's" in ended.stderr
+
+
+def test_a_wrong_answer_is_asked_for_again_and_none_is_lost(terminal: None) -> None:
+    # GIVEN somebody who gives the example's account first, and a role of the dev account
+    of_dev, of_prod = (f"arn:aws:iam::{number}:role/web" for number in (DEV, PROD))
+    answers = [
+        "222222222222", PROD, DEV, "shop", "", "", "n", "prod", "web", of_dev, of_prod,
+        *[""] * 9,
+    ]  # fmt: skip
+    ended = init("--offline", "--region", REGION, typed="\n".join(answers))
+    # THEN each is asked for again at once, and the file is written
+    assert ended.exit_code == 0, ended.output
+    (pipeline,) = json.loads(Path("slipway.json").read_text())["pipelines"]
+    assert pipeline["service"] == {"cluster": "prod", "name": "web", "roles": [of_prod]}
+    # AND an existing service's image repository is there already
+    assert "create" not in pipeline["images"][0]["repository"]
+
+
+def test_a_sample_is_no_existing_service() -> None:
+    ended = init(*OFFLINE, "--sample", "--cluster", "prod", "--service", "web")
+    assert ended.exit_code == 2
+    assert "--sample" in ended.stderr
+    assert not Path("slipway.json").exists()
+
+
+def test_what_is_next_can_be_run_from_another_folder() -> None:
+    ended = init("ours.json", *OFFLINE, "--sample")
+    assert f"CONFIGURATION={Path('ours.json').resolve()} " in ended.stdout
 
 
 def test_a_file_that_is_there_stays_as_it_is() -> None:
