@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slipway.contracts.messages import BuildRequest
-from tests.unit.slipway.cli.aws.test_follow import published
+from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.world import NOW, World
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.contracts.messages import Commit
-from tests.unit.slipway.cli.aws.test_follow import published
+from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.verbs.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.slipway.cli.verbs.test_push_to_live import git
 from tests.unit.slipway.cli.world import World
