@@ -83,23 +83,25 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
 def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
     """One push, one notice that tells of it: a second one of a commit tells of a later push.
 
-    What was given up on is tried again by the next request, and told again.
+    What was given up on is tried again by the next request, and told again; and so is what an
+    operator's rollback or redeployment came after.
     """
     known = (*TELLS_OF_ITS_PUSHES, "gave_up")
-    told = [r for r in rows if r.reason in ("push", "drift") and r.status in known]
-    told.sort(key=lambda r: r.ended_at or 0.0)
+    told = sorted((r for r in rows if r.status in known), key=lambda r: r.ended_at or 0.0)
     for first, second in pairwise(told):
-        if (
-            "gave_up" in (first.status, second.status)
-            or first.commit is None
-            or second.commit != first.commit
-        ):
+        if first.commit is None or second.commit != first.commit:
+            continue
+        if not (_is_of_a_push(first) and _is_of_a_push(second)):
             continue
         if not _moved_to(world, second, first.commit.id, since=first.ended_at or 0.0):
             raise Violation(
                 f"a push was told twice: {second.deployment_id} ({second.status}) is of the commit"
                 f" that {first.deployment_id} ({first.status}) had told of"
             )
+
+
+def _is_of_a_push(row: DeploymentRow) -> bool:
+    return row.reason in ("push", "drift") and row.status != "gave_up"
 
 
 def _moved_to(world: World, row: DeploymentRow, commit: str, *, since: float) -> bool:

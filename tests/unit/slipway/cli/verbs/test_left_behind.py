@@ -13,7 +13,7 @@ import pytest
 
 from slipway.contracts.messages import BuildRequest, Commit
 from tests.aws.answers import after_answers, refuse_all
-from tests.unit.slipway.cli.aws.test_follow import published
+from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.verbs.test_push_to_live import clone as clone  # noqa: PLC0414 - a fixture
 from tests.unit.slipway.cli.verbs.test_push_to_live import git
 from tests.unit.slipway.cli.verbs.test_redrive import REQUEST, count, put

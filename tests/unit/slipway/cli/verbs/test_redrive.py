@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.requests import Settled
-from tests.unit.slipway.cli.aws.test_follow import published
+from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.world import NOW, World
 
 REQUEST = BuildRequest(
