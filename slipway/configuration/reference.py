@@ -28,7 +28,8 @@ slipway config check                       # cdk.json: says all that is wrong, a
 slipway config check ../ours/stage.yaml    # another file
 ```
 
-`cdk synth` refuses a wrong configuration in the same words.
+`cdk synth` refuses a wrong configuration in the same words. Only `config check` also refuses the account numbers of the examples:
+replace them.
 
 Keys are camelCase. A key that is not in the tables below is an error, and so is one that is given twice. A key in **bold** must be
 given. This page is made from the code (`make docs`).
