@@ -12,6 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 KEEP ?=
+FILE ?=
 CONFIGURATION ?= cdk.json
 DEV_PROFILE ?=
 PROD_PROFILE ?=
@@ -19,10 +20,10 @@ PROD_PROFILE ?=
 CODE := app.py slipway lambdas build_agent infra local bench tests
 CHECKED := slipway lambdas build_agent infra local
 
-.PHONY: help setup demo test unit infra simulation e2e chain machines lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
+.PHONY: help setup demo test test-one unit infra simulation e2e chain machines lint templates docs format screenshots bench soak chaos machine synth deploy profiles clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .make/packages .make/cdk ## the virtual environment in .venv/ and the CDK command line
 
@@ -31,23 +32,27 @@ demo: setup ## a push becomes a running service, live in the terminal (KEEP=1 le
 
 test: unit infra simulation e2e ## everything: unit, templates, simulation, the chain for real
 
-unit: setup
+unit: setup ## of `test`: the parts by themselves
 	$(PYTEST) -n 2 tests/unit
 
-infra: setup
+test-one: setup ## one file or one test (FILE=tests/unit/test_requirements.py, or FILE=…::test_name)
+	@test -n '$(FILE)' || { echo >&2 'make test-one: name the file, such as FILE=tests/unit/test_requirements.py'; exit 2; }
+	$(PYTEST) '$(FILE)'
+
+infra: setup ## of `test`: the templates, statement by statement
 	$(PYTEST) -n 2 --dist loadfile tests/infra
 
-simulation: setup
+simulation: setup ## of `test`: the protocol under lost, doubled and late messages, and crashes
 	$(PYTEST) -n 2 tests/simulation
 
 # Each waits more than it works, so they run side by side; the machines' lines come in one piece.
-e2e: setup
+e2e: setup ## of `test`: the chain for real, and the package in an empty environment
 	@$(MAKE) --no-print-directory --jobs 2 chain machines
 
-chain:
+chain: ## of `e2e`: all but the machines
 	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py tests/e2e
 
-machines:
+machines: ## of `e2e`: the build host as a machine that boots
 	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine >.make/machines.txt 2>&1 || failed=1; \
 	  cat .make/machines.txt; exit $${failed:-0}
 
@@ -107,7 +112,7 @@ deploy: profiles setup ## both stacks (DEV_PROFILE=… PROD_PROFILE=…, and CON
 	$(BIN)/python -m local.node cdk deploy '*-prod' --profile '$(PROD_PROFILE)' $(CHOSEN)
 	$(BIN)/python -m local.node cdk deploy '*-dev' --profile '$(DEV_PROFILE)' $(CHOSEN)
 
-profiles:
+profiles: ## of `deploy`: are both accounts named?
 	@test -n '$(DEV_PROFILE)' -a -n '$(PROD_PROFILE)' || { \
 	  echo >&2 'make deploy: name the AWS profiles of both accounts (one account: the same one twice), such as'; \
 	  echo >&2 '  make deploy DEV_PROFILE=dev-admin PROD_PROFILE=prod-admin'; exit 2; }
