@@ -133,6 +133,27 @@ def _whole_network(c: Configuration) -> list[Fault]:
     return [(f"network.{missing}", "is missing: vpcId and subnetId go together")]
 
 
+def _of_a_made_network(c: Configuration) -> list[Fault]:
+    """What says how a network is made says nothing of one that exists."""
+    if c.network.vpc_id is None:
+        return []
+    made = {"availability_zone": "availabilityZone", "cidr": "cidr"}
+    return [
+        (f"network.{key}", "is of a network that is made: leave it, or vpcId and subnetId")
+        for name, key in made.items()
+        if name in c.network.model_fields_set
+    ]
+
+
+def _tags_of_our_own(c: Configuration) -> list[Fault]:
+    """AWS, tag naming limits: the prefix `aws:`, in any case, is AWS's own."""
+    return [
+        (f"tags.{key}", "must not begin with 'aws:', which is reserved for AWS")
+        for key in c.tags
+        if key.lower().startswith("aws:")
+    ]
+
+
 def _key_where_the_hosts_are(c: Configuration) -> list[Fault]:
     key = c.build_host.volume_key
     if key is None or key.split(":")[3] == c.prod_region:
@@ -286,6 +307,8 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _host_builds_it,
     _image_repositories_apart,
     _whole_network,
+    _of_a_made_network,
+    _tags_of_our_own,
     _key_where_the_hosts_are,
     _layer_where_none_is_told,
     _code_repository_limits,

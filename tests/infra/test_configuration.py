@@ -141,6 +141,19 @@ def test_the_examples_are_right(path: Path) -> None:
         ),
         ("network.vpcId", "vpc-01234567", "network.subnetId", "go together"),
         (
+            "network",
+            {"vpcId": "vpc-01234567", "subnetId": "subnet-01234567", "cidr": "10.0.0.0/24"},
+            "network.cidr",
+            "is of a network that is made",
+        ),
+        ("tags", {"AWS:owner": "me"}, "tags.AWS:owner", "reserved for AWS"),
+        (
+            "pipelines.0.service",
+            {"cluster": "c", "name": "n", "roles": ["arn:aws:iam::222222222222:role/web-*"]},
+            "pipelines[0].service.roles[0]",
+            "without '*'",
+        ),
+        (
             "network.availabilityZone",
             "us-east-1a",
             "network.availabilityZone",
