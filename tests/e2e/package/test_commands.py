@@ -95,6 +95,16 @@ def test_it_checks_a_configuration(installed: Installed, tmp_path: Path) -> None
     assert "region" in told.stdout
 
 
+def test_it_writes_a_configuration_that_it_takes(installed: Installed, tmp_path: Path) -> None:
+    told = installed.run(
+        "init", "ours.json", "--offline", "--region", "eu-central-1", "--repository", "shop",
+        "--dev-account", "123456789012", "--prod-account", "210987654321", "--sample",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert installed.run("config", "check", "ours.json", folder=tmp_path).returncode == 0
+
+
 def test_yaml_is_an_extra(installed: Installed, tmp_path: Path) -> None:
     # GIVEN a configuration in YAML, and no PyYAML
     file = tmp_path / "mine.yaml"
