@@ -21,7 +21,7 @@ def test_a_day_is_told_the_same_everywhere(chain: Chain, tmp_path: Path) -> None
     # WHEN a good commit is pushed and watched
     watched = story.a_good_commit()
     good = story.commits[GREETING]
-    assert "waiting for a host" in watched
+    assert "waiting for " in watched  # a host, or, right after the push, what is asked for
     assert f"commit {good[:8]} is live" in watched
     assert chain.serves() == good
 
