@@ -74,8 +74,15 @@ class Ends:
         self._settler.close(delivery, result, announced=row.announced_at is not None)
 
     def _keep_images(self, row: DeploymentRow, images: Mapping[str, str]) -> None:
-        """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it."""
-        if self._table.pipelines.get(row.pipeline).running_deployment != row.deployment_id:
+        """Tag what runs, if this deployment is still it, so that no lifecycle rule removes it.
+
+        Where an attempt at an older tip was made for the same request, its images may stand in the
+        row that is found after a crash: what does not run is not tagged.
+        """
+        now = self._table.pipelines.get(row.pipeline)
+        if now.running_deployment != row.deployment_id:
+            return
+        if now.running_digest is not None and now.running_digest not in images.values():
             return
         for image in self._installation.pipeline(row.pipeline).images:
             digest = images.get(image.repository)

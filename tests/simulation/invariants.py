@@ -84,10 +84,9 @@ def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
     """One push, one notice that tells of it: a second one of a commit tells of a later push.
 
     What was given up on is tried again by the next request, and told again; and so is what an
-    operator's rollback or redeployment came after.
+    operator's rollback or redeployment came after, or a rollout that another one overtook.
     """
-    known = (*TELLS_OF_ITS_PUSHES, "gave_up")
-    told = sorted((r for r in rows if r.status in known), key=lambda r: r.ended_at or 0.0)
+    told = sorted(filter(_counts, rows), key=lambda r: r.ended_at or 0.0)
     for first, second in pairwise(told):
         if first.commit is None or second.commit != first.commit:
             continue
@@ -100,8 +99,13 @@ def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
             )
 
 
+def _counts(row: DeploymentRow) -> bool:
+    """Whether it was told, or may have changed what runs."""
+    return row.status != "superseded" or row.task_definition_after is not None
+
+
 def _is_of_a_push(row: DeploymentRow) -> bool:
-    return row.reason in ("push", "drift") and row.status != "gave_up"
+    return row.reason in ("push", "drift") and row.status in TELLS_OF_ITS_PUSHES
 
 
 def _moved_to(world: World, row: DeploymentRow, commit: str, *, since: float) -> bool:
