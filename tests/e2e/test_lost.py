@@ -42,7 +42,7 @@ def test_a_schedule_that_nobody_hears_is_kept(chain: Chain) -> None:
     function, queue = chain.names.function("reconciler"), chain.names.failures("reconciler")
 
     def is_kept() -> bool:
-        # WHEN the schedule calls it; once more if the event of a stopped host took one of the deaths
+        # WHEN the schedule calls it; once more if a stopped host's event took one of the deaths
         chain.kill_runs(function)
         chain.call(function, wait=False)
         return wait_until(lambda: chain.depth(queue) > 0, seconds=30) or False
