@@ -49,10 +49,10 @@ simulation: setup ## of `test`: the protocol under lost, doubled and late messag
 e2e: setup ## of `test`: the chain for real, and the package in an empty environment
 	@$(MAKE) --no-print-directory --jobs 2 chain machines
 
-chain: ## of `e2e`: all but the machines
+chain: setup ## of `e2e`: all but the machines
 	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py tests/e2e
 
-machines: ## of `e2e`: the build host as a machine that boots
+machines: setup ## of `e2e`: the build host as a machine that boots
 	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine >.make/machines.txt 2>&1 || failed=1; \
 	  cat .make/machines.txt; exit $${failed:-0}
 

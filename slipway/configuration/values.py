@@ -169,8 +169,8 @@ KeyArn = Annotated[
 ]
 _IAM_NAME = r"[A-Za-z0-9_+=,.@/-]{1,512}"
 """A path and a name in IAM; no wildcard: an ARN that is configured names one thing."""
-ROLE_ARN = rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:role/{_IAM_NAME}"
-RoleArn = Annotated[str, _Text(ROLE_ARN, "the ARN of an IAM role, without '*'")]
+_ROLE_ARN = rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:role/{_IAM_NAME}"
+RoleArn = Annotated[str, _Text(_ROLE_ARN, "the ARN of an IAM role, without '*'")]
 PrincipalArn = Annotated[
     str,
     _Text(
@@ -220,7 +220,7 @@ RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545
 def role_of(account: str) -> Any:
     """For questions: the ARN of a role of `account`. In a configuration it is a rule."""
     words = f"the ARN of an IAM role of the account {account}"
-    return Annotated[str, _Text(ROLE_ARN, words, check=lambda arn: f"::{account}:" in arn)]
+    return Annotated[str, _Text(_ROLE_ARN, words, check=lambda arn: f"::{account}:" in arn)]
 
 
 def account_but(numbers: Collection[str]) -> Any:
