@@ -48,6 +48,20 @@ def test_a_push_is_deployed_announced_settled(world: World) -> None:
     assert world.keeper.held == ()
 
 
+def test_what_an_attempt_before_had_built_is_not_tagged_as_what_runs(world: World) -> None:
+    # GIVEN a commit that runs, and is tagged
+    world.send(make_request(1, commit_id=A))
+    worker = world.worker()
+    worker.step()
+    (row,) = world.table.deployments.newest("web", 5)
+    assert world.images.kept == {"web": world.row.running_digest}
+    # WHEN the images in its row are those of an attempt at an older tip
+    stale = dict.fromkeys(row.images, "sha256:" + "0" * 64)
+    worker._ends._keep_images(row, stale)
+    # THEN what runs stays tagged
+    assert world.images.kept == {"web": world.row.running_digest}
+
+
 def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_settled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
