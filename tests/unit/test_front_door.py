@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from packaging.version import Version
 from tests.places import ROOT
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+OF_MAKE = {"MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    """Run as a newcomer does: without the level and the flags of a make that runs these tests."""
+    own = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
 
 
 def test_make_help_names_every_target() -> None:
@@ -35,7 +39,7 @@ def test_make_help_names_every_target() -> None:
 def test_one_test_is_run_by_its_name() -> None:
     asked = run("make", "-n", "-o", "setup", "test-one", "FILE=tests/unit/test_front_door.py::x")
     assert asked.stdout.splitlines()[-1] == ".venv/bin/pytest 'tests/unit/test_front_door.py::x'"
-    refused = run("make", "-o", "setup", "test-one")
+    refused = run("make", "-o", "setup", "test-one", "FILE=")
     assert refused.returncode == 2
     assert "make test-one: name the file" in refused.stderr
 
