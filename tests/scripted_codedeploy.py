@@ -72,6 +72,8 @@ class ScriptedCodeDeploy:
             raise Fault("DeploymentGroupDoesNotExistException", "No such group")
         pairs = [{"clusterName": c, "serviceName": s} for c, s in self.services]
         own = {"autoRollbackConfiguration": self.rollback} if self.rollback is not None else {}
+        last = {"deploymentId": list(self.deployments)[-1]} if self.deployments else None
+        own |= {"lastAttemptedDeployment": last} if last is not None else {}
         return {"deploymentGroupInfo": {"ecsServices": pairs, **own}}
 
     def _refuse(self, operation: str, parameters: Json) -> None:
@@ -89,7 +91,9 @@ class ScriptedCodeDeploy:
     def _on_CreateDeployment(self, parameters: Json) -> Json:
         spec = json.loads(parameters["revision"]["appSpecContent"]["content"])
         target = spec["Resources"][0]["TargetService"]["Properties"]["TaskDefinition"]
-        return {"deploymentId": self._start(target)}
+        started = self._start(target)
+        self.deployments[started]["description"] = parameters.get("description", "")
+        return {"deploymentId": started}
 
     def _start(self, target: str) -> str:
         identifier = f"d-{len(self.deployments) + 1:09d}"
@@ -106,6 +110,7 @@ class ScriptedCodeDeploy:
         self.ecs.service["taskSets"][0]["taskDefinition"] = live
         if status == "Failed" and self.rolls_back:
             made["rollback"] = self._start(made["before"])
+            self.deployments[made["rollback"]]["takes_back"] = made["id"]
 
     def _on_StopDeployment(self, parameters: Json) -> Json:
         made = self.deployments[parameters["deploymentId"]]
@@ -116,6 +121,7 @@ class ScriptedCodeDeploy:
     def _on_GetDeployment(self, parameters: Json) -> Json:
         made = self.deployments[parameters["deploymentId"]]
         info: Json = {"deploymentId": made["id"], "status": made["status"]}
+        info |= {"description": made["description"]} if made.get("description") else {}
         if self.ready_minutes is not None:
             option = {
                 "actionOnTimeout": "STOP_DEPLOYMENT",
@@ -126,6 +132,8 @@ class ScriptedCodeDeploy:
             info["errorInformation"] = {"code": "HEALTH_CONSTRAINTS", "message": self.error}
         if "rollback" in made:
             info["rollbackInfo"] = {"rollbackDeploymentId": made["rollback"]}
+        if "takes_back" in made:
+            info["rollbackInfo"] = {"rollbackTriggeringDeploymentId": made["takes_back"]}
         return {"deploymentInfo": info}
 
     def _on_GetDeploymentTarget(self, parameters: Json) -> Json:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from build_agent.host.stop import Stop
+from slipway.rollout.clock import epoch
 
 
 class Clock(Protocol):
@@ -31,7 +32,8 @@ class RolloutClock:
         self._stop = stop
 
     def now(self) -> float:
-        return time.monotonic()
+        """Seconds since the epoch."""
+        return epoch()
 
     def sleep(self, seconds: float) -> None:
         """Pause between two looks at ECS; raises Interrupted when the work is to stop."""

@@ -1,9 +1,10 @@
 """One way from frozen dataclasses to JSON values and back, with the path of whatever is wrong.
 
 Messages are read strictly (an unknown member is an error); table rows leniently (a row may have
-been written by a newer version). Values: str, int, float, bool, None, tuples, dicts with string
-keys, Literals, and other dataclasses. A `float` accepts an int; an `int` does not accept a bool.
-A pattern on a string field is declared with `matching(...)`.
+been written by a newer version). Values: str, int, float, bool, None, tuples, frozensets, mappings
+with string keys, Literals, other dataclasses, and unions of what JSON tells apart. A `float`
+accepts an int; an `int` does not accept a bool. A pattern on a string field is declared with
+`matching(...)`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def encode(value: Any) -> Any:
         }
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, frozenset):
+        return sorted(encode(item) for item in value)
+    if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
     return value
 
@@ -85,12 +88,11 @@ def _members(cls: type[Any]) -> dict[str, tuple[Reader, bool]]:
 def _reader(hint: Any, pattern: re.Pattern[str] | None = None) -> Reader:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        (only,) = [a for a in arguments if a is not type(None)]
-        return _optional(_reader(only, pattern))
-    if origin is tuple:
-        return _list_of(_reader(arguments[0]))
-    if origin is dict:
-        return _object_of(_reader(arguments[1]))
+        readers = [_reader(a, pattern) for a in arguments if a is not type(None)]
+        read = readers[0] if len(readers) == 1 else _either(readers)
+        return _optional(read) if type(None) in arguments else read
+    if origin in _CONTAINERS:
+        return _CONTAINERS[origin](_reader(arguments[-1 if origin in _OBJECTS else 0]))
     if origin is Literal:
         return _one_of(arguments)
     if dataclasses.is_dataclass(hint):
@@ -101,6 +103,25 @@ def _reader(hint: Any, pattern: re.Pattern[str] | None = None) -> Reader:
 
 def _optional(read: Reader) -> Reader:
     return lambda raw, path, strict: None if raw is None else read(raw, path, strict)
+
+
+def _either(readers: list[Reader]) -> Reader:
+    """What the first reader that takes the value makes of it; else what the last one says."""
+
+    def read_either(raw: Any, path: str, strict: bool) -> Any:
+        for read in readers[:-1]:
+            try:
+                return read(raw, path, strict)
+            except InvalidMessage:
+                continue
+        return readers[-1](raw, path, strict)
+
+    return read_either
+
+
+def _set_of(read: Reader) -> Reader:
+    read_list = _list_of(read)
+    return lambda raw, path, strict: frozenset(read_list(raw, path, strict))
 
 
 def _list_of(read: Reader) -> Reader:
@@ -119,6 +140,15 @@ def _object_of(read: Reader) -> Reader:
         return {str(key): read(item, f"{path}.{key}", strict) for key, item in raw.items()}
 
     return read_object
+
+
+_OBJECTS = (dict, Mapping)
+_CONTAINERS: dict[Any, Callable[[Reader], Reader]] = {
+    tuple: _list_of,
+    frozenset: _set_of,
+    dict: _object_of,
+    Mapping: _object_of,
+}
 
 
 def _one_of(allowed: tuple[Any, ...]) -> Reader:

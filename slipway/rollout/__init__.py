@@ -1,7 +1,6 @@
 """The rollout: register, update, wait, put right, prune. One code path for agent and command line.
 
-    from slipway.rollout import roll_out
-    from slipway.rollout import RolloutPlan, SystemClock, Timeouts
+    from slipway.rollout import RolloutPlan, SystemClock, Timeouts, roll_out
 
     plan = RolloutPlan(
         cluster="prod",
@@ -12,7 +11,7 @@
     result = roll_out(
         plan,
         ecs=session.client("ecs"),
-        clock=SystemClock(),                      # now() and sleep(seconds)
+        clock=SystemClock(),
         ecr=lambda: session.client("ecr"),        # only made where an image is in ECR
         codedeploy_client=lambda: session.client("codedeploy"),
         on_progress=lambda progress: …,           # Progress
@@ -33,6 +32,9 @@ A deployment that was interrupted is followed by naming what it registered (told
 
 If the service's primary deployment is that revision, nothing is updated; it is followed to its
 end and put right as if it had just been made. The same plan goes to any earlier revision.
+
+A rollout is a loop over pure steps, whose state may be saved between any two of them and taken up
+by another process: `docs/rollout-library.md`, `advance.py`, `state.py`.
 
 `live(ecs, cluster=…, service=…, clock=…)` tells what a service runs now, digests included.
 """

@@ -1,16 +1,27 @@
-"""The rollout's time on a machine: seconds that never go back."""
+"""The rollout's time: seconds since the epoch that never go back."""
 
 from __future__ import annotations
 
 import time
+
+_BEGUN, _EPOCH = time.monotonic(), time.time()
+
+
+def epoch() -> float:
+    """Seconds since the epoch by the time at which this process began, and what passed since.
+
+    A state that another process takes up holds such times; a clock that is set meanwhile neither
+    ends nor lengthens a wait of this one.
+    """
+    return _EPOCH + (time.monotonic() - _BEGUN)
 
 
 class SystemClock:
     """The machine's time, for `roll_out`."""
 
     def now(self) -> float:
-        """Seconds since some moment of the machine's own; a clock that is set changes nothing."""
-        return time.monotonic()
+        """See `epoch`."""
+        return epoch()
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

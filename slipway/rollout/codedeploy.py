@@ -1,20 +1,20 @@
-"""Services whose deployments CodeDeploy makes: AppSpec, CreateDeployment, wait, stop, roll back."""
+"""What CodeDeploy is asked and says: AppSpec, deployment group, a deployment's events."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
-from slipway.rollout.follow import interval
-from slipway.rollout.plan import CodeDeployGroup, Outcome, Timeouts
+from slipway.rollout.plan import CodeDeployGroup
 from slipway.rollout.service import Service
 
-_OVER = frozenset({"Succeeded", "Failed", "Stopped"})
+OVER = frozenset({"Succeeded", "Failed", "Stopped"})
+"""The statuses of a deployment that has ended."""
 _NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
 _ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
 _INSTALLED = ("AfterInstall", "AllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic")
@@ -36,88 +36,6 @@ class Watched:
     shifted: bool = False
     settled: bool = False
     waits: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a CodeDeploy deployment ended."""
-
-    outcome: Outcome
-    cause: str
-    deployment: str
-    drained: bool | None = None
-    restored: bool | None = None
-
-
-def begin(
-    api: Api, group: CodeDeployGroup, service: Service, target: str, *, rollback: bool
-) -> str:
-    """Have `group` deploy the task definition `target` (ARN); the deployment's id.
-
-    With `rollback` CodeDeploy itself takes it back where it fails or is stopped, or where the
-    group's own settings say so.
-    """
-    events = rollback_events(_described(api, group)) if rollback else []
-    return _create(api, group, appspec(service, target), events)
-
-
-def see_through(
-    api: Api,
-    service: Service,
-    identifier: str,
-    *,
-    timeouts: Timeouts,
-    rollback: bool,
-    wait_drain: bool,
-    tell: Callable[[Watched], None],
-) -> Ended:
-    """Follow deployment `identifier` to its end.
-
-    The new task set must be installed within `timeouts.healthy`, else the deployment is stopped
-    and (with `rollback`) taken back. Once installed it is never stopped: traffic shifting and the
-    old task set's going have the `drain` limit, overrunning which is said. What CodeDeploy waits
-    for a person to say is not counted.
-    """
-    way = _Way(api=api, service=service, identifier=identifier, timeouts=timeouts, tell=tell)
-    begun = last = api.clock.now()
-    installed_at: float | None = None
-    waited = 0.0
-    while True:
-        seen = way.look(identifier)
-        now = api.clock.now()
-        waited += now - last if seen.waits else 0.0
-        last = now
-        if seen.status in _OVER:
-            return _ended(way, seen)
-        if seen.installed and installed_at is None:
-            installed_at = now
-        if seen.settled and not wait_drain:
-            cause = (
-                "traffic has moved; the old task set was not waited for: CodeDeploy goes on with "
-                "the deployment, unwatched"
-            )
-            return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
-        if installed_at is None and now - begun > timeouts.healthy:
-            return _stop(way, seen, rollback=rollback)
-        if installed_at is not None and now - installed_at - waited > timeouts.drain:
-            return _overrun(identifier, seen, now - begun)
-        api.clock.sleep(interval(now - begun))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Way:
-    """One deployment under way, and what following it needs."""
-
-    api: Api
-    service: Service
-    identifier: str
-    timeouts: Timeouts
-    tell: Callable[[Watched], None]
-
-    def look(self, identifier: str) -> Watched:
-        seen = watch(self.api, identifier, self.service)
-        self.tell(seen)
-        return seen
 
 
 def appspec(service: Service, target: str) -> dict[str, Any]:
@@ -190,10 +108,10 @@ def group_of(api: Api, service: Service) -> CodeDeployGroup:
     )
 
 
-def watch(api: Api, identifier: str, service: Service) -> Watched:
-    """One look at deployment `identifier`: its status and its lifecycle events."""
+def watch(api: Api, identifier: str, target: str) -> Watched:
+    """One look at deployment `identifier`: its status, its events at `target` (cluster:service)."""
     info = _deployment(api, identifier)
-    events = _events(api, identifier, service)
+    events = _events(api, identifier, target)
     status = {e.get("lifecycleEventName"): e.get("status") for e in events}
     told = [e for e in events if e.get("status") not in (None, "Pending", "Unknown")]
     newest = told[-1] if told else {}
@@ -239,17 +157,20 @@ def rollback_events(info: Mapping[str, Any]) -> list[str]:
     return sorted({*_ROLLED_BACK, *kept})
 
 
-def _create(
-    api: Api, group: CodeDeployGroup, spec: Mapping[str, Any], events: Sequence[str]
-) -> str:
-    """Begin a deployment that is taken back on `events`; none: as the group says."""
-    content = json.dumps(spec)
+def create_request(
+    group: CodeDeployGroup, service: Service, target: str, events: Sequence[str], rollout: str
+) -> dict[str, Any]:
+    """What CreateDeployment is asked, so that `target` (ARN) is deployed.
+
+    It is taken back on `events`; none: as the group says. `rollout`: the id by which it is known.
+    """
+    content = json.dumps(appspec(service, target))
     rollback = {"enabled": True, "events": list(events)}
-    answer = api.change(
-        "create_deployment",
-        applicationName=group.application,
-        deploymentGroupName=group.name,
-        revision={
+    return {
+        "applicationName": group.application,
+        "deploymentGroupName": group.name,
+        "description": description_of(rollout),
+        "revision": {
             "revisionType": "AppSpecContent",
             "appSpecContent": {
                 "content": content,
@@ -257,65 +178,36 @@ def _create(
             },
         },
         **({"autoRollbackConfiguration": rollback} if events else {}),
-    )
-    return str(answer["deploymentId"])
+    }
 
 
-def _ended(way: _Way, seen: Watched) -> Ended:
-    identifier = way.identifier
-    if seen.status == "Succeeded":
-        cause = "CodeDeploy says that it succeeded"
-        return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=True)
-    cause = f"CodeDeploy says {seen.status}" + (f": {seen.reason}" if seen.reason else "")
-    restored = _await_rollback(way, seen)
-    outcome: Outcome = "rolled_back" if restored else "failed"
-    return Ended(outcome=outcome, cause=cause, deployment=identifier, restored=restored)
+def description_of(rollout: str) -> str:
+    """The description of the deployment that the rollout of this id makes."""
+    return f"Slipway rollout {rollout}"
 
 
-def _stop(way: _Way, seen: Watched, *, rollback: bool) -> Ended:
-    api, timeouts = way.api, way.timeouts
-    newest = f" ({seen.event})" if seen.event else ""
-    cause = f"the new task set was not installed after {timeouts.healthy:.0f} s{newest}"
-    if not rollback:
-        return Ended(outcome="timed_out", cause=cause, deployment=way.identifier)
-    api.change("stop_deployment", deploymentId=way.identifier, autoRollbackEnabled=True)
-    deadline = api.clock.now() + timeouts.rollback
-    while seen.status not in _OVER and api.clock.now() < deadline:
-        api.clock.sleep(interval(0.0))
-        seen = way.look(way.identifier)
-    if seen.status == "Succeeded":
-        return _ended(way, seen)
-    restored = seen.status in _OVER and _await_rollback(way, seen)
-    return Ended(outcome="timed_out", cause=cause, deployment=way.identifier, restored=restored)
+def made_by(api: Api, group: CodeDeployGroup, service: Service, rollout: str) -> str | None:
+    """The deployment that a rollout has made, though its answer was lost; None: it made none.
 
-
-def _overrun(identifier: str, seen: Watched, age: float) -> Ended:
-    if seen.settled:
-        cause = f"traffic has moved; the old task set was not gone after {age:.0f} s"
-        return Ended(outcome="succeeded", cause=cause, deployment=identifier, drained=False)
-    what = (
-        "its hook AfterAllowTraffic was not over" if seen.shifted else "its traffic had not moved"
-    )
-    cause = (
-        f"the new task set is up, yet {what} after {age:.0f} s; it goes on in CodeDeploy, unwatched"
-    )
-    return Ended(outcome="timed_out", cause=cause, deployment=identifier)
-
-
-def _await_rollback(way: _Way, seen: Watched) -> bool:
-    """Whether CodeDeploy's own rollback ended well, waiting for it within the bound.
-
-    Without a rollback deployment traffic never moved: the task set before it serves.
+    Looked at are the group's last one and those of the service's task sets, and, where one of them
+    is a rollback, the one that it takes back.
     """
-    if seen.rollback is None:
-        return not seen.shifted
-    deadline = way.api.clock.now() + way.timeouts.rollback
-    while way.api.clock.now() < deadline:
-        back = way.look(seen.rollback)
-        if back.status in _OVER:
-            return back.status == "Succeeded"
-        way.api.clock.sleep(interval(0.0))
-    return False
+    last = _described(api, group).get("lastAttemptedDeployment") or {}
+    sets = [s.get("externalId") for s in service.raw.get("taskSets") or []]
+    for identifier in filter(None, [last.get("deploymentId"), *sets]):
+        if not str(identifier).startswith("d-"):
+            continue
+        info = _deployment(api, identifier)
+        taken_back = (info.get("rollbackInfo") or {}).get("rollbackTriggeringDeploymentId")
+        for found in (info, _deployment(api, taken_back) if taken_back else {}):
+            if found.get("description") == description_of(rollout):
+                return str(found["deploymentId"])
+    return None
+
+
+def rollback_events_of(api: Api, group: CodeDeployGroup) -> tuple[str, ...]:
+    """`rollback_events` of the group as it is now."""
+    return tuple(rollback_events(_described(api, group)))
 
 
 def _deployment(api: Api, identifier: str) -> Mapping[str, Any]:
@@ -323,9 +215,8 @@ def _deployment(api: Api, identifier: str) -> Mapping[str, Any]:
     return info
 
 
-def _events(api: Api, identifier: str, service: Service) -> list[Mapping[str, Any]]:
+def _events(api: Api, identifier: str, target: str) -> list[Mapping[str, Any]]:
     """The lifecycle events; none where they are denied or not there yet."""
-    target = f"{service.cluster.rpartition('/')[2]}:{service.name}"
     try:
         answer = api.look("get_deployment_target", deploymentId=identifier, targetId=target)
     except NO_ANSWER:

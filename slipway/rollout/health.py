@@ -8,21 +8,21 @@ where it has both); with neither, 40 seconds after it is RUNNING.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.rollout.api import NO_ANSWER, Api, Denied
-from slipway.rollout.plan import Factory
 from slipway.rollout.service import Deployment, Service
-from slipway.rollout.targets import NotAsked, Targets
-from slipway.rollout.taskdef import describe
-from slipway.rollout.tasks import listed_tasks
 
 RUNNING_FOR = 40.0
 """Seconds in RUNNING after which a task without any health check counts."""
 TOO_YOUNG = f"it counts once it has been RUNNING for {RUNNING_FOR:.0f} s"
 RECHECK = 4.0
 """Seconds between two proofs while nothing says when the next one can differ."""
+ID = 8
+"""Characters of a task's id that are remembered."""
+
+Ages = Mapping[str, tuple[str, ...]]
+"""A moment (epoch seconds, as text) to the tasks that were first seen RUNNING then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,121 +40,108 @@ class Health:
 HEALTHY = Health(healthy=True)
 
 
-class Prover:
-    """Proves the health of one deployment, by its `id` and `task_definition`, look after look.
+@dataclass(frozen=True, kw_only=True)
+class TasksSeen:
+    """The RUNNING tasks of a deployment, as DescribeTasks has them.
 
-    Asked only while the service's counts say that its tasks are up; what it saw before that is
-    forgotten. `balancing` makes a client of Elastic Load Balancing v2.
+    `checked`: its essential containers that have a health check (None: not known). `unfit`: task
+    ARN to what its target is not healthy for, where a balancer was asked. `problem`: why that is
+    not the whole truth.
     """
 
-    def __init__(
-        self, api: Api, identifier: str, task_definition: str, balancing: Factory | None
-    ) -> None:
-        self._api = api
-        self._id = identifier
-        self._task_definition = task_definition
-        self._make_balancing = balancing
-        self._balancing: Api | None = None
-        self._checked: frozenset[str] | None = None
-        self._seen: dict[str, float] = {}
-        self._up_since: float | None = None
-        self._failed = 0
-        self._last: Health | None = None
-        self._again_at = 0.0
+    tasks: tuple[Mapping[str, Any], ...] = ()
+    checked: frozenset[str] | None = None
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    problem: Health | None = None
 
-    def forget(self) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What was proved of a deployment, from look to look.
+
+    `checked`: see TasksSeen. `ages`: of its tasks, where nothing checks them. `up_since`: since
+    when its counts say that they are up; `failed`: how many had failed then. `again_at`: until then
+    `last` holds.
+    """
+
+    checked: frozenset[str] | None = None
+    ages: Ages = field(default_factory=dict)
+    up_since: float | None = None
+    failed: int = 0
+    last: Health | None = None
+    again_at: float = 0.0
+
+    def forgotten(self) -> Proof:
         """The tasks are not up: what comes next is proved anew."""
-        self._up_since, self._last = None, None
+        return replace(self, up_since=None, last=None)
 
-    def prove(self, service: Service, *, fresh: bool = False) -> Health:
-        """The health of the deployment's tasks now; a recent answer serves unless it is `fresh`."""
-        now = self._api.clock.now()
-        mine = service.deployment(self._id)
-        if mine is None:
-            return Health(healthy=False, waits_for="ECS does not list it")
-        if self._up_since is None or mine.failed > self._failed:
-            self._up_since, self._last = now, None
-        self._failed = mine.failed
-        if self._last is not None and not fresh and (self._last.healthy or now < self._again_at):
-            return self._last
-        self._again_at = now + RECHECK
-        self._last = self._ask(service, mine, now)
-        return self._last
+    def up(self, mine: Deployment, now: float) -> Proof:
+        """The counts of `mine` say that its tasks are up; one that failed since begins it anew."""
+        begins = self.up_since is None or mine.failed > self.failed
+        up = replace(self, up_since=now, last=None) if begins else self
+        return replace(up, failed=mine.failed)
 
-    def _ask(self, service: Service, mine: Deployment, now: float) -> Health:
-        if mine.desired == 0:
-            return HEALTHY
-        try:
-            return self._of_tasks(service, mine, now)
-        except Denied as error:
-            return Health(healthy=False, known=False, waits_for=f"{error.action} is denied")
-        except NotAsked as error:
-            return Health(healthy=False, known=False, waits_for=str(error))
-        except NO_ANSWER as error:
-            return Health(healthy=False, waits_for=str(error))
+    def is_due(self, now: float, *, fresh: bool) -> bool:
+        """Whether the tasks must be asked for: the last proof is old, or must be `fresh`."""
+        recent = self.last is not None and (self.last.healthy or now < self.again_at)
+        return fresh or not recent
 
-    def _of_tasks(self, service: Service, mine: Deployment, now: float) -> Health:
-        tasks = [t for t in listed_tasks(self._api, service, "RUNNING") if self._is_ours(t)]
-        self._seen = {
-            str(t["taskArn"]): self._seen.get(str(t["taskArn"]), now)
-            for t in tasks
-            if t.get("lastStatus") == "RUNNING"
-        }
-        checked = self._checked_containers()
-        if not tasks and not checked and not service.load_balanced:
-            return self._by_counts(now)
-        missing = missing_checks(tasks, checked)
-        if service.load_balanced:
-            balanced = [t for t in tasks if str(t["taskArn"]) not in missing]
-            missing |= self._targets(service).missing(balanced)
-        elif not checked:
-            missing |= self._too_young(tasks, now)
-        return verdict(len(tasks), mine.desired, missing)
 
-    def _is_ours(self, task: Mapping[str, Any]) -> bool:
-        """ECS writes the deployment's id into `startedBy` of each task that it starts for it."""
-        started_by = task.get("startedBy") or ""
-        if started_by.startswith("ecs-svc/"):
-            return bool(started_by == self._id)
-        return bool(task.get("taskDefinitionArn") == self._task_definition)
-
-    def _checked_containers(self) -> frozenset[str]:
-        """The essential containers that have a health check in their definition."""
-        if self._checked is None:
-            containers = describe(self._api, self._task_definition).containers
-            self._checked = frozenset(
-                str(c["name"])
-                for c in containers
-                if c.get("essential", True) and (c.get("healthCheck") or {}).get("command")
-            )
-        return self._checked
-
-    def _too_young(self, tasks: Iterable[Mapping[str, Any]], now: float) -> dict[str, str]:
-        """The tasks that have not been seen RUNNING for long enough. A task never runs twice."""
-        ages = {str(t["taskArn"]): now - self._seen.get(str(t["taskArn"]), now) for t in tasks}
-        young = {arn: age for arn, age in ages.items() if age < RUNNING_FOR}
+def prove(proof: Proof, service: Service, mine: Deployment, seen: TasksSeen, now: float) -> Proof:
+    """What `seen` proves of the deployment `mine`, which is up."""
+    proof = replace(proof, again_at=now + RECHECK, checked=seen.checked or proof.checked)
+    if mine.desired == 0:
+        return replace(proof, last=HEALTHY)
+    proof = replace(proof, ages=_aged(proof.ages, seen.tasks, now))
+    if seen.problem is not None:
+        return replace(proof, last=seen.problem)
+    checked = seen.checked or frozenset()
+    if not seen.tasks and not checked and not service.load_balanced:
+        return _by_counts(proof, now)
+    missing = missing_checks(seen.tasks, checked)
+    if service.load_balanced:
+        missing |= {arn: why for arn, why in seen.unfit.items() if arn not in missing}
+    elif not checked:
+        young = _too_young(proof.ages, seen.tasks, now)
+        missing |= dict.fromkeys(young, TOO_YOUNG)
         if young:
-            self._again_at = now + min(RUNNING_FOR - min(young.values()), RUNNING_FOR)
-        return dict.fromkeys(young, TOO_YOUNG)
+            left = RUNNING_FOR - min(young.values())
+            proof = replace(proof, again_at=now + min(left, RUNNING_FOR))
+    if checked or service.load_balanced:
+        proof = replace(proof, ages={})
+    return replace(proof, last=verdict(len(seen.tasks), mine.desired, missing))
 
-    def _by_counts(self, now: float) -> Health:
-        """ECS counts tasks and lists none of them: the counts must hold as long, at every look."""
-        age = now - (self._up_since if self._up_since is not None else now)
-        if age >= RUNNING_FOR:
-            return HEALTHY
-        self._again_at = now + RUNNING_FOR - age
-        return Health(healthy=False, waits_for=f"its tasks: {TOO_YOUNG}")
 
-    def _targets(self, service: Service) -> Targets:
-        if self._balancing is None:
-            if self._make_balancing is None:
-                raise NotAsked("the balancer is not asked which tasks are healthy")
-            try:
-                client = self._make_balancing()
-            except Exception as error:  # whatever botocore has against it
-                raise NotAsked(f"the balancer cannot be asked ({error})") from error
-            self._balancing = Api(client, self._api.clock)
-        return Targets(self._api, self._balancing, service.raw)
+def _by_counts(proof: Proof, now: float) -> Proof:
+    """ECS counts tasks and lists none of them: the counts must hold as long, at every look."""
+    age = now - (proof.up_since if proof.up_since is not None else now)
+    if age >= RUNNING_FOR:
+        return replace(proof, last=HEALTHY)
+    waits = Health(healthy=False, waits_for=f"its tasks: {TOO_YOUNG}")
+    return replace(proof, last=waits, again_at=now + RUNNING_FOR - age)
+
+
+def _aged(ages: Ages, tasks: Iterable[Mapping[str, Any]], now: float) -> Ages:
+    """`ages` of the tasks that are RUNNING now; others are forgotten: a task never runs twice."""
+    known = {task: moment for moment, ids in ages.items() for task in ids}
+    found: dict[str, tuple[str, ...]] = {}
+    for task in tasks:
+        if task.get("lastStatus") == "RUNNING":
+            name = _id(task)
+            moment = known.get(name, repr(now))
+            found[moment] = (*found.get(moment, ()), name)
+    return found
+
+
+def _too_young(ages: Ages, tasks: Iterable[Mapping[str, Any]], now: float) -> dict[str, float]:
+    """Task ARN to age, of those that have not been seen RUNNING for long enough."""
+    since = {task: float(moment) for moment, ids in ages.items() for task in ids}
+    found = {str(t["taskArn"]): now - since.get(_id(t), now) for t in tasks}
+    return {arn: age for arn, age in found.items() if age < RUNNING_FOR}
+
+
+def _id(task: Mapping[str, Any]) -> str:
+    return str(task["taskArn"]).rpartition("/")[2][-ID:]
 
 
 def missing_checks(tasks: Iterable[Mapping[str, Any]], checked: frozenset[str]) -> dict[str, str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
-from slipway.rollout.api import Api
-from slipway.rollout.follow import interval
-from slipway.rollout.plan import OneOffTask, short
+from slipway.rollout.actions import RunTask, StopTask
+from slipway.rollout.beginning import with_task_run
+from slipway.rollout.looks import Answer, Look, TaskSeen, TaskToRun, of_kind
+from slipway.rollout.pace import pause
+from slipway.rollout.plan import OneOffTask, Progress, short
 from slipway.rollout.reasons import reason_of
 from slipway.rollout.service import Service
+from slipway.rollout.state import Advanced, RolloutState, TaskUnderWay, intend, on, sure
 from slipway.rollout.taskdef import Definition
+from slipway.rollout.telling import over, tell
 
 _WHERE = ("launchType", "capacityProviderStrategy")
 """Members of which RunTask takes one."""
@@ -25,42 +28,77 @@ class TaskRun:
 
     ok: bool
     text: str
-    arn: str | None = None
 
 
-def run_once(
-    api: Api,
-    task: OneOffTask,
-    *,
-    definition: Definition,
-    task_definition: str,
-    cluster: str | None,
-    service: Service | None,
-    timeout: float,
-) -> TaskRun:
-    """Run `task_definition` once; see `judged` for which exit codes count where it is waited for.
-
-    A task that is not over after `timeout` seconds is stopped.
-    """
-    answer = api.change(
-        "run_task",
-        **({} if cluster is None else {"cluster": cluster}),
-        taskDefinition=task_definition,
-        count=1,
-        clientToken=uuid.uuid4().hex,
-        startedBy="slipway",
-        **placement(task, service),
-        **_volumes(api, definition, service),
-        **_overrides(task, definition),
-    )
-    started = answer.get("tasks") or []
+def task(state: RolloutState, look: Look, now: float) -> Advanced:
+    """Run the task. A repetition has the same client token: ECS starts no second one."""
+    wanted = _wanted(state)
+    if isinstance(look, TaskToRun):
+        request = {
+            **_cluster(state),
+            "taskDefinition": state.after,
+            "count": 1,
+            "clientToken": state.id,
+            "startedBy": "slipway",
+            **placement(wanted, look.service),
+            **look.volumes,
+            **_overrides(wanted, look.definition),
+        }
+        counted = counting(wanted, look.definition)
+        state = replace(state, task=TaskUnderWay(arn="", begun=now, counted=counted))
+        return intend(state, now, RunTask(request=request))
+    look = of_kind(Answer, look)
+    state = replace(state, intent=None)
+    started = look.value.get("tasks") or []
     if not started:
-        why = ", ".join(_failure(f) for f in answer.get("failures") or []) or "no reason given"
-        return TaskRun(ok=False, text=f"the task of {short(task_definition)} did not start: {why}")
+        why = ", ".join(map(_failure, look.value.get("failures") or [])) or "no reason given"
+        text = f"the task of {short(state.after)} did not start: {why}"
+        return _ended(state, TaskRun(ok=False, text=text), now)
     arn = str(started[0]["taskArn"])
-    if not task.wait:
-        return TaskRun(ok=True, arn=arn, text=f"task {_id(arn)} was started")
-    return _wait(api, arn, cluster, timeout, counting(task, definition))
+    if not wanted.wait:
+        return _ended(state, TaskRun(ok=True, text=f"task {_id(arn)} was started"), now)
+    under_way = replace(sure(state.task), arn=arn, begun=now)
+    return on(replace(state, step="task_wait", task=under_way, look_at=now))
+
+
+def task_wait(state: RolloutState, look: Look, now: float) -> Advanced:
+    """Wait for its end; see `judged` for which exit codes count.
+
+    A task that is not over after `timeouts.task` seconds is stopped.
+    """
+    under_way = sure(state.task)
+    timeout = state.plan.timeouts.task
+    reason = f"not over after {timeout:.0f} s"
+    if isinstance(look, Answer):
+        text = f"task {_id(under_way.arn)} was {reason}; stopped it"
+        return _ended(replace(state, intent=None), TaskRun(ok=False, text=text), now)
+    look = of_kind(TaskSeen, look)
+    if look.task is not None and look.task.get("lastStatus") == "STOPPED" and not state.intent:
+        return _ended(state, judged(look.task, under_way.counted), now)
+    age = now - under_way.begun
+    if age > timeout:
+        request = {**_cluster(state), "task": under_way.arn, "reason": reason}
+        return intend(state, now, StopTask(request=request))
+    return on(replace(state, look_at=now + pause(state.id, now, age)))
+
+
+def _ended(state: RolloutState, ended: TaskRun, now: float) -> Advanced:
+    """Go on after a task that went well; the rollout is over after one that did not."""
+    note = Progress(step="pre_deploy", elapsed=0.0, note=ended.text, task_definition=state.after)
+    state, told = tell(state, now, note)
+    if ended.ok:
+        return with_task_run(state, now, told)
+    running = None if state.place is None else state.before
+    members = {"before": state.before, "after": state.after, "running": running}
+    return over(state, now, told, outcome="failed", cause=ended.text, **members)
+
+
+def _wanted(state: RolloutState) -> OneOffTask:
+    return sure(state.plan.task)
+
+
+def _cluster(state: RolloutState) -> dict[str, Any]:
+    return {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
 
 
 def check(task: OneOffTask, definition: Definition, service: Service | None) -> None:
@@ -155,13 +193,14 @@ def _configured_volumes(service: Service | None) -> list[Mapping[str, Any]]:
     return found
 
 
-def _volumes(api: Api, definition: Definition, service: Service | None) -> dict[str, Any]:
+def volumes(model: Any, definition: Definition, service: Service | None) -> dict[str, Any]:
     """The service's configuration of volumes that are configured at launch, as RunTask takes it.
 
-    A task's tags cannot come from a service (ECS API reference, RunTask, `propagateTags`).
+    A task's tags cannot come from a service (ECS API reference, RunTask, `propagateTags`). `model`:
+    botocore's service model of ECS.
     """
     wanted = set(_at_launch(definition))
-    shape = api.client.meta.service_model.shape_for("TaskManagedEBSVolumeConfiguration")
+    shape = model.shape_for("TaskManagedEBSVolumeConfiguration")
     configurations = []
     for configured in _configured_volumes(service):
         if configured.get("name") in wanted:
@@ -213,27 +252,6 @@ def counting(task: OneOffTask, definition: Definition) -> frozenset[str] | None:
     return frozenset(essential | {container_of(task, definition)})
 
 
-def _wait(
-    api: Api, arn: str, cluster: str | None, timeout: float, counted: frozenset[str] | None
-) -> TaskRun:
-    begun = api.clock.now()
-    where = {} if cluster is None else {"cluster": cluster}
-    api.deadline = begun + timeout
-    try:
-        while True:
-            found = api.read("describe_tasks", **where, tasks=[arn]).get("tasks") or []
-            if found and found[0].get("lastStatus") == "STOPPED":
-                return judged(found[0], counted)
-            age = api.clock.now() - begun
-            if age > timeout:
-                reason = f"not over after {timeout:.0f} s"
-                api.change("stop_task", **where, task=arn, reason=reason)
-                return TaskRun(ok=False, arn=arn, text=f"task {_id(arn)} was {reason}; stopped it")
-            api.clock.sleep(interval(age))
-    finally:
-        api.deadline = None
-
-
 def judged(task: Mapping[str, Any], counted: frozenset[str] | None) -> TaskRun:
     """How a stopped task ended: well only if every container that is `counted` exited with 0.
 
@@ -244,8 +262,8 @@ def judged(task: Mapping[str, Any], counted: frozenset[str] | None) -> TaskRun:
     names = set(containers) if counted is None else counted
     codes = [(containers.get(name) or {}).get("exitCode") for name in names]
     if codes and all(code == 0 for code in codes):
-        return TaskRun(ok=True, arn=arn, text=f"task {_id(arn)} exited with 0")
-    return TaskRun(ok=False, arn=arn, text=f"task {_id(arn)} failed: {reason_of(task)}")
+        return TaskRun(ok=True, text=f"task {_id(arn)} exited with 0")
+    return TaskRun(ok=False, text=f"task {_id(arn)} failed: {reason_of(task)}")
 
 
 def _failure(failure: Mapping[str, Any]) -> str:
@@ -254,3 +272,7 @@ def _failure(failure: Mapping[str, Any]) -> str:
 
 def _id(arn: str) -> str:
     return arn.rpartition("/")[2]
+
+
+STEPS: Mapping[str, Any] = {"task": task, "task_wait": task_wait}
+"""Which function takes the look of which step."""

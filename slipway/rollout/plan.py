@@ -46,7 +46,7 @@ class Clock(Protocol):
     """The time; a test's clock jumps instead of waiting."""
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back; only differences mean something."""
+        """Seconds since the epoch, on a clock that never goes back (`clock.py`)."""
         ...
 
     def sleep(self, seconds: float) -> None: ...
@@ -116,8 +116,8 @@ class RolloutPlan:
     `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
     """
 
-    cluster: str | None
-    service: str | None
+    cluster: str | None = None
+    service: str | None = None
     images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     image: str | None = None
     tag: str | None = None

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from slipway.contracts.errors import Interrupted, SlipwayError
-from slipway.rollout.api import Api
-from slipway.rollout.plan import short
-from slipway.rollout.service import Service, look_again, parse_service
-
-PER_CALL = 10
-"""Services that one DescribeServices may name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pruned:
-    """`deregistered`: ARNs. `warnings`: what was left undone, and why."""
-
-    deregistered: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+from slipway.rollout.actions import Deregister
+from slipway.rollout.looks import Deregistered, Look, Refusal, Revisions, of_kind
+from slipway.rollout.service import Service
+from slipway.rollout.state import Advanced, RolloutState, intend, sure
+from slipway.rollout.telling import finish
 
 
-def prune(api: Api, service: Service, *, keep: int, needed: Iterable[str]) -> Pruned:
-    """Keep the `keep` newest ACTIVE revisions of the live family and those that are needed.
+def prune(state: RolloutState, look: Look, now: float) -> Advanced:
+    """Keep the newest ACTIVE revisions of the live family and those that are needed.
 
-    `needed`: the live and the previous revision. Added to them is every revision that a deployment
-    of this service, or of another service in its cluster, names; where that cannot be looked at,
-    nothing is deregistered. A failure never undoes the success: it is a warning.
+    A failure never undoes the success: it is a warning.
     """
-    done: list[str] = []
-    try:
-        now = look_again(api, service) or service
-        family = short(now.task_definition).rpartition(":")[0]
-        revisions = _active(api, family)
-        protected = set(needed) | now.named_definitions | {now.proven}
-        outdated = surplus(revisions, keep=keep, needed=protected)
-        if outdated:
-            outdated = surplus(revisions, keep=keep, needed=protected | _used_in_cluster(api, now))
-        for arn in outdated:
-            api.change("deregister_task_definition", taskDefinition=arn)
-            done.append(arn)
-    except Interrupted:
-        raise
-    except SlipwayError as error:
-        warning = f"old revisions were not all deregistered: {error}"
-        return Pruned(deregistered=tuple(done), warnings=(warning,))
-    return Pruned(deregistered=tuple(done))
+    if isinstance(look, Revisions):
+        gone = tuple(arn for arn in state.deregistering if arn not in look.active)
+        outdated = outdated_of(state, look.service, look.active, used=look.used)
+        if not outdated:
+            return _end(state, gone, None, now)
+        state = replace(state, deregistering=(*gone, *outdated))
+        return intend(state, now, Deregister(revisions=tuple(outdated)))
+    if isinstance(look, Deregistered):
+        before = tuple(arn for arn in state.deregistering if arn not in look.asked)
+        return _end(state, (*before, *look.revisions), look.problem, now)
+    look = of_kind(Refusal, look)
+    return _end(state, (), look.text, now)
+
+
+def outdated_of(
+    state: RolloutState,
+    now: Service,
+    active: Iterable[str],
+    *,
+    used: frozenset[str] = frozenset(),
+) -> list[str]:
+    """Which revisions to deregister.
+
+    Needed are the live and the previous one, and every one that a deployment of this service, or of
+    another of its cluster (`used`), names.
+    """
+    needed = {state.after or "", state.before or "", now.proven} | now.named_definitions | used
+    return surplus(active, keep=state.plan.max_definitions or 1, needed=needed)
 
 
 def surplus(revisions: Iterable[str], *, keep: int, needed: Iterable[str]) -> list[str]:
@@ -56,31 +55,16 @@ def surplus(revisions: Iterable[str], *, keep: int, needed: Iterable[str]) -> li
     return [arn for arn in reversed(newest_first[keep:]) if arn not in protected]
 
 
-def _active(api: Api, family: str) -> list[str]:
-    """The ACTIVE revisions of exactly this family."""
-    arns = api.pages(
-        "list_task_definitions",
-        "taskDefinitionArns",
-        familyPrefix=family,
-        status="ACTIVE",
-        sort="DESC",
-    )
-    return [arn for arn in arns if short(arn).rpartition(":")[0] == family]
-
-
-def _used_in_cluster(api: Api, service: Service) -> set[str]:
-    """Task definitions that services of the same cluster name."""
-    arns = api.pages("list_services", "serviceArns", cluster=service.cluster)
-    used: set[str] = set()
-    for start in range(0, len(arns), PER_CALL):
-        answer = api.read(
-            "describe_services", cluster=service.cluster, services=arns[start : start + PER_CALL]
-        )
-        for raw in answer.get("services") or []:
-            used |= parse_service(raw).named_definitions
-    return used
+def _end(state: RolloutState, gone: tuple[str, ...], problem: str | None, now: float) -> Advanced:
+    if problem is not None:
+        warning = f"old revisions were not all deregistered: {problem}"
+        state = replace(state, warnings=(*state.warnings, warning))
+    return finish(state, now, replace(sure(state.ending), deregistered=gone))
 
 
 def _number(arn: str) -> int:
     digits = arn.rpartition(":")[2]
     return int(digits) if digits.isdigit() else 0
+
+
+STEPS: Mapping[str, Any] = {"prune": prune}

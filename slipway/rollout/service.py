@@ -147,10 +147,10 @@ def read_service(api: Api, cluster: str | None, name: str) -> Service:
     return service
 
 
-def look_again(api: Api, service: Service) -> Service | None:
+def look_again(api: Api, cluster: str, arn: str) -> Service | None:
     """The service as DescribeServices has it now; None where a stale answer does not hold it."""
     try:
-        answer = api.read("describe_services", cluster=service.cluster, services=[service.arn])
+        answer = api.read("describe_services", cluster=cluster, services=[arn])
     except WrongForAws:
         return None
     found = answer.get("services") or []

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.contracts.errors import Interrupted, SlipwayError
-from slipway.rollout.api import Api
 from slipway.rollout.plan import RolloutPlan
 from slipway.rollout.service import Service
 
@@ -54,18 +52,3 @@ def to_put_back(asked: Settings, before: Settings, now: Service) -> dict[str, An
         if name in before and before[name] != value and there.get(name) == value
     }
     return as_request(back, now.raw.get("deploymentConfiguration"))
-
-
-def put_back(api: Api, asked: Settings, before: Settings, now: Service) -> str | None:
-    """Undo on the service what was asked for; why that did not work, or None."""
-    request = to_put_back(asked, before, now)
-    if not request:
-        return None
-    try:
-        api.change("update_service", cluster=now.cluster, service=now.name, **request)
-    except Interrupted:
-        raise
-    except SlipwayError as error:
-        left = ", ".join(f"{name} {asked[name]}" for name in asked)
-        return f"{left} could not be put back to what was before: {error}"
-    return None

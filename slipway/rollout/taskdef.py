@@ -81,15 +81,13 @@ def request_of(described: Described, model: Any, *, tags: bool = True) -> Defini
     return request
 
 
-def register(api: Api, request: Definition) -> str:
-    """Register `request` as it stands; the new revision's ARN."""
+def register(api: Api, request: Definition) -> dict[str, Any]:
+    """Register `request` as it stands; the answer of RegisterTaskDefinition."""
     known = _known(request, api.client.meta.service_model.operation_model(_REGISTER).input_shape)
     if known == request:
-        answer = api.change("register_task_definition", **request)
-    else:
-        with _whole_body(api.client, _REGISTER, request):
-            answer = api.change("register_task_definition", **known)
-    return str(answer["taskDefinition"]["taskDefinitionArn"])
+        return api.change("register_task_definition", **request)
+    with _whole_body(api.client, _REGISTER, request):
+        return api.change("register_task_definition", **known)
 
 
 def with_images(request: Definition, images: Mapping[str, str]) -> Definition:
@@ -150,6 +148,14 @@ def with_tag(request: Definition, tag: str, containers: tuple[str, ...]) -> dict
 def differences(before: Definition, after: Definition) -> tuple[str, ...]:
     """What differs, one line each; a value that may be a secret is never shown."""
     return tuple(_differences("", before, after))
+
+
+def same_content(registered: Definition, request: Definition) -> bool:
+    """Whether `registered`, as it would be registered again, is what `request` asks for.
+
+    ECS answers members that are empty, and leaves out those that are.
+    """
+    return bool(_without_empty(registered) == _without_empty(request))
 
 
 def images_of(definition: Definition) -> dict[str, str]:
@@ -223,6 +229,15 @@ def _without_null(value: Any) -> Any:
         return {key: _without_null(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_without_null(item) for item in value]
+    return value
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in (None, [], {})}
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
     return value
 
 

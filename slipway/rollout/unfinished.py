@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from slipway.contracts.errors import WorldFailed
-from slipway.rollout.api import Changes
 from slipway.rollout.plan import RolloutResult, short
+from slipway.rollout.state import RolloutState
 
 SERVICE_CHANGES = ("update_service", "create_deployment")
 """The calls that set a deployment going."""
@@ -33,34 +31,30 @@ class Unfinished(WorldFailed):
         self.goes_on = goes_on
 
 
-@dataclass(frozen=True, kw_only=True)
-class Begun:
-    """How far a rollout is. `changes`: what AWS took; `before`, `after`, `back_to`: ARNs."""
-
-    changes: Changes
-    before: str | None
-    after: str | None
-    deployment: str | None
-    back_to: str | None
-
-    @property
-    def service_changed(self) -> bool:
-        """Whether a deployment was set going, or may have been. Following one counts as well."""
-        return self.deployment is not None or self.changes.may_hold(*SERVICE_CHANGES)
+def service_changed(state: RolloutState) -> bool:
+    """Whether a deployment was set going, or may have been. Following one counts as well."""
+    made = {*state.taken, *state.unsure}
+    return state.deployment is not None or bool(made & set(SERVICE_CHANGES))
 
 
-def left_behind(begun: Begun) -> str:
+def has_begun(state: RolloutState) -> bool:
+    """Whether AWS was changed, or a deployment that goes on there is followed."""
+    return bool(state.taken or state.unsure) or state.deployment is not None
+
+
+def left_behind(state: RolloutState) -> str:
     """A sentence's worth: what stays or goes on in AWS, with nobody watching it."""
-    taken, after = begun.changes.taken, short(begun.after)
-    if begun.service_changed:
+    taken, after = state.taken, short(state.after)
+    if service_changed(state):
         going_back = "stop_service_deployment" in taken or taken.count("update_service") > 1
-        if begun.back_to is not None and going_back:
-            return f"going back to {short(begun.back_to)} was begun and goes on in ECS, unwatched"
-        known = begun.deployment is not None or any(name in taken for name in SERVICE_CHANGES)
+        if state.back_to is not None and going_back:
+            return f"going back to {short(state.back_to)} was begun and goes on in ECS, unwatched"
+        known = state.deployment is not None or any(name in taken for name in SERVICE_CHANGES)
         if known:
             return f"the deployment of {after} goes on in ECS, unwatched"
         return f"it is not known whether ECS took {after}; if it did, it goes on there, unwatched"
-    if begun.after is None:
+    if state.after is None:
         return "a new revision may have been registered; the service was not changed"
-    task = "its task was started" if begun.changes.may_hold("run_task") else "no task was run"
+    ran = {"run_task"} & {*taken, *state.unsure}
+    task = "its task was started" if ran else "no task was run"
     return f"{after} is registered, {task}; the service was not changed"

@@ -45,7 +45,6 @@ class Followed:
     cause: str
     service: Service
     drained: bool | None = None
-    service_deployment: str | None = None
     healthy: bool = False
 
 
@@ -54,37 +53,42 @@ class Watch:
     """One deployment under way. `begun` is on the clock.
 
     `counted` is the rollout's own time: seconds since `begun`, less those for which the deployment
-    waited for a person or a function. The limits and `healthy_since` are of that time.
+    waited for a person or a function. The limits and `healthy_since` are of that time. `seen_at`:
+    when it was looked at last, on the clock.
     """
 
     ours: Ours
     begun: float
     counted: float = 0.0
     healthy_since: float | None = None
-    _now: float | None = None
-    _health: Health = field(default_factory=lambda: Health(healthy=False))
-    _odd_since: float | None = None
-    _rolling_back_since: float | None = None
-    _rolling_back_cause: str = ""
-    _ours_seen: bool = False
-    _most_failed: int = 0
-    _hooks: dict[str, Hook] = field(default_factory=dict)
-    _waited: dict[str, float] = field(default_factory=dict)
+    seen_at: float | None = None
+    health: Health = field(default_factory=lambda: Health(healthy=False))
+    odd_since: float | None = None
+    rolling_back_since: float | None = None
+    rolling_back_cause: str = ""
+    ours_seen: bool = False
+    most_failed: int = 0
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
+
+    def copy(self) -> Watch:
+        """The same, to be changed without changing this one."""
+        return replace(self, hooks=dict(self.hooks), waited=dict(self.waited))
 
     def look(self, service: Service, mine: ServiceDeployment | None, now: float) -> Look:
         """What is seen now, in the light of what was seen before."""
         self._count_time(mine, now)
         entry = service.deployment(self.ours.id)
-        self._ours_seen = self._ours_seen or entry is not None
-        self._most_failed = max(self._most_failed, entry.failed if entry else 0)
+        self.ours_seen = self.ours_seen or entry is not None
+        self.most_failed = max(self.most_failed, entry.failed if entry else 0)
         odd = entry is None or entry.status != "PRIMARY" or entry.state == "FAILED"
-        self._odd_since = (self._odd_since if self._odd_since is not None else now) if odd else None
+        self.odd_since = (self.odd_since if self.odd_since is not None else now) if odd else None
         return Look(
             service=service,
             ours=mine,
             age=now - self.begun,
-            odd_for=now - self._odd_since if self._odd_since is not None else 0.0,
-            ours_seen=self._ours_seen,
+            odd_for=now - self.odd_since if self.odd_since is not None else 0.0,
+            ours_seen=self.ours_seen,
         )
 
     def _count_time(self, mine: ServiceDeployment | None, now: float) -> None:
@@ -92,28 +96,28 @@ class Watch:
 
         An answer that does not tell of ours leaves the hooks as they were.
         """
-        passed = now - (self._now if self._now is not None else self.begun)
-        self._now = now
-        waiting = {key for key, hook in self._hooks.items() if hook.active}
+        passed = now - (self.seen_at if self.seen_at is not None else self.begun)
+        self.seen_at = now
+        waiting = {key for key, hook in self.hooks.items() if hook.active}
         if mine is not None:
             listed = {hook.id: hook for hook in mine.hooks}
             for key in waiting - set(listed):
-                self._hooks[key] = _with_status(self._hooks[key], "")
+                self.hooks[key] = _with_status(self.hooks[key], "")
             for key, hook in listed.items():
-                known = self._hooks.get(key)
+                known = self.hooks.get(key)
                 if known is not None:
-                    self._hooks[key] = _with_status(known, hook.status)
+                    self.hooks[key] = _with_status(known, hook.status)
                 elif hook.active or hook.status in ("FAILED", "TIMED_OUT"):
-                    self._hooks[key] = hook
+                    self.hooks[key] = hook
             waiting |= {hook.id for hook in mine.hooks if hook.active}
         for key in waiting:
-            self._waited[key] = self._waited.get(key, 0.0) + passed
+            self.waited[key] = self.waited.get(key, 0.0) + passed
         if not waiting:
             self.counted += passed
 
     def note_health(self, look: Look, health: Health) -> None:
         """`health` of the new tasks, as far as it could be proved at this look."""
-        self._health = health
+        self.health = health
         if health.healthy or (not health.known and is_counted(self.ours, look)):
             self.healthy_since = (
                 self.healthy_since if self.healthy_since is not None else self.counted
@@ -125,18 +129,20 @@ class Watch:
         """What keeps the deployment from going on, for somebody who watches."""
         if look.ours is not None and look.ours.waits:
             return look.ours.waits
-        if self._rolling_back_since is not None:
+        if self.rolling_back_since is not None:
             return ""
-        return self._trouble(look) or self._health.waits_for
+        return self._trouble(look) or self.health.waits_for
 
     def deadline(self, limits: Limits) -> float:
         """Until when (on the clock) a throttled look is tried again."""
         end = limits.healthy
-        if self._rolling_back_since is not None:
-            end = self._rolling_back_since + limits.rollback
+        if self.rolling_back_since is not None:
+            end = self.rolling_back_since + limits.rollback
         elif self.healthy_since is not None:
             end = self.healthy_since + limits.drain
-        return (self._now if self._now is not None else self.begun) + max(0.0, end - self.counted)
+        return (self.seen_at if self.seen_at is not None else self.begun) + max(
+            0.0, end - self.counted
+        )
 
     def is_overrun(self, look: Look, limits: Limits) -> bool:
         """Whether the old tasks have had their time to go."""
@@ -149,7 +155,7 @@ class Watch:
         if verdict.ending == "over":
             assert verdict.outcome is not None  # noqa: S101 - `over` always names the outcome
             drained = True if verdict.outcome == "succeeded" else None
-            took_back = verdict.outcome == "rolled_back" and self._rolling_back_cause
+            took_back = verdict.outcome == "rolled_back" and self.rolling_back_cause
             return self._followed(verdict.outcome, took_back or verdict.cause, look, drained)
         if verdict.ending == "rolling_back":
             return self._rolling_back(look, verdict, limits)
@@ -160,10 +166,10 @@ class Watch:
         return self._out_of_time(look, limits)
 
     def _rolling_back(self, look: Look, verdict: Verdict, limits: Limits) -> Followed | None:
-        if self._rolling_back_since is None:
-            self._rolling_back_since = self.counted
-        self._rolling_back_cause = self._rolling_back_cause or verdict.cause
-        if self.counted - self._rolling_back_since <= limits.rollback:
+        if self.rolling_back_since is None:
+            self.rolling_back_since = self.counted
+        self.rolling_back_cause = self.rolling_back_cause or verdict.cause
+        if self.counted - self.rolling_back_since <= limits.rollback:
             return None
         cause = f"{verdict.cause}; its rollback was not over after {limits.rollback:.0f} s"
         return self._followed("failed", cause, look)
@@ -172,7 +178,7 @@ class Watch:
         """Success only where the new tasks are proved healthy, and only draining is left to do."""
         stage = look.ours.stage if look.ours else None
         only_drains = stage == ONLY_DRAINS if has_stages(look) else True
-        if not limits.wait_drain and self._health.healthy and only_drains:
+        if not limits.wait_drain and self.health.healthy and only_drains:
             cause = (
                 "the new tasks are healthy; the old ones were not waited for: ECS goes on with the "
                 "deployment, unwatched"
@@ -183,18 +189,18 @@ class Watch:
         if not only_drains:
             cause = f"it is healthy, yet still in stage {stage} after {self.counted:.0f} s"
             return self._followed("timed_out", cause, look, drained=False)
-        if not self._health.healthy:
+        if not self.health.healthy:
             cause = (
                 f"ECS had not completed it after {self.counted:.0f} s, and nothing proves that the "
-                f"new tasks are healthy ({self._health.waits_for})"
+                f"new tasks are healthy ({self.health.waits_for})"
             )
             return self._followed("timed_out", cause, look, drained=False)
         cause = f"the new tasks are healthy; the old ones were not gone after {healthy_for:.0f} s"
         return self._followed("succeeded", cause, look, drained=False)
 
     def _out_of_time(self, look: Look, limits: Limits) -> Followed:
-        if self._most_failed >= MIN_CRASHES:
-            cause = f"its tasks kept stopping ({self._most_failed} failed) for {self.counted:.0f} s"
+        if self.most_failed >= MIN_CRASHES:
+            cause = f"its tasks kept stopping ({self.most_failed} failed) for {self.counted:.0f} s"
             return self._followed("crash_loop", self._with_trouble(cause, look), look)
         cause = f"it was not healthy after {limits.healthy:.0f} s ({self._standing(look)})"
         return self._followed("timed_out", self._with_trouble(cause, look), look)
@@ -207,8 +213,8 @@ class Watch:
             parts = [f"{entry.running} of {entry.desired} tasks running, {entry.pending} pending"]
         if look.ours is not None and look.ours.stage:
             parts.append(f"stage {look.ours.stage}")
-        if self._health.waits_for:
-            parts.append(f"waits for {self._health.waits_for}")
+        if self.health.waits_for:
+            parts.append(f"waits for {self.health.waits_for}")
         if look.ours is None and _has_hooks(look.service):
             parts.append("it may wait in a hook: ECS does not tell of its service deployment")
         return ", ".join(parts)
@@ -235,11 +241,11 @@ class Watch:
     def _hook_stories(self) -> list[str]:
         """How each wait for a person ended, and each hook that did not let it go on."""
         told = []
-        for key, hook in self._hooks.items():
+        for key, hook in self.hooks.items():
             if hook.active:
                 told.append(hook.waits)
             elif hook.is_pause or hook.status in ("FAILED", "TIMED_OUT"):
-                told.append(f"{hook.ended} after {self._waited.get(key, 0.0):.0f} s")
+                told.append(f"{hook.ended} after {self.waited.get(key, 0.0):.0f} s")
         return told
 
 

@@ -183,9 +183,13 @@ class ScriptedEcs(EcsState):
         return {"TargetHealthDescriptions": found}
 
     def _on_RunTask(self, parameters: Json) -> Json:
-        task = self.add_task(self._resolve(parameters["taskDefinition"]), "RUNNING")
-        assert self.one_off is not None
-        self.one_off(self, task)
+        """A client token starts one task only (ECS API reference, 'Ensuring idempotency')."""
+        task = self._tokens.get(parameters["clientToken"])
+        if task is None:
+            task = self.add_task(self._resolve(parameters["taskDefinition"]), "RUNNING")
+            self._tokens[parameters["clientToken"]] = task
+            assert self.one_off is not None
+            self.one_off(self, task)
         return {"tasks": [copy.deepcopy(task)], "failures": []}
 
     def _on_StopTask(self, parameters: Json) -> Json:

@@ -80,6 +80,7 @@ class EcsState:
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _before: tuple[float, Json] | None = None
     _serial: int = 100
+    _tokens: dict[str, Json] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:

@@ -35,8 +35,15 @@ def test_the_examples_of_the_page_run() -> None:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    # THEN it deploys the image, then goes to the revision that is named
+    # THEN it deploys the image, goes back, and deploys another one step by step
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines() == ["succeeded web:8 runs", "succeeded web:7 runs"]
-    assert scripted.live == "web:7"
-    assert len(scripted.made("UpdateService")) == 2
+    ran = [f"succeeded web:{revision} runs" for revision in (8, 7, 9)]
+    assert ended.stdout.splitlines() == ran
+    assert scripted.live == "web:9"
+    assert len(scripted.made("UpdateService")) == 3
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name in re.findall(r"`(\w+\.py)`", text):
+        assert (ROOT / "slipway" / "rollout" / name).is_file(), name

@@ -7,8 +7,9 @@ from slipway.rollout import (
     live,
 )
 from slipway.rollout.api import Api
-from slipway.rollout.follow import History, interval
+from slipway.rollout.finding import Finding, History
 from slipway.rollout.judge import Ours
+from slipway.rollout.pace import interval
 from slipway.rollout.service import parse_service
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs, denied, digest_of
@@ -100,7 +101,7 @@ def test_an_older_service_deployment_is_never_taken_for_ours() -> None:
     ours = Ours(id=service.primary.id, task_definition=V7, created_at=service.primary.created_at)
 
     # WHEN ours is looked for
-    found = History(Api(client, scripted.clock), ours).read(service)
+    found = History(Api(client, scripted.clock), ours, Finding()).read(service)
 
     # THEN it is the new one
     assert found is not None

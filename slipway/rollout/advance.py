@@ -1,0 +1,78 @@
+"""One step of a rollout: from what is known and what is seen to what is known and done next.
+
+    state, actions, next = advance(state, look, now)
+
+Pure: nothing is asked or changed here, and the same arguments give the same step. Between any two
+steps the state may go through JSON (`saved.py`) into another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from slipway.contracts.errors import Interrupted, SlipwayError
+from slipway.rollout.api import Refused, WrongForAws
+from slipway.rollout.looks import Look, Refusal
+from slipway.rollout.state import Advanced, RolloutState
+
+_ROOMS: Mapping[str, tuple[str, ...]] = {
+    "beginning": (
+        "read", "target", "base", "verify", "group", "register", "survey", "update",
+    ),
+    "oneoff": ("task", "task_wait"),
+    "waiting": ("wait",),
+    "going_back": (
+        "failed", "agree", "wait_stopped", "pin", "survey_back", "update_back", "wait_back",
+        "settings",
+    ),
+    "prune": ("prune",),
+    "by_codedeploy": (
+        "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
+    ),
+}  # fmt: skip
+"""Where each step is: what only some rollouts need is loaded when it is needed."""
+_ROOM_OF = {step: room for room, steps in _ROOMS.items() for step in steps}
+_GOES_BACK = frozenset(
+    {"agree", "pin", "survey_back", "update_back", "wait_stopped", "wait_back", "settings"}
+)
+
+
+def advance(state: RolloutState, look: Look, now: float) -> Advanced:
+    """The step that `look` leads to. `now`: seconds since the epoch.
+
+    Raises WrongUse where the plan cannot be right (then nothing was changed), Unanswered where AWS
+    answered a change with something that says nothing.
+    """
+    if isinstance(look, Refusal) and state.step in _GOES_BACK and not _expected(state):
+        from slipway.rollout.going_back import refused
+
+        return refused(state, look.text, now)
+    taken: Advanced = takes(state.step)(state, look, now)
+    return taken
+
+
+def takes(step: str) -> Any:
+    """The function that takes the look of a step."""
+    return import_module(f"slipway.rollout.{_ROOM_OF[step]}").STEPS[step]
+
+
+def forgives(state: RolloutState, error: Exception) -> bool:
+    """Whether the rollout knows what to do where its look or change fails like this.
+
+    Then `advance` takes a Refusal; else the failure ends the process's work on the rollout.
+    """
+    if isinstance(error, Interrupted) or not isinstance(error, SlipwayError):
+        return False
+    if state.step == "prune" or (state.step == "settings" and state.intent is not None):
+        return True
+    stops = state.step == "codedeploy_stop" and state.intent is not None
+    return (state.step in _GOES_BACK or stops) and isinstance(error, Refused | WrongForAws)
+
+
+def _expected(state: RolloutState) -> bool:
+    """Whether the step itself has another way: not to be stopped, settings that stay."""
+    if state.step == "settings":
+        return state.ending is not None
+    return state.step == "agree" and state.intent is not None

@@ -1,0 +1,157 @@
+"""What a step of a rollout is given: what was seen at one moment, or what a change was answered.
+
+Values: `looking.py` reads them. Each names the steps (of `state.py`) that take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from slipway.rollout.codedeploy import Watched
+from slipway.rollout.finding import Finding
+from slipway.rollout.health import TasksSeen
+from slipway.rollout.judge import ServiceDeployment
+from slipway.rollout.plan import CodeDeployGroup
+from slipway.rollout.service import Service
+from slipway.rollout.taskdef import Definition
+from slipway.rollout.verify import Verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What AWS answered to the step's change."""
+
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deregistered:
+    """Which of the revisions `asked` are deregistered now, and what kept the rest."""
+
+    asked: tuple[str, ...]
+    revisions: tuple[str, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """AWS refused the step's look or change, where the rollout knows what to do then."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What the steps before the first change look at; members that a step does not need are None.
+
+    `base`: what would register the base again; `base_arn`: None for a base from a file. `newest`:
+    the same of the family's newest revision. `asks_ecr`: images can be looked for.
+    """
+
+    service: Service | None = None
+    base: Definition | None = None
+    base_arn: str | None = None
+    asks_ecr: bool = False
+    verified: Verified | None = None
+    group: CodeDeployGroup | None = None
+    newest: Definition | None = None
+    newest_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskToRun:
+    """Of step `task`. `volumes`: as RunTask takes them."""
+
+    definition: Definition
+    service: Service | None
+    volumes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSeen:
+    """Of step `task_wait`; None where ECS does not list the task (yet)."""
+
+    task: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """Of what there is right before the service changes.
+
+    `known`: ARNs of its service deployments; `containers`: container to (image, digest) of what
+    runs; `rollback_on`: the events on which CodeDeploy shall take its deployment back; `ours`: the
+    id of a deployment that this rollout has set going already, though its answer was lost.
+    """
+
+    service: Service
+    known: frozenset[str] = frozenset()
+    containers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    rollback_on: tuple[str, ...] = ()
+    ours: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSeen:
+    """Of the steps that wait for a deployment. `tasks` None: they were not asked for."""
+
+    service: Service
+    ours: ServiceDeployment | None
+    finding: Finding
+    tasks: TasksSeen | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reasons:
+    """Of step `failed`: why tasks stopped."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSeen:
+    """The service alone."""
+
+    service: Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pinnable:
+    """Of step `pin`. `base`: what would register the previous task definition again."""
+
+    base: Definition
+    newest: Definition | None = None
+    newest_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revisions:
+    """Of step `prune`: the ACTIVE ones, and those that services of the cluster name."""
+
+    service: Service
+    active: tuple[str, ...]
+    used: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeDeploySeen:
+    """Of the steps that wait for CodeDeploy."""
+
+    seen: Watched
+
+
+Kind = TypeVar("Kind")
+
+
+def of_kind(kind: type[Kind], look: object) -> Kind:
+    """`look`, which is of the kind that its step takes; TypeError for another."""
+    if not isinstance(look, kind):
+        raise TypeError(f"a {type(look).__name__} where a {kind.__name__} was to be looked at")
+    return look
+
+
+Look = (
+    Answer | Deregistered | Refusal | Preparation | TaskToRun | TaskSeen | Survey | DeploymentSeen
+    | Reasons | ServiceSeen | Pinnable | Revisions | CodeDeploySeen
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""What a process works a rollout with: its clients, and what it need not ask AWS for twice.
+
+Nothing here must outlive the process: another one reads it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway.contracts.errors import WrongUse
+from slipway.rollout.api import Api, Changes
+from slipway.rollout.plan import Clock, Factory, Guard, OnProgress
+from slipway.rollout.service import Service
+from slipway.rollout.targets import NotAsked
+from slipway.rollout.taskdef import Definition, Described, describe
+
+
+class Means:
+    """The services of AWS, each called with patience and under the same guard.
+
+    `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client` and `balancing` make one
+    when it is needed. `service`: as it was seen last by this process.
+    """
+
+    def __init__(
+        self,
+        *,
+        ecs: Any,
+        clock: Clock,
+        patience: float,
+        ecr: Factory | None = None,
+        codedeploy_client: Factory | None = None,
+        balancing: Factory | None = None,
+        on_progress: OnProgress | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        self.clock = clock
+        self.changes = Changes()
+        self.ecs = Api(ecs, clock, guard=guard, patience=patience, changes=self.changes)
+        self.ecr = ecr
+        self.service: Service | None = None
+        self.on_progress = on_progress or (lambda _progress: None)
+        self._guard = guard
+        self._patience = patience
+        self._make_codedeploy = codedeploy_client
+        self._make_balancing = balancing
+        self._codedeploy: Api | None = None
+        self._balancing: Api | None = None
+        self._definitions: dict[str, Described] = {}
+
+    @property
+    def codedeploy(self) -> Api:
+        """CodeDeploy, under the same guard and with the same account of changes."""
+        if self._codedeploy is None:
+            if self._make_codedeploy is None:
+                raise WrongUse("a CODE_DEPLOY service needs access to CodeDeploy")
+            self._codedeploy = Api(
+                self._make_codedeploy(),
+                self.clock,
+                guard=self._guard,
+                patience=self._patience,
+                changes=self.changes,
+            )
+        return self._codedeploy
+
+    def balancing(self) -> Api:
+        """Elastic Load Balancing, which is only read; NotAsked where it cannot be."""
+        if self._balancing is None:
+            if self._make_balancing is None:
+                raise NotAsked("the balancer is not asked which tasks are healthy")
+            try:
+                client = self._make_balancing()
+            except Exception as error:  # whatever botocore has against it
+                raise NotAsked(f"the balancer cannot be asked ({error})") from error
+            self._balancing = Api(client, self.clock)
+        return self._balancing
+
+    @property
+    def model(self) -> Any:
+        """botocore's service model of ECS."""
+        return self.ecs.client.meta.service_model
+
+    def definition(self, name: str) -> Described:
+        """A task definition; a revision never changes, and is described once."""
+        if name not in self._definitions:
+            self._definitions[name] = describe(self.ecs, name)
+        return self._definitions[name]
+
+    def note_definition(self, arn: str, definition: Definition) -> None:
+        """What was registered as `arn`."""
+        self._definitions[arn] = Described(definition=definition)

@@ -1,0 +1,206 @@
+"""Every kind of rollout, killed in a call and taken up from its saved state by another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
+from tests import scripted_ecs as ecs
+from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
+from tests.scripted_ecs import IMAGE, Json, ScriptedEcs, digest_of
+from tests.scripted_scheduler import behind_balancer, pauses, rolling, with_health_check
+from tests.unit.slipway.rollout import test_codedeploy, test_scenarios
+from tests.unit.slipway.rollout.running import V6, V7
+from tests.unit.slipway.rollout.stepwise import CHANGES, Call, Told, World, rolled_out
+from tests.unit.slipway.rollout.test_registering import exits
+from tests.unit.slipway.rollout.test_updates import blue_green
+
+TIMES = Timeouts(healthy=40, drain=60, rollback=60, task=30)
+MIGRATE = OneOffTask(command=("migrate",))
+ALL = {"desired_count": 4, "min_percent": 50, "max_percent": 150}
+
+
+def world(scripted: ScriptedEcs, means: dict[str, Any] | None = None, **members: Any) -> World:
+    given = {"cluster": "prod", "service": "web", "timeouts": TIMES, **members}
+    if not {"target", "force", "base"} & set(members):
+        given["image"] = f"{IMAGE}:v8"
+    return World(RolloutPlan(**given), scripted, means or {})
+
+
+def of_scenario(row: Any, history: bool) -> World:
+    scripted = ScriptedEcs(**row.state, history=history)
+    return world(scripted, **row.plan)
+
+
+def under_way(behaviour: ecs.Behaviour, **members: Any) -> World:
+    """A deployment that somebody else has begun is followed."""
+    scripted = ScriptedEcs(behaviour=behaviour, **members)
+    container = {"name": "web", "image": f"{IMAGE}:v8"}
+    new = scripted.add_definition({"family": "web", "containerDefinitions": [container]})
+    scripted.client().update_service(cluster="prod", service="web", taskDefinition=new)
+    scripted.clock.sleep(3.0)
+    scripted.calls.clear()
+    return world(scripted, target=new, previous=V7)
+
+
+def forced(history: bool) -> World:
+    scripted = ScriptedEcs(behaviour=ecs.crashes, history=history, number_matches=False)
+    container = {"name": "web", "image": f"{IMAGE}:v7", "imageDigest": digest_of("41")}
+    scripted.add_task(V7, "RUNNING", containers=[container])
+    return world(scripted, force=True)
+
+
+def balanced(state: str) -> World:
+    scripted = ScriptedEcs(behaviour=rolling(drains=5.0), targets=lambda _task: state)
+    behind_balancer(scripted)
+    balancing = {"balancing": lambda of: lambda: of.client("elbv2")}
+    scripted.older_behaviour = ecs.becomes_healthy(2.0)
+    return world(scripted, balancing)
+
+
+def checked(state: str) -> World:
+    scripted = ScriptedEcs(behaviour=rolling(drains=5.0), health=lambda _task: state)
+    with_health_check(scripted)
+    scripted.older_behaviour = ecs.becomes_healthy(2.0)
+    return world(scripted, wait_drain=False)
+
+
+def sick_again(scripted: ScriptedEcs, new: Json) -> None:
+    """The previous revision does not get healthy either."""
+    scripted.older_behaviour = ecs.never_steady
+    ecs.breaker_fails(scripted, new)
+
+
+def codedeploy(row: Any, **members: Any) -> World:
+    deploy = ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=list(row.plays), **members)
+    made = world(deploy.ecs)
+    made.codedeploy = deploy
+    return made
+
+
+def in_ecr() -> World:
+    scripted = ScriptedEcs(behaviour=ecs.becomes_healthy(2.0))
+    return world(scripted, {"ecr": lambda of: lambda: of.client("ecr")}, max_definitions=1)
+
+
+Make = Callable[[], World]
+
+SCENARIOS: dict[str, Make] = {
+    **{
+        f"{row.name}, {'service deployments' if history else 'rolloutState'}": (
+            lambda r=row, h=history: of_scenario(r, h)
+        )
+        for row in test_scenarios.ROWS
+        for history in (True, False)
+        if "throttling" not in row.name
+    },
+    "crashes, ECS itself goes back": lambda: world(ScriptedEcs(behaviour=ecs.crashes), **ALL),
+    "crashes, set back": lambda: world(ScriptedEcs(behaviour=ecs.crashes, history=False), **ALL),
+    "rolled back, and counts put back": lambda: world(
+        ScriptedEcs(behaviour=ecs.breaker_rolls_back(having_run=True)), **ALL
+    ),
+    "never steady": lambda: world(ScriptedEcs(behaviour=ecs.never_steady)),
+    "left as it is": lambda: world(ScriptedEcs(behaviour=ecs.crashes), rollback=False),
+    "the previous one is sick too": lambda: world(
+        ScriptedEcs(behaviour=sick_again, history=False)
+    ),
+    "draining too long": lambda: world(
+        ScriptedEcs(behaviour=ecs.becomes_healthy(5.0, drained=5000.0))
+    ),
+    "blue/green, well": lambda: world(ScriptedEcs(behaviour=blue_green(ends="well"))),
+    "blue/green, badly": lambda: world(ScriptedEcs(behaviour=blue_green(ends="badly"))),
+    "a pause that is continued": lambda: world(
+        ScriptedEcs(behaviour=pauses("POST_SCALE_UP", until=90.0, then="CONTINUE"))
+    ),
+    "a pause that is rolled back": lambda: world(
+        ScriptedEcs(behaviour=pauses("POST_SCALE_UP", until=90.0, then="ROLLBACK"))
+    ),
+    "to an earlier revision": lambda: world(ScriptedEcs(), target=V6),
+    "to an earlier revision by its name, which crashes": lambda: world(
+        ScriptedEcs(behaviour=ecs.crashes), target="web:6"
+    ),
+    "what runs already": lambda: world(ScriptedEcs(), target=V7),
+    "followed, well": lambda: under_way(ecs.becomes_healthy(8.0)),
+    "followed, crashes": lambda: under_way(ecs.crashes, history=False),
+    "forced, well": lambda: world(ScriptedEcs(behaviour=ecs.becomes_healthy(3.0)), force=True),
+    "forced, crashes, ECS itself goes back": lambda: forced(history=True),
+    "forced, crashes, pinned": lambda: forced(history=False),
+    "a task before, well": lambda: world(
+        ScriptedEcs(behaviour=ecs.becomes_healthy(2.0), one_off=exits(web=0)), task=MIGRATE
+    ),
+    "a task before, badly": lambda: world(ScriptedEcs(one_off=exits(web=1)), task=MIGRATE),
+    "a task before, too long": lambda: world(
+        ScriptedEcs(one_off=lambda _ecs, task: task), task=MIGRATE
+    ),
+    "registered only": lambda: world(
+        ScriptedEcs(), service=None, base="definition:web", image=f"{IMAGE}:v8"
+    ),
+    "registered only, and its task": lambda: world(
+        ScriptedEcs(one_off=exits(web=0)), service=None, base="definition:web",
+        image=f"{IMAGE}:v8", task=MIGRATE,
+    ),
+    "the image is in ECR, and pruned": in_ecr,
+    "the target is healthy": lambda: balanced("healthy"),
+    "the target is not healthy": lambda: balanced("unhealthy"),
+    "the health check passes": lambda: checked("HEALTHY"),
+    **{
+        f"CodeDeploy: {name}": lambda r=row: codedeploy(r, error="too many unhealthy")
+        for name, row in test_codedeploy.ROWS.items()
+    },
+}  # fmt: skip
+
+CHANGING = sorted(CHANGES - {"RegisterTaskDefinition"})
+
+
+@pytest.mark.parametrize("make", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_rollout_that_is_killed_in_any_call_ends_as_one_that_is_not(make: Make) -> None:
+    # GIVEN how it goes where nothing is killed
+    whole = rolled_out(make())
+
+    for number, answered in moments(whole.calls):
+        # WHEN the process is killed in a call, and another one has only the saved state
+        told = rolled_out(make(), kill_at=number, answered=answered)
+
+        # THEN the word, what runs and what was changed are the same, and nothing was done twice
+        call = whole.calls[number]
+        when = f"{'after' if answered else 'before'} {call.operation} in step {call.step}"
+        assert summary(told) == summary(whole), when
+        assert told.steps == whole.steps, when
+        assert set(told.result.skipped) <= set(whole.result.skipped), when
+
+
+def summary(told: Told) -> dict[str, Any]:
+    """All that must not depend on how the rollout was taken apart."""
+    result = told.result
+    return {
+        "outcome": result.outcome,
+        "live": told.live,
+        "running": result.running,
+        "restored": result.restored,
+        "drained": result.drained,
+        "before": result.before,
+        "after": result.after,
+        "deregistered": result.deregistered,
+        "changes": result.changes,
+        "made": told.made(*CHANGING),
+        "registered": told.made("RegisterTaskDefinition"),
+    }
+
+
+def moments(calls: list[Call]) -> list[tuple[int, bool]]:
+    """Where to kill: at every change, before and after; of the looks of a step, first and last."""
+    found: dict[int, None] = {}
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for number, call in enumerate(calls):
+        kinds.setdefault((call.step, call.operation), []).append(number)
+    for (_step, operation), numbers in kinds.items():
+        chosen = numbers if operation in CHANGES else [numbers[0], numbers[-1]]
+        found |= dict.fromkeys(chosen)
+    return [
+        (number, answered)
+        for number in found
+        for answered in ((False, True) if calls[number].operation in CHANGES else (False,))
+    ]
