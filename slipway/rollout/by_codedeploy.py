@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from slipway.rollout.actions import CreateDeployment, StopDeployment
-from slipway.rollout.codedeploy import OVER, Watched, create_request
+from slipway.rollout.codedeploy import OVER, create_request
 from slipway.rollout.looks import (
     Answer,
     CodeDeploySeen,
@@ -15,6 +15,7 @@ from slipway.rollout.looks import (
     Refusal,
     ServiceSeen,
     Survey,
+    Watched,
     of_kind,
 )
 from slipway.rollout.pace import pause

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.rollout.api import NO_ANSWER, Api, Refused, WrongForAws
+from slipway.rollout.looks import Watched
 from slipway.rollout.plan import CodeDeployGroup
 from slipway.rollout.service import Service
 
@@ -18,24 +18,6 @@ OVER = frozenset({"Succeeded", "Failed", "Stopped"})
 _NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
 _ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
 _INSTALLED = ("AfterInstall", "AllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watched:
-    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status.
-
-    `shifted`: traffic is at the new task set; `settled`: and the hook after that is over as well,
-    so that only the old task set's going is left. `waits`: whose word it waits for, and until when.
-    """
-
-    status: str
-    reason: str = ""
-    rollback: str | None = None
-    event: str = ""
-    installed: bool = False
-    shifted: bool = False
-    settled: bool = False
-    waits: str = ""
 
 
 def appspec(service: Service, target: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from slipway.rollout.codedeploy import Watched
 from slipway.rollout.finding import Finding
 from slipway.rollout.health import TasksSeen
 from slipway.rollout.judge import ServiceDeployment
@@ -132,6 +131,24 @@ class Revisions:
     service: Service
     active: tuple[str, ...]
     used: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """One look at a CodeDeploy deployment. `event`: the newest lifecycle event, with its status.
+
+    `shifted`: traffic is at the new task set; `settled`: and the hook after that is over as well,
+    so that only the old task set's going is left. `waits`: whose word it waits for, and until when.
+    """
+
+    status: str
+    reason: str = ""
+    rollback: str | None = None
+    event: str = ""
+    installed: bool = False
+    shifted: bool = False
+    settled: bool = False
+    waits: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

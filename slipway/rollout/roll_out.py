@@ -6,7 +6,7 @@ said where it ends without the rollout's end.
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -67,7 +67,7 @@ def roll_out(
         on_progress=on_progress,
         guard=guard,
     )
-    return see_through(begin(plan, clock.now(), uuid.uuid4().hex), means)
+    return see_through(begin(plan, clock.now(), os.urandom(16).hex()), means)
 
 
 def resumed(state: RolloutState) -> Advanced:

@@ -15,6 +15,7 @@ from slipway.rollout.actions import Change, Tell
 from slipway.rollout.advance import advance, takes
 from slipway.rollout.beginning import begin
 from slipway.rollout.health import Proof, TasksSeen, prove
+from slipway.rollout.hooks import Hook
 from slipway.rollout.judge import STALE, ServiceDeployment
 from slipway.rollout.looking import _LOOKS
 from slipway.rollout.looks import (
@@ -25,9 +26,11 @@ from slipway.rollout.looks import (
     TaskToRun,
 )
 from slipway.rollout.plan import CodeDeployGroup
+from slipway.rollout.roll_out import resumed
 from slipway.rollout.saved import from_json, to_json
 from slipway.rollout.service import Deployment, Service, parse_service
 from slipway.rollout.state import Intent, RolloutState, StepName, next_look
+from slipway.rollout.unfinished import left_behind
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs
 from tests.unit.slipway.rollout.running import V6, V7, V8
@@ -163,6 +166,15 @@ def test_what_another_process_does_where_an_answer_was_lost(row: Row) -> None:
     assert to_json(state) == text
 
 
+def test_an_answer_that_is_lost_with_its_process_is_not_known() -> None:
+    """Where the next process gets no answer at all, it does not say that nothing was changed."""
+    state = under_way(LOST["not updated"])
+    assert "the service was not changed" in left_behind(state)
+    taken_up = resumed(state).state
+    assert "it is not known whether ECS took web:8" in left_behind(taken_up)
+    assert resumed(taken_up).state == taken_up
+
+
 def test_a_repeated_task_has_the_same_client_token() -> None:
     state = under_way(LOST["the task, started or not"])
     look = LOST["the task, started or not"].look
@@ -218,6 +230,22 @@ def under_way_states(behaviour: ecs.Behaviour) -> list[RolloutState]:
         saved=saved,
     )
     return list(map(from_json, saved))
+
+
+def test_a_look_at_a_wait_changes_no_state() -> None:
+    # GIVEN a rollout that waits, and an answer after which much is remembered
+    state = [s for s in under_way_states(ecs.never_steady) if s.step == "wait"][1]
+    assert state.following is not None
+    mine = ServiceDeployment(arn="sd-ours", status="IN_PROGRESS", hooks=(
+        Hook(id="h", kind="PAUSE", status="AWAITING_ACTION", stage="SCALE_UP"),
+    ))  # fmt: skip
+    finding = state.following.finding
+    look = DeploymentSeen(service=service_of(V8, V7), ours=mine, finding=finding)
+    text = to_json(state)
+    # WHEN it is looked at twice, THEN that is the same step, and the state is as it was
+    steps = [to_json(advance(state, look, NOW).state) for _ in range(2)]
+    assert steps[0] == steps[1] != text
+    assert to_json(state) == text
 
 
 def test_every_step_has_its_look_and_its_function() -> None:

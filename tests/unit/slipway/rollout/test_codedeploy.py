@@ -10,7 +10,10 @@ import pytest
 
 from slipway.contracts.errors import WorldFailed, WrongUse
 from slipway.rollout import Progress, RolloutPlan, RolloutResult, Timeouts, roll_out
+from slipway.rollout.api import Api
+from slipway.rollout.codedeploy import create_request, description_of, made_by
 from slipway.rollout.plan import CodeDeployGroup
+from slipway.rollout.service import parse_service
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import CLUSTER, IMAGE, PREFIX, SERVICE, ScriptedEcs
 
@@ -300,6 +303,27 @@ def test_a_guard_stops_codedeploy_too() -> None:
             guard=guard,
         )
     assert deploy.made("CreateDeployment") == []
+
+
+@pytest.mark.parametrize(
+    ("plays", "seconds"),
+    [([WELL], 0.5), ([FAILS, BACK], 8.0), ([FAILS, BACK], 20.0)],
+    ids=["under way", "being taken back", "taken back"],
+)
+def test_a_deployment_whose_answer_was_lost_is_found(plays: Any, seconds: float) -> None:
+    # GIVEN a rollout that has made a deployment, and an older one of somebody else's
+    deploy = codedeploy([], *plays)
+    group = CodeDeployGroup(application=f"AppECS-{CLUSTER}-{SERVICE}", name=USUAL)
+    client, api = deploy.client(), Api(deploy.client(), deploy.ecs.clock)
+    service = parse_service(deploy.ecs.service)
+    request = create_request(group, service, f"{PREFIX}:task-definition/web:7", (), "other")
+    client.create_deployment(**request)
+    assert made_by(api, group, service, "ours") is None
+    made = client.create_deployment(**{**request, "description": description_of("ours")})
+    # WHEN it is looked for, whatever has become of it
+    deploy.ecs.clock.sleep(seconds)
+    # THEN it is found by its description
+    assert made_by(api, group, service, "ours") == made["deploymentId"]
 
 
 def test_an_external_controller_is_refused_with_what_to_do() -> None:

@@ -46,10 +46,11 @@ def under_way(behaviour: ecs.Behaviour, **members: Any) -> World:
     return world(scripted, target=new, previous=V7)
 
 
-def forced(history: bool) -> World:
+def forced(*, history: bool, digest: bool = True) -> World:
     scripted = ScriptedEcs(behaviour=ecs.crashes, history=history, number_matches=False)
     container = {"name": "web", "image": f"{IMAGE}:v7", "imageDigest": digest_of("41")}
-    scripted.add_task(V7, "RUNNING", containers=[container])
+    if digest:
+        scripted.add_task(V7, "RUNNING", containers=[container])
     return world(scripted, force=True)
 
 
@@ -128,6 +129,7 @@ SCENARIOS: dict[str, Make] = {
     "forced, well": lambda: world(ScriptedEcs(behaviour=ecs.becomes_healthy(3.0)), force=True),
     "forced, crashes, ECS itself goes back": lambda: forced(history=True),
     "forced, crashes, pinned": lambda: forced(history=False),
+    "forced, crashes, nothing to pin": lambda: forced(history=False, digest=False),
     "a task before, well": lambda: world(
         ScriptedEcs(behaviour=ecs.becomes_healthy(2.0), one_off=exits(web=0)), task=MIGRATE
     ),
