@@ -56,6 +56,8 @@ class RolloutSettings:
     max_definitions: int | None = None
     pre_deploy_command: tuple[str, ...] = ()
     pre_deploy_container: str | None = None
+    new_push: Literal["wait", "takeOver"] = "wait"
+    """What a push does that comes while a rollout is under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,8 @@ class Limits:
     no_progress: int = 3900
     awake_long: int = 14400
     republish_after: int = 900
+    follow_first: int = 5
+    follow_longest: int = 60
     drift_every: int = 900
     drift_age: int = 300
     give_up_after: int = 21600

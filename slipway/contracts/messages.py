@@ -200,6 +200,26 @@ class CloseNotice:
         return _from_json(cls, text)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FollowMessage:
+    """On the follow queue: 'look at this deployment's rollout'.
+
+    `step`: of which step this is the continuation; another step was taken if the row's is not this
+    one any more, and then the message is over. None: look now, if nobody else does.
+    """
+
+    deployment_id: str = matching(DEPLOYMENT_ID)
+    step: int | None = None
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> FollowMessage:
+        return _from_json(cls, text)
+
+
 def sns_attributes(values: dict[str, str]) -> dict[str, dict[str, str]]:
     """`values` in the shape of SNS Publish's MessageAttributes."""
     return {k: {"DataType": "String", "StringValue": v} for k, v in values.items()}

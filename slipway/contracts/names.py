@@ -78,6 +78,15 @@ class Names:
     def notices_dead_letters(self) -> str:
         return self._with("notices-dead-letters")
 
+    @property
+    def follow_queue(self) -> str:
+        """Queue: whose rollout is to be looked at next, and requests that may need no builder."""
+        return self._with("follow")
+
+    @property
+    def follow_dead_letters(self) -> str:
+        return self._with("follow-dead-letters")
+
     def failures(self, function: str) -> str:
         """Queue: on-failure destination of the Lambda `function` (starter, stopper …)."""
         return self._with(f"{function}-failures")
@@ -91,7 +100,7 @@ class Names:
         return self._with("deployments")
 
     def function(self, name: str) -> str:
-        """A Lambda's function name and its role's name: starter, stopper, notifier, reconciler."""
+        """A Lambda's function name and its role's name: starter, stopper and so on."""
         return self._with(name)
 
     @property

@@ -112,6 +112,8 @@ class FakeDynamoDB(AwsFake, service="dynamodb", often=True):
                 self._store(request["Item"])
             elif kind == "Update":
                 self._update(self._find(request["Key"]), **request)
+            elif kind == "Delete":
+                self.rows.get(request["Key"]["pk"]["S"], {}).pop(request["Key"]["sk"]["S"], None)
         return {}
 
     def _find(self, key: Item) -> Item | None:

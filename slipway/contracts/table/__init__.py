@@ -27,6 +27,7 @@ from typing import Any
 
 from slipway.contracts.table.alerts import Alerts
 from slipway.contracts.table.deployments import Deployments
+from slipway.contracts.table.following import Following
 from slipway.contracts.table.hosts import Hosts
 from slipway.contracts.table.locks import Locks
 from slipway.contracts.table.notices import Notices
@@ -47,5 +48,6 @@ class Table:
         self.locks = Locks(self.store)
         self.pipelines = Pipelines(self.store)
         self.deployments = Deployments(self.store)
+        self.following = Following(self.store)
         self.alerts = Alerts(self.store)
         self.notices = Notices(self.store)

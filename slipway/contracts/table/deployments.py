@@ -9,10 +9,15 @@ from typing import Any
 from slipway.contracts.codec import decode, encode
 from slipway.contracts.messages import Commit, DeploymentResult
 from slipway.contracts.table.locks import PARTITION as LOCK
-from slipway.contracts.table.locks import Lock
+from slipway.contracts.table.locks import Lock, held_by
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
 from slipway.contracts.table.pipelines import change_expression
 from slipway.contracts.table.store import Store, Write
+
+FOLLOWER = "the follower"
+"""How the follower Lambda is called; a host that follows is `host <id>`. What comes after a `/` in
+`claimed_by` tells processes apart.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +25,9 @@ class DeploymentRow:
     """`status` is None while it runs. `stages`: start of each stage, seconds since the epoch.
 
     `result` is set once, with the outcome. `announced_at`: the close notice was published.
-    `heartbeat` of a running deployment is its host's.
+    `heartbeat` of a running deployment is its host's. Once handed over: `rollout` is what is known
+    of it (JSON, `slipway/following`), `step` how often somebody took a step, `claimed_by` who does
+    until `claimed_until`, `next_look` when the next step is due. `cancelled_by`: who cancelled it.
     """
 
     deployment_id: str
@@ -44,6 +51,37 @@ class DeploymentRow:
     ended_at: float | None = None
     result: DeploymentResult | None = None
     announced_at: float | None = None
+    rollout: str | None = None
+    step: int = 0
+    claimed_by: str | None = None
+    claimed_until: float = 0.0
+    next_look: float | None = None
+    cancelled_by: str | None = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Its rollout was handed over, and is not over."""
+        return self.rollout is not None and self.ended_at is None
+
+    def claimed(self, now: float) -> bool:
+        """Somebody takes a step of its rollout just now."""
+        return self.claimed_by is not None and self.claimed_until > now
+
+    def followed_by(self, now: float) -> str | None:
+        """Who follows the rollout: an awake host, or the follower; None: it is not followed."""
+        if not self.is_followed:
+            return None
+        by = self.claimed_by if self.claimed(now) else None
+        return by.partition("/")[0] if by else FOLLOWER
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Step `step` of a handed-over rollout is taken by `by`: proof that nobody else takes it."""
+
+    deployment_id: str
+    by: str
+    step: int
 
 
 class Deployments:
@@ -55,7 +93,11 @@ class Deployments:
     def start(self, row: DeploymentRow, *, kept: float) -> bool:
         """Write a new deployment; False if its id exists. `kept`: seconds until it may expire."""
         return self._store.put(
-            {**_key(row.deployment_id), **encode(row), "expires": int(row.started_at + kept)},
+            {
+                **deployment_key(row.deployment_id),
+                **encode(row),
+                "expires": int(row.started_at + kept),
+            },
             condition="attribute_not_exists(pk)",
         )
 
@@ -64,7 +106,7 @@ class Deployments:
         return self._store.update(
             *_key_pair(deployment_id),
             "SET stage = :stage, stages.#stage = if_not_exists(stages.#stage, :now) REMOVE detail",
-            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
+            condition=_NOT_OVER,
             names={"#stage": stage},
             parameters={":stage": stage, ":now": now},
         )
@@ -78,7 +120,7 @@ class Deployments:
         return self._store.update(
             *_key_pair(deployment_id),
             "SET " + ", ".join(f"#{name} = :{name}" for name in encoded),
-            condition="attribute_exists(pk) AND attribute_not_exists(ended_at)",
+            condition=_NOT_OVER,
             names={f"#{name}": name for name in encoded},
             parameters={f":{name}": value for name, value in encoded.items()},
         )
@@ -89,22 +131,24 @@ class Deployments:
         changes: Mapping[str, str | float | int | bool | None] | None = None,
         *,
         lock: Lock | None = None,
+        claim: Claim | None = None,
     ) -> bool:
         """Record the outcome, once; False if it has one already, or if `lock` is not held any more.
 
         `changes` to the pipeline's row go in the same transaction: they are made once, too, and
-        only under the lock (fencing). False as well if another transaction was in the way.
+        only under the lock (fencing). `claim`: of a rollout that was handed over; its lock, which
+        the deployment holds, is freed. False as well if another transaction was in the way.
         """
-        if not changes:
+        if not changes and lock is None:
             return self._store.update(
-                *_key_pair(result.deployment_id), _FINISH, **_finish_expressions(result)
+                *_key_pair(result.deployment_id), _FINISH, **_finish_expressions(result, claim)
             )
-        expression, parameters = change_expression(result.pipeline, changes)
+        expression, parameters = change_expression(result.pipeline, changes or {})
         finish = Write(
             "update",
-            _key(result.deployment_id),
+            deployment_key(result.deployment_id),
             expression=_FINISH,
-            **_finish_expressions(result),
+            **_finish_expressions(result, claim),
         )
         change = Write(
             "update",
@@ -149,34 +193,52 @@ def pipeline_of(deployment_id: str) -> str:
     return deployment_id.rsplit("-", 2)[0]
 
 
-_FINISH = "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
+_FINISH = (
+    "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
+    " REMOVE rollout, claimed_by, claimed_until, next_look"
+)
+_NOT_OVER = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
 
 
 def _fenced(lock: Lock, deployment_id: str) -> Write:
-    """An update, not a check: it needs no permission that the other moves do not need."""
+    """An update, not a check: it needs no permission that the other moves do not need.
+
+    A lock that the deployment itself holds is freed, and remembers that people are to be told.
+    """
+    expression = "SET recorded = :id"
+    parameters: dict[str, Any] = {":id": deployment_id}
+    if lock.holder == held_by(deployment_id):
+        expression += ", untold = :id, holder = :free, expires_at = :zero REMOVE takeover"
+        parameters |= {":free": "", ":zero": 0}
     return Write(
         "update",
         {"pk": LOCK, "sk": lock.pipeline},
-        expression="SET recorded = :id",
+        expression=expression,
         condition="fence = :fence AND holder = :holder",
-        parameters={":id": deployment_id, ":fence": lock.fence, ":holder": lock.holder},
+        parameters={**parameters, ":fence": lock.fence, ":holder": lock.holder},
     )
 
 
-def _finish_expressions(result: DeploymentResult) -> dict[str, Any]:
+def _finish_expressions(result: DeploymentResult, claim: Claim | None) -> dict[str, Any]:
+    parameters = {
+        ":status": result.status,
+        ":stage": result.stage,
+        ":ended": result.ended_at,
+        ":result": encode(result),
+    }
+    condition = f"{_NOT_OVER} AND attribute_not_exists(rollout)"
+    if claim is not None:
+        condition = f"{_NOT_OVER} AND step = :step AND claimed_by = :by"
+        parameters |= {":step": claim.step, ":by": claim.by}
     return {
-        "condition": "attribute_exists(pk) AND attribute_not_exists(ended_at)",
+        "condition": condition,
         "names": {"#status": "status", "#result": "result"},
-        "parameters": {
-            ":status": result.status,
-            ":stage": result.stage,
-            ":ended": result.ended_at,
-            ":result": encode(result),
-        },
+        "parameters": parameters,
     }
 
 
-def _key(deployment_id: str) -> dict[str, str]:
+def deployment_key(deployment_id: str) -> dict[str, str]:
+    """The key of a deployment's row."""
     pk, sk = _key_pair(deployment_id)
     return {"pk": pk, "sk": sk}
 

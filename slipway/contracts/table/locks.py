@@ -15,14 +15,19 @@ from slipway.contracts.messages import BuildRequest, request_id_of
 from slipway.contracts.table.store import Store
 
 PARTITION = "LOCK"
+NEVER = 253402300800.0
+"""The end of the year 9999: when a deployment's lock expires."""
+_DEPLOYMENT = "deployment:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockRow:
-    """`holder`: `host id/boot` of an agent or `cli:<who>`; empty: free.
+    """`holder`: `host id/boot` of an agent, `cli:<who>`, or `deployment:<id>`; empty: free.
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
-    pushed it and when (see `again_request`).
+    pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
+    way. `untold`: the deployment whose outcome has freed the lock, until all that follows from the
+    outcome is done.
     """
 
     pipeline: str
@@ -34,6 +39,16 @@ class LockRow:
     again_by: str | None = None
     again_at: float | None = None
     takeover: str | None = None
+    untold: str | None = None
+
+    @property
+    def deployment(self) -> str | None:
+        """The deployment that holds the lock: its rollout is followed, and keeps nobody awake."""
+        return self.holder.removeprefix(_DEPLOYMENT) if self.is_followed else None
+
+    @property
+    def is_followed(self) -> bool:
+        return self.holder.startswith(_DEPLOYMENT)
 
     def taken(self, now: float) -> bool:
         return bool(self.holder) and self.expires_at > now
@@ -173,6 +188,16 @@ class Locks:
             parameters={":free": "", ":zero": 0, ":fence": lock.fence},
         )
 
+    def told(self, pipeline: str, deployment_id: str) -> bool:
+        """All that follows from the deployment's outcome is done; False if it was before."""
+        return self._store.update(
+            PARTITION,
+            pipeline,
+            "REMOVE untold",
+            condition="untold = :id",
+            parameters={":id": deployment_id},
+        )
+
     def take_orphaned_again(self, row: LockRow, now: float) -> bool:
         """For the reconciler: take the note `again` of a lock that nobody holds any more."""
         return self._store.update(
@@ -183,6 +208,11 @@ class Locks:
             " AND (holder = :free OR expires_at <= :now)",
             parameters={":fence": row.fence, ":free": "", ":now": now},
         )
+
+
+def held_by(deployment_id: str) -> str:
+    """The holder of the lock of a deployment whose rollout was handed over."""
+    return f"{_DEPLOYMENT}{deployment_id}"
 
 
 def _same_worker(holder: str, asker: str) -> bool:

@@ -14,8 +14,10 @@ from slipway.contracts.codec import decode, encode
 from slipway.contracts.messages import Status
 from slipway.contracts.table.store import Store, Write
 
-SettledOutcome = Status | Literal["joined"]
-"""`joined`: the pipeline was being deployed by another worker, which runs the tip once more."""
+SettledOutcome = Status | Literal["joined", "handed_over"]
+"""`joined`: the pipeline was being deployed by another worker, which runs the tip once more.
+`handed_over`: its deployment's row owns the rollout, and will have the outcome.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,11 @@ def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
 def settled_key(request_id: str) -> Mapping[str, Any]:
     """The key of the row that says that a request is settled."""
     return _key(_settled(request_id))
+
+
+def settled_write(outcome: Settled, kept: float) -> Write:
+    """The write that settles a request which is not settled yet, for a transaction."""
+    return _unless_there(_settled_row(outcome, kept))
 
 
 def _settled_row(outcome: Settled, kept: float) -> Mapping[str, Any]:

@@ -65,9 +65,9 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Write:
-    """One write of a transaction, under a condition: `put` an item, `update` or `check` a key.
+    """One write of a transaction, under a condition: `put`, `update`, `delete` or `check`.
 
-    `values` is the item, or for `update` and `check` the key; `expression` is an update's.
+    `values` is the item, or for all but `put` its key; `expression` is an update's.
     """
 
     kind: str
@@ -244,13 +244,8 @@ class Store:
                     **expressions,
                 }
             }
-        return {
-            "ConditionCheck": {
-                "TableName": self.table,
-                "Key": to_item(write.values),
-                **expressions,
-            }
-        }
+        kind = {"delete": "Delete", "check": "ConditionCheck"}[write.kind]
+        return {kind: {"TableName": self.table, "Key": to_item(write.values), **expressions}}
 
     def _conditional(self, call: Any, **request: Any) -> bool:
         try:

@@ -99,6 +99,16 @@ class Wants:
             )
 
 
+def clearing(want: Want) -> Write:
+    """The write that clears this very want, for a transaction."""
+    return Write(
+        "delete",
+        {"pk": PARTITION, "sk": sort_key(want.request)},
+        condition="request_id = :id",
+        parameters={":id": want.request_id},
+    )
+
+
 def sort_key(request: BuildRequest) -> str:
     """Tip requests of a pipeline share one want row; a named target has its own."""
     return request.pipeline if request.is_tip else f"{request.pipeline}#{request.request_id}"
