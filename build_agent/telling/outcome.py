@@ -114,7 +114,7 @@ def pipeline_changes(
                 "rolled_back_to": request.target.deployment_id or request.target.commit_id,
                 "rolled_back_at": request.pushed_at,
             }
-    elif result.status != "superseded":
+    elif result.status not in ("superseded", "cancelled"):
         changes |= {
             "failures": result.failures_before + 1,
             "failing_since": row.failing_since or result.ended_at,

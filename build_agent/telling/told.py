@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table.deployments import DeploymentRow
 
-_TELLS = ("succeeded", "unchanged", "failed", "rolled_back")
+_TELLS = ("succeeded", "unchanged", "failed", "rolled_back", "cancelled")
 """What was given up on is tried again: the world may be well by now."""
 
 

@@ -54,6 +54,7 @@ def _outcomes() -> cloudwatch.GraphWidget:
         "DeploymentsFailed": "failed",
         "DeploymentsRolledBack": "rolled back",
         "DeploymentsGivenUp": "given up",
+        "DeploymentsCancelled": "cancelled",
     }
     return cloudwatch.GraphWidget(
         title="Deployments a day, by outcome",

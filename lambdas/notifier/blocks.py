@@ -28,6 +28,7 @@ _EMOJI: Mapping[Status, str] = {
     "superseded": ":fast_forward:",
     "unchanged": ":white_circle:",
     "gave_up": ":no_entry:",
+    "cancelled": ":raised_hand:",
 }
 _RECOVERED = ":tada:"
 _ALERT_EMOJI: Mapping[str, str] = {

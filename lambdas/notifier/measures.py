@@ -17,8 +17,9 @@ OUTCOMES: dict[Status, str] = {
     "superseded": "DeploymentsSuperseded",
     "unchanged": "DeploymentsUnchanged",
     "gave_up": "DeploymentsGivenUp",
+    "cancelled": "DeploymentsCancelled",
 }
-"""Status to the metric that counts it: six metrics, without a dimension for each pipeline."""
+"""Status to the metric that counts it: seven metrics, without a dimension for each pipeline."""
 
 LOOKED_BACK = 50
 """Deployments in which the beginning of a failure in production is looked for."""

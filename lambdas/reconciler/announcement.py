@@ -15,7 +15,14 @@ from slipway.contracts.notice_text import subject, texts_by_protocol
 from slipway.contracts.table.alerts import AlertRow
 
 OURS: frozenset[AlertKind] = frozenset(
-    {"no_heartbeat", "no_progress", "start_failed", "awake_long", "drift_skipped"}
+    {
+        "no_heartbeat",
+        "no_progress",
+        "start_failed",
+        "awake_long",
+        "drift_skipped",
+        "not_followed",
+    }
 )
 """The kinds that this Lambda announces; who raises others says them."""
 

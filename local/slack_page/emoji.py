@@ -9,6 +9,7 @@ CHARACTERS = {
     "fast_forward": "⏩",
     "white_circle": "⚪",
     "no_entry": "⛔",
+    "raised_hand": "✋",
     "tada": "🎉",
     "incoming_envelope": "📨",
     "rotating_light": "🚨",

@@ -17,8 +17,9 @@ OUTCOMES = {
     "rolled_back": "rolled back",
     "superseded": "superseded",
     "gave_up": "gave up",
+    "cancelled": "cancelled",
 }
-GOOD = ("succeeded", "unchanged", "superseded")
+GOOD = ("succeeded", "unchanged", "superseded", "cancelled")
 KINDS = {"running": "good", "stopped": "asleep", "pending": "busy", "stopping": "busy"}
 """How each EC2 state of a host is marked."""
 

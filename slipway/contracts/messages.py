@@ -22,7 +22,10 @@ REQUEST_ID = r"[0-9a-f]{32}"
 DEPLOYMENT_ID = r"[a-z][a-z0-9-]{0,39}-[0-9]{14}-[0-9a-f]{6}"
 
 Reason = Literal["push", "drift", "redeploy", "rollback"]
-Status = Literal["succeeded", "failed", "rolled_back", "superseded", "unchanged", "gave_up"]
+Status = Literal[
+    "succeeded", "failed", "rolled_back", "superseded", "unchanged", "gave_up", "cancelled"
+]
+"""`cancelled`: an operator ended it before anything of it had touched the service."""
 Stage = Literal[
     "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record", "close"
 ]
@@ -33,6 +36,7 @@ AlertKind = Literal[
     "start_failed",
     "awake_long",
     "drift_skipped",
+    "not_followed",
     "alarm",
 ]
 
@@ -115,7 +119,8 @@ class DeploymentResult:
     definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
     last lines of the failed stage's output, oldest first. `warning`: a sentence without a full stop
     on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
-    of this push already: this one is `superseded` by it, and nobody is told again.
+    of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
+    who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -143,6 +148,7 @@ class DeploymentResult:
     commits_since_count: int | None = None
     failures_before: int = 0
     told_by: str | None = None
+    cancelled_by: str | None = None
     schema: int = SCHEMA
 
 

@@ -58,6 +58,7 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
         "the tip of {} cannot be read",
         "the tip of {} can be read again",
     ),
+    "not_followed": ("the rollout of {} is not followed", "the rollout of {} is followed again"),
     "alarm": ("alarm {}", "alarm {} is over"),
 }
 """By alert kind: what is wrong, and what is said when it is over; `{}` is the alert's subject."""
@@ -82,15 +83,26 @@ def what_happened(result: DeploymentResult) -> str:
     match result.status:
         case "succeeded":
             return _success(result, thing)
-        case "failed":
-            return f"{thing} failed {where}"
-        case "rolled_back":
-            return f"{thing} failed {where} and was rolled back"
         case "superseded":
             return _superseded(result, thing)
+        case "rolled_back":
+            return f"{thing} {_taken_back(result, where)}"
         case "unchanged":
             return f"{thing} changes nothing, its image runs already{_recovery(result)}"
-    return f"{thing} was given up on, its request is a dead letter now"
+    simply = {"failed": f"failed {where}", "cancelled": "was cancelled"}
+    gave_up = "was given up on, its request is a dead letter now"
+    return f"{thing} {simply.get(result.status, gave_up)}"
+
+
+def _taken_back(result: DeploymentResult, where: str) -> str:
+    if result.cancelled_by:
+        return f"was cancelled {where} and rolled back"
+    return f"failed {where} and was rolled back"
+
+
+def cancelled_by(identity: str | None) -> str:
+    """The cause of a deployment that an operator ended: `cancelled by ada`."""
+    return f"cancelled by {person(identity or '') or 'an operator'}"
 
 
 def _superseded(result: DeploymentResult, thing: str) -> str:
@@ -118,7 +130,8 @@ def runs_now(result: DeploymentResult) -> str:
     if result.status in ("succeeded", "unchanged"):
         return _new_version_runs(result, now)
     if now is None:
-        if result.stage in BEFORE_ROLLOUT and new is None:
+        untouched = result.stage in BEFORE_ROLLOUT and new is None
+        if untouched or result.status == "cancelled":
             return "The service was not touched: the previous version still runs."
         return "It is not known which version runs now."
     if result.status == "superseded":

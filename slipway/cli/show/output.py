@@ -136,6 +136,7 @@ STATUS_COLOURS = {
     "rolled_back": BAD,
     "gave_up": BAD,
     "superseded": DIM,
+    "cancelled": DIM,
 }
 
 

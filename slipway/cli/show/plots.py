@@ -18,6 +18,7 @@ COLOURS = {
     "failed": "#e01e5a",
     "rolled_back": "#ecb22e",
     "gave_up": "#611f69",
+    "cancelled": "#8d8d93",
 }
 LEAST_DAYS = 7
 """Days that the outcomes' axis shows at least, so that one day is a bar and not a wall."""

@@ -93,9 +93,15 @@ def test_a_failure_that_leaves_another_revision_makes_its_commit_unknown() -> No
         assert "running_commit" not in same
 
 
-def test_being_superseded_changes_neither() -> None:
-    changes = pipeline_changes(make_request(1), result("superseded"), ROW, None)
-    assert changes == {}
+@pytest.mark.parametrize("status", ["superseded", "cancelled"])
+def test_being_superseded_or_cancelled_changes_neither(status: str) -> None:
+    assert pipeline_changes(make_request(1), result(status), ROW, None) == {}
+
+
+def test_the_tip_of_a_cancelled_push_is_dealt_with() -> None:
+    changes = pipeline_changes(make_request(1), result("cancelled"), ROW, A)
+    assert changes["handled_tip"] == A
+    assert "failures" not in changes
 
 
 def test_an_unchanged_commit_keeps_the_time_since_it_runs() -> None:

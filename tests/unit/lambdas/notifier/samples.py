@@ -131,6 +131,22 @@ NOTICES: dict[str, CloseNotice] = {
         now_running=BEFORE,
         failures_before=4,
     ),
+    "cancelled": deployment(
+        status="cancelled",
+        stage="build",
+        cause="cancelled by eve",
+        cancelled_by="arn:aws:iam::222222222222:user/eve",
+        now_running=None,
+        image_digest=None,
+        task_definition_after=None,
+    ),
+    "cancelled in the rollout": deployment(
+        status="rolled_back",
+        stage="rollout",
+        cause="cancelled by eve; the previous version was put back",
+        cancelled_by="arn:aws:iam::222222222222:user/eve",
+        now_running=BEFORE,
+    ),
     "dead letter": alert(
         kind="dead_letter",
         subject="slipway-build-dead-letters",
@@ -151,6 +167,11 @@ NOTICES: dict[str, CloseNotice] = {
         kind="drift_skipped",
         subject="shop",
         text="a lost push would not be found: CodeCommit is silent",
+    ),
+    "not followed": alert(
+        kind="not_followed",
+        subject="shop",
+        text="the state of a rollout is of version 2, known is 1: nothing was dropped",
     ),
     "alarm": alert(
         kind="alarm",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from slipway.contracts import build_steps, notice_text, sentences, wording
-from slipway.contracts.messages import CloseNotice
-from tests.unit.lambdas.notifier.samples import BUILD_LOG, NOTICES, deployment
+from slipway.contracts.messages import AlertKind, CloseNotice
+from tests.unit.lambdas.notifier.samples import AFTER, BUILD_LOG, NOTICES, alert, deployment
 from tests.unit.lambdas.notifier.strategies import notices
 
 SNS_LIMIT = 256 * 1024
@@ -85,6 +86,16 @@ def test_hostile_texts_stay_within_what_sns_allows(notice: CloseNotice) -> None:
             "shop:41 (sha256:0123456789ab) runs now.",
         ),
         (
+            "cancelled",
+            "shop: commit 3f2a9c41 was cancelled",
+            "The service was not touched: the previous version still runs.",
+        ),
+        (
+            "cancelled in the rollout",
+            "shop: commit 3f2a9c41 was cancelled in the rollout and rolled back",
+            "The previous version runs again: shop:41.",
+        ),
+        (
             "gave up",
             "shop: commit 3f2a9c41 was given up on, its request is a dead letter now",
             "The previous version still runs: shop:41.",
@@ -97,6 +108,28 @@ def test_what_happened_and_what_runs_now(name: str, headline: str, runs: str) ->
     assert notice_text.headline(notice) == headline
     assert sentences.runs_now(notice.result) == runs
     assert runs in notice_text.plain_text(notice)
+
+
+def test_what_was_cancelled_after_its_revision_was_registered_touched_no_service() -> None:
+    notice = deployment(
+        status="cancelled", stage="update", now_running=None, task_definition_after=AFTER
+    )
+    assert notice.result is not None
+    assert sentences.runs_now(notice.result).startswith("The service was not touched")
+
+
+@pytest.mark.parametrize("kind", get_args(AlertKind))
+@pytest.mark.parametrize("recovered", [False, True])
+def test_every_alert_has_words_for_its_trouble_and_for_its_end(kind: str, recovered: bool) -> None:
+    told = alert(kind=kind, subject="shop", recovered=recovered)
+    assert "shop" in notice_text.headline(told)
+
+
+def test_a_rollout_that_is_not_followed_and_one_that_is_again() -> None:
+    trouble = alert(kind="not_followed", subject="shop", recovered=False)
+    over = alert(kind="not_followed", subject="shop", recovered=True)
+    assert notice_text.headline(trouble) == "The rollout of shop is not followed"
+    assert notice_text.headline(over) == "The rollout of shop is followed again"
 
 
 def test_a_rollout_that_could_not_read_the_service_does_not_claim_that_anything_runs() -> None:

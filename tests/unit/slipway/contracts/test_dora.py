@@ -58,6 +58,13 @@ def test_frequency_counts_successes_a_day_within_the_period() -> None:
     assert of(*inside, *outside, *others).per_day == 0.5
 
 
+def test_what_was_cancelled_is_no_deployment_no_change_and_no_failure() -> None:
+    found = of(row(1, "succeeded", 1000), row(2, "cancelled", 2000), row(3, "cancelled", 3000))
+
+    assert (found.deployments, found.changes, found.failed_changes) == (1, 1, 0)
+    assert (found.failed_builds, found.not_restored, found.time_to_restore.count) == (0, 0, 0)
+
+
 def test_lead_time_is_commit_to_steady_and_push_to_steady_stands_beside_it() -> None:
     found = of(row(1, "succeeded", 5000))
 

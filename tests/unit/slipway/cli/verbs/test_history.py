@@ -63,7 +63,7 @@ def test_a_rollback_and_a_failure_have_no_lead_time(world: World) -> None:
 
 def test_failed_lists_only_failures_and_why(world: World) -> None:
     # GIVEN every way to end
-    ends = ("succeeded", "failed", "rolled_back", "superseded", "unchanged", "gave_up")
+    ends = ("succeeded", "failed", "rolled_back", "superseded", "unchanged", "gave_up", "cancelled")
     for number, status in enumerate(ends, start=100):
         world.deployed("shop", number, status)
 
