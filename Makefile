@@ -45,15 +45,15 @@ infra: setup ## of `test`: the templates, statement by statement
 simulation: setup ## of `test`: the protocol under lost, doubled and late messages, and crashes
 	$(PYTEST) -n 2 tests/simulation
 
-# Each waits more than it works, so they run side by side; the machines' lines come in one piece.
+# Each waits more than it works, so they run side by side; the lines of `machines` come in one piece.
 e2e: setup ## of `test`: the chain for real, and the package in an empty environment
 	@$(MAKE) --no-print-directory --jobs 2 chain machines
 
-chain: setup ## of `e2e`: all but the machines
-	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py tests/e2e
+chain: setup ## of `e2e`: all but what `machines` runs
+	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py --ignore tests/e2e/test_following.py tests/e2e
 
-machines: setup ## of `e2e`: the build host as a machine that boots
-	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine >.make/machines.txt 2>&1 || failed=1; \
+machines: setup ## of `e2e`: the build host as a machine that boots, and rollouts while hosts sleep
+	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine tests/e2e/test_following.py >.make/machines.txt 2>&1 || failed=1; \
 	  cat .make/machines.txt; exit $${failed:-0}
 
 lint: setup ## style, types, the direction of imports, shell scripts, no file over 400 lines
@@ -98,6 +98,7 @@ machine: setup ## a build host with a kernel of its own, in QEMU: power key, mem
 	$(PYTEST) -m qemu --timeout 1800 tests/machine
 
 chaos: setup ## kill, starve and break the real chain; each case tells what it did
+	EVERY_MOMENT=1 $(PYTEST) -n 2 tests/unit/slipway/rollout/test_stepwise.py
 	$(PYTEST) --timeout 600 tests/e2e/chaos
 
 synth: setup ## the templates, into cdk.out/ (CONFIGURATION=FILE for another than cdk.json)
@@ -126,6 +127,7 @@ clean: ## forget what setup, the local run and the checks made
 # A stamp is worth nothing where somebody has removed what it stands for.
 $(if $(wildcard $(BIN)/python),,$(shell rm -f .make/venv .make/packages))
 $(if $(wildcard node_modules/.bin/cdk),,$(shell rm -f .make/cdk))
+$(if $(wildcard .venv-checkov/bin/checkov),,$(shell rm -f .make/checkov))
 
 # Debian's Python has no ensurepip without python3-venv: then pip comes from the machine's own.
 .make/venv:

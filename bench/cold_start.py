@@ -19,6 +19,7 @@ CLIENTS = {
     "trigger": ("sns",),
     "starter": ("sns", "dynamodb", "ec2", "sqs"),
     "stopper": ("sns", "dynamodb", "ec2", "sqs"),
+    "follower": ("sns", "dynamodb", "ecs", "sqs", "ecr"),
     "reconciler": ("sns", "dynamodb", "ec2", "sqs"),
     "notifier": ("dynamodb", "ssm", "sqs"),
 }

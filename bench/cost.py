@@ -42,8 +42,8 @@ class Setup:
 
     instance: str = "t4g.medium"
     disk_gb: int = 50
-    metrics: int = 21
-    alarms: int = 16
+    metrics: int = 22
+    alarms: int = 19
 
     @property
     def hourly(self) -> float:

@@ -12,10 +12,11 @@ from typing import Any
 from local.accounts import client_of
 from local.down import take_down
 from local.hops import Sources
+from local.plan import Options
 from local.progress import Progress
 from local.push import Pushed, push_release
 from local.state import PipelineState, State, read_state
-from local.up import Options, bring_up
+from local.up import bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
 from slipway.contracts.installation import Installation, load_installation

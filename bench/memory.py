@@ -28,10 +28,11 @@ from local.accounts import client_of
 from local.configuration import NAMES, PROD_ACCOUNT, REGION
 from local.demo import await_sleep
 from local.down import take_down
+from local.plan import Options
 from local.progress import Progress
 from local.push import push_release
 from local.started import Ledger
-from local.up import Options, bring_up
+from local.up import bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
 from tests.unit.build_agent.world import make_installation
@@ -46,6 +47,8 @@ PATIENCE: Mapping[str, float] = {
     "starter": 1.5,
     # Somebody reads a channel.
     "notifier": 2.5,
+    # The notice comes within five seconds of ECS's event.
+    "follower": 3.0,
     # Nobody waits: a host is awake a few seconds longer.
     "stopper": 6.0,
     "reconciler": 6.0,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -12,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from build_agent.host.clock import SystemClock
+from build_agent.host.clock import RolloutClock, SystemClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Threads, ahead
 from build_agent.host.process import run
@@ -26,14 +27,20 @@ from build_agent.queue.lease import Keeper, KeeperThread
 from build_agent.service import Services
 from build_agent.source.git_credentials import assumed_login
 from build_agent.source.mirror import Source
-from build_agent.telling.close import Closer
-from build_agent.telling.containers import ContainersOutput
-from build_agent.telling.logs import CloudWatchShipper, Log
-from build_agent.telling.record import Recorder
+from build_agent.telling.logs import DRAIN_SECONDS, CloudWatchShipper, Log
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import Installation
+from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
+from slipway.following.closing import Closer
+from slipway.following.containers import ContainersOutput
+from slipway.following.ending import Ending
+from slipway.following.follower import FollowerParts
+from slipway.following.means import RolloutClients
+from slipway.following.messages import follow_queue
+from slipway.following.record import Recorder
+from slipway.following.registry import Registry
 from slipway.rollout.fence import Fence
 
 _PATIENT = Config(
@@ -42,6 +49,8 @@ _PATIENT = Config(
     read_timeout=60,
     max_pool_connections=20,
 )
+PATIENCE = 10.0
+"""Seconds for which a call of a rollout's step is tried again; then the step is taken later."""
 THREADS = 2 * AT_ONCE
 """Messages are received and others deleted at the same time, as many calls each."""
 
@@ -87,6 +96,16 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     # Its client is looked for while the first request is on its way.
     docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
     fence = Fence(clock.now)
+    registry = Registry(lambda: client("ecr"), names)
+    rollouts = RolloutClients(
+        ecs=fence.around(client("ecs")),
+        fence=fence,
+        clock=RolloutClock(stop),
+        patience=PATIENCE,
+        ecr=lambda: client("ecr"),
+        codedeploy=lambda: fence.around(client("codedeploy")),
+        balancing=lambda: client("elbv2"),
+    )
     means = Means(
         source=Source(
             folder,
@@ -106,24 +125,42 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             folder=folder,
             names=names,
         ),
-        services=Services(
-            fence.around(client("ecs")),
-            ecr=lambda: client("ecr"),
-            codedeploy=lambda: fence.around(client("codedeploy")),
-            balancing=lambda: client("elbv2"),
-            fence=fence,
-        ),
+        services=Services(client("ecs")),
         disk=Disk(docker, folder, prune_cache=installation.mode == "aws"),
         recorder=recorder,
         keeper=keeper,
         clock=clock,
         shipper=shipper,
-        containers=ContainersOutput(client("ecs"), lambda: client("logs"), region=host.region),
         parallel=parallel,
+    )
+    ending = Ending(
+        installation=installation,
+        table=table,
+        now=clock.now,
+        closer=closer,
+        registry=registry,
+        publish=lambda request, builder: publish_request(
+            client("sns"), installation.request_topic_arn, request, builder=builder
+        ),
+        say=lambda deployment_id, lines: _ship(shipper, deployment_id, lines),
+        dead_letter=inbox.dead_letter,
+        log=log,
+        containers=ContainersOutput(client("ecs"), lambda: client("logs"), region=host.region),
+    )
+    following = FollowerParts(
+        name=f"host {host.holder}",
+        installation=installation,
+        table=table,
+        now=clock.now,
+        means=rollouts.means,
+        send=follow_queue(client("sqs"), names),
+        ending=ending,
+        jitter=random.random,
     )
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,
         keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,
+        following=following,
     )  # fmt: skip
     return Agent(
         worker=Worker(parts),
@@ -180,6 +217,13 @@ def build_secret(client: Callable[[str], Any], place: str) -> str:
         if code in ("ParameterNotFound", "ResourceNotFoundException"):
             raise DeploymentFailed(f"there is no build secret {place}", stage="build") from None
         raise WorldFailed(f"build secret {place} cannot be read ({code})") from None
+
+
+def _ship(shipper: CloudWatchShipper, stream: str, lines: Iterable[str]) -> None:
+    """A rollout's lines, beside those of its build; shipped before its outcome is recorded."""
+    for line in lines:
+        shipper.ship(stream, line)
+    shipper.drain(DRAIN_SECONDS)
 
 
 def _queue_url(sqs: Any, name: str) -> str:

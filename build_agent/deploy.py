@@ -1,41 +1,48 @@
-"""One deployment, from its request to its end: fetch → build → push → rollout.
+"""One deployment, from its request to its rollout: fetch → build → push.
 
-What was done before a crash is found again by what was noted under the request's own deployment,
-by what ECR holds and by what the service runs: an image that is in ECR is not built again, and a
-digest that the service runs or is getting is not rolled out again.
+What was done before a crash is found again by what ECR holds and by what the service runs: an image
+that is in ECR is not built again, and a digest that the service runs or is getting is not rolled
+out again. The rollout itself is handed over to the deployment's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
-from build_agent.image.build_key import build_tag
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.image.images import Built
 from build_agent.means import Means
 from build_agent.queue.lease import Work
-from build_agent.service import (
+from build_agent.source.left_out import left_out
+from build_agent.telling.logs import BuildLog
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.following.build_key import build_tag
+from slipway.following.earlier import to_earlier
+from slipway.following.handing import ToRollOut
+from slipway.following.outcome import Ended, of_failure, of_told, tip_seen
+from slipway.following.progress import timings_of
+from slipway.following.service import (
     Running,
     check_architecture,
     plan_of,
     running_digest,
     runs_already,
     runs_as_told,
-    stage_of,
     wanted_images,
 )
-from build_agent.source.left_out import left_out
-from build_agent.telling.logs import BuildLog
-from build_agent.telling.outcome import Ended, of_failure, of_rollout, of_told, tip_seen
-from build_agent.telling.told import told_of
-from slipway.contracts.errors import DeploymentFailed, WorldFailed
-from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage
-from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
-from slipway.contracts.table.pipelines import PipelineRow
-from slipway.rollout import Progress, RolloutPlan, short
+from slipway.following.state import StageBegun
+from slipway.following.told import told_of
+from slipway.rollout import short
+
+Outcome = Ended | ToRollOut
+Noted = TypeVar("Noted", Ended, ToRollOut)
 
 COMMITS_TOLD = 10
 BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
@@ -66,17 +73,29 @@ class Deployment:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
         self.commit = self.row.commit
 
-    def run(self) -> Ended:
-        """See it through. Raises Interrupted or WorldFailed (and AWS's errors): not ended."""
+    def run(self) -> Outcome:
+        """See it through to its end, or to the rollout. Nothing in ECS is changed.
+
+        Raises Interrupted or WorldFailed (and AWS's errors): not ended.
+        """
         try:
-            ended = self._go_back() if self._names_deployment else self._build_and_roll_out()
+            outcome = self._go_back() if self._names_deployment else self._build_and_roll_out()
         except DeploymentFailed as error:
-            ended = self._failed(error)
+            outcome = self._failed(error)
             self.output(f"failed: {error.cause}")
+        if isinstance(outcome, Ended):
+            return self._told(outcome)
+        self.output.end()
+        begun = tuple(StageBegun(stage=stage, at=at) for stage, at in self.stages)
+        return replace(self._with_notes(outcome), stages=begun)
+
+    def _told(self, ended: Ended) -> Ended:
+        """`ended` with what the notice tells besides."""
         if ended.status != "unchanged" and not ended.log_tail and ended.cause:
             ended = replace(ended, log_tail=self.output.tail)
         self.output.end()
-        return self._told(ended)
+        timings = timings_of(self.stages, self.means.clock.now())
+        return replace(self._with_notes(ended), timings=timings)
 
     def _failed(self, error: DeploymentFailed) -> Ended:
         """The commit is wrong; a tip that is refused once more was told of before."""
@@ -87,7 +106,7 @@ class Deployment:
 
     # --- the chain
 
-    def _build_and_roll_out(self) -> Ended:
+    def _build_and_roll_out(self) -> Outcome:
         commit, running = self.means.parallel([self._fetch, self._look])
         told = self._told_before()
         if told is not None and runs_as_told(told, running):
@@ -150,8 +169,7 @@ class Deployment:
             self.means.keeper.progress(self.work)
         digests = {i: digest for i, digest in found.items() if digest is not None}
         self.digests = {self.pipeline.images[i].repository: d for i, d in digests.items()}
-        if self.row.task_definition_after is None:
-            self._note(images=self.digests)
+        self._note(images=self.digests)
         return [(self.pipeline.images[i], digest) for i, digest in digests.items()]
 
     def _build(self, commit: Commit, wanted: Sequence[tuple[int, str]]) -> dict[int, Built]:
@@ -194,106 +212,30 @@ class Deployment:
             self.output(f"the image is the same as the one that runs ({digest}): not pushed")
         return digest if same else None
 
-    def _roll_out(self, images: list[tuple[ImageSettings, str]], running: Running) -> Ended:
+    def _roll_out(self, images: list[tuple[ImageSettings, str]], running: Running) -> Outcome:
         self._enter("rollout")
         wanted = wanted_images(images, running)
-        resumed = self._is_resumed(images)
         digest = images[0][1] if images else None
-        has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
-        if runs_already(wanted, running) and not resumed:
+        if runs_already(wanted, running):
             name = short(running.task_definition)
             ended = Ended(status="unchanged", stage="close", now_running=name, before=name)
             return replace(ended, image_digest=digest)
-        if resumed:
-            plan = plan_of(
-                self.pipeline,
-                target=self.row.task_definition_after,
-                previous=self.row.task_definition_before,
-            )
-        elif has_them:
+        has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
+        if has_them:
             plan = plan_of(self.pipeline, target=running.task_definition)
         else:
             plan = plan_of(self.pipeline, images=wanted)
-        return replace(self._follow(plan, running, resumed=resumed), image_digest=digest)
+        return ToRollOut(plan=plan, image_digest=digest, images=self.digests)
 
-    def _is_resumed(self, images: list[tuple[ImageSettings, str]]) -> bool:
-        """Whether this deployment registered a task definition for these very images before."""
-        digests = {image.repository: digest for image, digest in images}
-        return self.row.task_definition_after is not None and self.row.images == digests
-
-    def _go_back(self) -> Ended:
+    def _go_back(self) -> Outcome:
         """Run what an earlier deployment ran: its task definition, nothing is built."""
-        earlier = self._earlier()
-        result = earlier.result
-        target = earlier.task_definition_after or (result and result.now_running)
-        if result is None or result.status not in ("succeeded", "unchanged") or not target:
-            cause = f"deployment {earlier.deployment_id} did not succeed: nothing to go back to"
-            raise DeploymentFailed(cause, stage="rollout")
-        self.commit = result.commit
-        self.digests = dict(earlier.images)
-        self._note(commit=self.commit, images=earlier.images)
+        what = to_earlier(self.means.recorder.find, self.pipeline, self.request)
+        self.commit = what.commit
+        self._note(commit=self.commit)
         self._enter("rollout")
-        running = self.running = self.means.services.running(self.pipeline, stop=self.work.stop)
-        plan = plan_of(self.pipeline, target=target, previous=self.row.task_definition_before)
-        resumed = self.row.task_definition_after is not None
-        ended = self._follow(plan, running, resumed=resumed)
-        return replace(ended, image_digest=result.image_digest)
-
-    def _earlier(self) -> DeploymentRow:
-        named = self.request.target.deployment_id or ""
-        found = self.means.recorder.find(named)
-        if found is None or pipeline_of(named) != self.pipeline.name:
-            cause = f"pipeline {self.pipeline.name} has no deployment {named}"
-            raise DeploymentFailed(cause, stage="received")
-        return found
-
-    def _follow(self, plan: RolloutPlan, running: Running, *, resumed: bool) -> Ended:
-        result = self.means.services.roll_out(
-            plan,
-            stop=self.work.stop,
-            guard=lambda: self.means.keeper.check(self.work),
-            on_progress=lambda progress: self._progress(progress, running),
-        )
-        for line in (*result.changes, *result.warnings, *result.skipped, result.cause):
-            self.output(line)
-        ended = of_rollout(result, stage=self._stage, resumed=resumed)
-        return replace(ended, log_tail=self._said_by_containers(ended, result.after))
-
-    def _said_by_containers(self, ended: Ended, after: str | None) -> tuple[str, ...]:
-        """What the new revision's containers said last, or where that is, if it failed."""
-        if ended.status not in ("failed", "rolled_back") or not (self.means.containers and after):
-            return ()
-        said = self.means.containers.of_stopped(self.pipeline, after)
-        for line in said:
-            self.output(line)
-        return said
+        return what
 
     # --- telling
-
-    def _progress(self, progress: Progress, running: Running) -> None:
-        stage = stage_of(progress.step)
-        if stage != self._stage:
-            self._enter(stage)
-        self.means.keeper.progress(self.work, stage)
-        if progress.step == "update" and progress.task_definition:
-            # Before the service changes: who comes after a crash follows this very revision. Its
-            # images are noted with it, in one write: an attempt at a newer tip that ends before
-            # its own revision must not make an older revision look like the newer images'.
-            self.row = replace(
-                self.row,
-                images=self.digests or self.row.images,
-                task_definition_after=progress.task_definition,
-                task_definition_before=self.row.task_definition_before or running.task_definition,
-            )
-            self._note(
-                images=self.row.images,
-                task_definition_after=self.row.task_definition_after,
-                task_definition_before=self.row.task_definition_before,
-            )
-        detail = progress_text(progress)
-        if detail and detail != self.row.detail:
-            self.row = replace(self.row, detail=detail)
-            self._note(detail=detail)
 
     def _enter(self, stage: Stage) -> None:
         self.work.stop.check()
@@ -329,49 +271,22 @@ class Deployment:
     def _names_deployment(self) -> bool:
         return self.request.target.kind == "deployment"
 
-    def _told(self, ended: Ended) -> Ended:
-        """`ended` with what the notice tells besides."""
-        told = replace(
-            ended,
+    def _with_notes(self, outcome: Noted) -> Noted:
+        """`outcome` with what this deployment knows besides."""
+        noted = replace(
+            outcome,
             commit=self.commit,
             warning=self.warning,
             tip_seen=tip_seen(self.request, self.commit),
-            timings=timings_of(self.stages, self.means.clock.now()),
         )
         old = self.before.running_commit
         if self.commit is None or old in (None, self.commit.id) or self._names_deployment:
-            return told
+            return noted
         try:
             since, count = self.means.source.commits_between(
                 self.pipeline, str(old), self.commit.id, limit=COMMITS_TOLD, stop=self.work.stop
             )
         except WorldFailed:
             self.work.stop.check()
-            return told
-        return replace(told, commits_since=since, commits_since_count=count)
-
-
-def timings_of(stages: Sequence[tuple[Stage, float]], now: float) -> Mapping[str, float]:
-    """Seconds by stage; a stage that was entered twice has the sum."""
-    spent: dict[str, float] = {}
-    if not stages:
-        return spent
-    ends = [*(at for _, at in stages[1:]), now]
-    for (stage, at), end in zip(stages, ends, strict=True):
-        spent[stage] = spent.get(stage, 0.0) + max(0.0, end - at)
-    return spent
-
-
-def progress_text(progress: Progress) -> str | None:
-    """What a watcher reads while a rollout goes on: how far it is, and what it waits for."""
-    told = _counts_text(progress)
-    return f"{told}: {progress.waits}" if told and progress.waits else progress.waits or told
-
-
-def _counts_text(progress: Progress) -> str | None:
-    if progress.desired is None:
-        return progress.note or progress.stage
-    text = f"{progress.running or 0} of {progress.desired} running"
-    if progress.failed:
-        text += f", {progress.failed} failed"
-    return f"{text} ({progress.stage})" if progress.stage else text
+            return noted
+        return replace(noted, commits_since=since, commits_since_count=count)

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from build_agent.means import Means
-from build_agent.queue.backoff import LOCKED_DELAY, delay_after, is_given_up
 from build_agent.queue.inbox import Delivery, Inbox
 from build_agent.queue.lease import Work
 from build_agent.queue.settle import Settler
 from build_agent.telling.logs import Log
-from build_agent.telling.outcome import Ended, tip_seen
-from build_agent.telling.record import tip_request_of
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMessage, Stage
+from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.backoff import LOCKED_DELAY, delay_after, is_given_up
+from slipway.following.outcome import Ended, tip_seen
+from slipway.following.record import tip_request_of
 
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
@@ -38,7 +39,9 @@ class Ends:
         means: Means,
         log: Log,
         jitter: Callable[[], float],
+        send: Callable[[FollowMessage, float], None],
     ) -> None:
+        self._send = send
         self._installation = installation
         self._limits = installation.limits
         self._table = table
@@ -97,6 +100,9 @@ class Ends:
         Not for a request whose own deployment was begun: that may be the very run.
         """
         request = delivery.request
+        if self._takes_over(request):
+            self._settler.give_back(delivery.messages, FREED_DELAY)
+            return
         if not request.is_tip or delivery.deployment_id is not None:
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
             return
@@ -111,6 +117,17 @@ class Ends:
             self._settler.give_back(delivery.messages, FREED_DELAY)
         elif not self._settler.join(delivery):
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
+
+    def _takes_over(self, request: BuildRequest) -> bool:
+        """A push ends the rollout under way, where its pipeline is configured so."""
+        if self._installation.pipeline(request.pipeline).rollout.new_push != "takeOver":
+            return False
+        lock = self._table.locks.get(request.pipeline)
+        if lock.deployment is None or not request.is_tip:
+            return False
+        self._table.locks.ask_takeover(request.pipeline, request.request_id, self._clock.now())
+        self._send(FollowMessage(deployment_id=lock.deployment), 0.0)
+        return True
 
     # --- superseded
 
@@ -158,6 +175,25 @@ class Ends:
         result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
         self.close(delivery, row, result, row.images)
 
+    # --- cancelled
+
+    def end_cancelled(self, delivery: Delivery, work: Work) -> bool:
+        """End the interrupted deployment if somebody cancelled it; False if nobody did."""
+        row = self._noted(delivery.request)
+        if row is None or row.cancelled_by is None or row.ended_at is not None:
+            return False
+        ended = Ended(
+            status="cancelled",
+            stage=_stage_of(row),
+            commit=row.commit,
+            cause=cancelled_by(row.cancelled_by),
+            tip_seen=tip_seen(delivery.request, row.commit),
+            cancelled_by=row.cancelled_by,
+        )
+        result = self._recorder.finish(row, delivery.request, ended, settles=1, lock=work.lock)
+        self._settler.close(delivery, result, announced=False)
+        return True
+
     # --- given up
 
     def world_failed(self, delivery: Delivery, work: Work, error: Exception, log: Log) -> bool:
@@ -186,11 +222,9 @@ class Ends:
         row = self.begin(delivery, work)
         if row is None:
             return
-        stage = next((s for s in ("fetch", "build", "push", "register", "update", "wait")
-                      if s == row.stage), "received")  # fmt: skip
         ended = Ended(
             status="gave_up",
-            stage=stage,  # type: ignore[arg-type]
+            stage=_stage_of(row),
             commit=row.commit,
             cause=cause,
             tip_seen=tip_seen(request, row.commit),
@@ -203,3 +237,9 @@ class Ends:
         """The deployment that was begun for the request, if any."""
         noted = self._table.requests.deployments_of([request.request_id])
         return self._recorder.find(noted[request.request_id]) if noted else None
+
+
+def _stage_of(row: DeploymentRow) -> Stage:
+    """The stage in which a deployment stands, before its rollout."""
+    stages: tuple[Stage, ...] = ("fetch", "build", "push", "rollout")
+    return next((stage for stage in stages if stage == row.stage), "received")

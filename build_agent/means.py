@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,11 @@ from build_agent.host.process import Sink
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built
 from build_agent.queue.lease import Keeper
-from build_agent.service import Running
 from build_agent.telling.logs import Shipper
-from build_agent.telling.record import Recorder
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
-from slipway.rollout import Progress, RolloutPlan, RolloutResult
+from slipway.following.record import Recorder
+from slipway.following.service import Running
 
 
 class SourceLike(Protocol):
@@ -72,21 +70,6 @@ class ServicesLike(Protocol):
 
     def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running: ...
 
-    def roll_out(
-        self,
-        plan: RolloutPlan,
-        *,
-        stop: Stop,
-        guard: Callable[[], None],
-        on_progress: Callable[[Progress], None],
-    ) -> RolloutResult: ...
-
-
-class ContainersLike(Protocol):
-    """What `containers.ContainersOutput` is."""
-
-    def of_stopped(self, pipeline: PipelineSettings, task_definition: str) -> tuple[str, ...]: ...
-
 
 class DiskLike(Protocol):
     """What `disk.Disk` is."""
@@ -108,5 +91,4 @@ class Means:
     keeper: Keeper
     clock: Clock
     shipper: Shipper | None = None
-    containers: ContainersLike | None = None
     parallel: Parallel = one_by_one

@@ -1,9 +1,9 @@
 """The worker: receive → supersede → lock → lease → deploy → record → announce → settle.
 
-A request is deleted, and its want cleared, only after its outcome is recorded and announced.
-Whatever ends a step before that gives back what is held: it comes again, and what was done is
-found again. `step` does one round and never waits longer than one receive; it may raise whatever
-AWS's clients raise, and holds nothing when it does.
+A request is deleted, and its want cleared, only after its outcome is recorded and announced, or
+after its deployment's row owns the rollout. Whatever ends a step before that gives back what is
+held: it comes again, and what was done is found again. `step` does one round and never waits
+longer than one receive; it may raise whatever AWS's clients raise, and holds nothing when it does.
 """
 
 from __future__ import annotations
@@ -19,23 +19,27 @@ from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Interrupted, Stop
 from build_agent.means import Means
-from build_agent.queue.backoff import LOCKED_DELAY, delay_after
 from build_agent.queue.inbox import Delivery, Inbox
 from build_agent.queue.intake import Intake
 from build_agent.queue.lease import Keeper, Work
 from build_agent.queue.settle import Settler
 from build_agent.queue.supersede import Kept
-from build_agent.telling.close import Closer
+from build_agent.rollouts import Rollouts
 from build_agent.telling.logs import Log
-from build_agent.telling.outcome import undoes_rollback
 from build_agent.telling.presence import Presence
-from build_agent.telling.record import Recorder
+from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock, again_request
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.following.backoff import LOCKED_DELAY, delay_after
+from slipway.following.closing import Closer
+from slipway.following.follower import FollowerParts
+from slipway.following.handing import ToRollOut, hand_over
+from slipway.following.outcome import Ended, of_failure, undoes_rollback
+from slipway.following.record import Recorder
 from slipway.rollout import Unfinished
 
 LOOK_EVERY = 1.0
@@ -60,6 +64,7 @@ class WorkerParts:
     clock: Clock
     log: Log
     stop: Stop
+    following: FollowerParts
     jitter: Callable[[], float] = random.random
 
 
@@ -79,6 +84,8 @@ class Worker:
         self._log = parts.log
         self._stop = parts.stop
         self._jitter = parts.jitter
+        self._following = parts.following
+        self._rollouts = Rollouts(parts.log)
         self._settler = Settler(
             table=parts.table, inbox=parts.inbox, keeper=parts.keeper, recorder=parts.recorder,
             clock=parts.clock, limits=parts.installation.limits,
@@ -91,6 +98,7 @@ class Worker:
         self._ends = Ends(
             installation=parts.installation, table=parts.table, inbox=parts.inbox,
             settler=self._settler, means=parts.means, log=parts.log, jitter=parts.jitter,
+            send=parts.following.send,
         )  # fmt: skip
         self._presence = Presence(
             host=parts.host, table=parts.table, closer=parts.closer, clock=parts.clock,
@@ -112,15 +120,23 @@ class Worker:
             failures = 0
             if done == "waiting" or self._presence.said_idle:
                 self._stop.wait(LOOK_EVERY)
+            elif self._rollouts:
+                self._stop.wait(min(LOOK_EVERY, self._rollouts.next_look - self._clock.now()))
+        self._rollouts.let_go()
         self._log.info("stopped", reason=self._stop.reason)
 
     def step(self) -> Step:
-        """One round: arrive if need be, receive what there is, work on it, or say that we idle."""
+        """One round: arrive if need be, follow what was handed over, receive what there is, work on
+        it, or say that we idle.
+        """
         presence = self._presence
         if not presence.arrive() or presence.is_to_be_stopped():
+            self._rollouts.let_go()
             return "waiting"
+        self._rollouts.go_on(self._clock.now())
+        patience = 0.0 if self._rollouts else presence.patience()
         try:
-            kept = self._intake.collect(presence.patience(), presence.begin_work)
+            kept = self._intake.collect(patience, presence.begin_work)
             if kept is None:
                 return "waiting"
             if not kept:
@@ -166,6 +182,7 @@ class Worker:
             for delivery in kept.all:
                 self._ends.leave_to_holder(delivery)
             return
+        self._rollouts.let_go()
         work = Work(pipeline=pipeline, lock=lock, renewed_at=now)
         self._keeper.begin(work)
         try:
@@ -186,6 +203,9 @@ class Worker:
         for delivery in kept.begun.values():
             self._ends.end_begun(delivery, work)
         for delivery in kept.in_order():
+            if work.handed_over:
+                self._ends.leave_to_holder(delivery)
+                continue
             superseded = kept.superseded if delivery is kept.tip else 0
             if not self._attempt(delivery, work, settles=1 + superseded):
                 rest = (m for d in kept.all for m in d.messages)
@@ -219,7 +239,8 @@ class Worker:
         try:
             self._deploy(delivery, work, settles=settles, log=log)
         except Interrupted:
-            raise
+            if not self._ends.end_cancelled(delivery, work):
+                raise
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
             return self._ends.world_failed(delivery, work, error, log)
@@ -245,12 +266,19 @@ class Worker:
         work.deployment_id = row.deployment_id
         result, images = row.result, row.images
         if result is None:
+            if row.cancelled_by is not None:  # between two attempts
+                raise Interrupted("the deployment was cancelled")
             if request.is_tip:
                 self._ends.end_left_behind(request, work)
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
             deployment = self._deployment(request, row, work, before)
             ended, images = deployment.run(), deployment.digests
+            if isinstance(ended, ToRollOut):
+                handed = self._hand_over(delivery, deployment.row, ended, work, settles=settles)
+                if handed is None:
+                    return
+                ended = handed
             self._recorder.enter(row.deployment_id, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
         self._ends.close(delivery, row, result, images)
@@ -261,6 +289,23 @@ class Worker:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
+
+    def _hand_over(
+        self, delivery: Delivery, row: DeploymentRow, what: ToRollOut, work: Work, *, settles: int
+    ) -> Ended | None:
+        """Let the row own the rollout, then delete the request; how it ended if it cannot begin."""
+        self._keeper.check(work)
+        request = delivery.request
+        try:
+            held = hand_over(self._following, row, request, what, work.lock, settles=settles)
+        except WrongUse as error:
+            failure = DeploymentFailed(str(error), stage="rollout")
+            return of_failure(failure, stage="rollout", now_running=None)
+        work.handed_over = True
+        self._rollouts.add(held)
+        self._settler.forget(delivery)
+        self._log.info("handed over", deployment_id=row.deployment_id, pipeline=row.pipeline)
+        return None
 
     def _deployment(
         self, request: BuildRequest, row: DeploymentRow, work: Work, before: PipelineRow

@@ -129,7 +129,7 @@ class DevStack(cdk.Stack):
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})
-        reconciler = self._arns.prod_role(self._names.function("reconciler"))
+        askers = [self._arns.prod_role(self._names.function(n)) for n in ("reconciler", "follower")]
         self._role(
             "SourceRole",
             name=self._names.source_role,
@@ -140,8 +140,8 @@ class DevStack(cdk.Stack):
         self._role(
             "TipRole",
             name=self._names.tip_role,
-            trusted=[reconciler, *self._configuration.dev.operators],
-            description="Slipway's reconciler compares the tips with what runs.",
+            trusted=[*askers, *self._configuration.dev.operators],
+            description="Slipway's reconciler and follower compare the tips with what runs.",
             statement=read_tip(self._arns, repositories),
         )
 

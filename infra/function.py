@@ -19,10 +19,18 @@ from infra.requests.queues import dead_letter_queue
 from infra.shared import Shared
 from slipway.configuration import Configuration
 
-MEMORY = {"trigger": 1024, "starter": 1024, "notifier": 512, "stopper": 256, "reconciler": 256}
+MEMORY = {
+    "trigger": 1024,
+    "starter": 1024,
+    "notifier": 512,
+    "follower": 512,
+    "stopper": 256,
+    "reconciler": 256,
+}
 """MB. A run needs 42 to 70 of them; the rest buys processor time for the cold start, of which AWS
 gives a function a share in proportion: trigger and starter stand between a push and its host's
-start, for the stopper and the reconciler nobody waits. Measured and reckoned by bench/memory.py.
+start, the follower between ECS's word and the notice, for the stopper and the reconciler nobody
+waits. Measured and reckoned by bench/memory.py.
 """
 
 RETRIES = 2
@@ -58,6 +66,7 @@ class SlipwayFunction(Construct):
         shared: Shared,
         description: str,
         statements: Sequence[Allow],
+        shared_policies: Sequence[iam.IManagedPolicy] = (),
         environment: Mapping[str, str] | None = None,
         timeout: cdk.Duration,
     ) -> None:
@@ -90,6 +99,7 @@ class SlipwayFunction(Construct):
                 *shared.use_key,
                 *statements,
             ],
+            shared=shared_policies,
         )
         self.function = lambda_.Function(
             self,

@@ -1,4 +1,4 @@
-"""The prod account's stack: requests, build hosts, the functions that wake and stop them, notices.
+"""The prod account's stack: requests, hosts, who wakes and stops them, the follower, notices.
 
 Read `ProdStack.__init__` from top to bottom: it is the way of a request.
 """
@@ -12,6 +12,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.findings import accept_checkov
+from infra.following.follow_queue import FollowQueue
+from infra.following.follower import Follower
 from infra.function import retention_of
 from infra.hosts.assets import Staged
 from infra.hosts.build_hosts import AgentRelease, BuildHosts
@@ -24,6 +26,7 @@ from infra.notices.notices import Notices
 from infra.permissions.arns import Arns
 from infra.permissions.customer_key import CustomerKey
 from infra.permissions.operators import OperatorPolicies
+from infra.permissions.rollouts import Rollouts
 from infra.requests.request_queue import Requests
 from infra.requests.table import DeploymentsTable
 from infra.sample import SampleServices
@@ -65,10 +68,12 @@ class ProdStack(cdk.Stack):
         ImageRepositories(self, "Images", configuration=configuration)
         self._build_logs()
         self.requests = Requests(self, shared=shared, arns=self._arns)
+        self.follow = FollowQueue(self, shared=shared, request_topic=self.requests.topic)
         self.topics = NoticeTopics(self, shared=shared, arns=self._arns)
         network = HostNetwork(self, "Network", configuration=configuration, zone=place.zone)
         sample = self._sample(network)
-        role = self._host_role(staged, sample.passed_roles)
+        rollouts = self._rollouts(sample)
+        role = self._host_role(staged, rollouts)
         self.hosts = BuildHosts(
             self,
             "Hosts",
@@ -84,7 +89,16 @@ class ProdStack(cdk.Stack):
             arns=self._arns,
             instances=self.hosts.instances,
             requests=self.requests,
+            follow=self.follow,
             close_topic=self.topics.close,
+        )
+        self.follower = Follower(
+            self,
+            shared=shared,
+            arns=self._arns,
+            rollouts=rollouts,
+            follow=self.follow,
+            requests=self.requests,
         )
         self.notices = Notices(self, shared=shared, arns=self._arns, topics=self.topics)
         Watch(
@@ -92,9 +106,11 @@ class ProdStack(cdk.Stack):
             shared=shared,
             hosts={f"host-{n}": i.ref for n, i in enumerate(self.hosts.instances, 1)},
             requests=self.requests,
+            follow=self.follow,
             topics=self.topics,
             notices=self.notices,
             keepers=self.keepers,
+            follower=self.follower,
         )
         if configuration.operator_policies:
             self._operators()
@@ -125,7 +141,13 @@ class ProdStack(cdk.Stack):
             network=network,
         )
 
-    def _host_role(self, staged: Staged, sample_roles: list[str]) -> HostRole:
+    def _rollouts(self, sample: SampleServices) -> Rollouts:
+        """What hosts and follower may do, and the roles that they pass on to services' tasks."""
+        configured = {role for p in self._configuration.pipelines for role in p.service.roles}
+        passed_roles = sorted(configured | set(sample.passed_roles))
+        return Rollouts.of(self, self._configuration, self._arns, passed_roles)
+
+    def _host_role(self, staged: Staged, rollouts: Rollouts) -> HostRole:
         """The role of the hosts, which reads the agent's archive and passes on services' roles."""
         release = AgentRelease(
             self,
@@ -134,14 +156,13 @@ class ProdStack(cdk.Stack):
             archive=staged.agent,
             sha256=staged.agent_sha256,
         )
-        configured = {role for p in self._configuration.pipelines for role in p.service.roles}
         return HostRole(
             self,
             "HostRole",
             configuration=self._configuration,
             installation=self._installation,
             agent=release.asset,
-            passed_roles=sorted(configured | set(sample_roles)),
+            rollouts=rollouts,
             use_key=self._shared.use_key,
         )
 
@@ -158,11 +179,12 @@ class ProdStack(cdk.Stack):
     def _dead_letters(self) -> list[str]:
         """The queues that `slipway redrive` empties."""
         names, functions = self._names, ("starter", "stopper", "reconciler")
-        subscriptions = ("build", "notices", "notices-alarms", *functions)
+        subscriptions = ("build", "follow", "notices", "notices-alarms", *functions)
         return [
             names.build_dead_letters,
+            names.follow_dead_letters,
             names.notices_dead_letters,
-            *(names.failures(function) for function in functions),
+            *(names.failures(function) for function in (*functions, "follower")),
             *(names.subscription_dead_letters(name) for name in subscriptions),
         ]
 

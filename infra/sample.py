@@ -18,7 +18,7 @@ from infra.hosts.network import HostNetwork
 from infra.permissions.arns import Arns
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import NO_RESOURCES, PULL, allow, write_logs
-from slipway.configuration import Configuration, Pipeline
+from slipway.configuration import Configuration, Pipeline, Service
 from slipway.configuration.resolve import family_of, sample_cluster, sample_log_group, service_of
 from slipway.contracts.names import Names
 
@@ -145,11 +145,15 @@ class SampleServices(Construct):
     def _architecture(self) -> str:
         return "ARM64" if self._configuration.build_host.architecture == "arm64" else "X86_64"
 
-    def _health_check(self, command: list[str]) -> ecs.CfnTaskDefinition.HealthCheckProperty | None:
-        if not command:
+    def _health_check(self, service: Service) -> ecs.CfnTaskDefinition.HealthCheckProperty | None:
+        if not service.health_command:
             return None
         return ecs.CfnTaskDefinition.HealthCheckProperty(
-            command=command, interval=5, timeout=3, retries=3
+            command=service.health_command,
+            interval=5,
+            timeout=3,
+            retries=3,
+            start_period=service.health_start_period or None,
         )
 
     def _container(self, pipeline: Pipeline) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
@@ -158,7 +162,7 @@ class SampleServices(Construct):
             name=containers[0] if containers else "app",
             image=pipeline.service.initial_image,
             essential=True,
-            health_check=self._health_check(pipeline.service.health_command),
+            health_check=self._health_check(pipeline.service),
             port_mappings=[
                 ecs.CfnTaskDefinition.PortMappingProperty(
                     container_port=pipeline.service.port, protocol="tcp"

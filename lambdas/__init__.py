@@ -1,1 +1,1 @@
-"""The five functions, each a thin handler, and what they share."""
+"""The six functions, each a thin handler, and what they share."""

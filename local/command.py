@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from local.configuration import IDLE_PERIOD, LONGEST_START, START_PERIOD
 from slipway.cli.show.output import json_text
 from slipway.cli.user.ending import going_on
 
@@ -41,6 +42,22 @@ def command() -> None:
     "--machine", is_flag=True, help="Hosts are machines that boot, not processes (needs root)."
 )
 @click.option(
+    "--idle-period",
+    type=click.IntRange(1),
+    default=IDLE_PERIOD,
+    show_default=True,
+    metavar="SECONDS",
+    help="A host without work waits so long before it says so and is stopped.",
+)
+@click.option(
+    "--start-period",
+    type=click.IntRange(0, LONGEST_START),
+    default=START_PERIOD,
+    show_default=True,
+    metavar="SECONDS",
+    help="A new container may be unhealthy for so long, for `push --after`.",
+)
+@click.option(
     "--internal-endpoints", is_flag=True, help="Open the emulator's fault switches (for tests)."
 )
 def up(
@@ -50,6 +67,8 @@ def up(
     pipelines: int,
     hosts: int,
     machine: bool,
+    idle_period: int,
+    start_period: int,
     internal_endpoints: bool,
 ) -> None:
     """Start it in the background; returns when a push would be deployed.
@@ -61,15 +80,19 @@ def up(
       slipway local up
       slipway local up --machine
       slipway local up --directory other --pipelines 2
+      slipway local up --start-period 150
     """
+    from local.plan import Options
     from local.progress import Progress
-    from local.up import AlreadyRunning, Options, bring_up
+    from local.up import AlreadyRunning, bring_up
 
     options = Options(
         port=port,
         pipelines=pipelines,
         hosts=hosts,
         machine=machine,
+        idle_period=idle_period,
+        start_period=start_period,
         internal_endpoints=internal_endpoints,
     )
     workplace, progress = _workplace(directory), Progress()
@@ -114,12 +137,21 @@ def down(directory: Path | None) -> None:
     type=click.Choice(["build", "crash", "health"]),
     help="A release whose build fails, whose process ends, or whose health check fails.",
 )
+@click.option(
+    "--after",
+    type=click.IntRange(0, LONGEST_START),
+    default=0,
+    metavar="SECONDS",
+    help="It is healthy (with --break crash: it ends) only so long after its start.",
+)
 @click.option("--pipeline", default="sample", show_default=True)
 @_json
 def push(
+    *,
     directory: Path | None,
     message: str | None,
     behaviour: str | None,
+    after: int,
     pipeline: str,
     as_json: bool,
 ) -> None:
@@ -129,10 +161,11 @@ def push(
     Examples:
       slipway local push --message "my words"
       slipway local push --break build
+      slipway local push --after 120
     """
     from local.push import push_release
 
-    done = push_release(_workplace(directory), pipeline, message, behaviour or "works")
+    done = push_release(_workplace(directory), pipeline, message, behaviour or "works", after=after)
     if as_json:
         click.echo(json_text(asdict(done)))
         return

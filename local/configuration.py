@@ -24,14 +24,25 @@ HEALTH_COMMAND = [
     *("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{SAMPLE_PORT}/health"),
 ]
 
+IDLE_PERIOD = 3
+"""Seconds; an option of `up`, like those below."""
+START_PERIOD = 0
+LONGEST_START = 300
+"""Seconds: ECS takes no longer start period of a health check."""
+HEALTHY_TIMEOUT = 60
+BREAKER_FAILURES = 3
+"""So many tasks of a service with one task must fail before ECS's circuit breaker rolls back."""
+
 LIMITS: dict[str, int] = {
     # Short enough to watch, long enough for a machine that is busy with a build.
-    "idlePeriod": 3,
     "heartbeat": 3,
     "visibility": 20,
     "lockTtl": 15,
     # Longer than the stopper can live: its function's timeout.
     "stopClaim": 60,
+    # A lost event costs seconds, and a person who watches sees the looks.
+    "followFirst": 1,
+    "followLongest": 5,
     "noHeartbeat": 60,
     "noProgress": 300,
     "republishAfter": 60,
@@ -83,8 +94,13 @@ def local_configuration(
     pipelines: tuple[PipelineNames, ...],
     hosts: int = 1,
     machine: bool = False,
+    idle_period: int = IDLE_PERIOD,
+    start_period: int = START_PERIOD,
 ) -> dict[str, Any]:
-    """The configuration as JSON values, for the CDK app's `-c configuration=FILE`."""
+    """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
+
+    `start_period`: seconds in which a new container may be unhealthy.
+    """
     return {
         "name": INSTALLATION,
         "region": REGION,
@@ -93,7 +109,7 @@ def local_configuration(
             "operators": [f"arn:aws:iam::{PROD_ACCOUNT}:role/{OPERATOR}"],
         },
         "prod": {"account": PROD_ACCOUNT},
-        "pipelines": [_pipeline(names, initial_image) for names in pipelines],
+        "pipelines": [_pipeline(names, initial_image, start_period) for names in pipelines],
         "buildHost": {
             "count": hosts,
             "ami": "ami-00000000000000000",
@@ -101,12 +117,16 @@ def local_configuration(
         },
         "network": {"availabilityZone": f"{REGION}a"},
         "lambdas": {"reconcileEveryMinutes": 1, "logRetentionDays": 1},
-        "limits": {**LIMITS, **(MACHINE_LIMITS if machine else {})},
+        "limits": {
+            **LIMITS,
+            **(MACHINE_LIMITS if machine else {}),
+            "idlePeriod": idle_period,
+        },
         "local": {"registry": registry, "gitBaseUrl": f"{endpoint_url}/v1/repos"},
     }
 
 
-def _pipeline(names: PipelineNames, initial_image: str) -> dict[str, Any]:
+def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> dict[str, Any]:
     return {
         "name": names.name,
         "repository": {"name": names.repository, "create": True},
@@ -123,8 +143,14 @@ def _pipeline(names: PipelineNames, initial_image: str) -> dict[str, Any]:
             "port": SAMPLE_PORT,
             "initialImage": initial_image,
             "healthCommand": HEALTH_COMMAND,
+            "healthStartPeriod": start_period,
         },
-        "rollout": {"healthyTimeout": 60, "drainTimeout": 30, "maxDefinitions": 3},
+        "rollout": {
+            # Where a crash may come as late as that, the breaker still comes before the timeout.
+            "healthyTimeout": HEALTHY_TIMEOUT + BREAKER_FAILURES * start_period,
+            "drainTimeout": 30,
+            "maxDefinitions": 3,
+        },
     }
 
 

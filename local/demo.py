@@ -23,11 +23,12 @@ from local.down import take_down
 from local.hops import Hop, Sight, Sources, Watch, table_rows
 from local.http import fetch, served_commit
 from local.machine.possible import obstacle
+from local.plan import Options
 from local.progress import Progress
 from local.push import Pushed, push_release
 from local.slack import SlackMessage
 from local.state import State, read_state
-from local.up import AlreadyRunning, Options, bring_up
+from local.up import AlreadyRunning, bring_up
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace, write_json
 from slipway.cli.user.ending import ended_by_signals, exit_code

@@ -138,6 +138,24 @@ def deployment_hops(row: DeploymentRow) -> list[Hop]:
     return hops
 
 
+def host_hops(instance: dict[str, Any], pushed_at: float, now: float, *, closed: bool) -> list[Hop]:
+    """What EC2's description of a host says. `closed`: the push's outcome was announced.
+
+    A host that was started for the push may sleep before that: a rollout keeps nobody awake.
+    """
+    state, name = instance["State"]["Name"], instance["InstanceId"]
+    # EC2's launch time has whole seconds: it says which boot this is, not when.
+    ours = instance["LaunchTime"].timestamp() >= pushed_at - 1
+    seen = []
+    if ours and state in ("pending", "running"):
+        seen.append("starting")
+    if ours and state == "running":
+        seen.append("running")
+    if (ours or closed) and state in ("stopping", "stopped"):
+        seen.append(state)
+    return [Hop(f"host {each}", now, "EC2", name) for each in seen]
+
+
 class Sources:
     """Where hops can be seen; made before the push, so that nothing of it is missed."""
 
@@ -202,20 +220,13 @@ class Watch:
     def _hosts(self) -> list[Hop]:
         if self.host_stopped:
             return []
-        now, hops = self._clock(), []
+        now, hops = self._clock(), list[Hop]()
         ids = [host.instance_id for host in self._sources.state.hosts]
         answer = self._sources.ec2.describe_instances(InstanceIds=ids)
         for instance in (i for r in answer["Reservations"] for i in r["Instances"]):
-            state = instance["State"]["Name"]
-            launched = instance["LaunchTime"].timestamp()
-            name = instance["InstanceId"]
-            if state in ("pending", "running") and launched >= self._pushed.began_at - 1:
-                # EC2's launch time has whole seconds: it says which boot this is, not when.
-                hops.append(Hop("host starting", now, "EC2", name))
-            if state == "running" and launched >= self._pushed.began_at - 1:
-                hops.append(Hop("host running", now, "EC2", name))
-            if "close" in self.sight.hops and state in ("stopping", "stopped"):
-                hops.append(Hop(f"host {state}", now, "EC2", name))
+            hops += host_hops(
+                instance, self._pushed.began_at, now, closed="close" in self.sight.hops
+            )
         return [*hops, *self._arrivals()]
 
     def _arrivals(self) -> list[Hop]:

@@ -24,17 +24,31 @@ class Pushed:
 
 
 def push_release(
-    workplace: Workplace, pipeline: str, message: str | None = None, behaviour: str = "works"
+    workplace: Workplace,
+    pipeline: str,
+    message: str | None = None,
+    behaviour: str = "works",
+    *,
+    after: int = 0,
 ) -> Pushed:
-    """Commit the next release and push it; WrongUse for a pipeline that is not there."""
+    """Commit the next release and push it.
+
+    `after`: seconds from its start until it is healthy, or crashes. WrongUse for a pipeline that is
+    not there, and where the service's health check would not wait so long.
+    """
     state = read_state(workplace)
     if pipeline not in state.pipelines:
         known = ", ".join(state.pipelines)
         raise WrongUse(f"pipeline {pipeline!r} is not in this run; there are: {known}")
+    if after > state.start_period:
+        raise WrongUse(
+            f"--after {after}: a container of this run may be unhealthy for {state.start_period} s,"
+            f" and is replaced then: `slipway local up --start-period {after}`"
+        )
     branch = state.pipelines[pipeline].branch
     repository = SampleRepository(workplace.sample_dir / pipeline)
     repository.pull(branch)
-    commit_id = repository.change(message, behaviour)
+    commit_id = repository.change(message, behaviour, after)
     began_at = time.time()
     repository.push(branch)
     return Pushed(

@@ -21,17 +21,22 @@ class Release:
     """What a push changes: the message that is served and whether this release is broken.
 
     `behaviour`: `works`, `slow` (its build takes some seconds), or how it is broken: `build`,
-    `crash` (its process ends) or `health` (its health check fails).
+    `crash` (its process ends) or `health` (its health check fails). `after`: seconds from its start
+    until it is healthy, or crashes.
     """
 
     message: str
     behaviour: str = "works"
     number: int = 1
+    after: int = 0
 
     def text(self) -> str:
         """The content of `release.txt`; a message is one line."""
         message = " ".join(self.message.split())
-        return f"message={message}\nbehaviour={self.behaviour}\nnumber={self.number}\n"
+        return (
+            f"message={message}\nbehaviour={self.behaviour}\n"
+            f"number={self.number}\nafter={self.after}\n"
+        )
 
 
 def write_sample(directory: Path, busybox: Path, release: Release) -> None:
@@ -59,10 +64,10 @@ class SampleRepository:
         self.git("remote", "add", "origin", git_url)
         return self.commit(release.message)
 
-    def change(self, message: str | None, behaviour: str = "works") -> str:
+    def change(self, message: str | None, behaviour: str = "works", after: int = 0) -> str:
         """Commit the next release; its id. Without a message it is told apart by its number."""
         number = self._number() + 1
-        release = Release(message or f"release {number}", behaviour, number)
+        release = Release(message or f"release {number}", behaviour, number, after)
         (self.directory / "release.txt").write_text(release.text(), encoding="utf-8")
         return self.commit(release.message)
 

@@ -32,7 +32,7 @@ class HostState:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The whole file."""
+    """The whole file. `start_period`: seconds in which a new container may be unhealthy."""
 
     endpoint_url: str
     region: str
@@ -46,6 +46,7 @@ class State:
     table: str
     hosts: tuple[HostState, ...]
     log_dir: str
+    start_period: int = 0
 
     def with_agent(self, instance_id: str, agent_pid: int | None) -> State:
         """The same, with that host's agent process (a host not named so far is added)."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from local.accounts import client_of
 from local.http import served_commit
 from local.started import Ledger
 from local.state import HostState, read_state
 from local.workplace import Workplace
+from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 
 
 def describe(workplace: Workplace) -> list[str]:
@@ -21,10 +25,23 @@ def describe(workplace: Workplace) -> list[str]:
         found = ec2.describe_instances(InstanceIds=[host.instance_id])
         name = found["Reservations"][0]["Instances"][0]["State"]["Name"]
         lines.append(f"host {host.instance_id}: {name}, {_played_by(host, workplace)}")
+    dynamodb = client_of("dynamodb", state.endpoint_url, state.prod_account, state.region)
+    table = Table(dynamodb, state.table)
     for name, pipeline in state.pipelines.items():
         commit = served_commit(pipeline.service_url) or "nothing"
+        newest = table.deployments.newest(name, 1)
         lines.append(f"{name}: {pipeline.service_url}/ serves {commit}")
+        lines += [f"  {line}" for row in newest if (line := rollout_line(row, time.time()))]
     return lines
+
+
+def rollout_line(row: DeploymentRow, now: float) -> str | None:
+    """Who follows the deployment's rollout, and when the next look is; None: nobody needs to."""
+    by = row.followed_by(now)
+    if by is None:
+        return None
+    wait = max(0.0, (row.next_look or now) - now)
+    return f"{row.deployment_id}: followed by {by}, next look in {wait:.0f} s"
 
 
 def _played_by(host: HostState, workplace: Workplace) -> str:

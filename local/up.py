@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,16 @@ from local.configuration import (
     PROD_ACCOUNT,
     REGION,
     SAMPLE_PORT,
-    PipelineNames,
     local_configuration,
-    pipeline_names,
 )
 from local.docker import Docker
 from local.down import take_down
 from local.emulator.process import command_line, is_ready
-from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
 from local.http import fetch, served_commit
 from local.machine import image, possible
-from local.ports import check_free, free_ports, listens
+from local.plan import Options, Plan, make_plan
+from local.ports import listens
 from local.progress import Progress
 from local.sample_repository import Release, SampleRepository, write_sample
 from local.started import Ledger
@@ -46,61 +43,10 @@ from local.workplace import REPOSITORY, Workplace, write_json
 from slipway.contracts.errors import WorldFailed, WrongUse
 from slipway.contracts.installation import Installation, load_installation
 
-DEVELOPER = "developer"
 FIRST_RELEASE = "first release"
 STACKS = ((f"{INSTALLATION}-dev", DEV_ACCOUNT), (f"{INSTALLATION}-prod", PROD_ACCOUNT))
 READY_SECONDS = 40.0
 FIRST_DEPLOYMENT_SECONDS = 180.0
-MACHINE_OFF_SECONDS = 180.0
-"""EC2 forces a machine off that is not off by then; the supervisor pulls the plug before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a caller may choose. `port`: the emulator's; None takes a free one.
-
-    `stopping_seconds`, `pending_seconds`: how long an instance is in those states; a machine says
-    itself when it is off. `machine`: hosts are machines, not just their agents.
-    """
-
-    port: int | None = None
-    pipelines: int = 1
-    hosts: int = 1
-    pending_seconds: float = 1.0
-    stopping_seconds: float = 2.0
-    internal_endpoints: bool = False
-    wait_for_first: bool = True
-    machine: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Where everything will be, decided before anything starts."""
-
-    settings: EmulatorSettings
-    slack_port: int
-    service_ports: tuple[int, ...]
-    pipelines: tuple[PipelineNames, ...]
-    hosts: int
-    machine: bool
-    password: str
-
-    @property
-    def slack_url(self) -> str:
-        return f"http://127.0.0.1:{self.slack_port}"
-
-    @property
-    def initial_image(self) -> str:
-        """What services run until the first deployment: on this machine's daemon, nowhere else.
-
-        Its registry is a port that nothing can listen on, so that nobody asks the internet for it.
-        """
-        return f"127.0.0.1:0/{self.settings.run_id}/initial:1"
-
-    def git_url(self, names: PipelineNames) -> str:
-        """With the developer's credentials: whoever has it can clone and push."""
-        path = f"{self.settings.address}/v1/repos/{names.repository}"
-        return f"http://{DEVELOPER}:{self.password}@{path}"
 
 
 def bring_up(workplace: Workplace, options: Options, progress: Progress) -> State:
@@ -115,10 +61,10 @@ def bring_up(workplace: Workplace, options: Options, progress: Progress) -> Stat
         if take_down(workplace, progress):
             progress.say("an earlier run had left things behind: taken down")
         shutil.rmtree(workplace.log_dir, ignore_errors=True)
-        plan = _plan(workplace, options)
+        plan = make_plan(workplace, options)
         ledger = Ledger.begin(workplace)
         try:
-            return _bring_up(workplace, plan, ledger, options, progress)
+            return _bring_up(workplace, plan, ledger, progress)
         except BaseException:
             progress.say("taking down what was started")
             take_down(workplace, progress)
@@ -147,38 +93,7 @@ class AlreadyRunning(WrongUse):
     """A second `up`: not a failure for a person, but not a new run either."""
 
 
-def _plan(workplace: Workplace, options: Options) -> Plan:
-    slack, *services = free_ports(1 + options.pipelines + 1)
-    emulator = services.pop()
-    if options.port is not None:
-        emulator = check_free(options.port, "the emulator")
-    password = secrets.token_hex(12)
-    settings = EmulatorSettings(
-        port=emulator,
-        data_dir=workplace.emulator_dir,
-        docker_host="",
-        region=REGION,
-        dev_account=DEV_ACCOUNT,
-        prod_account=PROD_ACCOUNT,
-        pending_seconds=options.pending_seconds,
-        stopping_seconds=MACHINE_OFF_SECONDS if options.machine else options.stopping_seconds,
-        git_users=((DEVELOPER, password),),
-        internal_endpoints=options.internal_endpoints,
-    )
-    return Plan(
-        settings=settings,
-        slack_port=slack,
-        service_ports=tuple(services),
-        pipelines=pipeline_names(options.pipelines),
-        hosts=options.hosts,
-        machine=options.machine,
-        password=password,
-    )
-
-
-def _bring_up(
-    workplace: Workplace, plan: Plan, ledger: Ledger, options: Options, progress: Progress
-) -> State:
+def _bring_up(workplace: Workplace, plan: Plan, ledger: Ledger, progress: Progress) -> State:
     write_json(workplace.configuration_file, _configuration(plan))
     stacks = cloud.Cloud(workplace, ledger, endpoint_url=plan.settings.endpoint_url, region=REGION)
     synth = stacks.start_synth()
@@ -186,7 +101,7 @@ def _bring_up(
         daemon = docker.provide(workplace, ledger)
         busybox = docker.provide_busybox()
     machines: Path | None = None
-    if plan.machine:
+    if plan.options.machine:
         with progress.step("the machines' image"):
             machines = image.provide(workplace, ledger)
     with progress.step("emulator and Slack page answer"):
@@ -207,7 +122,7 @@ def _bring_up(
         write_state(workplace, state)
         _start_supervisor(workplace, ledger, plan, daemon, machines)
         commits = _seed(workplace, plan, busybox)
-    if options.wait_for_first:
+    if plan.options.wait_for_first:
         with progress.step("first commit deployed"):
             _await_first(workplace, state, commits)
     return read_state(workplace)
@@ -219,8 +134,10 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         registry=plan.settings.address,
         initial_image=plan.initial_image,
         pipelines=plan.pipelines,
-        hosts=plan.hosts,
-        machine=plan.machine,
+        hosts=plan.options.hosts,
+        machine=plan.options.machine,
+        idle_period=plan.options.idle_period,
+        start_period=plan.options.start_period,
     )
 
 
@@ -367,6 +284,7 @@ def _state(workplace: Workplace, plan: Plan, installation: Installation) -> Stat
             for instance_id, _, _ in instances_of(ec2, installation)
         ),
         log_dir=str(workplace.log_dir),
+        start_period=plan.options.start_period,
     )
 
 

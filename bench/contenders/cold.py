@@ -29,6 +29,11 @@ elif sys.argv[1] == "notifier":
 
     imported = time.perf_counter()
     world()
+elif sys.argv[1] == "follower":
+    from lambdas.follower.handler import world as follower_world
+
+    imported = time.perf_counter()
+    follower_world("one")
 else:
     import importlib
 

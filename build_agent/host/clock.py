@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Protocol
 
 from build_agent.host.stop import Stop
@@ -39,13 +38,3 @@ class RolloutClock:
         """Pause between two looks at ECS; raises Interrupted when the work is to stop."""
         self._stop.wait(seconds)
         self._stop.check()
-
-
-def utc_stamp(now: float) -> str:
-    """`YYYYMMDDHHMMSS` in UTC, as in deployment ids and image tags."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%d%H%M%S")
-
-
-def utc_text(now: float) -> str:
-    """RFC 3339 in UTC to the second."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from build_agent.host.clock import Clock, utc_stamp, utc_text
+from build_agent.host.clock import Clock
 from build_agent.host.parallel import ahead
 from build_agent.host.process import Sink, TimedOut
 from build_agent.host.stop import Stop
@@ -26,18 +24,14 @@ from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
+from slipway.contracts.stamps import utc_stamp, utc_text
+from slipway.following.registry import Registry
 
 PUSH_TIMEOUT = 1800.0
 LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
 """Slipway's own labels, which name the commit and the moment."""
 COMMIT_PLACEHOLDER = "{commit}"
 """Stands for the commit's id in the value of a build argument."""
-_MANIFESTS = [
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-]
 
 FetchSecret = Callable[[str], str]
 """From an SSM parameter's name or a Secrets Manager ARN to its value."""
@@ -71,12 +65,11 @@ class Images:
         self._clock = clock
         self._folder = folder
         self._tokens: dict[str, Callable[[], str]] = {}
-        self._names = names
+        self._registry = Registry(lambda: ecr, names)
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
-        found = self._read(image, imageTag=tag)
-        return str(found["imageId"]["imageDigest"]) if found else None
+        return self._registry.digest(image, tag)
 
     def build(
         self,
@@ -157,30 +150,20 @@ class Images:
             registry = image.repository_uri.partition("/")[0]
             docker.log_in(RegistryLogin.of_token(registry, self._token(image)), stop=stop)
             self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
-        pushed = self._read(image, imageTag=stamp)
+        pushed = self._registry.read(image, imageTag=stamp)
         if pushed is None:
             raise WorldFailed(f"ECR does not have {image.repository}:{stamp}, which was pushed")
         for name in (commit, "latest"):
-            if not self._add_tag(image, pushed, name):
+            if not self._registry.add_tag(image, pushed, name):
                 sink(f"tag {name} is taken and cannot change: left as it is")
         stop.check()
-        if not self._add_tag(image, pushed, tag):
+        if not self._registry.add_tag(image, pushed, tag):
             raise WorldFailed(f"ECR refuses the tag {tag}: it is taken by another image")
         return str(pushed["imageId"]["imageDigest"])
 
     def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None:
-        """Let `digest` be what `pipeline` runs: no lifecycle rule of ours removes it then.
-
-        Several pipelines may share a repository, and one that pushes often must not push out what
-        another runs. Nothing depends on it at once: where ECR refuses, that is told to `sink`.
-        """
-        tag = self._names.running_tag(pipeline)
-        try:
-            found = self._read(image, imageDigest=digest)
-            if found is not None and not self._add_tag(image, found, tag):
-                sink(f"tag {tag} is immutable in {image.repository}: left as it is")
-        except (BotoCoreError, ClientError) as error:
-            sink(f"tag {tag} could not be set: {error}")
+        """Let `digest` be what `pipeline` runs (`Registry.keep`)."""
+        self._registry.keep(image, digest, pipeline, sink=sink)
 
     # --- steps
 
@@ -198,31 +181,6 @@ class Images:
             raise push_failure(ended.tail)
         # On this host only the build tag stays: a name for every time would keep every image.
         docker(["image", "rm", "--no-prune", "--", name], stop=stop)
-
-    def _add_tag(self, image: ImageSettings, pushed: Mapping[str, Any], tag: str) -> bool:
-        """Let `tag` name the pushed image; False if the tag is immutable and names another."""
-        media_type = pushed.get("imageManifestMediaType")
-        try:
-            self._ecr.put_image(
-                repositoryName=image.repository,
-                imageManifest=pushed["imageManifest"],
-                imageTag=tag,
-                **({"imageManifestMediaType": media_type} if media_type else {}),
-            )
-        except self._ecr.exceptions.ImageAlreadyExistsException:
-            return True
-        except self._ecr.exceptions.ImageTagAlreadyExistsException:
-            return False
-        return True
-
-    def _read(self, image: ImageSettings, **image_id: str) -> Mapping[str, Any] | None:
-        answer = self._ecr.batch_get_image(
-            repositoryName=image.repository,
-            imageIds=[image_id],
-            acceptedMediaTypes=_MANIFESTS,
-        )
-        found = answer.get("images") or []
-        return found[0] if found and found[0].get("imageId", {}).get("imageDigest") else None
 
     def _ask_for_token(self, image: ImageSettings) -> Callable[[], str]:
         """While docker builds; ECR's token lasts twelve hours, a build not as long.

@@ -36,6 +36,8 @@ class Work:
     deployment_id: str | None = None
     stage: str = "received"
     progress_at: float = 0.0
+    handed_over: bool = False
+    """The deployment's row owns the rollout, and the lock is the deployment's."""
 
 
 class Keeper:

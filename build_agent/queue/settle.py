@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from build_agent.host.clock import Clock
 from build_agent.queue.inbox import Delivery, Inbox, Message
 from build_agent.queue.lease import Keeper
-from build_agent.telling.record import Recorder
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DeploymentResult
 from slipway.contracts.table import Table
 from slipway.contracts.table.requests import Settled
+from slipway.following.record import Recorder
 
 
 class Settler:

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import quote
 
 LOGGER = "slipway"
 TAIL_LINES = 60
@@ -202,15 +201,3 @@ class CloudWatchShipper:
         self._client.put_log_events(
             logGroupName=self._group, logStreamName=stream, logEvents=events
         )
-
-
-def console_link(partition: str, region: str, group: str, stream: str) -> str:
-    """Where a person reads a stream: the console quotes twice, with `$25` for `%`."""
-    domain = {"aws-us-gov": "console.amazonaws-us-gov.com"}
-    host = domain.get(partition, f"{region}.console.aws.amazon.com")
-
-    def twice(text: str) -> str:
-        return quote(quote(text, safe=""), safe="").replace("%", "$")
-
-    place = f"log-group/{twice(group)}/log-events/{twice(stream)}"
-    return f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/{place}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
-from build_agent.telling.close import Closer
 from build_agent.telling.logs import Log
 from slipway.contracts.table import Table
+from slipway.following.closing import Closer
 
 LONG_POLL = 20.0
 """Seconds that the queue is polled for at most."""

@@ -21,8 +21,10 @@ from slipway.contracts.installation import FILE_NAME, Installation
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FUNCTIONS = ("lambdas", "slipway/__init__.py", "slipway/contracts")
-AGENT = ("build_agent", "slipway/__init__.py", "slipway/contracts", "slipway/rollout")
+PACKAGE = ("slipway/__init__.py", "slipway/contracts", "slipway/rollout", "slipway/following")
+"""What functions and agent share of the package."""
+FUNCTIONS = ("lambdas", *PACKAGE)
+AGENT = ("build_agent", *PACKAGE)
 """What is shipped: folders of this repository, and of the package only the rooms in use."""
 
 VENDORED = (

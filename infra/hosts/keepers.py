@@ -10,6 +10,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.following.follow_queue import FollowQueue
 from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
 from infra.permissions.statements import (
@@ -18,6 +19,7 @@ from infra.permissions.statements import (
     count_messages,
     publish,
     see_hosts,
+    send_to,
     start_hosts,
     stop_hosts,
     use_table,
@@ -45,6 +47,7 @@ class HostKeepers:
         arns: Arns,
         instances: Sequence[ec2.CfnInstance],
         requests: Requests,
+        follow: FollowQueue,
         close_topic: Topic,
     ) -> None:
         self._stack, self._shared, self._arns = stack, shared, arns
@@ -56,7 +59,7 @@ class HostKeepers:
         }
         self._starter(requests.topic)
         self._stopper(close_topic)
-        self._reconciler()
+        self._reconciler(follow)
         self._events()
 
     def _starter(self, request_topic: Topic) -> None:
@@ -89,9 +92,9 @@ class HostKeepers:
             environment=self._environment,
             timeout=STOPPER_TIMEOUT,
         )
-        close_topic.to_function("stopper", self.stopper.function, kinds=("idle",))
+        close_topic.to_function("stopper", self.stopper.function, only={"kind": ["idle"]})
 
-    def _reconciler(self) -> None:
+    def _reconciler(self, follow: FollowQueue) -> None:
         names = self._shared.names
         topics = [self._arns.topic(names.request_topic), self._arns.topic(names.close_topic)]
         self.reconciler = SlipwayFunction(
@@ -101,13 +104,19 @@ class HostKeepers:
             shared=self._shared,
             description="Slipway: mends what a lost event left behind.",
             statements=[
-                *self._decide("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
+                *self._decide(
+                    "BatchGetItem", "ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"
+                ),
                 *self._start_hosts(),
                 stop_hosts(self._host_arns),
                 publish("PublishRequestsAndAlerts", topics),
+                send_to(self._arns.queue(names.follow_queue), "LookAtRollouts"),
                 assume("ReadTips", self._arns.tip_role),
             ],
-            environment=self._environment,
+            environment={
+                **self._environment,
+                "SLIPWAY_FOLLOW_QUEUE_URL": follow.queue.queue_url,
+            },
             timeout=STOPPER_TIMEOUT,
         )
 

@@ -30,7 +30,7 @@ uses them up 5 s apart and lies among the dead letters after a quarter of an hou
 """
 
 BATCH = 10
-NOTIFIED_KINDS = ("deployment", "alert")
+NOTIFIED = {"kind": ["deployment", "alert"]}
 
 
 class Notices:
@@ -67,10 +67,10 @@ class Notices:
             key=shared.key,
         )
         close, alarm = self._topics.close, self._topics.alarm
-        close.to_queue("notices", self.queue, kinds=NOTIFIED_KINDS)
+        close.to_queue("notices", self.queue, only=NOTIFIED)
         alarm.to_queue("notices-alarms", self.queue)
         for address in shared.configuration.notices.emails:
-            close.to_email("email", address, kinds=NOTIFIED_KINDS)
+            close.to_email("email", address, only=NOTIFIED)
             alarm.to_email("email-alarms", address)
 
     def _notifier(self) -> None:
@@ -99,7 +99,10 @@ class Notices:
         parameters = sorted(own | {names.webhook_parameter()})
         webhooks = [self._arns.parameter(name) for name in parameters]
         return [
-            work_on_queue(self._arns.queue(names.notices_queue)),
+            # It lets a notice wait that Slack does not take.
+            work_on_queue(
+                "ReadNotices", self._arns.queue(names.notices_queue), "ChangeMessageVisibility"
+            ),
             use_table(
                 self._arns.table, ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
             ),

@@ -25,10 +25,16 @@ from slipway.contracts.installation import Installation
 from slipway.contracts.table.hosts import PARTITION as HOST
 from slipway.contracts.table.locks import PARTITION as LOCK
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
+from slipway.contracts.table.requests import not_begun, settled_key
+from slipway.contracts.table.wants import PARTITION as WANT
 
-FUNCTIONS = ("starter", "stopper", "notifier", "reconciler")
-REDRIVEN = ("reconciler", "starter", "stopper")
+FUNCTIONS = ("starter", "stopper", "follower", "notifier", "reconciler")
+REDRIVEN = ("follower", "reconciler", "starter", "stopper")
 """The functions whose failed events `slipway redrive` runs again."""
+ANY_DEPLOYMENT = "DEPLOYMENT#*"
+"""Partitions of deployments, one for each pipeline."""
+ANY_SETTLED = settled_key("*")["pk"]
+ANY_POINTER = not_begun("*").values["pk"]
 
 
 class OperatorPolicies(Construct):
@@ -53,7 +59,7 @@ class OperatorPolicies(Construct):
         self._policy(
             names.operate_policy,
             f"Slipway, besides {names.read_policy}: redeploy, rollback, pause, resume, hold, "
-            "release, redrive.",
+            "release, cancel, redrive.",
             [*_operate(arns, dead_letters), *use_key],
         )
         self._policy(names.webhook_policy, "Slipway: webhook set.", [_set_webhook(arns)])
@@ -71,7 +77,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
         allow(
             "CountMessages",
             ["sqs:GetQueueAttributes"],
-            [arns.queue(name) for name in (names.build_queue, *dead_letters)],
+            [arns.queue(name) for name in (names.build_queue, names.follow_queue, *dead_letters)],
         ),
         allow(
             "ReadBuildLogs",
@@ -85,6 +91,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
             ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"],
             [arns.topic(names.request_topic), arns.topic(names.close_topic)],
         ),
+        allow("CheckFilters", ["sns:GetSubscriptionAttributes"], ["*"], why=NO_RESOURCES),
         allow(
             "CheckFunctions",
             ["lambda:GetFunctionConfiguration"],
@@ -126,12 +133,32 @@ def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
             ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"],
             [arns.queue(name) for name in dead_letters],
         ),
+        *_cancel(arns),
         allow("SendNoticesAgain", ["sqs:SendMessage"], [arns.queue(names.notices_queue)]),
         allow(
             "RunEventsAgain",
             ["lambda:InvokeFunction"],
             [arns.prod("lambda", f"function:{names.function(name)}") for name in REDRIVEN],
         ),
+    ]
+
+
+def _cancel(arns: Arns) -> list[Allow]:
+    """Ask a deployment to end and whoever follows it to look; record the end of what nobody has
+    begun (`slipway/contracts/table/unbegun.py`).
+    """
+
+    def rows(sid: str, action: str, *leading: str) -> Allow:
+        only = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(leading)}}
+        return allow(sid, [f"dynamodb:{action}"], [arns.table], only)
+
+    follow_queue = arns.queue(arns.installation.names.follow_queue)
+    return [
+        rows("AskToCancel", "UpdateItem", ANY_DEPLOYMENT),
+        rows("RecordCancelled", "PutItem", ANY_DEPLOYMENT, ANY_SETTLED),
+        rows("SeeNotBegun", "ConditionCheckItem", ANY_POINTER),
+        rows("ClearWants", "DeleteItem", WANT),
+        allow("LookNow", ["sqs:SendMessage"], [follow_queue]),
     ]
 
 

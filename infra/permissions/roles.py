@@ -35,14 +35,17 @@ def slipway_role(
     description: str,
     trusted: iam.IPrincipal,
     statements: Sequence[Allow],
+    shared: Sequence[iam.IManagedPolicy] = (),
     max_session: cdk.Duration | None = None,
 ) -> iam.Role:
     """A role that may do `statements` and nothing else, whatever is granted to it later.
 
-    Statements are inline. Where they are too long for that (many pipelines), they are spread over
-    managed policies; InvalidConfiguration where even those do not hold them.
+    Statements are inline, as many as fit; the rest (many pipelines) is spread over managed
+    policies. `shared`: policies that another role has, too. InvalidConfiguration where a role
+    cannot hold them all.
     """
-    inline = size_of(statements) <= INLINE_LIMIT
+    inline, *parcels = parcels_of(statements, first=INLINE_LIMIT)
+    _check(name, len(parcels) + len(shared))
     role = iam.Role(
         scope,
         construct_id,
@@ -50,15 +53,13 @@ def slipway_role(
         description=description,
         assumed_by=trusted,
         max_session_duration=max_session,
-        inline_policies={"slipway": _document(statements)} if inline else {},
-        managed_policies=(
-            []
-            if inline
-            else managed_policies(scope, f"{construct_id}Policy", name, description, statements)
-        ),
+        inline_policies={"slipway": _document(inline)},
+        managed_policies=[
+            *_managed(scope, f"{construct_id}Policy", name, description, parcels),
+            *shared,
+        ],
     )
-    if inline:
-        _accept_wildcards(role, statements)
+    _accept_wildcards(role, inline)
     return role
 
 
@@ -80,12 +81,26 @@ def managed_policies(
     InvalidConfiguration where they are more than can be attached to one role.
     """
     parcels = list(parcels_of(statements))
-    if len(parcels) > MANAGED_POLICIES:
+    _check(name, len(parcels))
+    return _managed(scope, construct_id, name, description, parcels)
+
+
+def _check(name: str, count: int) -> None:
+    if count > MANAGED_POLICIES:
         problem = (
-            f"{name} would need {len(parcels)} policies and IAM allows {MANAGED_POLICIES} a role: "
+            f"{name} would need {count} policies and IAM allows {MANAGED_POLICIES} a role: "
             "spread the pipelines over several installations"
         )
         raise InvalidConfiguration([("pipelines", problem)])
+
+
+def _managed(
+    scope: Construct,
+    construct_id: str,
+    name: str,
+    description: str,
+    parcels: Sequence[Sequence[Allow]],
+) -> list[iam.IManagedPolicy]:
     policies: list[iam.IManagedPolicy] = []
     for number, parcel in enumerate(parcels, start=1):
         policy = iam.ManagedPolicy(
@@ -100,10 +115,13 @@ def managed_policies(
     return policies
 
 
-def parcels_of(statements: Sequence[Allow]) -> Iterator[list[Allow]]:
-    """`statements` in order, in parcels that a managed policy holds; long ones are divided."""
+def parcels_of(statements: Sequence[Allow], *, first: int = MANAGED_LIMIT) -> Iterator[list[Allow]]:
+    """`statements` in order, in parcels that a managed policy holds; long ones are divided.
+
+    `first`: characters that the first parcel may have.
+    """
     parcel: list[Allow] = []
-    room = MANAGED_LIMIT - FRAME
+    room = first - FRAME
     for statement in statements:
         rest: Allow | None = statement
         while rest is not None:

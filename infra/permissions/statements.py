@@ -66,10 +66,10 @@ def allow(
     )
 
 
-def write_logs(log_group: str) -> Allow:
-    """Write into one function's log group."""
+def write_logs(log_group: str, sid: str = "WriteLogs") -> Allow:
+    """Write into one log group."""
     return allow(
-        "WriteLogs",
+        sid,
         ["logs:CreateLogStream", "logs:PutLogEvents"],
         [f"{log_group}:log-stream:*"],
         why="Streams of this one group: their names are not known beforehand.",
@@ -81,18 +81,15 @@ def send_to(queue: str, sid: str = "KeepFailedEvents") -> Allow:
     return allow(sid, ["sqs:SendMessage"], [queue])
 
 
-def work_on_queue(queue: str) -> Allow:
-    """What Lambda's poller needs of a queue, and what the notifier needs to let a notice wait."""
-    return allow(
-        "ReadNotices",
-        [
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ChangeMessageVisibility",
-        ],
-        [queue],
-    )
+def find_queues(*queues: str) -> Allow:
+    """Learn the URLs of queues, which are known by name."""
+    return allow("FindQueues", ["sqs:GetQueueUrl"], queues)
+
+
+def work_on_queue(sid: str, queue: str, *others: str) -> Allow:
+    """What Lambda's poller needs of a queue, and `others` that the function does with it."""
+    polled = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+    return allow(sid, [f"sqs:{action}" for action in (*polled, *others)], [queue])
 
 
 def count_messages(queue: str) -> Allow:

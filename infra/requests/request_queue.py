@@ -10,6 +10,7 @@ from infra.permissions.statements import trust_roles
 from infra.requests.queues import dead_letter_queue, work_queue
 from infra.requests.topics import Topic
 from infra.shared import Shared
+from slipway.contracts.requesting import BUILD_QUEUE_TAKES
 
 MAX_RECEIVES = 100
 """The backstop for a request that kills the agent; what fails is given up long before."""
@@ -42,4 +43,4 @@ class Requests:
             configuration.dev.account, configuration.partition, [arns.trigger_role]
         )
         self.topic.let_role_publish("PushesOfDev", trigger)
-        self.topic.to_queue("build", self.queue)
+        self.topic.to_queue("build", self.queue, only=BUILD_QUEUE_TAKES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -19,6 +20,11 @@ UNENCRYPTED = {
     "CKV_AWS_26": "What passes is names and ids, under TLS; alias/aws/sns can be used neither "
     "across accounts nor by CloudWatch. Who needs a key configures `customerKey`."
 }
+
+Filters = Mapping[str, Sequence[Any]]
+"""Of a subscription: which values of which attribute it takes, as SNS's filter policies say it."""
+
+EVERYTHING: Filters = {}
 
 
 class Topic(Construct):
@@ -50,36 +56,36 @@ class Topic(Construct):
             accept_checkov(self.topic, UNENCRYPTED)
         shared.differences.accept_plain_http(self.topic)
 
-    def to_queue(self, name: str, queue: sqs.Queue, *, kinds: Sequence[str] = ()) -> None:
-        """Deliver to a queue, the message as it is; `kinds`: only notices of these kinds."""
+    def to_queue(self, name: str, queue: sqs.Queue, *, only: Filters = EVERYTHING) -> None:
+        """Deliver to a queue, the message as it is; `only` what has these attributes."""
         self.topic.add_subscription(
             subscriptions.SqsSubscription(
                 queue,
                 raw_message_delivery=True,
                 dead_letter_queue=self._undelivered(name),
-                filter_policy=_kinds(kinds),
+                filter_policy=_policy(only),
             )
         )
 
     def to_function(
-        self, name: str, function: lambda_.Function, *, kinds: Sequence[str] = ()
+        self, name: str, function: lambda_.Function, *, only: Filters = EVERYTHING
     ) -> None:
-        """Invoke a function asynchronously; `kinds`: only for notices of these kinds."""
+        """Invoke a function asynchronously; `only` as above."""
         self.topic.add_subscription(
             subscriptions.LambdaSubscription(
                 function,
                 dead_letter_queue=self._undelivered(name),
-                filter_policy=_kinds(kinds),
+                filter_policy=_policy(only),
             )
         )
 
-    def to_email(self, name: str, address: str, *, kinds: Sequence[str] = ()) -> None:
-        """Send to an address, which has to confirm it; `kinds` as above."""
+    def to_email(self, name: str, address: str, *, only: Filters = EVERYTHING) -> None:
+        """Send to an address, which has to confirm it; `only` as above."""
         self.topic.add_subscription(
             subscriptions.EmailSubscription(
                 address,
                 dead_letter_queue=self._undelivered(name),
-                filter_policy=_kinds(kinds),
+                filter_policy=_policy(only),
             )
         )
 
@@ -123,7 +129,10 @@ class Topic(Construct):
         return queue
 
 
-def _kinds(kinds: Sequence[str]) -> dict[str, sns.SubscriptionFilter] | None:
-    if not kinds:
+def _policy(only: Filters) -> dict[str, sns.SubscriptionFilter] | None:
+    if not only:
         return None
-    return {"kind": sns.SubscriptionFilter.string_filter(allowlist=list(kinds))}
+    return {
+        attribute: sns.SubscriptionFilter(conditions=list(values))
+        for attribute, values in only.items()
+    }

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.following.follow_queue import FollowQueue
+from infra.following.follower import Follower
 from infra.hosts.keepers import HostKeepers
 from infra.notices.notice_topics import NoticeTopics
 from infra.notices.notices import Notices
@@ -29,9 +31,12 @@ class Watch:
         topics: NoticeTopics,
         notices: Notices,
         keepers: HostKeepers,
+        follow: FollowQueue,
+        follower: Follower,
     ) -> None:
         self._shared, self._hosts = shared, hosts
         self._requests, self._keepers = requests, keepers
+        self._follow, self._follower = follow, follower
         self._topics, self._notices = topics, notices
         self._alarms = Alarms(
             stack,
@@ -56,12 +61,13 @@ class Watch:
         """Whatever lies in a queue of what was given up on."""
         for what, queue in (
             ("build-dead-letters", self._requests.dead_letters),
+            ("follow-dead-letters", self._follow.dead_letters),
             ("notices-dead-letters", self._notices.dead_letters),
         ):
             self._alarms.not_empty(
                 what,
                 queue,
-                "A build request or a notice was given up. "
+                "A build request, a look at a rollout or a notice was given up. "
                 "'slipway redrive' lists it and sends it again.",
             )
         for name, queue in self._undelivered().items():
@@ -76,6 +82,7 @@ class Watch:
             keepers.starter,
             keepers.stopper,
             keepers.reconciler,
+            self._follower.function,
             self._notices.notifier,
         ):
             self._alarms.not_empty(

@@ -11,6 +11,7 @@ from lambdas.decide.situation import (
     Action,
     Ask,
     EndAlert,
+    FollowUp,
     Host,
     LeaveHost,
     NoteTip,
@@ -23,7 +24,8 @@ from lambdas.decide.situation import (
 from lambdas.shared.observability import count, logger
 from lambdas.shared.services import Services
 from slipway.contracts.errors import WorldFailed
-from slipway.contracts.requesting import publish_request
+from slipway.contracts.messages import FollowMessage
+from slipway.contracts.requesting import may_need_no_builder, publish_request
 from slipway.contracts.table.hosts import HostRow
 
 NO_CAPACITY = frozenset(
@@ -80,6 +82,8 @@ def _carry_out(services: Services, action: Action) -> None:
             _republish(services, action)
         case Ask():
             _ask(services, action)
+        case FollowUp():
+            _follow_up(services, action)
         case NoteTip():
             services.table.pipelines.change(action.pipeline, **action.values)
         case RaiseAlert():
@@ -96,19 +100,26 @@ def _carry_out(services: Services, action: Action) -> None:
 def _republish(services: Services, action: Republish) -> None:
     """Publish first: what crashes before the want is touched is published once more, no harm."""
     topic = services.installation.request_topic_arn
-    publish_request(services.sns, topic, action.want.request)
+    publish_request(services.sns, topic, action.want.request, builder=action.want.builder)
     services.table.wants.touch(action.want, services.now())
     count("RequestsRepublished")
 
 
 def _ask(services: Services, action: Ask) -> None:
     """The want first: if what follows is lost, rule 5 publishes it; the note `again` goes last."""
-    request = action.request
-    if services.table.wants.note(request, services.now()):
-        publish_request(services.sns, services.installation.request_topic_arn, request)
+    request, topic = action.request, services.installation.request_topic_arn
+    builder = not may_need_no_builder(request)
+    if services.table.wants.note(request, services.now(), builder=builder):
+        publish_request(services.sns, topic, request, builder=builder)
         count("RequestsMade")
     if action.orphan is not None:
         services.table.locks.take_orphaned_again(action.orphan, services.now())
+
+
+def _follow_up(services: Services, action: FollowUp) -> None:
+    """'Look now': whoever follows the deployment takes a step, unless somebody does already."""
+    message = FollowMessage(deployment_id=action.deployment_id)
+    services.sqs.send_message(QueueUrl=services.follow_queue_url, MessageBody=message.to_json())
 
 
 # --- starting

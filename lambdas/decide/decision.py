@@ -18,7 +18,14 @@ from lambdas.decide.situation import (
     StopBroken,
     StopIdle,
 )
-from lambdas.decide.upkeep import drift_actions, host_alerts, orphaned_requests, republished
+from lambdas.decide.upkeep import (
+    drift_actions,
+    followed_again,
+    followed_up,
+    host_alerts,
+    orphaned_requests,
+    republished,
+)
 
 SILENT_BOOTS = 3
 """Boots in a row without a heartbeat after which starts are an hour apart."""
@@ -36,8 +43,10 @@ def decide(snapshot: Snapshot) -> tuple[Action, ...]:
         *_wake(snapshot),
         *republished(snapshot),
         *orphaned_requests(snapshot),
+        *followed_up(snapshot),
         *drift_actions(snapshot),
         *host_alerts(snapshot),
+        *followed_again(snapshot),
     )
 
 
@@ -72,21 +81,29 @@ def _wake(snapshot: Snapshot) -> list[Action]:
 
 
 def _waiting_pipelines(snapshot: Snapshot) -> list[str]:
-    """Pipelines with a want, or a note `again` that nobody holds, that nobody is working on."""
-    wanted = {want.pipeline for want in snapshot.wants}
-    wanted |= {name for name, lock in snapshot.locks.items() if lock.again}
+    """Pipelines that a builder is wanted for, by a want or a note `again` that nobody holds, and
+    that nobody is working on.
+    """
+    wanted = {want.pipeline for want in snapshot.wants if want.builder}
+    wanted |= {
+        name for name, lock in snapshot.locks.items() if lock.again and not snapshot.followed(name)
+    }
     return sorted(
         name
         for name in wanted - snapshot.at_work
-        if not snapshot.paused(name) and not snapshot.kept_from_us(name)
+        if not snapshot.waits(name) and not snapshot.kept_from_us(name)
     )
 
 
 def _hinted(snapshot: Snapshot) -> bool:
-    """The queue seems to hold a request; with a paused pipeline's want it may be that one's."""
-    return snapshot.queued > 0 and not any(
-        snapshot.paused(want.pipeline) for want in snapshot.wants
-    )
+    """The queue seems to hold a request that does not wait.
+
+    It may be that of a pipeline whose want waits, or of one that is followed: that want was cleared
+    at the hand-over, and a message of it may be left.
+    """
+    perhaps = {want.pipeline for want in snapshot.wants if want.builder}
+    perhaps |= {name for name in snapshot.locks if snapshot.followed(name)}
+    return snapshot.queued > 0 and not any(snapshot.waits(name) for name in perhaps)
 
 
 def _startable(host: Host, now: float) -> bool:
@@ -162,7 +179,9 @@ def _kept(snapshot: Snapshot, host: Host) -> str:
     """Why an idle host stays awake."""
     if host.row.held:
         return f"the host is held by {host.row.held_by or 'an operator'}"
-    work = [w.pipeline for w in snapshot.wants if _could_work(snapshot, host, w.pipeline)]
+    work = [
+        w.pipeline for w in snapshot.wants if w.builder and _could_work(snapshot, host, w.pipeline)
+    ]
     if work:
         return f"there is work for {', '.join(work)}"
     if _hinted(snapshot):
@@ -171,7 +190,7 @@ def _kept(snapshot: Snapshot, host: Host) -> str:
 
 
 def _could_work(snapshot: Snapshot, host: Host, pipeline: str) -> bool:
-    return not snapshot.paused(pipeline) and not snapshot.locked(pipeline, but=host.host_id)
+    return not snapshot.waits(pipeline) and not snapshot.locked(pipeline, but={host.host_id})
 
 
 # --- broken hosts

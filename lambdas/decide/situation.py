@@ -6,12 +6,13 @@ actions are carried out by `action.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import AlertKind, BuildRequest
 from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow, Unchanged
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import PipelineRow
@@ -89,6 +90,9 @@ class Tip:
 class Snapshot:
     """The world as one Lambda reads it. `queued`, `held_messages`: visible and in-flight counts,
     which lag and prove nothing. `tips`: answers for the pipelines whose drift check is due.
+
+    `giving_way`: pipelines whose deployments give way to a new push. `handed_over`: the deployments
+    that are followed or not wholly closed, by id (None: its row is gone), where they were read.
     """
 
     now: float
@@ -102,6 +106,8 @@ class Snapshot:
     held_messages: int = 0
     notice: IdleNotice | None = None
     tips: Mapping[str, Tip] = field(default_factory=dict)
+    giving_way: frozenset[str] = frozenset()
+    handed_over: Mapping[str, DeploymentRow | None] = field(default_factory=dict)
 
     @property
     def at_work(self) -> frozenset[str | None]:
@@ -134,10 +140,22 @@ class Snapshot:
         row = self.pipelines.get(pipeline)
         return row is not None and row.paused
 
-    def locked(self, pipeline: str, *, but: str = "") -> bool:
-        """A live holder other than host `but` has the pipeline's lock."""
+    def followed(self, pipeline: str) -> bool:
+        """A deployment has the pipeline's lock: its row goes on with it, no host is needed."""
         row = self.locks.get(pipeline)
-        return row is not None and row.taken(self.now) and row.holder.split("/")[0] != (but or " ")
+        return row is not None and row.is_followed
+
+    def waits(self, pipeline: str) -> bool:
+        """The pipeline's requests wait, for `resume` or for the end of what is followed."""
+        followed = self.followed(pipeline) and pipeline not in self.giving_way
+        return followed or self.paused(pipeline)
+
+    def locked(self, pipeline: str, *, but: Collection[str] = ()) -> bool:
+        """A live holder has the pipeline's lock: none of the hosts `but`, and it gives not way."""
+        row = self.locks.get(pipeline)
+        if row is None or not row.taken(self.now) or row.holder.split("/")[0] in but:
+            return False
+        return not self.followed(pipeline) or pipeline not in self.giving_way
 
     def kept_from_us(self, pipeline: str) -> bool:
         """Somebody is at the pipeline: its lock is held, and not by a host that is powered off.
@@ -145,8 +163,7 @@ class Snapshot:
         Such a host took its lock down with it: waiting for its expiry would lose a whole period.
         """
         off = {host.host_id for host in self.hosts if host.ec2_state == "stopped"}
-        row = self.locks.get(pipeline)
-        return row is not None and row.taken(self.now) and row.holder.split("/")[0] not in off
+        return self.locked(pipeline, but=off)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +218,15 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """Let the follower look at a deployment: nobody has taken the step that is due."""
+
+    deployment_id: str
+    pipeline: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class NoteTip:
     """Write what the drift check saw to the pipeline's row (a None removes a member)."""
 
@@ -233,6 +259,7 @@ Action = (
     | LeaveHost
     | Republish
     | Ask
+    | FollowUp
     | NoteTip
     | RaiseAlert
     | EndAlert

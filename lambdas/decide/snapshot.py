@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.decide.upkeep import drift_due
 from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import PipelineRow
 
 NO_BRANCH = "BranchDoesNotExistException"
@@ -37,29 +39,47 @@ def gather(
     upkeep: bool = False,
 ) -> Snapshot:
     """What stands now. `stopped`: a host that EC2's event calls stopped; `counts`: read the queue's
-    too; `upkeep`: with alerts and the tips that are due (the reconciler).
+    too; `upkeep`: with alerts, deployments that were handed over, and the tips that are due (the
+    reconciler).
 
     EC2 is read first: a want that is written while this reads is seen by it, or its writer sees
-    what EC2 says after the want was written.
+    what EC2 says after the want was written. Then wants, locks and pipelines, in this order: a
+    hand-over clears the want and has the lock, its outcome frees that and notes the tip as handled.
     """
     ec2 = _instances(services)
     now = services.now()
     table = services.table
+    hosts = _hosts(services, ec2, stopped)
+    wants = tuple(table.wants.all())
+    locks = {row.pipeline: row for row in table.locks.all()}
     pipelines = table.pipelines.all()
     queued, held = _counts(services) if counts else (0, 0)
     return Snapshot(
         now=now,
         limits=services.installation.limits,
-        hosts=_hosts(services, ec2, stopped),
-        wants=tuple(table.wants.all()),
-        locks={row.pipeline: row for row in table.locks.all()},
+        hosts=hosts,
+        wants=wants,
+        locks=locks,
         pipelines=pipelines,
         alerts=tuple(table.alerts.all()) if upkeep else (),
         queued=queued,
         held_messages=held,
         notice=notice,
         tips=_tips(services, pipelines, now) if upkeep else {},
+        giving_way=frozenset(
+            pipeline.name
+            for pipeline in services.installation.pipelines
+            if pipeline.rollout.new_push == "takeOver"
+        ),
+        handed_over=_handed_over(services, locks.values()) if upkeep else {},
     )
+
+
+def _handed_over(services: Services, locks: Iterable[LockRow]) -> dict[str, DeploymentRow | None]:
+    """The rows of deployments that hold a lock, or have freed one and are not wholly closed."""
+    ids = {name for lock in locks for name in (lock.deployment, lock.untold) if name}
+    rows = services.table.deployments.get_many(sorted(ids))
+    return {deployment_id: rows.get(deployment_id) for deployment_id in sorted(ids)}
 
 
 def _instances(services: Services) -> dict[str, Instance]:

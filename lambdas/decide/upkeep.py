@@ -6,6 +6,7 @@ from lambdas.decide.situation import (
     Action,
     Ask,
     EndAlert,
+    FollowUp,
     Host,
     NoteTip,
     RaiseAlert,
@@ -14,12 +15,16 @@ from lambdas.decide.situation import (
 )
 from slipway.contracts.messages import AlertKind, BuildRequest, request_id_of
 from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.contracts.table.locks import again_request
 from slipway.contracts.table.pipelines import NO_TIP, PipelineRow
+from slipway.contracts.table.wants import Want
 from slipway.contracts.wording import counted, duration
 
 FULL_QUEUE_PATIENCE = 4
 """Times `republish_after` to wait while the queue seems to hold requests (perhaps of others)."""
+FOLLOW_GRACE = 30.0
+"""Seconds that a followed deployment's next look may be late: messages take their time."""
 
 
 def republished(snapshot: Snapshot) -> list[Action]:
@@ -28,16 +33,20 @@ def republished(snapshot: Snapshot) -> list[Action]:
     The count is only a hint: above 0 it delays the republishing, it does not prevent it. A request
     that was there after all is found settled, or superseded, by its id.
     """
-    seems_there = snapshot.queued + snapshot.held_messages > 0
-    patience = snapshot.limits.republish_after * (FULL_QUEUE_PATIENCE if seems_there else 1)
     return [
         Republish(want=want, why=f"no progress for {snapshot.now - want.noted_at:.0f} s")
         for want in snapshot.wants
-        if snapshot.now - want.noted_at > patience
-        and not snapshot.paused(want.pipeline)
+        if snapshot.now - want.noted_at > _patience(snapshot, want)
+        and not snapshot.waits(want.pipeline)
         and not snapshot.locked(want.pipeline)
         and want.pipeline not in snapshot.at_work
     ]
+
+
+def _patience(snapshot: Snapshot, want: Want) -> int:
+    """The counts are the build queue's, where a request that needs no builder never is."""
+    seems_there = want.builder and snapshot.queued + snapshot.held_messages > 0
+    return snapshot.limits.republish_after * (FULL_QUEUE_PATIENCE if seems_there else 1)
 
 
 def orphaned_requests(snapshot: Snapshot) -> list[Action]:
@@ -54,6 +63,47 @@ def orphaned_requests(snapshot: Snapshot) -> list[Action]:
         for name, lock in snapshot.locks.items()
         if lock.again and not lock.taken(snapshot.now) and not snapshot.paused(name)
     ]
+
+
+# --- the net under what is followed
+
+
+def followed_up(snapshot: Snapshot) -> list[Action]:
+    """Deployments whose next step is overdue, and those whose outcome was not wholly told."""
+    return [
+        FollowUp(deployment_id=deployment_id, pipeline=pipeline_of(deployment_id), why=why)
+        for deployment_id, row in snapshot.handed_over.items()
+        if (why := _left_alone(snapshot, row))
+    ]
+
+
+def followed_again(snapshot: Snapshot) -> list[Action]:
+    """The end of the follower's alert that it does not know a rollout's state."""
+    return [
+        EndAlert(alert=alert, why="it is followed again, or over")
+        for alert in snapshot.alerts
+        if alert.kind == "not_followed" and not alert.over_at and _got_on(snapshot, alert)
+    ]
+
+
+def _got_on(snapshot: Snapshot, alert: AlertRow) -> bool:
+    """Somebody has taken a step of it since."""
+    row = snapshot.handed_over.get(alert.subject)
+    return row is None or row.ended_at is not None or (row.next_look or 0.0) > alert.raised_at
+
+
+def _left_alone(snapshot: Snapshot, row: DeploymentRow | None) -> str:
+    """Why somebody must look at a deployment that was handed over; empty: somebody does."""
+    if row is None:
+        return "its row is gone"
+    if row.claimed(snapshot.now):
+        return ""
+    if row.ended_at is not None:
+        return f"it ended {snapshot.now - row.ended_at:.0f} s ago and is not closed"
+    if row.next_look is None:
+        return "it is followed, and no next look is set"
+    overdue = snapshot.now - row.next_look
+    return f"its next look is {overdue:.0f} s overdue" if overdue > FOLLOW_GRACE else ""
 
 
 # --- rule 6: is a branch ahead of what was handled?
@@ -105,6 +155,7 @@ def _known(row: PipelineRow) -> str | None:
 def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
     """The first tip seen is the baseline, until a request has been handled; a known tip ends it.
 
+    While a deployment is followed its tip counts as handled: its outcome will note which it was.
     The baseline counts only until then: a branch that goes from A to B and back to A is ahead at
     the second A though A was the baseline.
     """
@@ -113,9 +164,15 @@ def _answered(snapshot: Snapshot, row: PipelineRow, tip: str) -> list[Action]:
     if known is None:
         why = f"first sight of the branch, at {tip[:12]}"
         return [NoteTip(pipeline=row.pipeline, values={**seen, "baseline_tip": tip}, why=why)]
-    if tip == known or _asked_for(snapshot, row.pipeline):
+    if tip == known or _asked_for(snapshot, row.pipeline) or snapshot.followed(row.pipeline):
         values = {**seen, "ahead_tip": None, "ahead_since": None}
-        return [NoteTip(pipeline=row.pipeline, values=values, why="the tip is known or asked for")]
+        return [
+            NoteTip(
+                pipeline=row.pipeline,
+                values=values,
+                why="the tip is known, asked for or rolled out",
+            )
+        ]
     if tip != row.ahead_tip or row.ahead_since is None:
         values = {**seen, "ahead_tip": tip, "ahead_since": snapshot.now}
         why = f"the tip {tip[:12]} was not seen through a request"

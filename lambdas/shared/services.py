@@ -1,7 +1,8 @@
 """The world that starter, stopper and reconciler act on.
 
 Read from the environment at run time, never at import: `SLIPWAY_HOSTS` (instance ids, separated by
-commas) and `SLIPWAY_BUILD_QUEUE_URL`. All else comes from the installation's settings.
+commas), `SLIPWAY_BUILD_QUEUE_URL` and `SLIPWAY_FOLLOW_QUEUE_URL`. All else comes from the
+installation's settings.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from slipway.contracts.table import Table
 
 HOSTS_VARIABLE = "SLIPWAY_HOSTS"
 QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"
+FOLLOW_VARIABLE = "SLIPWAY_FOLLOW_QUEUE_URL"
 
 _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
 """For EC2: a call repeated by the client could hide that the first one did stop the host."""
@@ -31,7 +33,8 @@ _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts"
 class Services:
     """The world that handlers act on; a test or a simulation puts its own in its place.
 
-    `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role.
+    `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role. Only the
+    reconciler has a `follow_queue_url`.
     """
 
     installation: Installation
@@ -43,6 +46,7 @@ class Services:
     codecommit_as: Callable[[PipelineSettings], Any]
     hosts: tuple[str, ...]
     queue_url: str
+    follow_queue_url: str = ""
 
 
 @functools.cache
@@ -59,6 +63,7 @@ def services() -> Services:
         codecommit_as=_codecommit_as,
         hosts=tuple(h.strip() for h in _variable(HOSTS_VARIABLE).split(",") if h.strip()),
         queue_url=_variable(QUEUE_VARIABLE),
+        follow_queue_url=os.environ.get(FOLLOW_VARIABLE, ""),
     )
 
 

@@ -13,6 +13,7 @@ from lambdas.shared.observability import about, count, logger, observed
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
+from slipway.contracts.requesting import BUILDER, NOT_NEEDED
 
 
 @observed
@@ -29,9 +30,10 @@ def start(event: dict[str, Any], world: Services) -> None:
     others were noted.
     """
     problem: InvalidMessage | None = None
-    for text in sns_messages(event):
+    for message in sns_messages(event):
         try:
-            note_want(_request(text, world), world)
+            request = _request(message.text, world)
+            note_want(request, world, builder=message.attributes.get(BUILDER) != NOT_NEEDED)
         except InvalidMessage as error:
             logger.error("not a build request", extra={"problem": str(error)})
             problem = error
@@ -40,14 +42,17 @@ def start(event: dict[str, Any], world: Services) -> None:
         raise problem
 
 
-def note_want(request: BuildRequest, world: Services) -> None:
-    """The want row comes first: whatever is lost after it, the reconciler finds it."""
+def note_want(request: BuildRequest, world: Services, *, builder: bool = True) -> None:
+    """The want row comes first: whatever is lost after it, the reconciler finds it.
+
+    `builder` is what the queues' filters went by, too: the want says which of them has the request.
+    """
     about(request.request_id)
-    noted = world.table.wants.note(request, world.now())
+    noted = world.table.wants.note(request, world.now(), builder=builder)
     count("Requests")
     logger.info(
         "request" if noted else "the request is settled, or a newer one's want stands",
-        extra={"pipeline": request.pipeline, "reason": request.reason},
+        extra={"pipeline": request.pipeline, "reason": request.reason, "builder": builder},
     )
 
 

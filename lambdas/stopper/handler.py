@@ -23,8 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 def stop(event: dict[str, Any], world: Services) -> None:
     """Decide about each idle notice of the event; other notices are not for the stopper."""
-    for text in sns_messages(event):
-        notice = idle_notice(CloseNotice.from_json(text))
+    for message in sns_messages(event):
+        notice = idle_notice(CloseNotice.from_json(message.text))
         if notice is not None:
             actions = decide(gather(world, notice=notice, counts=True))
             carry_out(world, actions, only=(StopIdle, LeaveHost))

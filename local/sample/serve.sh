@@ -14,6 +14,16 @@ text() { # standard input as JSON and HTML can both carry it
 
 behaviour="$(value behaviour)"
 message="$(value message | text)"
+after="$(value after)"
+
+# busybox as process 1 would ignore SIGTERM: a trap, and a child to wait for.
+child=
+trap 'kill $child 2>/dev/null; exit 0' TERM INT
+
+# A release may need its time until it is healthy, or crashes.
+$bb sleep "${after:-0}" &
+child=$!
+wait "$child"
 
 if [ "$behaviour" = crash ]; then
   echo "release.txt says behaviour=crash: leaving with exit code 3" >&2
@@ -30,10 +40,7 @@ if [ "$behaviour" = health ]; then
 else
   echo ok >/www/health
 fi
-
-# busybox as process 1 would ignore SIGTERM: a trap, and a child to wait for.
-trap 'kill "$server" 2>/dev/null; exit 0' TERM INT
 $bb httpd -f -p 8080 -h /www &
-server=$!
+child=$!
 echo "serving commit $COMMIT"
-wait "$server"
+wait "$child"

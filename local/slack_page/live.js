@@ -21,7 +21,8 @@ function shown(seconds) {
 function count() {
   const now = Date.now() / 1000;
   for (const element of document.querySelectorAll(".counting")) {
-    element.textContent = shown(now - Number(element.dataset.since));
+    const { since, until } = element.dataset;
+    element.textContent = shown(until ? Number(until) - now : now - Number(since));
   }
 }
 

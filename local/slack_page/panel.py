@@ -40,7 +40,7 @@ def gist_html(status: Status) -> Markup:
 def _gist(pipeline: PipelineStatus) -> str:
     work = pipeline.deployment
     if work is not None and work.status is None:
-        return f"{pipeline.name}: {work.stage}"
+        return f"{pipeline.name}: {'rolling out' if work.followed_by else work.stage}"
     if pipeline.paused:
         return f"{pipeline.name}: paused"
     if pipeline.failures:

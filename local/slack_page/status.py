@@ -7,6 +7,7 @@ the page goes on: it also runs alone, without an emulator.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,8 @@ class StageStatus:
 class DeploymentStatus:
     """The newest deployment. `status` is missing while it runs; `usual`: seconds, if known.
 
-    `stage`: the one under way, or the one that decided the outcome.
+    `stage`: the one under way, or the one that decided the outcome. `followed_by`: who follows its
+    rollout, which needs no host; `next_look`: when it is looked at next.
     """
 
     deployment_id: str
@@ -57,6 +59,8 @@ class DeploymentStatus:
     subject: str | None = None
     stages: tuple[StageStatus, ...] = ()
     usual: float | None = None
+    followed_by: str | None = None
+    next_look: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +124,7 @@ class Rows:
     held: int | None = None
 
 
-def assemble(state: State, rows: Rows) -> Status:
+def assemble(state: State, rows: Rows, now: float) -> Status:
     """The panel's content from what the local run is and what was read."""
     wanted = {want.pipeline for want in rows.wants}
     named = {host.host_id: host for host in rows.hosts}
@@ -133,6 +137,7 @@ def assemble(state: State, rows: Rows) -> Status:
                 rows.pipelines.get(name, PipelineRow(pipeline=name)),
                 rows.deployments.get(name, []),
                 wanted=name in wanted,
+                now=now,
             )
             for name, pipeline in sorted(state.pipelines.items())
         ),
@@ -153,6 +158,7 @@ def _pipeline(
     deployments: list[DeploymentRow],
     *,
     wanted: bool,
+    now: float,
 ) -> PipelineStatus:
     return PipelineStatus(
         name=name,
@@ -164,11 +170,11 @@ def _pipeline(
         failures=row.failures,
         paused=row.paused,
         wanted=wanted,
-        deployment=_deployment(deployments[0], deployments[1:]) if deployments else None,
+        deployment=_deployment(deployments[0], deployments[1:], now) if deployments else None,
     )
 
 
-def _deployment(row: DeploymentRow, earlier: list[DeploymentRow]) -> DeploymentStatus:
+def _deployment(row: DeploymentRow, earlier: list[DeploymentRow], now: float) -> DeploymentStatus:
     return DeploymentStatus(
         deployment_id=row.deployment_id,
         reason=row.reason,
@@ -181,6 +187,8 @@ def _deployment(row: DeploymentRow, earlier: list[DeploymentRow]) -> DeploymentS
         subject=row.commit.subject if row.commit else None,
         stages=stages_of(row),
         usual=usual_time(earlier),
+        followed_by=row.followed_by(now),
+        next_look=row.next_look,
     )
 
 
@@ -243,7 +251,7 @@ class Reader:
         except (OSError, ValueError, SlipwayError) as error:
             return Status(problem=f"The local run's state cannot be read: {error}")
         try:
-            return assemble(state, self._rows(state))
+            return assemble(state, self._rows(state), time.time())
         except (ClientError, BotoCoreError, SlipwayError) as error:
             return Status(problem=f"The emulator cannot be read: {error}")
 

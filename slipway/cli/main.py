@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "logs": "slipway.cli.verbs.logs",
     "redeploy": "slipway.cli.verbs.redeploy",
     "rollback": "slipway.cli.verbs.rollback",
+    "cancel": "slipway.cli.verbs.cancel",
     "pause": "slipway.cli.verbs.pause",
     "resume": "slipway.cli.verbs.resume",
     "hold": "slipway.cli.verbs.hold",

@@ -53,7 +53,7 @@ If no option and no variable says who calls or where AWS is, they go to a local 
 | Code | Meaning |
 |---|---|
 | 0 | Done; the commit runs |
-| 1 | The deployment failed. `doctor` found something wrong. `redrive` left something |
+| 1 | The deployment failed, or was cancelled. `doctor` found something wrong. `redrive` left something. What `cancel` was to end had ended already |
 | 2 | Wrong use: options, names, credentials, permissions, or this machine's clock. Nothing was changed. The same command fails again |
 | 3 | AWS or the network failed, or `--timeout` passed. Or something was refused *after* a change: then `slipway` says what stands and what goes on |
 | 130, 143, 129 | Interrupted by Control-C, SIGTERM or SIGHUP. `slipway` gives back what it holds (the lock, dead letters), and says what goes on |
@@ -62,8 +62,8 @@ If no option and no variable says who calls or where AWS is, they go to a local 
 
 An error is one sentence on standard error.
 
-With `--json` the answer is JSON on standard output. `watch`, `push-to-live`, `redeploy`, `rollback` and `logs` print one JSON object
-a line. The last line has `result`. If the command ends early after it began something, the last line has `error` and `left`:
+With `--json` the answer is JSON on standard output. `watch`, `push-to-live`, `redeploy`, `rollback`, `cancel` and `logs` print one
+JSON object a line. The last line has `result`. If the command ends early after it began something, the last line has `error` and `left`:
 what stands, or what goes on.
 
 Colours are for terminals. `NO_COLOR` turns them off. A character that the output's encoding does not have is replaced.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
@@ -159,6 +161,11 @@ class Service(Part):
         'whether it is healthy, such as `["CMD-SHELL", "wget -q -O- '
         'localhost:8080"]`. Default: none.',
     )
+    health_start_period: Annotated[int, Field(ge=0, le=300)] = Field(
+        default=0,
+        description="Sample only: seconds after a container's start in which a failed "
+        "`healthCommand` does not count.",
+    )
     initial_image: str = Field(
         default="public.ecr.aws/nginx/nginx:stable-alpine",
         min_length=1,
@@ -192,6 +199,12 @@ class Rollout(Part):
         le=1000,
         description="How many revisions of the task definition are kept after a success. "
         "Default: all.",
+    )
+    new_push: Literal["wait", "takeOver"] = Field(
+        default="wait",
+        description="What a push does that comes while a rollout is under way. `wait`: it is "
+        "built once the rollout has ended, however that ends. `takeOver`: a host wakes at once, "
+        "and the rollout ends as superseded before the new one begins.",
     )
     pre_deploy: PreDeploy | None = None
 

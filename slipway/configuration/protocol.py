@@ -9,6 +9,9 @@ from pydantic import Field
 from slipway.configuration.base import Part
 from slipway.configuration.values import Seconds
 
+Delay = Annotated[int, Field(ge=1, le=900)]
+"""Seconds that a message may wait in SQS before it is read."""
+
 
 class Alarms(Part):
     """When somebody is woken."""
@@ -42,7 +45,19 @@ class LimitSettings(Part):
         "host last renewed it.",
     )
     lock_ttl: Seconds = Field(
-        default=330, description="A pipeline lock ends so long after it was last renewed."
+        default=330,
+        description="A pipeline lock, and a claim to follow a rollout, end so long after they "
+        "were last renewed.",
+    )
+    follow_first: Delay = Field(
+        default=5,
+        description="The follower's first look at a rollout comes so long after the one before; "
+        "each pause is longer than the last. Events of ECS bring it earlier.",
+    )
+    follow_longest: Delay = Field(
+        default=60,
+        description="The longest time between two looks of the follower. Where an event is lost, "
+        "a rollout's end is told so much later at most.",
     )
     stop_claim: Annotated[int, Field(ge=60, le=3600)] = Field(
         default=120,

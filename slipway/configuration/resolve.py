@@ -153,6 +153,7 @@ def _rollout(rollout: Rollout) -> RolloutSettings:
         healthy_timeout=rollout.healthy_timeout,
         drain_timeout=rollout.drain_timeout,
         max_definitions=rollout.max_definitions,
+        new_push=rollout.new_push,
         pre_deploy_command=tuple(task.command) if task else (),
         pre_deploy_container=task.container if task else None,
     )

@@ -193,6 +193,7 @@ def _limits_fit(c: Configuration) -> list[Fault]:
     rules: tuple[tuple[str, int, int, str], ...] = (
         ("visibility", limits.visibility, limits.lock_ttl + 1, "longer than lockTtl"),
         ("lockTtl", limits.lock_ttl, *lock),
+        ("followLongest", limits.follow_longest, limits.follow_first, "followFirst"),
         ("noHeartbeat", limits.no_heartbeat, 3 * limits.heartbeat, "three times heartbeat"),
     )
     return [

@@ -162,11 +162,15 @@ class Installation:
 
     def pipeline(self, name: str) -> PipelineSettings:
         """The pipeline's settings; WrongUse (with those there are) for an unknown one."""
-        for pipeline in self.pipelines:
-            if pipeline.name == name:
-                return pipeline
+        found = self.find(name)
+        if found is not None:
+            return found
         known = ", ".join(p.name for p in self.pipelines) or "none"
         raise WrongUse(f"pipeline {name!r} is not configured; configured: {known}")
+
+    def find(self, name: str) -> PipelineSettings | None:
+        """The pipeline's settings; None where it is not configured, or not any more."""
+        return next((p for p in self.pipelines if p.name == name), None)
 
     def pipelines_of(self, repository: str, branch: str) -> tuple[PipelineSettings, ...]:
         """The pipelines that a push to `branch` of `repository` concerns."""

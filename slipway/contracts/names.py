@@ -122,6 +122,11 @@ class Names:
         return self._with("operate")
 
     @property
+    def rollouts_policy(self) -> str:
+        """Of hosts and follower, where many pipelines make it too long to stand in their roles."""
+        return self._with("rollouts")
+
+    @property
     def webhook_policy(self) -> str:
         """For who sets the Slack webhook."""
         return self._with("webhook")

@@ -175,6 +175,16 @@ def how_long(result: DeploymentResult) -> str:
     return ", ".join(parts)
 
 
+def followed(by: str | None, next_look: float | None, now: float) -> str:
+    """`followed by host i-0abc, next look in 12 s`; empty where nobody follows a rollout."""
+    if by is None:
+        return ""
+    if next_look is None:
+        return f"followed by {by}"
+    left = next_look - now
+    return f"followed by {by}, next look {f'in {duration(left)}' if left >= 1 else 'now'}"
+
+
 def by_stage(timings: Mapping[str, float]) -> str:
     """`fetch 0.4 s · build 31 s · push 2.0 s`, without stages that took no time worth telling."""
     told = {stage: seconds for stage, seconds in timings.items() if seconds >= 0.05}

@@ -14,6 +14,7 @@ from typing import Any
 
 from slipway.contracts.errors import Interrupted, SlipwayError
 from slipway.rollout.api import Refused, WrongForAws
+from slipway.rollout.clock import NotNow
 from slipway.rollout.looks import Look, Refusal
 from slipway.rollout.state import Advanced, RolloutState
 
@@ -28,6 +29,7 @@ _ROOMS: Mapping[str, tuple[str, ...]] = {
         "settings",
     ),
     "prune": ("prune",),
+    "cancelling": ("cancel_task", "cancel_update", "cancel_create"),
     "by_codedeploy": (
         "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     ),
@@ -63,11 +65,11 @@ def forgives(state: RolloutState, error: Exception) -> bool:
 
     Then `advance` takes a Refusal; else the failure ends the process's work on the rollout.
     """
-    if isinstance(error, Interrupted) or not isinstance(error, SlipwayError):
+    if isinstance(error, Interrupted | NotNow) or not isinstance(error, SlipwayError):
         return False
     if state.step == "prune" or (state.step == "settings" and state.intent is not None):
         return True
-    stops = state.step == "codedeploy_stop" and state.intent is not None
+    stops = state.step in ("codedeploy_stop", "cancel_task") and state.intent is not None
     return (state.step in _GOES_BACK or stops) and isinstance(error, Refused | WrongForAws)
 
 

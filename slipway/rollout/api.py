@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.rollout.clock import NotNow
 from slipway.rollout.plan import Clock, Guard
 
 _THROTTLED = frozenset(
@@ -118,7 +119,9 @@ class Api:
     """One AWS service, called with patience.
 
     `deadline` (on the clock) bounds trying again; outside of a wait it is `patience` seconds from
-    the call, and `UNREACHED` until there was a first answer. `calls` counts every attempt.
+    the call, and `UNREACHED` until there was a first answer. With a patience of 0 each call is
+    tried once, in a wait as well. A clock that does not sleep ends a call that would be tried
+    again: NotNow, also from `look`. `calls` counts every attempt.
     """
 
     def __init__(
@@ -188,6 +191,8 @@ class Api:
 
     def _limit(self) -> float:
         patient = self.clock.now() + self._patience
+        if not self._patience:
+            return patient
         return patient if self.deadline is None else max(self.deadline, self.clock.now() + 5.0)
 
     def _call(
@@ -222,10 +227,16 @@ class Api:
                 if self.clock.now() + delay > end or (optional and attempt >= 6):
                     text = f"{self._action(operation)} was not answered: {passing}"
                     raise Unanswered(text) from error
-            self.clock.sleep(delay)
+            self._wait(delay, self._action(operation), passing)
             attempt += 1
             if guarded and self._guard is not None:
                 self._guard()
+
+    def _wait(self, delay: float, action: str, why: str) -> None:
+        try:
+            self.clock.sleep(delay)
+        except NotNow as error:
+            raise NotNow(f"{action} was not answered: {why}") from error
 
     def _passing(self, error: Exception, *, optional: bool) -> str | None:
         """Why it is worth trying again, or None if it is not (`optional`: only throttling is)."""

@@ -134,10 +134,9 @@ def update(state: RolloutState, look: Look | None, now: float) -> Advanced:
     if isinstance(look, Answer):
         return _updated(state, parse_service(look.value["service"]), now)
     if isinstance(look, Survey) and state.intent is not None:
-        if look.ours is not None:
-            found = look.service.deployment(look.ours)
-            created = found.created_at if found is not None else state.intent.at
-            return wait_for(state, _ours(state, look.ours, state.after or "", created), now)
+        ours = found_ours(state, look)
+        if ours is not None:
+            return wait_for(state, ours, now)
         if state.plan.force and now - state.intent.at < STALE:
             return on(replace(state, look_at=now + pause(state.id, now, 0.0)))  # it may be there
     told: tuple[Tell, ...] = ()
@@ -147,6 +146,15 @@ def update(state: RolloutState, look: Look | None, now: float) -> Advanced:
         told = (line,)
     request = update_request(state)
     return intend(replace(state, step="update"), now, *told, UpdateService(request=request))
+
+
+def found_ours(state: RolloutState, look: Survey) -> Ours | None:
+    """The deployment of an update whose answer was lost; None: there is none (yet)."""
+    if look.ours is None:
+        return None
+    found = look.service.deployment(look.ours)
+    created = found.created_at if found is not None else sure(state.intent).at
+    return _ours(state, look.ours, state.after or "", created)
 
 
 def update_request(state: RolloutState) -> dict[str, Any]:

@@ -32,10 +32,10 @@ def create(state: RolloutState, look: Look, now: float) -> Advanced:
     group's own settings say so.
     """
     if isinstance(look, Answer):
-        return _wait_for(state, str(look.value["deploymentId"]), now)
+        return wait_for(state, str(look.value["deploymentId"]), now)
     look = of_kind(Survey, look)
     if look.ours is not None:
-        return _wait_for(state, look.ours, now)
+        return wait_for(state, look.ours, now)
     request = create_request(
         sure(state.group), look.service, state.after or "", look.rollback_on, state.id
     )
@@ -46,7 +46,8 @@ def create(state: RolloutState, look: Look, now: float) -> Advanced:
     return intend(state, now, told, CreateDeployment(request=request))
 
 
-def _wait_for(state: RolloutState, identifier: str, now: float) -> Advanced:
+def wait_for(state: RolloutState, identifier: str, now: float) -> Advanced:
+    """Follow the deployment that CodeDeploy was asked for."""
     watch = CodeDeployWatch(begun=now, last=now)
     return on(
         replace(
@@ -57,6 +58,16 @@ def _wait_for(state: RolloutState, identifier: str, now: float) -> Advanced:
             intent=None,
             look_at=now,
         )
+    )
+
+
+def take_back(state: RolloutState, cause: str, now: float) -> Advanced:
+    """Stop our deployment, which goes on, and have it taken back; then it is `rolled_back`."""
+    note = f"rolling back: {cause}"
+    state, told = enter(state, "rollback", now, note=note, task_definition=state.before)
+    watch = replace(_watch(state), cause=cause)
+    return intend(
+        replace(state, step="codedeploy_stop", codedeploy=watch), now, told, _stopping(state)
     )
 
 
@@ -106,10 +117,10 @@ def stop(state: RolloutState, look: Look, now: float) -> Advanced:
         return _again(state, seen, now, pause(state.id, now, 0.0))
     state = replace(state, intent=None)
     if seen.status == "Succeeded":
-        return _over(state, seen, now)
+        return _over(_too_late(state), seen, now)
     if seen.status in OVER:
         return _await_rollback(state, seen, now)
-    return _ended(state, seen, now, "timed_out", watch.cause, restored=False)
+    return _ended(state, seen, now, watch.outcome or "failed", watch.cause, restored=False)
 
 
 def back(state: RolloutState, look: CodeDeploySeen, now: float) -> Advanced:
@@ -160,6 +171,14 @@ def _stop(state: RolloutState, seen: Watched, now: float) -> Advanced:
     watch = replace(_watch(state), outcome="timed_out", cause=cause)
     state, told = _tell(replace(state, step="codedeploy_stop", codedeploy=watch), seen, now)
     return intend(state, now, told, _stopping(state))
+
+
+def _too_late(state: RolloutState) -> RolloutState:
+    """What CodeDeploy had finished before it was told to stop is a success, and says so."""
+    if state.cancelled is None:
+        return state
+    warning = f"{_watch(state).cause}, too late: CodeDeploy had finished"
+    return replace(state, warnings=(*state.warnings, warning))
 
 
 def _stopping(state: RolloutState) -> StopDeployment:

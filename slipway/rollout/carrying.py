@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.contracts.errors import Interrupted, SlipwayError
 from slipway.rollout.actions import Change, Deregister, Register, Tell, UpdateService
+from slipway.rollout.clock import NotNow
 from slipway.rollout.looks import Answer, Deregistered
 from slipway.rollout.means import Means
 from slipway.rollout.service import parse_service
@@ -42,7 +43,7 @@ def _deregister(means: Means, change: Deregister) -> Deregistered:
         for arn in change.revisions:
             means.ecs.change(change.operation, taskDefinition=arn)
             done.append(arn)
-    except Interrupted:
+    except (Interrupted, NotNow):
         raise
     except SlipwayError as error:
         problem = str(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from slipway.contracts.errors import WorldFailed
+
 _BEGUN, _EPOCH = time.monotonic(), time.time()
 
 
@@ -26,3 +28,15 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+class NotNow(WorldFailed):
+    """A step needs to wait, in a process that does not: another one takes it later."""
+
+
+class StepClock(SystemClock):
+    """The time of a process that takes a step and ends (a Lambda function): it never waits."""
+
+    def sleep(self, seconds: float) -> None:
+        """Raises NotNow."""
+        raise NotNow(f"{seconds:.1f} seconds would have to pass first")

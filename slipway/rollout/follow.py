@@ -37,6 +37,15 @@ def limits_of(state: RolloutState) -> Limits:
     )
 
 
+def deadline(state: RolloutState) -> float | None:
+    """When what is waited for has had its time: a look is due then, however rare they are."""
+    if state.step == "task_wait" and state.task is not None:
+        return state.task.begun + state.plan.timeouts.task
+    if state.following is not None:
+        return state.following.watch.deadline(limits_of(state))
+    return None
+
+
 def following(ours: Ours, now: float, *, known: frozenset[str] = frozenset()) -> Following:
     """A deployment that is followed from now on; `known`: ARNs that are not its own."""
     return Following(watch=Watch(ours=ours, begun=now), finding=Finding(not_ours=known))

@@ -11,7 +11,7 @@ from slipway.contracts.image_reference import ImageReference
 from slipway.rollout.actions import Register, StopServiceDeployment, UpdateService
 from slipway.rollout.beginning import arn_of
 from slipway.rollout.follow import follow, following
-from slipway.rollout.judge import Ours
+from slipway.rollout.judge import STALE, Ours
 from slipway.rollout.looks import (
     Answer,
     DeploymentSeen,
@@ -25,7 +25,7 @@ from slipway.rollout.looks import (
 )
 from slipway.rollout.plan import RolloutResult, short
 from slipway.rollout.reasons import with_reasons
-from slipway.rollout.service import Service, parse_service
+from slipway.rollout.service import Deployment, Service, parse_service
 from slipway.rollout.settings import asked_for, to_put_back
 from slipway.rollout.state import Advanced, Back, Failure, RolloutState, intend, on, sure
 from slipway.rollout.taskdef import images_of, same_content, with_images
@@ -62,7 +62,8 @@ def failed(state: RolloutState, look: Reasons | None, now: float) -> Advanced:
         is_back = failure.outcome == "rolled_back"
         ending = _ending(state, text, running=failure.running, restored=True if is_back else None)
         return _settle(state, ending, now) if is_back else finish(state, now, ending)
-    if not state.plan.rollback or failure.healthy:
+    stays = not state.plan.rollback or failure.healthy
+    if stays and failure.outcome != "cancelled":
         text = f"{failure.told}; not rolled back; the service is set to {short(failure.running)}"
         return finish(state, now, _ending(state, text, running=failure.running, restored=None))
     note = f"rolling back: {failure.told}"
@@ -86,12 +87,18 @@ def agree(state: RolloutState, look: Look, now: float) -> Advanced:
     service, primary, back = look.service, look.service.primary, _back(state)
     if primary is None or primary.id == ours.id or state.intent is not None:
         return _stop(state, look, now)
-    if back.looks + 1 < AGREE:
+    if back.looks + 1 < AGREE or _may_be_old(state, primary, now):
         back = replace(back, looks=back.looks + 1)
         return on(replace(state, back=back, look_at=now + AGREE_AFTER))
     if primary.task_definition != back.target:
         return _conclude(state, _taken_over(service), now)
     return _wait_back(state, service, now, before=frozenset(d.id for d in service.deployments))
+
+
+def _may_be_old(state: RolloutState, primary: Deployment, now: float) -> bool:
+    """Whether an answer may be from before our deployment, which has only just begun."""
+    watch = sure(state.following).watch
+    return primary.id in watch.ours.known_before and now - watch.begun < STALE
 
 
 def _stop(state: RolloutState, look: DeploymentSeen, now: float) -> Advanced:
@@ -307,8 +314,11 @@ def _ending(
     state: RolloutState, text: str, *, running: str | None, restored: bool | None
 ) -> RolloutResult:
     failure = _failure(state)
+    outcome = failure.outcome
+    if outcome == "cancelled":  # the service was touched: what matters is how it was left
+        outcome = "rolled_back" if restored else "failed"
     return RolloutResult(
-        outcome=failure.outcome,
+        outcome=outcome,
         cause=text,
         before=state.before,
         after=state.after,

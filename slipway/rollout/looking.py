@@ -31,7 +31,7 @@ from slipway.rollout.service import (
     look_again,
     read_service,
 )
-from slipway.rollout.state import Place, RolloutState, sure
+from slipway.rollout.state import Place, RolloutState, started_by, sure
 from slipway.rollout.taskdef import Definition, Described, describe, request_of
 from slipway.rollout.verify import verify_images
 
@@ -78,9 +78,8 @@ def _base(means: Means, state: RolloutState) -> Preparation:
 
 def _verified(means: Means, state: RolloutState, base: Definition) -> Any:
     images = new_images(state.plan, request_for(state.plan, base))
-    patience = state.plan.timeouts.patience
     return verify_images(
-        images, means.ecr, lambda client: Api(client, means.clock, patience=patience)
+        images, means.ecr, lambda client: Api(client, means.clock, patience=means.patience)
     )
 
 
@@ -130,6 +129,15 @@ def _task(means: Means, state: RolloutState) -> TaskSeen:
     finally:
         means.ecs.deadline = None
     return TaskSeen(task=next(iter(answer.get("tasks") or []), None))
+
+
+def _task_to_cancel(means: Means, state: RolloutState) -> TaskSeen:
+    """The task, by what RunTask was asked to write on it where its answer was lost."""
+    if sure(state.task).arn:
+        return _task(means, state)
+    where = {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
+    found = means.ecs.read("list_tasks", **where, startedBy=started_by(state)).get("taskArns")
+    return TaskSeen(task={"taskArn": found[0]} if found else None)
 
 
 def _survey(means: Means, state: RolloutState) -> Survey:
@@ -323,4 +331,7 @@ _LOOKS: Mapping[str, Callable[[Means, RolloutState], Look]] = {
     "codedeploy_stop": _codedeploy,
     "codedeploy_back": _codedeploy,
     "codedeploy_end": _seen,
+    "cancel_task": _task_to_cancel,
+    "cancel_update": _updated,
+    "cancel_create": _create,
 }

@@ -20,6 +20,10 @@ class Means:
 
     `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client` and `balancing` make one
     when it is needed. `service`: as it was seen last by this process.
+
+    `patience`: seconds for which a call that fails is tried again (0: once). Between tries, and
+    until the next look is due, `clock.sleep` is called, and nothing else here waits: with
+    `clock.StepClock` that raises NotNow, and the step is taken again later, by `resumed`.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Means:
         self.service: Service | None = None
         self.on_progress = on_progress or (lambda _progress: None)
         self._guard = guard
-        self._patience = patience
+        self.patience = patience
         self._make_codedeploy = codedeploy_client
         self._make_balancing = balancing
         self._codedeploy: Api | None = None
@@ -58,7 +62,7 @@ class Means:
                 self._make_codedeploy(),
                 self.clock,
                 guard=self._guard,
-                patience=self._patience,
+                patience=self.patience,
                 changes=self.changes,
             )
         return self._codedeploy
@@ -72,7 +76,7 @@ class Means:
                 client = self._make_balancing()
             except Exception as error:  # whatever botocore has against it
                 raise NotAsked(f"the balancer cannot be asked ({error})") from error
-            self._balancing = Api(client, self.clock)
+            self._balancing = Api(client, self.clock, patience=self.patience)
         return self._balancing
 
     @property

@@ -14,7 +14,7 @@ from slipway.rollout.pace import pause
 from slipway.rollout.plan import OneOffTask, Progress, short
 from slipway.rollout.reasons import reason_of
 from slipway.rollout.service import Service
-from slipway.rollout.state import Advanced, RolloutState, TaskUnderWay, intend, on, sure
+from slipway.rollout.state import Advanced, RolloutState, TaskUnderWay, intend, on, started_by, sure
 from slipway.rollout.taskdef import Definition
 from slipway.rollout.telling import over, tell
 
@@ -39,7 +39,7 @@ def task(state: RolloutState, look: Look, now: float) -> Advanced:
             "taskDefinition": state.after,
             "count": 1,
             "clientToken": state.id,
-            "startedBy": "slipway",
+            "startedBy": started_by(state),
             **placement(wanted, look.service),
             **look.volumes,
             **_overrides(wanted, look.definition),

@@ -16,6 +16,7 @@ Outcome = Literal[
     "crash_loop",
     "timed_out",
     "failed",
+    "cancelled",
     "planned",
     "unwatched",
 ]
@@ -24,11 +25,13 @@ Outcome = Literal[
 * `succeeded`: our revision is the one that runs, steady.
 * `unchanged`: what was asked for runs already, steady; nothing was changed.
 * `registered`: no service was named; the revision is registered (and its task, if asked, ran).
-* `rolled_back`: ECS (circuit breaker, alarm, or somebody's stop) or CodeDeploy took ours back.
+* `rolled_back`: ECS (circuit breaker, alarm, or somebody's stop) or CodeDeploy took ours back;
+  or somebody cancelled it, and what ran before runs again.
 * `superseded`: another deployment took over from ours; it was left alone.
 * `crash_loop`: the new tasks kept stopping until the time was up.
 * `timed_out`: the service did not become steady in time, without its tasks stopping.
 * `failed`: ECS, CodeDeploy or the pre-deploy task says that it failed.
+* `cancelled`: somebody cancelled it before it touched the service.
 * `planned`: a dry run; nothing was changed.
 * `unwatched`: something failed after AWS was changed, and how it ends is not known. Only in
   `Unfinished.result`: `roll_out` never returns it.
@@ -49,7 +52,9 @@ class Clock(Protocol):
         """Seconds since the epoch, on a clock that never goes back (`clock.py`)."""
         ...
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Wait, or raise NotNow where this process does not wait (`clock.py`)."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from slipway.rollout.plan import (
     RolloutPlan,
     RolloutResult,
 )
-from slipway.rollout.state import Advanced, RolloutState, on, sure
+from slipway.rollout.state import Advanced, RolloutState, on, sure, unsure_of_intent
 from slipway.rollout.telling import with_notes
 from slipway.rollout.unfinished import Unfinished, has_begun, left_behind, service_changed
 
@@ -75,9 +75,7 @@ def resumed(state: RolloutState) -> Advanced:
 
     A change that was under way may have been taken: its answer is lost.
     """
-    if state.intent is not None and state.intent.operation not in state.unsure:
-        state = replace(state, unsure=(*state.unsure, state.intent.operation))
-    return on(state)
+    return on(unsure_of_intent(state))
 
 
 def see_through(step: Advanced, means: Means, *, save: Save = lambda _state: None) -> RolloutResult:
@@ -97,7 +95,7 @@ def see_through(step: Advanced, means: Means, *, save: Save = lambda _state: Non
             state = _with_changes(step.state, means)
             if not has_begun(state):
                 raise
-            return _ended_early(state, error, means.clock.now())
+            return ended_early(state, error, means.clock.now())
         if following is None:
             return sure(step.state.result)
         step = following
@@ -139,11 +137,11 @@ def _with_changes(state: RolloutState, means: Means) -> RolloutState:
     return replace(state, taken=tuple(taken), unsure=tuple(dict.fromkeys(means.changes.unsure)))
 
 
-def _ended_early(state: RolloutState, error: Exception, now: float) -> RolloutResult:
+def ended_early(state: RolloutState, error: Exception, now: float) -> RolloutResult:
     """Something failed after a change: a refusal is our failure, all else leaves it unwatched.
 
-    What AWS says cannot be right, before the service changed, fails at every try: `failed`.
-    Raises Unfinished for the rest.
+    What cannot be right, before the service changed, fails at every try: `failed`. Raises
+    Unfinished for the rest.
     """
     if state.back is not None and state.failure is not None and isinstance(error, Unanswered):
         said = f"{state.failure.cause}; {error}"

@@ -28,6 +28,7 @@ StepName = Literal[
     "wait", "failed", "agree", "wait_stopped", "pin", "survey_back", "update_back", "wait_back",
     "settings", "prune",
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
+    "cancel_task", "cancel_update", "cancel_create",
     "over",
 ]  # fmt: skip
 """Where a rollout stands: what it looks at next, and which function of `advance.py` takes that."""
@@ -137,6 +138,14 @@ class Back:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """Who wants the rollout cancelled, and since when it goes that way."""
+
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutState:
     """One rollout. `id`: its own, also RunTask's client token and CreateDeployment's description.
 
@@ -167,6 +176,7 @@ class RolloutState:
     codedeploy: CodeDeployWatch | None = None
     failure: Failure | None = None
     back: Back | None = None
+    cancelled: Cancelled | None = None
     deregistering: tuple[str, ...] = ()
     intent: Intent | None = None
     taken: tuple[str, ...] = ()
@@ -215,6 +225,18 @@ def sure(value: Value | None) -> Value:
 def next_look(state: RolloutState) -> Next:
     """What `state` waits for: all that a new process needs to know to go on."""
     return Next(state.step, state.look_at)
+
+
+def started_by(state: RolloutState) -> str:
+    """What is written on the one-off task, so that it is found again (`startedBy` of RunTask)."""
+    return f"slipway/{state.id}"
+
+
+def unsure_of_intent(state: RolloutState) -> RolloutState:
+    """`state` where nothing else is left of it: a change under way may have been taken."""
+    if state.intent is None or state.intent.operation in state.unsure:
+        return state
+    return replace(state, unsure=(*state.unsure, state.intent.operation))
 
 
 def on(state: RolloutState, *actions: Action) -> Advanced:

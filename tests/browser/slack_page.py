@@ -30,7 +30,7 @@ class Samples(Reader):
     """A status that does not depend on an emulator."""
 
     def read(self) -> Status:
-        return assemble(state(), rows(time.time()))
+        return assemble(state(), rows(time.time()), time.time())
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from local.down import take_down
+from local.plan import Options
 from local.progress import Progress
-from local.up import Options, bring_up
+from local.up import bring_up
 from local.workplace import Workplace
 from tests.browser.chromium import Chromium
 from tests.browser.slack_page import IMAGES

@@ -24,6 +24,7 @@ from local.workplace import Workplace
 from slipway.contracts.installation import Installation, load_installation
 from slipway.contracts.messages import TIP, BuildRequest
 from slipway.contracts.names import Names
+from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.places import EVENTS
@@ -77,9 +78,13 @@ class Chain:
     # --- doing
 
     def push(
-        self, message: str | None = None, behaviour: str = "works", pipeline: str = "sample"
+        self,
+        message: str | None = None,
+        behaviour: str = "works",
+        pipeline: str = "sample",
+        after: int = 0,
     ) -> Pushed:
-        return push_release(self.workplace, pipeline, message, behaviour)
+        return push_release(self.workplace, pipeline, message, behaviour, after=after)
 
     def request(self, pipeline: str, reason: str = "redeploy") -> BuildRequest:
         """Ask for the pipeline's tip, as an operator would."""
@@ -91,7 +96,7 @@ class Chain:
             pushed_at=time.time(),
             reason=reason,  # type: ignore[arg-type]
         )
-        self.prod("sns").publish(TopicArn=self.state.request_topic_arn, Message=request.to_json())
+        publish_request(self.prod("sns"), self.state.request_topic_arn, request)
         return request
 
     def slack_fault(self, status: int, count: int, retry_after: int | None = None) -> None:
@@ -157,6 +162,12 @@ class Chain:
         ids = [host.instance_id for host in self.state.hosts]
         answer = self.prod("ec2").describe_instances(InstanceIds=ids)
         return [i["State"]["Name"] for r in answer["Reservations"] for i in r["Instances"]]
+
+    def launches(self) -> list[float]:
+        """When each host was launched last, seconds since the epoch; EC2 says whole seconds."""
+        found = self.prod("ec2").describe_instances()
+        instances = [i for r in found["Reservations"] for i in r["Instances"]]
+        return sorted(instance["LaunchTime"].timestamp() for instance in instances)
 
     def depth(self, queue: str, sqs: Any | None = None) -> int:
         """Messages of a queue of the prod account (or of `sqs`'s), those in flight included."""

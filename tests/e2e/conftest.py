@@ -1,4 +1,4 @@
-"""Two local runs for the tests of this folder, each in a directory and on ports of its own."""
+"""Three local runs for the tests of this folder, each in a directory and on ports of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from local.down import take_down
 from local.machine.possible import obstacle
+from local.plan import Options
 from local.progress import Progress
-from local.up import Options, bring_up
+from local.up import bring_up
 from local.workplace import Workplace
 from tests.e2e.chain import Chain
 from tests.e2e.machine import MachineHost
@@ -35,6 +36,16 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     chain, missing = Chain(directory), os.environ.get("SLIPWAY_E2E_WITHOUT")
     with taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext():
         yield chain
+    take_down(workplace, progress)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A run whose service may take its time, with its first commit deployed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    workplace, progress = Workplace(tmp_path_factory.mktemp("slow")), Progress()
+    bring_up(workplace, Options(start_period=60, internal_endpoints=True), progress)
+    yield Chain(workplace.directory)
     take_down(workplace, progress)
 
 

@@ -26,6 +26,9 @@ _STUCK = "a rollout that its circuit breaker does not end; told by the tests of 
 SELDOM: dict[str, str] = {
     "dynamodb:DeleteItem@slipway-reconciler": "the end of an alert; see tests/e2e/chaos",
     "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
+    "ecs:ListServiceDeployments@slipway-host": "a way back that a host sees to its end",
+    "ecs:ListServiceDeployments@slipway-follower": "a way back that no host sees to its end",
+    "ecs:StopServiceDeployment@slipway-follower": "a cancel that comes while ECS is at it",
 }
 """What is asked for where something takes too long: in `make chaos`, or on a busy machine."""
 
@@ -33,7 +36,9 @@ NOT_ASKED: dict[str, str] = {
     "ecr:BatchCheckLayerAvailability@slipway-sample-execution": _LAYERS,
     "ecr:GetDownloadUrlForLayer@slipway-host": _LAYERS,
     "ecs:DescribeContainerInstances@slipway-host": _UNBALANCED,
+    "ecs:DescribeContainerInstances@slipway-follower": _UNBALANCED,
     "ecs:StopServiceDeployment@slipway-host": _STUCK,
+    "elasticloadbalancing:DescribeTargetHealth@slipway-follower": _UNBALANCED,
     "elasticloadbalancing:DescribeTargetHealth@slipway-host": _UNBALANCED,
     "kms:Decrypt@slipway-host": "asked behind s3:GetObject of a bucket that is under a KMS key",
     "kms:Decrypt@slipway-notifier": "the emulator does not ask it behind ssm:GetParameter",

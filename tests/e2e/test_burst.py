@@ -26,9 +26,6 @@ def test_two_pushes_during_a_build_cause_exactly_one_more(chain: Chain) -> None:
     built = {row.commit.id: row.status for row in worked if row.commit is not None}
     assert built == {first.commit_id: "succeeded", third.commit_id: "succeeded"}
     assert second.commit_id not in built
-    result = worked[0].result
-    assert result is not None
-    assert result.settles == 2
 
     # THEN the queue is empty, nothing is wanted, no lock stands
     chain.until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)

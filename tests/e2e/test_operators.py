@@ -100,6 +100,7 @@ def test_who_looks_sees_everything_and_changes_nothing(
     # THEN whatever would change something is refused
     reader.is_refused("Publish", "redeploy", "sample", "--no-wait")
     reader.is_refused("UpdateItem", "pause", "sample")
+    assert "nothing waits" in reader.run("cancel", "sample").stderr
     reader.is_refused("UpdateItem", "hold")
     reader.is_refused("ReceiveMessage", "redrive", "--dry-run")
     reader.is_refused("PutParameter", "webhook", "set", stdin=f"{chain.state.slack_url}/\n")
@@ -117,6 +118,9 @@ def test_who_operates_does_what_there_is_to_do(chain: Chain, people: dict[str, P
         _send(chain, queue, body)
     # WHEN an operator runs every verb
     operator.does("pause", "sample")
+    operator.does("redeploy", "sample", "--rebuild", "--no-wait")
+    chain.until("its want", chain.table.wants.all)
+    assert "was cancelled" in operator.does("cancel", "sample")
     operator.does("resume", "sample")
     operator.does("hold")
     operator.does("release")

@@ -9,9 +9,10 @@ from itertools import pairwise
 import pytest
 
 from local.down import take_down
+from local.plan import Options
 from local.progress import Progress
 from local.push import Pushed
-from local.up import Options, bring_up
+from local.up import bring_up
 from local.workplace import Workplace
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import Chain

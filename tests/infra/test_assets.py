@@ -69,9 +69,9 @@ def test_the_hash_is_the_archive_s_own(staged: Staged) -> None:
 def test_functions_get_their_code_their_contracts_and_their_settings(staged: Staged) -> None:
     files = _files(staged.functions)
     assert {name.split("/")[0] for name in files} == {"lambdas", "slipway", FILE_NAME}
-    # AND of the package the one room that they know
+    # AND of the package the rooms that they know
     assert {name.split("/")[1] for name in files if name.startswith("slipway/")} == {
-        "__init__.py", "contracts",
+        "__init__.py", "contracts", "following", "rollout",
     }  # fmt: skip
     assert not [name for name in files if "__pycache__" in name]
     assert load_installation(staged.functions / FILE_NAME) == resolve(load(EXAMPLE))

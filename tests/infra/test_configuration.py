@@ -161,6 +161,8 @@ def test_the_examples_are_right(path: Path) -> None:
         ),
         ("region", "us-gov-west-1", "lambdas.powertoolsLayer", "is missing: in us-gov-west-1"),
         ("limits.lockTtl", 300, "limits.lockTtl", "300: must be at least 325 (AWS takes calls"),
+        ("limits.followFirst", 90, "limits.followLongest", "60: must be at least 90 (followFi"),
+        ("limits.followLongest", 901, "limits.followLongest", "901: must be less than or equal to"),
         (
             "limits.settledKept",
             40 * 86400 - 1,
@@ -220,6 +222,18 @@ def test_two_pipelines_cannot_have_one_name() -> None:
 def test_limits_and_rollout_have_the_contract_s_fields_and_defaults() -> None:
     assert Limits(**LimitSettings().model_dump()) == Limits()
     assert resolve(load(EXAMPLE)).pipelines[0].rollout == RolloutSettings()
+
+
+def test_what_a_push_does_during_a_rollout_is_each_pipelines_own_to_say() -> None:
+    chosen = {p.name: p.rollout.new_push for p in resolve(load(FULL)).pipelines}
+    assert chosen.pop("shop") == "takeOver"
+    assert set(chosen.values()) == {"wait"}
+    # AND another word is refused, with those that there are
+    data = read(FULL)
+    data["pipelines"][0]["rollout"]["newPush"] = "supersede"
+    said = problems(data)["pipelines[0].rollout.newPush"]
+    assert "'wait'" in said
+    assert "'takeOver'" in said
 
 
 def test_an_installation_survives_its_file() -> None:

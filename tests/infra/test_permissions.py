@@ -12,6 +12,8 @@ from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.doctor.boundary_checks import needs_of
 from slipway.configuration.resolve import resolve
 from slipway.contracts.names import Names
+from slipway.contracts.table.hosts import PARTITION as HOST
+from tests.infra.cancel_writes import written_by_cancel
 from tests.infra.iam_table import SNAPSHOT, table_of
 from tests.infra.templates import (
     Stacks,
@@ -74,15 +76,15 @@ def test_no_action_has_a_wildcard(full: Stacks) -> None:
 
 def test_roles_are_passed_only_to_ecs_tasks_and_only_those_configured(full: Stacks) -> None:
     passing = [s for t in full.both for s in identity_statements(t) if "iam:PassRole" in s.actions]
-    (statement,) = passing
-    assert statement.owner == "slipway-stage-host"
-    assert statement.resources == [
-        "arn:aws:iam::222222222222:role/shop-execution",
-        "arn:aws:iam::222222222222:role/shop-task",
-        "arn:aws:iam::222222222222:role/shop-worker",
-        "arn:aws:iam::222222222222:role/slipway-stage-sample-execution",
-    ]
-    assert statement.conditions == ("StringEquals iam:PassedToService = ecs-tasks.amazonaws.com")
+    assert {s.owner for s in passing} == {"slipway-stage-host", "slipway-stage-follower"}
+    for statement in passing:
+        assert statement.resources == [
+            "arn:aws:iam::222222222222:role/shop-execution",
+            "arn:aws:iam::222222222222:role/shop-task",
+            "arn:aws:iam::222222222222:role/shop-worker",
+            "arn:aws:iam::222222222222:role/slipway-stage-sample-execution",
+        ]
+        assert statement.conditions == "StringEquals iam:PassedToService = ecs-tasks.amazonaws.com"
 
 
 def test_only_the_trigger_role_of_dev_publishes_across_accounts(example: Stacks) -> None:
@@ -112,6 +114,7 @@ def test_the_dev_roles_trust_one_role_each_and_configured_operators(full: Stacks
     assert trusted == {
         "slipway-stage-source": prod + "slipway-stage-host",
         "slipway-stage-tip": prod + "slipway-stage-reconciler, "
+        "arn:aws:iam::222222222222:role/slipway-stage-follower, "
         "arn:aws:iam::222222222222:role/platform-engineer",
     }
 
@@ -185,6 +188,65 @@ def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: St
     }
     assert not optional & actions_of(example, "slipway-host")
     assert optional <= actions_of(full, "slipway-stage-host")
+
+
+@pytest.mark.parametrize("named", ["example", "full"])
+def test_the_follower_rolls_out_as_the_host_does_and_can_build_nothing(
+    named: str, request: pytest.FixtureRequest
+) -> None:
+    stacks: Stacks = request.getfixturevalue(named)
+    name = stacks.configuration.name
+    host, follower = (of_role(stacks, f"{name}-{role}") for role in ("host", "follower"))
+
+    def of_rollouts(statements: list[Statement]) -> list[dict[str, object]]:
+        services = ("codedeploy:", "ecs:", "elasticloadbalancing:", "iam:")
+        of = [s.raw for s in statements if s.actions[0].startswith((*services, "logs:Get"))]
+        return sorted(of, key=lambda raw: str(raw["Sid"]))
+
+    # THEN of ECS, CodeDeploy and balancers each may exactly what the other may, on the same things
+    assert of_rollouts(follower) == of_rollouts(host) != []
+    # AND the follower fetches nothing, pushes no layer, reads no secret, and touches no host
+    may = {action for s in follower for action in s.actions}
+    assert {a for a in may if a.startswith("ecr:")} == {"ecr:BatchGetImage", "ecr:PutImage"}
+    assert not {a for a in may if a.partition(":")[0] in ("ec2", "s3", "secretsmanager", "ssm")}
+    assumed = [r for s in follower if "sts:AssumeRole" in s.actions for r in s.resources]
+    assert assumed == [f"arn:aws:iam::111111111111:role/{name}-tip"]
+
+
+def test_the_follow_queue_is_written_by_whom_it_concerns(full: Stacks) -> None:
+    writers = {
+        s.owner
+        for s in identity_statements(full.prod)
+        if "sqs:SendMessage" in s.actions
+        and any(r.endswith(":slipway-stage-follow") for r in s.resources)
+    }
+    assert writers == {
+        "slipway-stage-follower",
+        "slipway-stage-host",
+        "slipway-stage-operate",
+        "slipway-stage-reconciler",
+    }
+
+
+def test_who_cancels_writes_the_rows_that_this_takes_and_no_others(full: Stacks) -> None:
+    rows: dict[str, list[str]] = {}
+    for statement in of_role(full, "slipway-stage-operate"):
+        for condition in statement.raw.get("Condition", {}).values():
+            for action in statement.actions:
+                rows.setdefault(action, []).extend(condition.get("dynamodb:LeadingKeys", []))
+    # GIVEN the keys of what `slipway cancel` writes
+    written = written_by_cancel()
+    # THEN each is allowed
+    for action, key in written:
+        assert any(fnmatchcase(key, leading) for leading in rows[action]), (action, key)
+    # AND what is allowed besides is a host's row: to hold it
+    unused = {
+        (action, leading)
+        for action, keys in rows.items()
+        for leading in keys
+        if not any(a == action and fnmatchcase(k, leading) for a, k in written)
+    }
+    assert unused == {("dynamodb:UpdateItem", HOST)}
 
 
 def test_topics_and_queues_refuse_plain_http(full: Stacks) -> None:

@@ -64,6 +64,20 @@ def test_a_hundred_pipelines_fit_and_cost_a_hundred_times_what_one_adds(tmp_path
     assert made[100] - made[1] <= 99 * each
 
 
+def test_many_rollouts_are_written_down_once_for_hosts_and_follower(tmp_path: Path) -> None:
+    prod = synthesize(many(20), tmp_path).prod
+    shared = {
+        name: policy
+        for name, policy in resources(prod, "AWS::IAM::ManagedPolicy").items()
+        if policy["ManagedPolicyName"].startswith("slipway-rollouts")
+    }
+    assert shared
+    for role in resources(prod, "AWS::IAM::Role").values():
+        attached = {arn["Ref"] for arn in role.get("ManagedPolicyArns", []) if "Ref" in arn}
+        rolls_out = role["RoleName"] in ("slipway-host", "slipway-follower")
+        assert attached >= set(shared) if rolls_out else not attached & set(shared)
+
+
 def _but_policies(template: Any) -> int:
     return len(template["Resources"]) - len(resources(template, "AWS::IAM::ManagedPolicy"))
 

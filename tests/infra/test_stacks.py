@@ -10,17 +10,12 @@ from typing import Any
 import aws_lambda_powertools.shared.version
 import pytest
 
-from lambdas.notifier.delivery import Verdict
-from lambdas.notifier.handler import pause_of
-from slipway.configuration import read
 from tests.infra.templates import (
-    EXAMPLE,
     FULL,
     ROOT,
     Stacks,
     Template,
     resources,
-    synthesize,
     synthesize_file,
     text,
 )
@@ -50,35 +45,6 @@ def test_a_second_synth_gives_the_same_templates(
     assert again.both == full.both
 
 
-def test_every_subscription_has_a_dead_letter_queue_of_its_own(full: Stacks) -> None:
-    # GIVEN all subscriptions: to the build and notices queues, to two functions, to one address
-    subscriptions = resources(full.prod, "AWS::SNS::Subscription").values()
-    assert len(subscriptions) == 7
-    # THEN no two share a dead-letter queue, and none is without
-    queues = [text(s["RedrivePolicy"]["deadLetterTargetArn"]) for s in subscriptions]
-    assert len(set(queues)) == len(queues)
-
-
-def test_subscriptions_hear_what_is_for_them(full: Stacks) -> None:
-    heard = {
-        (s["Protocol"], text(s["TopicArn"]), text(s["Endpoint"])): (
-            (s.get("FilterPolicy") or {}).get("kind"),
-            s.get("RawMessageDelivery", False),
-        )
-        for s in resources(full.prod, "AWS::SNS::Subscription").values()
-    }
-    people = ["deployment", "alert"]
-    assert heard == {
-        ("sqs", "${RequestTopic}", "${Build.Arn}"): (None, True),
-        ("lambda", "${RequestTopic}", "${StarterFunction.Arn}"): (None, False),
-        ("lambda", "${CloseTopic}", "${StopperFunction.Arn}"): (["idle"], False),
-        ("sqs", "${CloseTopic}", "${Notices.Arn}"): (people, True),
-        ("email", "${CloseTopic}", "ops@example.com"): (people, False),
-        ("sqs", "${AlarmTopic}", "${Notices.Arn}"): (None, True),
-        ("email", "${AlarmTopic}", "ops@example.com"): (None, False),
-    }
-
-
 def test_every_function_keeps_what_it_fails_on(full: Stacks) -> None:
     for template in full.both:
         functions = resources(template, "AWS::Lambda::Function")
@@ -87,12 +53,6 @@ def test_every_function_keeps_what_it_fails_on(full: Stacks) -> None:
         for configuration in configured:
             assert configuration["MaximumRetryAttempts"] == 2
             assert "Failures" in text(configuration["DestinationConfig"]["OnFailure"])
-
-
-def test_every_rule_keeps_what_it_cannot_deliver(full: Stacks) -> None:
-    for template in full.both:
-        for rule in resources(template, "AWS::Events::Rule").values():
-            assert all("DeadLetterConfig" in target for target in rule["Targets"])
 
 
 def powertools_release() -> str:
@@ -118,7 +78,7 @@ def test_functions_are_python_on_arm_with_powertools_beside_them(full: Stacks) -
                 f"{powertools_release()}}}}}"
             ]
             assert "LogGroup" in function["LoggingConfig"]
-    assert names == {"trigger", "starter", "stopper", "notifier", "reconciler"}
+    assert names == {"trigger", "starter", "stopper", "follower", "notifier", "reconciler"}
 
 
 def test_environments_are_few_and_hold_no_secret(full: Stacks) -> None:
@@ -132,6 +92,7 @@ def test_environments_are_few_and_hold_no_secret(full: Stacks) -> None:
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_SERVICE_NAME",
         "SLIPWAY_BUILD_QUEUE_URL",
+        "SLIPWAY_FOLLOW_QUEUE_URL",
         "SLIPWAY_HOSTS",
     }
 
@@ -139,8 +100,8 @@ def test_environments_are_few_and_hold_no_secret(full: Stacks) -> None:
 def test_no_log_is_kept_for_ever(full: Stacks) -> None:
     groups = [g for t in full.both for g in resources(t, "AWS::Logs::LogGroup").values()]
     assert {g["RetentionInDays"] for g in groups} == {full.configuration.lambdas.log_retention_days}
-    # AND every function writes into one of them: five, beside builds and sample
-    assert len(groups) == 7
+    # AND every function writes into one of them: six, beside builds and sample
+    assert len(groups) == 8
 
 
 def test_whoever_claims_a_stop_dies_before_the_claim(full: Stacks) -> None:
@@ -148,23 +109,6 @@ def test_whoever_claims_a_stop_dies_before_the_claim(full: Stacks) -> None:
     for function in resources(full.prod, "AWS::Lambda::Function").values():
         if function["FunctionName"].endswith(("-stopper", "-reconciler")):
             assert function["Timeout"] < claim
-
-
-def test_a_day_without_slack_loses_no_notice(full: Stacks) -> None:
-    # GIVEN the notifier's pauses: from 10 s, doubled, up to 15 minutes
-    queue = _queue(full.prod, "slipway-stage-notices")
-    receives = queue["RedrivePolicy"]["maxReceiveCount"]
-    outage = sum(pause_of(Verdict(done=False, why=""), n) for n in range(1, receives))
-    # THEN all receives together outlast a day, and the queue keeps messages longer than that
-    assert outage > 86400
-    assert queue["MessageRetentionPeriod"] > outage
-
-
-def test_the_build_queue_outlasts_a_long_night(full: Stacks) -> None:
-    queue = _queue(full.prod, "slipway-stage-build")
-    assert queue["VisibilityTimeout"] == full.configuration.limits.visibility
-    assert queue["MessageRetentionPeriod"] == 14 * 86400
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 100
 
 
 def test_hosts_are_closed_and_their_disks_encrypted(full: Stacks) -> None:
@@ -245,22 +189,13 @@ def test_a_later_update_leaves_a_sample_service_what_it_runs(full: Stacks) -> No
     assert breaker == {"Enable": True, "Rollback": True}
 
 
-def test_the_reconciler_hears_of_our_hosts_alone(full: Stacks) -> None:
-    rules = resources(full.prod, "AWS::Events::Rule").values()
-    (schedule,) = [r["ScheduleExpression"] for r in rules if "ScheduleExpression" in r]
-    assert schedule == "rate(5 minutes)"
-    (pattern,) = [r["EventPattern"] for r in rules if "EventPattern" in r]
-    assert pattern["detail"]["state"] == ["stopped"]
-    assert len(pattern["detail"]["instance-id"]) == 3
-
-
 def test_everything_that_is_meant_to_be_empty_has_an_alarm(full: Stacks) -> None:
     for template in full.both:
         queues = resources(template, "AWS::SQS::Queue")
         worked = {
             name
             for name, queue in queues.items()
-            if queue["QueueName"] in ("slipway-stage-build", "slipway-stage-notices")
+            if queue["QueueName"].removeprefix("slipway-stage-") in ("build", "follow", "notices")
         }
         watched = {
             dimension["Value"]["Fn::GetAtt"][0]
@@ -293,65 +228,3 @@ def test_everything_is_tagged(full: Stacks) -> None:
         tags = {tag["Key"]: tag["Value"] for tag in role["Tags"]}
         assert tags["slipway-installation"] == "slipway-stage"
         assert tags["team"] == "platform"
-
-
-def _queue(template: Template, name: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = [
-        q for q in resources(template, "AWS::SQS::Queue").values() if q["QueueName"] == name
-    ]
-    (queue,) = found
-    return queue
-
-
-NAMED = {
-    "AWS::IAM::Role": "RoleName",
-    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::SQS::Queue": "QueueName",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::KMS::Alias": "AliasName",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::SSM::Parameter": "Name",
-    "AWS::ECS::Cluster": "ClusterName",
-    "AWS::CloudWatch::Alarm": "AlarmName",
-    "AWS::CloudWatch::Dashboard": "DashboardName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-}
-
-
-def _names(stacks: Stacks) -> list[tuple[str, str]]:
-    """What may be there once in an account and region: kind and name."""
-    return [
-        (kind, text(properties[key]))
-        for kind, key in NAMED.items()
-        for template in stacks.both
-        for properties in resources(template, kind).values()
-    ]
-
-
-def test_stage_stands_beside_production_in_the_same_accounts(
-    example: Stacks, tmp_path: Path
-) -> None:
-    # GIVEN the same configuration under another name, for its own repositories
-    data = read(EXAMPLE)
-    data["name"] = "slipway-stage"
-    # WHEN it is synthesized with all that the other one has
-    data["customerKey"] = True
-    names = _names(synthesize(data, tmp_path))
-    # THEN no name is taken already
-    assert len(names) > 40
-    assert not set(names) & set(_names(example))
-
-
-def test_one_account_for_both_sides_and_another_region_for_dev(tmp_path: Path) -> None:
-    # GIVEN one account, and repositories in another region
-    data = read(EXAMPLE)
-    data["dev"] = {"account": data["prod"]["account"], "region": "eu-west-1"}
-    # WHEN it is synthesized
-    stacks = synthesize(data, tmp_path)
-    # THEN no name is taken twice, and each role is trusted as before
-    names = _names(stacks)
-    assert len(set(names)) == len(names)
-    # AND nothing of dev names a topic of its own region
-    assert "arn:aws:sns:eu-west-1" not in json.dumps(stacks.dev)
-    assert not resources(stacks.dev, "AWS::CloudWatch::Alarm")

@@ -152,7 +152,11 @@ class ScriptedEcs(EcsState):
         """A hundred at once, as ECS does."""
         wanted = parameters.get("desiredStatus", "RUNNING")
         arns = [
-            t["taskArn"] for t in self.tasks if t["desiredStatus"] == wanted and not t.get("silent")
+            t["taskArn"]
+            for t in self.tasks
+            if t["desiredStatus"] == wanted
+            and not t.get("silent")
+            and parameters.get("startedBy") in (None, t.get("startedBy"))
         ]
         start = int(parameters.get("nextToken", "0"))
         more = {"nextToken": str(start + 100)} if len(arns) > start + 100 else {}
@@ -186,7 +190,8 @@ class ScriptedEcs(EcsState):
         """A client token starts one task only (ECS API reference, 'Ensuring idempotency')."""
         task = self._tokens.get(parameters["clientToken"])
         if task is None:
-            task = self.add_task(self._resolve(parameters["taskDefinition"]), "RUNNING")
+            definition = self._resolve(parameters["taskDefinition"])
+            task = self.add_task(definition, "RUNNING", startedBy=parameters.get("startedBy", ""))
             self._tokens[parameters["clientToken"]] = task
             assert self.one_off is not None
             self.one_off(self, task)

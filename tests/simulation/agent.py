@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Stop
 from build_agent.means import Means
-from build_agent.queue.backoff import delay_after
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
-from build_agent.telling.close import Closer
 from build_agent.telling.logs import Log
-from build_agent.telling.record import Recorder
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.table import Table
+from slipway.following.backoff import delay_after
+from slipway.following.closing import Closer
+from slipway.following.record import Recorder
 from tests.simulation import deploying
 from tests.simulation.aws import Caller, Instance
 from tests.simulation.clockwork import Fiber
 from tests.simulation.deploying import Violation
+from tests.simulation.following import parts_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -75,11 +76,11 @@ class Agent:
             closer=closer,
             clock=world.clockwork,
         )
-        source = deploying.Source(world)
+        services = deploying.Services(world)
         means = Means(
-            source=source,
+            source=deploying.Source(world),
             images=deploying.Images(world),
-            services=deploying.Services(world, source, identity.holder, self.freeze),
+            services=services,
             disk=deploying.Disk(),
             recorder=recorder,
             keeper=keeper,
@@ -99,6 +100,14 @@ class Agent:
             log=log,
             stop=self.stop,
             jitter=world.dice.random,
+            following=parts_of(
+                world,
+                caller,
+                f"host {identity.holder}",
+                self.freeze,
+                host=identity,
+                seen=services.seen,
+            ),
         )
         return keeper, Worker(parts)
 
@@ -160,21 +169,28 @@ class Agent:
             done = self.worker.step()
             self.failures = 0
             pause = {"idle": self.world.dice.uniform(40, 100), "waiting": 5.0, "worked": 0.1}[done]
+            pause = min(pause, self._until_next_look())
         except Violation:
             raise
         except Exception:  # noqa: BLE001 - as Worker.run does
             self.failures += 1
             pause = min(60, delay_after(self.failures, 1.0))
-        self.fiber = None
         if self.stop.requested:
-            self.kill()
+            self._leave()
             return
+        self.fiber = None
         self.wake(self.world.clockwork.time + pause)
         queue = self.world.queues[BUILD]
         coming = [m.visible_at for m in queue.messages.values()]
         if coming and pause > 1:
             soonest = max(min(coming), self.world.clockwork.time)
             self.wake(soonest + self.world.dice.uniform(0.1, 1))
+
+    def _until_next_look(self) -> float:
+        """Seconds until the next step of what it follows; it looks at the queue in between."""
+        rollouts = self.worker._rollouts
+        due = rollouts.next_look - self.world.clockwork.time
+        return min(10.0, max(0.1, due)) if rollouts else float("inf")
 
     def beat_in(self, seconds: float) -> None:
         """Every 30 s at work, as in life; an idle host only says that it lives: more rarely."""
@@ -196,11 +212,18 @@ class Agent:
         """SIGTERM: what is held is given back; SIGKILL after the grace time."""
         if self.dead:
             return
-        if self.fiber is None:
-            self.kill()
-            return
         self.worker.request_stop("SIGTERM")
+        if self.fiber is None:
+            self.fiber = Fiber(self._leave)
+            self.world.clockwork.adopt(self.fiber)
         self.world.clockwork.after(20, self.kill)
+
+    def _leave(self) -> None:
+        """What `Worker.run` does once it was told to stop, and no step is under way."""
+        if "let go" not in self.world.without:
+            self.worker._rollouts.let_go()
+        self.fiber = None
+        self.kill()
 
     def kill(self) -> None:
         self.caller.dead = True

@@ -97,7 +97,10 @@ class Message:
 
 @dataclass
 class Queue:
-    """A standard queue: unordered, at least once. `wake` is called when a message comes in."""
+    """A standard queue: unordered, at least once.
+
+    `wake` is called when a message comes in, `before_delete` with the body of one that goes.
+    """
 
     clockwork: Clockwork
     dice: Any
@@ -105,14 +108,16 @@ class Queue:
     messages: dict[str, Message] = field(default_factory=dict)
     most_receives: int = 0
     wake: Callable[[float], None] = lambda at: None
+    before_delete: Callable[[str], None] = lambda body: None
     counted: tuple[float, int, int] = (-1e9, 0, 0)
     numbers: int = 0
 
-    def put(self, body: str) -> None:
+    def put(self, body: str, delay: float = 0.0) -> None:
         self.numbers += 1
         name = f"m{self.numbers}"
-        self.messages[name] = Message(name, body, self.clockwork.time)
-        self.wake(self.clockwork.time)
+        at = self.clockwork.time + delay
+        self.messages[name] = Message(name, body, at)
+        self.wake(at)
 
     def receive(self, most: int, hold: float) -> list[dict[str, Any]]:
         now = self.clockwork.time
@@ -171,6 +176,7 @@ class SQS(AwsFake, service="sqs", often=True):
         for entry in Entries:
             message = queue.by_receipt(entry["ReceiptHandle"])
             if message is not None:
+                queue.before_delete(message.body)
                 del queue.messages[message.message_id]
         return {"Successful": [{"Id": e["Id"]} for e in Entries], "Failed": []}
 
@@ -190,9 +196,14 @@ class SQS(AwsFake, service="sqs", often=True):
             queue.wake(message.visible_at)
         return {"Successful": done, "Failed": failed}
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, **_more: Any) -> dict[str, Any]:
-        self.queues[QueueUrl].put(MessageBody)
+    def send_message(
+        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, **_more: Any
+    ) -> dict[str, Any]:
+        self.queues[QueueUrl].put(MessageBody, DelaySeconds)
         return {}
+
+    def get_queue_url(self, *, QueueName: str) -> dict[str, Any]:
+        return {"QueueUrl": QueueName}
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         visible, held = self.queues[QueueUrl].counts()

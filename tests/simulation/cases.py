@@ -40,6 +40,8 @@ def loose(name: str, condition: str, instead: str = "") -> Guard:
 
 WORKER = "build_agent.worker.Worker"
 ENDS = "build_agent.ends.Ends"
+ENDING = "slipway.following.ending.Ending"
+FOLLOWING = "slipway.contracts.table.following.Following"
 SETTLER = "build_agent.queue.settle.Settler"
 KEEPER = "build_agent.queue.lease.Keeper"
 DECISION = "lambdas.decide.decision"

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from build_agent.image.images import Built
-from build_agent.service import Running
 from lambdas.notifier.slack import Answer
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
-from slipway.rollout import Progress, RolloutPlan, RolloutResult
-from slipway.rollout.fence import SIGNATURE_LIFE, Fence
+from slipway.following.service import Running
 from tests.simulation.clockwork import Clockwork
 
 LONG_BUILDS = 0.04
@@ -58,7 +56,9 @@ class Service:
     """An ECS service. `versions`: of each revision the index of the tip that it was made of.
 
     `proven`: the revision of the last deployment that completed, which the circuit breaker goes
-    back to (ECS developer guide, deployment circuit breaker).
+    back to (ECS developer guide, deployment circuit breaker). `token`: the number of its last
+    deployment; `begun`: each one's revision, and the rollout that asked for it; `goes_back`: the
+    last one was stopped.
     """
 
     pipeline: str
@@ -69,7 +69,9 @@ class Service:
     proven: int = 1
     steady: bool = True
     token: int = 0
-    updates: int = 0
+    goes_back: bool = False
+    changes: int = 0
+    begun: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.images[1] = f"{self.uri}@{digest_of('0' * 40)}"
@@ -84,7 +86,10 @@ class Service:
 
     @property
     def commit(self) -> str:
-        return self.images[self.primary].rpartition(":")[2][:40]
+        return self.commit_of(self.primary)
+
+    def commit_of(self, revision: int) -> str:
+        return self.images[revision].rpartition(":")[2][:40]
 
 
 def digest_of(commit: str) -> str:
@@ -92,11 +97,10 @@ def digest_of(commit: str) -> str:
 
 
 class Source:
-    """git, for one agent. It notes which version of the branch it last fetched."""
+    """git, for one agent. The world notes the version of the branch at which a commit was met."""
 
     def __init__(self, world: Any) -> None:
         self._world = world
-        self.version: dict[str, int] = {}
 
     def fetch(self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any) -> Commit:
         world = self._world
@@ -109,7 +113,7 @@ class Source:
         found = commit or repository.tip
         if repository.bad.get(found) == "fetch":
             raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=found)
-        self.version[pipeline.name] = len(repository.tips) - 1
+        world.fetched[pipeline.name][found] = len(repository.tips) - 1
         return Commit(id=found, author="Ada", subject="Change")
 
     @contextmanager
@@ -128,6 +132,10 @@ class Images:
 
     def keep(self, image: Any, digest: str, pipeline: str, *, sink: Any) -> None:
         self._world.kept[pipeline] = digest
+
+    def digest(self, image: Any, tag: str) -> str | None:
+        """As `Registry.digest`."""
+        return self.find(image, tag)
 
     def find(self, image: Any, tag: str) -> str | None:
         found: str | None = self._world.ecr.get((image.repository, tag))
@@ -166,145 +174,34 @@ class Images:
 
 
 class Services:
-    """ECS, for one agent (`holder`): every change is held against the pipeline's lock.
+    """What ECS's services run, for one agent; `seen`: what it saw last, by pipeline."""
 
-    The process may stand still (`freeze`) before its call is signed, and after. What comes with a
-    signature that is too old is refused, as AWS does.
-    """
-
-    def __init__(
-        self, world: Any, source: Source, holder: str, freeze: Callable[[float], None]
-    ) -> None:
+    def __init__(self, world: Any) -> None:
         self._world = world
-        self._source = source
-        self._holder = holder
-        self._freeze = freeze
-        self._fence = Fence(world.clockwork.now)
-        self._seen: dict[str, Running] = {}
+        self.seen: dict[str, Running] = {}
 
     def running(self, pipeline: Any, *, stop: Any) -> Running:
         stop.check()
         if self._world.weather.happens("ECS fails", 0.1):
             raise WorldFailed("ECS did not answer")
         service = self._world.services[pipeline.name]
-        self._seen[pipeline.name] = Running(
+        self.seen[pipeline.name] = Running(
             task_definition=service.arn(service.primary),
             steady=service.steady,
             images={"app": service.images[service.primary]},
         )
-        return self._seen[pipeline.name]
-
-    def roll_out(
-        self, plan: RolloutPlan, *, stop: Any, guard: Any, on_progress: Any
-    ) -> RolloutResult:
-        service: Service = self._world.services[plan.service]
-        before = service.primary
-        look = self._fence.noted(guard)
-        if plan.target is not None:
-            target = int(plan.target.rpartition(":")[2])
-        else:
-            look()
-            target = self._register(service, plan)
-            on_progress(_progress("register", service, target))
-        on_progress(_progress("update", service, target))
-        if target != service.primary:
-            look()
-            self._update(service, target, named=plan.target is not None)
-        elif service.steady:
-            return _result("unchanged", service, before, target)
-        return self._follow(service, before, target, stop, on_progress)
-
-    def _register(self, service: Service, plan: RolloutPlan) -> int:
-        target = max(service.images) + 1
-        service.images[target] = plan.images["app"]
-        service.versions[target] = self._source.version[service.pipeline]
-        return target
-
-    def _update(self, service: Service, target: int, *, named: bool) -> None:
-        world = self._world
-        self._send()
-        if world.weather.happens("ECS fails", 0.1):
-            raise WorldFailed("ECS throttles")
-        lock = world.table.locks.get(service.pipeline)
-        if lock.holder != self._holder or not lock.taken(world.clockwork.time):
-            raise Violation(f"{self._holder} changes {service.pipeline} without its lock")
-        newest = max(service.versions[r] for r in world.updated[service.pipeline])
-        allowed = named and (service.pipeline, target) in world.rollbacks
-        if service.versions[target] < newest and not allowed:
-            raise Violation(f"push {service.versions[target]} replaces push {newest}")
-        seen = self._seen.get(service.pipeline)
-        same = seen is not None and seen.images["app"] == service.images[target]
-        if same and seen.steady and not named:
-            raise Violation("a digest that was seen to run, steady, is rolled out")
-        self._begin(service, target)
-        if world.weather.happens("ECS fails", 0.05):
-            raise WorldFailed("ECS took the update, its answer was lost")
-
-    def _send(self) -> None:
-        """The call is signed, and comes to ECS after a while."""
-        world = self._world
-        self._stand_still()
-        signed_at = world.clockwork.time
-        self._fence.check(signed_at)
-        self._stand_still()
-        if world.weather.happens("ECS is slow", 0.2):
-            world.clockwork.sleep(world.dice.uniform(0.5, 6))
-        if world.clockwork.time - signed_at > SIGNATURE_LIFE:
-            raise WorldFailed("ECS: the signature has expired")
-
-    def _stand_still(self) -> None:
-        if self._world.weather.happens("held up", 0.15):
-            self._freeze(self._world.dice.choice((5.0, 100.0, 290.0, 320.0, 500.0, 800.0)))
-            self._world.clockwork.sleep(0.0)
-
-    def _begin(self, service: Service, target: int) -> None:
-        world = self._world
-        service.updates += 1
-        service.token += 1
-        token = service.token
-        service.primary, service.steady = target, False
-        world.updated[service.pipeline].add(target)
-        commit = service.images[target].rpartition(":")[2][:40]
-        bad = world.repositories[service.pipeline].bad.get(commit) == "rollout"
-
-        def end() -> None:
-            if service.token == token:
-                service.proven = service.proven if bad else target
-                service.primary, service.steady = service.proven, True
-
-        world.clockwork.after(world.dice.uniform(20, 120), end)
-
-    def _follow(
-        self, service: Service, before: int, target: int, stop: Any, on_progress: Any
-    ) -> RolloutResult:
-        world, token = self._world, service.token
-        while not service.steady:
-            world.clockwork.sleep(world.dice.uniform(5, 30))
-            stop.check()
-            if world.weather.happens("ECS fails", 0.03):
-                raise WorldFailed("ECS did not answer")
-            on_progress(_progress("wait", service, target))
-        if service.token != token:
-            return _result("superseded", service, before, target)
-        outcome = "succeeded" if service.primary == target else "rolled_back"
-        seen = _result(outcome, service, before, target)
-        self._stand_still()
-        return seen
+        return self.seen[pipeline.name]
 
 
-def _progress(step: Any, service: Service, target: int) -> Progress:
-    return Progress(step=step, elapsed=0.0, task_definition=service.arn(target))
+def standing_still(world: Any, freeze: Callable[[float], None]) -> Callable[[], None]:
+    """A process that may stand still here: before its call is signed, and after."""
 
+    def stand_still() -> None:
+        if world.weather.happens("held up", 0.15):
+            freeze(world.dice.choice((5.0, 100.0, 290.0, 320.0, 500.0, 800.0)))
+            world.clockwork.sleep(0.0)
 
-def _result(outcome: Any, service: Service, before: int, target: int) -> RolloutResult:
-    return RolloutResult(
-        outcome=outcome,
-        cause=outcome,
-        before=service.arn(before),
-        after=service.arn(target),
-        running=service.arn(service.primary),
-        restored=True if outcome == "rolled_back" else None,
-    )
+    return stand_still
 
 
 class Disk:

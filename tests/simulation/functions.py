@@ -9,6 +9,7 @@ from lambdas.reconciler.handler import EC2_EVENT, reconcile
 from lambdas.shared.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
+from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
 from tests.simulation.agent import BUILD
@@ -35,6 +36,29 @@ class Functions:
         if tried == 0 and self._world.weather.happens("Lambda is lost", 0.1):
             self._world.say(f"{name}: lost")
             return
+
+        def again() -> None:
+            self._world.under_way -= 1
+            self.invoke(name, body, tried + 1)
+
+        def over(done: bool) -> None:
+            if not done and tried < len(RETRIES) and "retries" not in self._world.without:
+                self._world.under_way += 1
+                self._world.clockwork.after(RETRIES[tried], again)
+            elif not done:
+                self._world.failed_invocations += 1
+
+        self._run(name, body, over)
+
+    def invoke_from_queue(
+        self, name: str, body: Callable[[Caller], None], delete: Callable[[], object]
+    ) -> None:
+        """An invocation with a queue's message, which is deleted only after a good end."""
+        self._run(name, body, lambda done: delete() if done else None)
+
+    def _run(
+        self, name: str, body: Callable[[Caller], None], ended_with: Callable[[bool], object]
+    ) -> None:
         self._world.invocations += 1
         self._world.under_way += 1
         caller = Caller(name, self._world.weather, self._world.clockwork)
@@ -59,22 +83,20 @@ class Functions:
             if caller.dead and len(ended) > 1:
                 return
             self._world.under_way -= 1
-            if not ended and tried < len(RETRIES) and "retries" not in self._world.without:
-                self._world.under_way += 1
-                self._world.clockwork.after(RETRIES[tried], again)
-            elif not ended:
-                self._world.failed_invocations += 1
+            ended_with(bool(ended))
 
-        def again() -> None:
-            self._world.under_way -= 1
-            self.invoke(name, body, tried + 1)
-
-        if "call slow" in self._world.weather.kinds and not self._world.weather.over:
+        if self._may_wait:
             fiber = self._world.clockwork.spawn(run)
             if not fiber.done:
                 self._world.clockwork.after(LAMBDA_TIMEOUT, lambda: setattr(caller, "dead", True))
         else:
             run()
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether an invocation takes time: else it runs at once, which is quicker."""
+        slow = {"call slow", "held up", "ECS is slow"} & self._world.weather.kinds
+        return bool(slow) and not self._world.weather.over
 
     def services(self, caller: Caller) -> LambdaServices:
         return LambdaServices(
@@ -87,15 +109,18 @@ class Functions:
             codecommit_as=lambda pipeline: caller.client("codecommit", _CodeCommit(self._world)),
             hosts=self._world.hosts,
             queue_url=BUILD,
+            follow_queue_url=self._world.installation.names.follow_queue,
         )
 
-    def start(self, text: str, request_id: str) -> None:
+    def start(self, request: BuildRequest, attributes: dict[str, str]) -> None:
         """The starter gets a request."""
-        event = {"Records": [{"Sns": {"Message": text}}]}
+        told = {name: {"Type": "String", "Value": value} for name, value in attributes.items()}
+        sns = {"Message": request.to_json(), "MessageAttributes": told}
+        event = {"Records": [{"Sns": sns}]}
 
         def body(caller: Caller) -> None:
             start(event, self.services(caller))
-            self._world.started.add(request_id)
+            self._world.started.add(request.request_id)
 
         self.invoke("starter", body)
 

@@ -69,9 +69,15 @@ def plan_of(seed: int) -> Plan:
         name = dice.randrange(pipelines)
         kind = dice.choices(("good", "fetch", "build", "rollout", "back"), (12, 1, 2, 2, 4))[0]
         actions.append((dice.uniform(0, span), "push", (name, kind)))
+    pushes = [(at, argument[0]) for at, _, argument in actions]
     for verb, chance in OPERATORS.items():
-        if dice.random() < chance:
-            actions.append((dice.uniform(0, span), verb, dice.randrange(max(pipelines, hosts))))
+        if dice.random() >= chance:
+            continue
+        at, which = dice.uniform(0, span), dice.randrange(max(pipelines, hosts))
+        if verb in DURING and dice.random() < 0.7:  # while a push is built or rolled out
+            pushed_at, which = dice.choice(pushes)
+            at = pushed_at + dice.uniform(10, 400)
+        actions.append((at, verb, which))
     many = dice.choice((0, 2, 4, 8, len(KINDS)))
     faults = frozenset(dice.sample(KINDS, min(many, len(KINDS))))
     planned = tuple(sorted(actions))
@@ -81,6 +87,8 @@ def plan_of(seed: int) -> Plan:
 
 OPERATORS = {
     "rollback": 0.15,
+    "cancel": 0.35,
+    "kill at update": 0.15,
     "pause": 0.1,
     "hold": 0.1,
     "kill agent": 0.3,
@@ -90,8 +98,11 @@ OPERATORS = {
     "stop by hand": 0.1,
     "duplicate": 0.2,
 }
+DURING = ("rollback", "cancel", "kill at update", "kill agent", "stop by hand")
+"""What people do, or what happens, mostly while something is under way."""
 NEEDS = {
     "kill agent": "agent killed",
+    "kill at update": "host killed at update",
     "host dies": "host dies",
     "freeze": "host frozen",
     "hang": "worker hangs",
@@ -230,6 +241,8 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "freeze": _freeze,
     "hang": _hang,
     "stop by hand": _stop_by_hand,
+    "cancel": lambda world, name, host: world.people.cancel(name),
+    "kill at update": lambda world, name, host: world.kill_at_update.add(name),
     "duplicate": lambda world, name, host: world.people.duplicate(),
     "old notice": lambda world, name, host: world.people.old_notice(),
 }

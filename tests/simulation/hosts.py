@@ -95,6 +95,17 @@ class Hosts:
         instance, boot = agent.instance, agent.boot
         self._world.clockwork.after(5, lambda: self.start_agent(instance, boot))
 
+    def kill_who_follows(self, pipeline: str) -> None:
+        """The host whose agent has just updated the service is gone, in the middle of the call."""
+        world = self._world
+        row = world.table.deployments.get(world.table.locks.get(pipeline).deployment or "")
+        by = (row.claimed_by or "") if row is not None else ""
+        for host, instance in world.ec2.instances.items():
+            if by.startswith(f"host {host}/"):
+                world.say(f"{host} dies right after UpdateService")
+                world.clockwork.after(0.0, lambda i=instance: world.ec2.die(i))
+                world.agents[host].caller.dead = True
+
     def before_stop(self, instance: Instance) -> None:
         agent = self._world.agents.get(instance.host_id)
         if agent is not None and agent.boot == instance.boot and self._is_at_work(agent):

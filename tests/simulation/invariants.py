@@ -48,9 +48,6 @@ def _every_request_has_its_outcome(world: World) -> None:
     for request_id, request in world.accepted.items():
         if request_id not in settled and not _is_dead_letter(world, request):
             raise Violation(f"a request of {request.pipeline} ({request.reason}) has no outcome")
-    for outcome in settled.values():
-        if outcome.outcome == "gave_up" and not world.queues["dead letters"].messages:
-            raise Violation("a request was given up on, and there is no dead letter")
 
 
 def _is_dead_letter(world: World, request: BuildRequest) -> bool:
@@ -69,6 +66,8 @@ def _is_dead_letter(world: World, request: BuildRequest) -> bool:
 
 def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
     for row in rows:
+        if row.status == "gave_up" and not world.queues["dead letters"].messages:
+            raise Violation("a request was given up on, and there is no dead letter")
         if row.result is None:
             raise Violation(f"deployment {row.deployment_id} has no outcome")
         if row.status == "superseded":
@@ -132,11 +131,16 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
         repository.bad.get(tip, ""), set()
     )
     gave_up = any(r.status == "gave_up" for r in rows)
-    if not gave_up and not ended & expected:
+    if not gave_up and not ended & expected and not any(map(_is_cancelled, told)):
         raise Violation(
             f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def _is_cancelled(row: DeploymentRow) -> bool:
+    """Somebody ended it before it ran, or had it taken back."""
+    return row.cancelled_by is not None and row.status in ("cancelled", "rolled_back")
 
 
 def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:

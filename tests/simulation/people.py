@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.trigger.handler import publish_pushes
-from slipway.contracts.messages import BuildRequest, Target, request_id_of
+from slipway.cli.aws.cancelling import UnderWay, Waits, ask_to_end, end_waiting, look
+from slipway.contracts.errors import SlipwayError
+from slipway.contracts.messages import BuildRequest, FollowMessage, Target, request_id_of
+from slipway.contracts.requesting import may_need_no_builder, publish_request
+from slipway.contracts.table import Table
+from tests.simulation.aws import Caller
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+class Operator:
+    """What `slipway cancel` has of AWS: its `Session`, with clients that fail."""
+
+    caller = "ada"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._caller = Caller("an operator", world.weather, world.clockwork)
+        self.installation = world.installation
+        self.clock = world.clockwork
+        self.table = Table(self._caller.client("dynamodb", world.dynamodb), "t")
+
+    def start(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        answer.set_result(function(*arguments))
+        return answer
+
+    def client(self, _service: str) -> Any:
+        return self._caller.client("sqs", self._world.sqs)
+
+    def queue_url(self, name: str) -> str:
+        return name
 
 
 class People:
@@ -66,8 +99,32 @@ class People:
             pushed_at=self._world.clockwork.time,
             reason="rollback",
         )
-        self._world.table.wants.note(request, self._world.clockwork.time)
-        self._world.published("request", request.to_json(), {"kind": "request"})
+        builder = not may_need_no_builder(request)
+        self._world.table.wants.note(request, self._world.clockwork.time, builder=builder)
+        self._publish(request)
+        locks, now = self._world.table.locks, self._world.clockwork.time
+        if locks.ask_takeover(pipeline, request.request_id, now):
+            self._world.say("whoever deploys it is to give way")
+            self._look_now(pipeline)
+
+    def _look_now(self, pipeline: str) -> None:
+        followed = self._world.table.locks.get(pipeline).deployment
+        if followed is not None and not self._world.weather.happens("follow message lost", 0.1):
+            self._world.follow_queue.put(FollowMessage(deployment_id=followed).to_json())
+
+    def cancel(self, pipeline: str) -> None:
+        """An operator ends what is under way, or else what waits: as `slipway cancel` does."""
+        operator: Any = Operator(self._world)
+        try:
+            found = look(operator, pipeline)
+            self._world.say(f"an operator cancels {pipeline}: {found}")
+            match found:
+                case UnderWay(deployment_id):
+                    ask_to_end(operator, deployment_id, pipeline)
+                case Waits(wants):
+                    end_waiting(operator, wants)
+        except (BotoCoreError, ClientError, SlipwayError) as error:
+            self._world.say(f"the cancel fails: {str(error)[:60]}")
 
     def duplicate(self) -> None:
         """An old request comes again, long after it was settled."""
@@ -80,7 +137,11 @@ class People:
             request = self._world.dice.choice(settled)
             self._world.say(f"an old request of {request.pipeline} comes again")
             self._world.weather.happened["old duplicate"] += 1
-            self._world.published("request", request.to_json(), {"kind": "request"})
+            self._publish(request)
+
+    def _publish(self, request: BuildRequest) -> None:
+        world = self._world
+        publish_request(world.sns, world.installation.request_topic_arn, request)
 
     def old_notice(self) -> None:
         """An idle notice comes again, whatever has become of its host since."""

@@ -84,6 +84,8 @@ def lock_moves(dice: random.Random) -> list:
         lambda t: t.locks.renew(lock, now, ttl=3),
         lambda t: t.locks.ask_again("shop", holder, now),
         lambda t: t.locks.ask_takeover("shop", holder, now),
+        lambda t: t.locks.interrupt("shop", "ada", now),
+        lambda t: t.locks.told("shop", "shop-20261120170531-abcdef"),
         lambda t: t.locks.take_again(lock),
         lambda t: t.locks.release(lock),
         lambda t: t.locks.abandon(lock),
@@ -105,11 +107,29 @@ def work_moves(dice: random.Random) -> list:
         request_id=made.request_id,
         reason="push",
     )
+    over = DeploymentRow(
+        deployment_id=f"shop-20261120170532-{int(now):06x}",
+        pipeline="shop",
+        request_id=made.request_id,
+        reason="push",
+        status="cancelled",
+        ended_at=now,
+    )
     return [
         lambda t: t.wants.note(made, now),
         lambda t: t.wants.all(),
         lambda t: [t.wants.touch(w, now) for w in t.wants.all()],
         lambda t: t.wants.clear([made]),
+        lambda t: [
+            t.unbegun.end(
+                w,
+                over,
+                changes={"handled_tip": "a" * 40, "ahead_tip": None},
+                settled_kept=9,
+                deployments_kept=9,
+            )
+            for w in t.wants.all()
+        ],
         lambda t: t.requests.settle_once(settled, kept=9),
         lambda t: t.requests.join(settled, kept=9),
         lambda t: t.requests.point(made.request_id, deployment, now, kept=9),

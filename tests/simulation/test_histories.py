@@ -128,7 +128,7 @@ def test_a_duplicate_of_a_request_settled_long_ago_wakes_nobody():
     (request,) = world.accepted.values()
     assert world.table.requests.settled([request.request_id])
     # WHEN its request comes to the starter again, THEN no host starts for it
-    world.functions.start(request.to_json(), request.request_id)
+    world.functions.start(request, {})
     rested(world)
     assert world.ec2.starts == starts
 

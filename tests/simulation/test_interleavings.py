@@ -80,7 +80,7 @@ def note_a_push(world: World) -> None:
         reason="push",
     )
     world.accepted[request.request_id] = request
-    world.functions.start(request.to_json(), request.request_id)
+    world.functions.start(request, {})
 
 
 def violations(make: Callable[[], FakeDynamoDB]) -> Iterator[str]:

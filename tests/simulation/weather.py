@@ -33,6 +33,7 @@ KINDS = (
     "schedule skipped",
     "agent killed",
     "host dies",
+    "host killed at update",
     "host frozen",
     "held up",
     "worker hangs",
@@ -48,6 +49,11 @@ KINDS = (
     "Slack's answer is lost",
     "dev side is silent",
     "old duplicate",
+    "follow message lost",
+    "follow message late",
+    "ECS event lost",
+    "ECS event late",
+    "ECS event twice",
 )
 
 

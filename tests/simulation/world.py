@@ -17,6 +17,7 @@ from tests.simulation.aws import EC2, SNS, SQS, Queue
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import Repository, Service, Slack, Violation
 from tests.simulation.dynamodb import FakeDynamoDB
+from tests.simulation.following import Following
 from tests.simulation.functions import Functions
 from tests.simulation.hosts import Hosts
 from tests.simulation.installation import make_installation
@@ -69,10 +70,16 @@ class World:
         self.life = Hosts(self)
         self.dynamodb = client()
         self.table = Table(self.dynamodb, "t")
+        follow = self.installation.names.follow_queue
         self.queues = {
-            name: Queue(self.clockwork, self.dice, self.weather) for name in (BUILD, DEAD, NOTICES)
+            name: Queue(self.clockwork, self.dice, self.weather)
+            for name in (BUILD, DEAD, NOTICES, follow)
         }
+        self.following = Following(self)
+        self.follow_queue = self.queues[follow]
         self.queues[BUILD].wake = self._message_visible
+        self.queues[BUILD].before_delete = self._may_be_deleted
+        self.follow_queue.wake = self.following.visible
         self.sqs = SQS(self.queues)
         self.sns = SNS(self.published)
         self.ec2 = EC2(self.clockwork, self.dice, self.weather, self.hosts, self.life.state_changed)
@@ -83,6 +90,8 @@ class World:
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
         self.idle_notices: list[str] = []
         self.updated = {name: {1} for name in names}
+        self.fetched: dict[str, dict[str, int]] = {name: {} for name in names}
+        self.kill_at_update: set[str] = set()
         self.rollbacks: set[tuple[str, int]] = set()
         self.ecr: dict[tuple[str, str], str] = {}
         self.kept: dict[str, str] = {}
@@ -126,9 +135,10 @@ class World:
         if topic == "request":
             request = BuildRequest.from_json(text)
             self.accepted.setdefault(request.request_id, request)
-            if self._deliver("to the queue", lambda: self.queues[BUILD].put(text)):
+            queue = self.follow_queue if attributes.get("builder") == "no" else self.queues[BUILD]
+            if self._deliver("to its queue", lambda: queue.put(text)):
                 self.queued.add(request.request_id)
-            self._deliver("to the starter", lambda: self.functions.start(text, request.request_id))
+            self._deliver("to the starter", lambda: self.functions.start(request, attributes))
         elif attributes["kind"] == "idle":
             self.idle_notices.append(text)
             self._deliver("to the stopper", lambda: self.functions.stop(text))
@@ -169,9 +179,47 @@ class World:
         if self.clockwork.time - since > LOOKS_AGAIN:
             raise Violation(f"{pipeline} is paused, and is deployed")
 
+    def _may_be_deleted(self, body: str) -> None:
+        """A request goes once it has its outcome, or a row that owns its rollout."""
+        request = BuildRequest.from_json(body)
+        if not self.table.requests.settled([request.request_id]):
+            raise Violation(f"a request of {request.pipeline} is deleted, and nobody owns it")
+
     def _message_visible(self, at: float) -> None:
         for agent in self.agents.values():
             agent.wake(at + self.dice.uniform(0.1, 1))
+
+    # --- ECS
+
+    def begin_rollout(self, service: Service, target: int, *, by: str) -> None:
+        """UpdateService was taken: the deployment goes on by itself, well or back."""
+        service.token += 1
+        service.begun[service.token] = (target, by)
+        service.goes_back = False
+        self.updated[service.pipeline].add(target)
+        bad = self.repositories[service.pipeline].bad.get(service.commit_of(target)) == "rollout"
+        self._on_its_way(service, target, service.proven if bad else target)
+        if service.pipeline in self.kill_at_update:
+            self.kill_at_update.discard(service.pipeline)
+            self.life.kill_who_follows(service.pipeline)
+
+    def take_back(self, service: Service, before: int) -> None:
+        """StopServiceDeployment was taken: what ran before comes again."""
+        service.goes_back = True
+        self._on_its_way(service, before, before)
+
+    def _on_its_way(self, service: Service, target: int, then: int) -> None:
+        service.changes += 1
+        change = service.changes
+        service.primary, service.steady = target, False
+
+        def end() -> None:
+            if service.changes == change:
+                service.proven = service.primary = then
+                service.steady = True
+                self.following.event(service.pipeline)
+
+        self.clockwork.after(self.dice.uniform(20, 120), end)
 
     # --- rest
 
@@ -180,9 +228,12 @@ class World:
         return (
             not self.under_way
             and not self.queues[BUILD].messages
+            and not self.follow_queue.messages
             and all(i.state == "stopped" for i in self.ec2.instances.values())
             and not self.table.wants.all()
-            and not any(lock.again for lock in self.table.locks.all())
+            and not any(
+                lock.again or lock.untold or lock.is_followed for lock in self.table.locks.all()
+            )
         )
 
     def check_asleep(self) -> None:
@@ -201,10 +252,12 @@ class World:
         ]
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
         before = self.clockwork.time - TICK - 60
+        followed = {lock.pipeline for lock in self.table.locks.all() if lock.is_followed}
         waiting = [
             w.pipeline
             for w in self.table.wants.all()
-            if w.pipeline not in paused
+            if w.builder
+            and w.pipeline not in paused | followed
             and max(w.noted_at, self.resumed_at.get(w.pipeline, 0.0)) < before
         ]
         asleep = self.clockwork.time - max(self.stopped_at.values())

@@ -1,10 +1,13 @@
-"""Keeps what identity policies were asked: which principal, which action, and the answer.
+"""Keeps what identity policies were asked: which principal, which action, the answer, how often.
 
-So a test can hold every granted action against what the chain really asks for, and see each denial.
+So a test can hold every granted action against what the chain really asks for, see each denial, and
+count who made a call.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,20 +18,24 @@ from local.emulator.extension.private import need, wrap
 
 
 class Asked:
-    """Each question once; safe for many threads, since a set's `add` is one step."""
+    """Each question once, and how often it was asked; safe for many threads."""
 
     def __init__(self) -> None:
-        self._questions: set[tuple[str, str, bool]] = set()
+        self._questions: Counter[tuple[str, str, bool]] = Counter()
+        self._lock = threading.Lock()
 
     def note(self, principal_arn: str, action: str, allowed: bool) -> None:
         """Keep one question and its answer."""
-        self._questions.add((principal_arn, action, allowed))
+        with self._lock:
+            self._questions[principal_arn, action, allowed] += 1
 
     def listed(self) -> list[dict[str, Any]]:
-        """`principal` (an ARN), `action`, `allowed`, in order."""
+        """`principal` (an ARN), `action`, `allowed`, `times`, in order."""
+        with self._lock:
+            questions = sorted(self._questions.items())
         return [
-            {"principal": principal, "action": action, "allowed": allowed}
-            for principal, action, allowed in sorted(self._questions)
+            {"principal": principal, "action": action, "allowed": allowed, "times": times}
+            for (principal, action, allowed), times in questions
         ]
 
 

@@ -83,7 +83,7 @@ class TaskHealth:
         for index, docker_id in enumerate(list(task.get("_docker_ids") or [])):
             if index not in task["_health_checked"]:
                 continue
-            state = _health_of(client, docker_id)
+            state = health_of(client, docker_id)
             states.append(state)
             task["containers"][index]["healthStatus"] = state
         before = task.get("healthStatus")
@@ -117,12 +117,18 @@ class TaskHealth:
         return started
 
 
-def _health_of(client: Any, docker_id: str) -> str:
+def health_of(client: Any, docker_id: str) -> str:
+    """ECS's word for what Docker says of a container's health.
+
+    Docker calls a container that has ended unhealthy; what counts then is that it ended.
+    """
     import docker.errors  # noqa: PLC0415
 
     try:
         state = client.api.inspect_container(docker_id)["State"]
     except docker.errors.DockerException:
+        return "UNKNOWN"
+    if not state.get("Running"):
         return "UNKNOWN"
     docker_word = (state.get("Health") or {}).get("Status", "")
     return {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}.get(docker_word, "UNKNOWN")

@@ -2,36 +2,31 @@
 
 ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions and
 StopServiceDeployment answer from what ministack's scheduler did; DescribeServices names the
-present deployment and revisions; EventBridge hears of a deployment's beginning and end.
+present deployment and revisions.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
-from ministack.services import ecs, eventbridge
+from ministack.services import ecs
 
+from local.emulator.extension.ecs_events import DeploymentEvents
 from local.emulator.extension.ecs_followed import ENDED, Data, Followed, judge, revision_arn
 from local.emulator.extension.private import entry, need, wrap
 
 Response = tuple[int, dict[str, str], bytes]
 
-EVENTS = {
-    "IN_PROGRESS": ("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
-    "SUCCESSFUL": ("INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
-    "ROLLBACK_IN_PROGRESS": ("ERROR", "SERVICE_DEPLOYMENT_FAILED"),
-}
-
 
 class ServiceDeployments:
     """All service deployments ever seen, newest last."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: DeploymentEvents) -> None:
+        self._events = events
         self._followed: dict[str, Followed] = {}
         self._lock = threading.RLock()
 
@@ -54,11 +49,21 @@ class ServiceDeployments:
         """Bring what is known of a service's deployments up to date."""
         with self._lock:
             present = list(service.get("deployments") or [])
+            by_breaker = _breaker(service) and not self._is_stopped(service["serviceArn"])
             for deployment in reversed(present):
                 followed = self._follow(service, deployment)
                 self._update(service, followed, deployment, present)
             self._end_the_forgotten(service, {_tail(one["id"]) for one in present})
             self._show(service)
+            self._events.look(service, present, by_breaker=by_breaker)
+
+    def _is_stopped(self, service_arn: str) -> bool:
+        """Whether one of its deployments was stopped by hand and has not ended yet."""
+        return any(
+            one.stop_asked and one.status not in ENDED
+            for one in self._followed.values()
+            if one.service_arn == service_arn
+        )
 
     def _follow(self, service: Data, deployment: Data) -> Followed:
         deployment_id = _tail(deployment["id"])
@@ -88,8 +93,7 @@ class ServiceDeployments:
         followed.digests = dict(deployment.get("_image_digests") or {})
         if followed.status in ENDED:
             return
-        breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker")
-        followed.breaker = bool((breaker or {}).get("enable"))
+        followed.breaker = _breaker(service)
         followed.threshold = ecs._circuit_breaker_threshold(service)
         followed.failures = int(deployment.get("failedTasks") or 0)
         followed.counts = {
@@ -120,8 +124,6 @@ class ServiceDeployments:
         followed.status, followed.reason, followed.updated_at = status, reason, time.time()
         if status in ENDED:
             followed.finished_at = followed.updated_at
-        if status in EVENTS:
-            _tell(followed, *EVENTS[status])
 
     def _show(self, service: Data) -> None:
         mine = [one for one in self._followed.values() if one.service_arn == service["serviceArn"]]
@@ -227,6 +229,11 @@ class ServiceDeployments:
             self.observe(service)
 
 
+def _breaker(service: Data) -> bool:
+    breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker")
+    return bool((breaker or {}).get("enable"))
+
+
 def _tail(deployment_id: str) -> str:
     return deployment_id.rpartition("/")[2]
 
@@ -280,24 +287,6 @@ def _service(data: Data) -> Data | None:
     return service
 
 
-def _tell(followed: Followed, event_type: str, event_name: str) -> None:
-    event = {
-        "Source": "aws.ecs",
-        "DetailType": "ECS Deployment State Change",
-        "Resources": [followed.service_arn],
-        "Detail": json.dumps(
-            {
-                "eventType": event_type,
-                "eventName": event_name,
-                "deploymentId": f"ecs-svc/{followed.deployment_id}",
-                "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(followed.updated_at)),
-                "reason": followed.reason,
-            }
-        ),
-    }
-    eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
-
-
 def _answer(data: Data) -> Response:
     response: Response = json_response(data)
     return response
@@ -308,7 +297,7 @@ def _error(code: str, message: str) -> Response:
     return response
 
 
-def install() -> ServiceDeployments:
+def install(events: DeploymentEvents) -> ServiceDeployments:
     """Answer what ministack answers with empty lists."""
     for name in (
         "_services",
@@ -323,7 +312,7 @@ def install() -> ServiceDeployments:
         "_schedule_service_deployment_completion",
     ):
         need(ecs, name)
-    deployments = ServiceDeployments()
+    deployments = ServiceDeployments(events)
     wrap(ecs, "_refresh_service_state", deployments.observing)
     entry(ecs, "_ACTION_MAP", "ListServiceDeployments", deployments.list)
     entry(ecs, "_ACTION_MAP", "DescribeServiceDeployments", deployments.describe)

@@ -15,16 +15,19 @@ from local.emulator.extension import (
     ec2_states,
     ecs_containers,
     ecs_deployments,
+    ecs_events,
     faults,
     git_credentials,
     iam_rules,
     imds,
     lambda_delivery,
+    lambda_mappings,
     lambda_roles,
     mailbox,
     metrics,
     private,
     registry,
+    sqs_delays,
     sqs_redrive,
     sqs_speed,
     user_data,
@@ -48,6 +51,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     states = ec2_states.install(settings)
     iam_rules.install()
     lambda_delivery.install()
+    lambda_mappings.install()
     lambda_roles.install()
     letters = mailbox.install()
     codecommit_api.install(settings, repositories)
@@ -55,7 +59,8 @@ def load(settings: EmulatorSettings) -> Gateway:
     credentials = git_credentials.install(settings)
     registry.install(settings)
     ecs_containers.install(settings)
-    ecs_deployments.install()
+    ecs_deployments.install(ecs_events.install())
+    sqs_delays.install()
     sqs_redrive.install()
     sqs_speed.install()
     metrics.install()

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from uuid import uuid4
 
 from slipway.cli.aws.begun import begun
-from slipway.cli.aws.follow import deployment_of, follow
+from slipway.cli.aws.follow import deployment_of, follow, watched_or_cancelled
 from slipway.cli.aws.session import Session
 from slipway.cli.show.output import Output
 from slipway.cli.user.ending import uninterrupted
@@ -55,11 +55,11 @@ def asked(request: BuildRequest) -> AbstractContextManager[None]:
 
 
 def _stands(request: BuildRequest) -> str:
-    return f"the request stands: `slipway watch {request.pipeline}` follows it"
+    return f"the request stands: {watched_or_cancelled(request.pipeline)}"
 
 
-def publish(session: Session, request: BuildRequest) -> None:
-    """Put the request where the build queue and the starter hear it.
+def publish(session: Session, request: BuildRequest, *, builder: bool | None = None) -> None:
+    """Put the request where a queue and the starter hear it; `builder` as in `publish_request`.
 
     Who ends the command meanwhile is told whether it was put there: SNS's answer is waited for.
     """
@@ -67,7 +67,7 @@ def publish(session: Session, request: BuildRequest) -> None:
 
     sns, published = session.client("sns"), False
     with begun(lambda: _stands(request) if published else ""), uninterrupted():
-        publish_request(sns, session.installation.request_topic_arn, request)
+        publish_request(sns, session.installation.request_topic_arn, request, builder=builder)
         published = True
 
 

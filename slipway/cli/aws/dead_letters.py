@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slipway.contracts.errors import InvalidMessage
-from slipway.contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest, FollowMessage
 
 if TYPE_CHECKING:
     from slipway.contracts.names import Names
@@ -29,6 +29,13 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Put what the follower was asked to look at back into the follow queue."""
+
+    body: str
+
+
+@dataclass(frozen=True)
 class Event:
     """Invoke the Lambda `function` with the event again."""
 
@@ -36,7 +43,7 @@ class Event:
     payload: Any
 
 
-Way = Request | Notice | Event
+Way = Request | Notice | Look | Event
 
 
 def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
@@ -48,7 +55,9 @@ def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
     undelivered = names.subscription_dead_letters
     return {
         names.build_dead_letters: _request,
+        names.follow_dead_letters: _look,
         undelivered("build"): _request,
+        undelivered("follow"): lambda body: _undelivered_follow(names, body),
         undelivered("starter"): _request,
         undelivered("stopper"): invoke("stopper", _sns_event),
         undelivered("reconciler"): invoke("reconciler", _object),
@@ -57,7 +66,7 @@ def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
         names.notices_dead_letters: Notice,
         **{
             names.failures(function): invoke(function, _failed_event)
-            for function in ("starter", "stopper", "reconciler")
+            for function in ("starter", "stopper", "follower", "reconciler")
         },
     }
 
@@ -67,6 +76,22 @@ def _request(body: str) -> Request:
     data = _object(body)
     inner = data.get("Message") if data.get("Type") == "Notification" else None
     return Request(BuildRequest.from_json(inner if isinstance(inner, str) else body))
+
+
+def _look(body: str) -> Look:
+    """A follow message, or a build request that may need no builder."""
+    data = _object(body)
+    if "request_id" in data:
+        BuildRequest.from_json(body)
+    else:
+        FollowMessage.from_json(body)
+    return Look(body)
+
+
+def _undelivered_follow(names: Names, body: str) -> Way:
+    """What SNS had for the follow queue, a request, or EventBridge for the follower, an event."""
+    data = _object(body)
+    return Event(names.function("follower"), data) if "detail-type" in data else _request(body)
 
 
 def _sns_event(body: str) -> dict[str, Any]:

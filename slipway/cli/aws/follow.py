@@ -31,12 +31,15 @@ RECENT = 10
 WENT_WELL = {"succeeded", "unchanged"}
 Find = Callable[[], DeploymentRow | None]
 
-Awaited = Literal["asked for", "pushed", "next"]
-"""What is followed: what this command asked for, what was pushed, or whatever comes next."""
+Awaited = Literal["asked for", "pushed", "next", "cancelled"]
+"""What is followed: what this command asked for, what was pushed, whatever comes next, or the end
+of what this command cancelled.
+"""
 _NOTHING_YET: dict[Awaited, str] = {
     "asked for": "",
     "pushed": "nothing is heard of the push yet",
     "next": "nothing is asked for: waiting for the next push",
+    "cancelled": "",
 }
 
 
@@ -76,9 +79,11 @@ def follow_to_end(
     past = session.table.deployments.newest(pipeline, LEARNT_FROM)
     deadline = session.clock.now() + timeout
     row: DeploymentRow | None = None
-    told = f"`slipway watch {pipeline}` follows it"
+    told = watched_or_cancelled(pipeline)
 
     def left() -> str:
+        if awaited == "cancelled":
+            return ""  # the verb itself says what stands
         if row is None:
             return f"the push goes on: {told}" if awaited == "pushed" else ""
         return f"it goes on: {told}" if row.status is None else ""
@@ -94,12 +99,18 @@ def follow_to_end(
             if now >= deadline:
                 raise LeftBehind(
                     f"{pipeline}: it is not over after {duration(timeout)}",
-                    f"`slipway watch {pipeline}` follows it further",
+                    f"`slipway watch {pipeline}` follows it further"
+                    + ("" if awaited == "cancelled" else f", `slipway cancel {pipeline}` ends it"),
                 )
             session.clock.wait(INTERVAL)
     ended = _that_told(session.table, row)
     tell_end(out, ended)
     return ended
+
+
+def watched_or_cancelled(pipeline: str) -> str:
+    """What one can do about a deployment that goes on without the command that waited for it."""
+    return f"`slipway watch {pipeline}` follows it, `slipway cancel {pipeline}` ends it"
 
 
 class _WhyNotBegun:

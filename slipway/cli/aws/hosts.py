@@ -91,6 +91,8 @@ def _why_asleep(row: HostRow, there: Work, work: str, now: float) -> str:
         return f"{row.silent_boots} starts without a sign of life; next start in {back_off}"
     if work:
         return f"to be started, {work}"
+    if there.behind:
+        return f"what waits is for the end of a rollout ({', '.join(there.behind)})"
     paused = ", ".join(there.paused)
     return f"what waits is paused ({paused})" if paused else "no work"
 

@@ -28,8 +28,15 @@ LISTED = (
     "commit",
     "status",
     "ended_at",
+    "rollout",
+    "claimed_by",
+    "claimed_until",
+    "next_look",
 )
-"""The members of a row that are read, unless it is asked for as a whole."""
+"""The members of a row that are read, unless it is asked for as a whole.
+
+The last four are of a rollout under way; its end takes them off.
+"""
 PAGE = 500
 """Rows that one call reads at most; DynamoDB's own limit of 1 MB holds about as many."""
 SLACK = 60.0

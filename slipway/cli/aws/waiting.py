@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from slipway.contracts.wording import person
 
 if TYPE_CHECKING:
     from slipway.cli.aws.session import Session
-    from slipway.contracts.installation import Limits
+    from slipway.contracts.installation import Installation, Limits
     from slipway.contracts.table.hosts import HostRow
     from slipway.contracts.table.locks import LockRow
     from slipway.contracts.table.pipelines import PipelineRow
@@ -22,39 +22,61 @@ LOOK_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Work:
-    """The pipelines for which a request waits: those that a host is woken for, and the paused."""
+    """The pipelines for which a request waits: those that a host is woken for, those that are
+    paused, and those whose rollout is to end first.
+    """
 
     waiting: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
-def work_of(wants: Iterable[Want], pipelines: Mapping[str, PipelineRow]) -> Work:
-    """Of all wants, and of the pipelines' rows by name: what waits."""
+def work_of(
+    wants: Iterable[Want], pipelines: Mapping[str, PipelineRow], followed: Collection[str] = ()
+) -> Work:
+    """What waits, of all wants and the pipelines' rows by name. `followed`: see `wake_nobody`."""
     names = sorted({want.pipeline for want in wants})
     paused = tuple(n for n in names if n in pipelines and pipelines[n].paused)
-    return Work(tuple(name for name in names if name not in paused), paused)
+    behind = tuple(n for n in names if n in followed and n not in paused)
+    waiting = tuple(n for n in names if n not in paused and n not in behind)
+    return Work(waiting, paused, behind)
+
+
+def wake_nobody(locks: Iterable[LockRow], installation: Installation) -> frozenset[str]:
+    """The pipelines for which no host is woken: a push waits for the end of their rollout."""
+    take_over = {p.name for p in installation.pipelines if p.rollout.new_push == "takeOver"}
+    return frozenset(
+        lock.pipeline for lock in locks if lock.is_followed and lock.pipeline not in take_over
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What there is of a pipeline that is not being deployed: rows, and whether a want stands."""
+    """What there is of a pipeline whose deployment has not begun: rows, and whether a want stands.
+
+    `is_behind`: its rollout under way ends first.
+    """
 
     row: PipelineRow
     lock: LockRow
     hosts: Sequence[HostRow]
     is_wanted: bool
+    is_behind: bool = False
 
 
 def look(session: Session, pipeline: str) -> Sight:
     """Four small reads, made beside each other."""
     table = session.table
     row = session.start(table.pipelines.get, pipeline)
-    lock = session.start(table.locks.get, pipeline)
+    found = session.start(table.locks.get, pipeline)
     hosts = session.start(table.hosts.all)
+    wanted = any(want.pipeline == pipeline for want in table.wants.all())
+    lock = found.result()
     return Sight(
-        is_wanted=any(want.pipeline == pipeline for want in table.wants.all()),
+        is_wanted=wanted,
+        is_behind=pipeline in wake_nobody([lock], session.installation),
         row=row.result(),
-        lock=lock.result(),
+        lock=lock,
         hosts=hosts.result(),
     )
 
@@ -72,6 +94,8 @@ def why_not_begun(sight: Sight, host_count: int, limits: Limits, now: float, *, 
         return f"waiting for the end of what {sight.lock.holder} does"
     if not sight.is_wanted and absent:
         return absent
+    if sight.is_behind:
+        return f"waiting for the end of the rollout under way ({sight.lock.deployment})"
     kept = [host for host in sight.hosts if host.held and not _is_awake(host, limits, now)]
     if len(kept) >= host_count:
         by = person(kept[0].held_by or "") or "an operator"

@@ -135,8 +135,9 @@ def held(
             lock = _asking(lambda: locks.take(place.pipeline, holder, now(), ttl=place.ttl))
         if lock is None:
             taken = _asking(lambda: locks.get(place.pipeline))
+            by = f"deployment {taken.deployment}" if taken.is_followed else taken.holder
             raise WorldFailed(
-                f"pipeline {place.pipeline!r} is being deployed by {taken.holder}; try again later"
+                f"pipeline {place.pipeline!r} is being deployed by {by}; try again later"
             )
         yield Held(locks, lock, place.ttl, now)
     finally:

@@ -82,7 +82,7 @@ def needs_of(installation: Installation) -> dict[str, list[Need]]:
     names = installation.names
     return {
         names.host_role: _host(installation),
-        **{names.function(n): _function(installation, n) for n in _FUNCTIONS},
+        **{names.function(n): _function(installation, n) for n in _TABLE},
     }
 
 
@@ -95,13 +95,15 @@ def _needs(*pairs: tuple[str, str]) -> list[Need]:
     return found
 
 
-_FUNCTIONS = ("starter", "stopper", "reconciler", "notifier")
+_ROLLING_OUT = "BatchGetItem ConditionCheckItem DeleteItem GetItem PutItem Query UpdateItem"
 _TABLE = {
     "starter": "Query ConditionCheckItem PutItem UpdateItem",
     "stopper": "Query UpdateItem",
-    "reconciler": "Query ConditionCheckItem DeleteItem PutItem UpdateItem",
+    "reconciler": "BatchGetItem Query ConditionCheckItem DeleteItem PutItem UpdateItem",
+    "follower": _ROLLING_OUT,
     "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
 }
+"""What each function does with the table's rows."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def _function(installation: Installation, name: str) -> list[Need]:
         parameter = arn("ssm", f"parameter{webhook}")
         notices = arn("sqs", names.notices_queue)
         return common + _needs((queue, notices), ("ssm:GetParameter", parameter))
+    if name == "follower":
+        return common + _follower(installation)
     deciding = _needs(("ec2:DescribeInstances", "*"))
     if name != "starter":
         deciding += _needs(("sqs:GetQueueAttributes", arn.build_queue), ("ec2:StopInstances", host))
@@ -148,28 +152,45 @@ def _function(installation: Installation, name: str) -> list[Need]:
         deciding += _needs(("ec2:StartInstances", host))
     if name == "reconciler":
         topic = arn("sns", names.request_topic)
-        deciding += _needs(("sns:Publish", topic), ("sts:AssumeRole", first.tip_role_arn))
+        deciding += _needs(
+            ("sns:Publish", topic),
+            ("sqs:SendMessage", arn("sqs", names.follow_queue)),
+            ("sts:AssumeRole", first.tip_role_arn),
+        )
     return common + deciding
+
+
+def _follower(installation: Installation) -> list[Need]:
+    names, arn = installation.names, _Prod(installation)
+    first = installation.pipelines[0]
+    queue = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes GetQueueUrl SendMessage"
+    return [
+        *_needs(
+            (queue, arn("sqs", names.follow_queue)),
+            ("sns:Publish", arn("sns", names.close_topic)),
+            ("sts:AssumeRole", first.tip_role_arn),
+            ("ecr:BatchGetImage PutImage", arn("ecr", f"repository/{first.images[0].repository}")),
+            ("logs:CreateLogStream PutLogEvents", arn.stream(names.build_log_group)),
+        ),
+        *_rollouts(installation),
+    ]
 
 
 def _host(installation: Installation) -> list[Need]:
     names, arn = installation.names, _Prod(installation)
     first = installation.pipelines[0]
-    table = "BatchGetItem ConditionCheckItem DeleteItem GetItem PutItem Query UpdateItem"
     push = (
         "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetDownloadUrlForLayer "
         "InitiateLayerUpload PutImage UploadLayerPart"
     )
     sessions = "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel"
-    rollouts = [need for pipeline in installation.pipelines for need in _rollout(arn, pipeline)]
-    # Of what pipelines have in common one is asked about: IAM takes few such calls a second.
-    once = {need.actions: need for need in reversed(rollouts)}
     return [
         *_needs(
             ("sqs:ReceiveMessage DeleteMessage ChangeMessageVisibility", arn.build_queue),
             ("sqs:GetQueueUrl", arn.build_queue),
             ("sqs:SendMessage", arn("sqs", names.build_dead_letters)),
-            (f"dynamodb:{table}", arn.table),
+            ("sqs:SendMessage", arn("sqs", names.follow_queue)),
+            (f"dynamodb:{_ROLLING_OUT}", arn.table),
             ("sns:Publish", arn("sns", names.close_topic)),
             ("sts:AssumeRole", first.source_role_arn),
             ("ecr:GetAuthorizationToken", "*"),
@@ -180,8 +201,25 @@ def _host(installation: Installation) -> list[Need]:
             ("ssm:UpdateInstanceInformation", "*"),
             (f"ssmmessages:{sessions}", "*"),
         ),
-        *once.values(),
+        *_secrets(installation),
+        *_rollouts(installation),
     ]
+
+
+def _secrets(installation: Installation) -> list[Need]:
+    images = [image for pipeline in installation.pipelines for image in pipeline.images]
+    places = [place for image in images for place in image.build_secrets.values()]
+    if not any(place.startswith("arn:") for place in places):
+        return []
+    secret = _Prod(installation)("secretsmanager", "secret:x-AbCdEf")
+    return _needs(("secretsmanager:GetSecretValue", secret))
+
+
+def _rollouts(installation: Installation) -> list[Need]:
+    """Of what pipelines have in common one is asked about: IAM takes few such calls a second."""
+    arn = _Prod(installation)
+    every = [need for pipeline in installation.pipelines for need in _rollout(arn, pipeline)]
+    return list({need.actions: need for need in reversed(every)}.values())
 
 
 def _archive(installation: Installation) -> str:
@@ -191,7 +229,7 @@ def _archive(installation: Installation) -> str:
 
 
 def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
-    """What the host needs for a pipeline's rollouts, and what only some pipelines ask for."""
+    """What a pipeline's rollouts need, whoever does them, and what only some pipelines ask for."""
     place = f"{pipeline.cluster}/{pipeline.service}"
     definition = arn("ecs", f"task-definition/{pipeline.family or pipeline.service}:1")
     task = arn("ecs", f"task/{pipeline.cluster}/x")
@@ -216,9 +254,6 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
     if pipeline.rollout.max_definitions is not None:
         found += _needs(("ecs:DeregisterTaskDefinition ListTaskDefinitions ListServices", "*"))
-    if any(place.startswith("arn:") for i in pipeline.images for place in i.build_secrets.values()):
-        secret = arn("secretsmanager", "secret:x-AbCdEf")
-        found += _needs(("secretsmanager:GetSecretValue", secret))
     for group in pipeline.log_groups:
         found += _needs(("logs:GetLogEvents", arn.stream(group)))
     return found + _code_deploy(arn, pipeline)

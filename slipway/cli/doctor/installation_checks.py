@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
-from slipway.cli.aws.waiting import Work, work_of
+from slipway.cli.aws.waiting import Work, wake_nobody, work_of
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
+from slipway.contracts.requesting import BUILD_QUEUE_TAKES, FOLLOW_QUEUE_TAKES
 from slipway.contracts.wording import counted, duration, person
 
 DEPLOY = "deploy the prod stack (docs/operating.md)"
@@ -18,7 +20,7 @@ LOOK_AT_HOST = (
     "`systemctl status slipway-boot slipway-agent`, `tail /var/log/slipway/boot.log"
     " /var/log/slipway/agent.log`"
 )
-FUNCTIONS = ("starter", "stopper", "notifier", "reconciler")
+FUNCTIONS = ("starter", "stopper", "follower", "notifier", "reconciler")
 
 
 def installation_checks(session: Session) -> list[Check]:
@@ -35,6 +37,7 @@ def installation_checks(session: Session) -> list[Check]:
         check("request topic", "subscriptions", _request_subscriptions),
         check("close topic", "subscriptions", _close_subscriptions),
         check("queues", names.build_queue, _build_queue),
+        check("queues", names.follow_queue, _follow_queue),
         check("queues", "dead letters", _dead_letters),
         *(
             Check(
@@ -131,26 +134,43 @@ def _listed(value: Any) -> list[Any]:
 
 def _request_subscriptions(session: Session) -> Iterator[Finding]:
     names = session.installation.names
-    wanted = {names.build_queue: "sqs", names.function("starter"): "lambda"}
+    wanted = {
+        names.build_queue: Wanted("sqs", BUILD_QUEUE_TAKES),
+        names.follow_queue: Wanted("sqs", FOLLOW_QUEUE_TAKES),
+        names.function("starter"): Wanted("lambda", {}),
+    }
     return _subscriptions(session, session.installation.request_topic_arn, wanted)
 
 
 def _close_subscriptions(session: Session) -> Iterator[Finding]:
     names = session.installation.names
-    wanted = {names.notices_queue: "sqs", names.function("stopper"): "lambda"}
+    wanted = {names.notices_queue: Wanted("sqs"), names.function("stopper"): Wanted("lambda")}
     return _subscriptions(session, session.installation.close_topic_arn, wanted)
 
 
-def _subscriptions(session: Session, topic: str, wanted: dict[str, str]) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Wanted:
+    """A subscription that has to be there; `takes`: its filter policy, None: not looked at."""
+
+    protocol: str
+    takes: dict[str, Any] | None = None
+
+
+def _subscriptions(session: Session, topic: str, wanted: dict[str, Wanted]) -> Iterator[Finding]:
     found = _all_subscriptions(session, topic)
-    for name, protocol in wanted.items():
-        there = any(
-            s["Protocol"] == protocol and s["Endpoint"].rpartition(":")[2] == name for s in found
-        )
-        if there:
+    for name, want in wanted.items():
+        there = [
+            s["SubscriptionArn"]
+            for s in found
+            if s["Protocol"] == want.protocol and s["Endpoint"].rpartition(":")[2] == name
+        ]
+        if not there:
+            yield wrong("subscriptions", f"{name} does not hear it", DEPLOY)
+        elif want.takes in (None, (takes := _filter_of(session, there[0]))):
             yield ok("subscriptions", f"{name} hears it")
         else:
-            yield wrong("subscriptions", f"{name} does not hear it", DEPLOY)
+            said = f"{name} hears what has {json.dumps(takes)}, not {json.dumps(want.takes)}"
+            yield wrong("subscriptions", said, DEPLOY)
     for subscription in found:
         if subscription["Protocol"] != "email":
             continue
@@ -163,6 +183,13 @@ def _subscriptions(session: Session, topic: str, wanted: dict[str, str]) -> Iter
                 f"{address} is not confirmed",
                 "open the link in AWS's e-mail to it, or deploy again for another e-mail",
             )
+
+
+def _filter_of(session: Session, subscription: str) -> dict[str, Any]:
+    """A subscription's filter policy; empty: it takes everything."""
+    answer = session.client("sns").get_subscription_attributes(SubscriptionArn=subscription)
+    policy: dict[str, Any] = json.loads(answer["Attributes"].get("FilterPolicy") or "{}")
+    return policy
 
 
 def _all_subscriptions(session: Session, topic: str) -> list[dict[str, Any]]:
@@ -181,16 +208,25 @@ def _all_subscriptions(session: Session, topic: str) -> list[dict[str, Any]]:
 
 def _build_queue(session: Session) -> Iterator[Finding]:
     names = session.installation.names
-    attributes = _attributes(session, names.build_queue)
-    policy = attributes.get("Policy", "")
-    if session.installation.request_topic_arn in policy:
-        yield ok(names.build_queue, "takes what the request topic sends")
+    return _work_queue(session, names.build_queue, names.build_dead_letters)
+
+
+def _follow_queue(session: Session) -> Iterator[Finding]:
+    names = session.installation.names
+    return _work_queue(session, names.follow_queue, names.follow_dead_letters)
+
+
+def _work_queue(session: Session, queue: str, dead_letters: str) -> Iterator[Finding]:
+    """A queue that requests come to."""
+    attributes = _attributes(session, queue)
+    if session.installation.request_topic_arn in attributes.get("Policy", ""):
+        yield ok(queue, "takes what the request topic sends")
     else:
-        yield wrong(names.build_queue, "its policy does not name the request topic", DEPLOY)
-    if names.build_dead_letters in attributes.get("RedrivePolicy", ""):
-        yield ok(names.build_queue, f"what it gives up on goes to {names.build_dead_letters}")
+        yield wrong(queue, "its policy does not name the request topic", DEPLOY)
+    if dead_letters in attributes.get("RedrivePolicy", ""):
+        yield ok(queue, f"what it gives up on goes to {dead_letters}")
     else:
-        yield wrong(names.build_queue, "has no dead-letter queue", DEPLOY)
+        yield wrong(queue, "has no dead-letter queue", DEPLOY)
 
 
 def _dead_letters(session: Session) -> Iterator[Finding]:
@@ -266,7 +302,9 @@ def _hosts(session: Session) -> Iterator[Finding]:
     for number in range(1, settings.host_count + 1):
         if settings.names.host(number) not in names:
             yield wrong(settings.names.host(number), "does not exist", DEPLOY)
-    there = work_of(session.table.wants.all(), session.table.pipelines.all())
+    table = session.table
+    followed = wake_nobody(table.locks.all(), session.installation)
+    there = work_of(table.wants.all(), table.pipelines.all(), followed)
     waiting = there.waiting
     for host in hosts:
         yield _host(host, there, session, now)

@@ -11,6 +11,7 @@ from rich.text import Text
 from slipway.cli.show.output import BUSY
 from slipway.cli.show.progress import Usual, remaining
 from slipway.cli.show.views import heading, stage_lines
+from slipway.contracts.sentences import followed
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration
 
@@ -45,6 +46,9 @@ class LiveView:
         for cells in stage_lines(row, self._known, now):
             grid.add_row(*(Text.from_ansi(cell) for cell in cells))
         parts: list[RenderableType] = [Text(heading(row), no_wrap=True, overflow="ellipsis"), grid]
+        told = followed(row.followed_by(now), row.next_look, now)
+        if told:
+            parts.append(Text(f"  {told}"))
         left = remaining(row, self._known, now)
         if row.status is None and left is not None:
             elapsed = now - row.started_at

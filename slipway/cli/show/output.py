@@ -140,8 +140,8 @@ STATUS_COLOURS = {
 }
 
 
-def outcome(status: str | None) -> str:
+def outcome(status: str | None, *, is_followed: bool = False) -> str:
     """A deployment's status as a coloured word; one without a status is under way."""
     if status is None:
-        return click.style("under way", fg=BUSY)
+        return click.style("rolling out" if is_followed else "under way", fg=BUSY)
     return click.style(status.replace("_", " "), fg=STATUS_COLOURS.get(status))

@@ -6,7 +6,7 @@ import click
 
 from slipway.cli.show.output import BUSY, GOOD, Output
 from slipway.cli.show.progress import Usual, progress, remaining
-from slipway.contracts.sentences import asked_for, commit_line
+from slipway.contracts.sentences import asked_for, commit_line, followed
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration
 
@@ -16,7 +16,7 @@ class LineView:
 
     def __init__(self, out: Output, pipeline: str, known: Usual) -> None:
         self._out, self._pipeline, self._known = out, pipeline, known
-        self._last: tuple[str, str] | None = None
+        self._last: tuple[str, str, str | None] | None = None
 
     def __enter__(self) -> LineView:
         return self
@@ -26,7 +26,8 @@ class LineView:
 
     def show(self, row: DeploymentRow | None, now: float, why: str = "") -> None:
         """Print what is new since the last look, if anything is. `why`: it has not begun."""
-        state = (row.deployment_id, row.stage) if row else ("", why)
+        by = row.followed_by(now) if row else None
+        state = (row.deployment_id, row.stage, by) if row else ("", why, None)
         if state == self._last or (row is not None and row.status is not None):
             return
         begun = row is not None and (self._last is None or self._last[0] != row.deployment_id)
@@ -42,11 +43,16 @@ class LineView:
                 "stage": row.stage,
                 "elapsed": now - row.started_at,
                 "remaining": left,
+                **({"followed_by": by, "next_look": row.next_look} if by else {}),
             }
         )
         if begun:
             self._out.say(heading(row))
-        self._out.say(f"  {row.stage}{f' (usually {duration(left)} to go)' if left else ''}")
+        told = followed(by, row.next_look, now)
+        self._out.say(
+            f"  {row.stage}{f' (usually {duration(left)} to go)' if left else ''}"
+            f"{f', {told}' if told else ''}"
+        )
 
 
 def heading(row: DeploymentRow) -> str:

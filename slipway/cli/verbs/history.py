@@ -18,6 +18,7 @@ from slipway.cli.show.output import BAD, Output, outcome
 from slipway.cli.user.files import write_file
 from slipway.contracts.dora import lead_time, push_to_steady
 from slipway.contracts.errors import WrongUse
+from slipway.contracts.sentences import followed
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration, person, short, tidy
 
@@ -83,9 +84,11 @@ def command(
     if plot:
         _plot(rows, output, out, period=(start, session.clock.now()) if start else None)
         return
-    out.data([entry(row) for row in rows])
+    now = session.clock.now()
+    out.data([entry(row, now) for row in rows])
     if not out.as_json:
         _show(rows, out, alone=len(names) == 1)
+        _show_followers(rows, out, now)
         _show_causes(session, rows, out)
 
 
@@ -116,7 +119,7 @@ def select(
     return heapq.merge(*streams, key=lambda row: row.started_at, reverse=True)
 
 
-def entry(row: DeploymentRow) -> dict[str, Any]:
+def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
     """One deployment for programs; durations in seconds, None where they do not apply."""
     return {
         "deployment": row.deployment_id,
@@ -133,6 +136,8 @@ def entry(row: DeploymentRow) -> dict[str, Any]:
         "seconds": took(row),
         "push_to_steady": push_to_steady(row),
         "lead_time": lead_time(row),
+        "followed_by": row.followed_by(now),
+        "next_look": row.next_look,
         "stages": row.result.timings if row.result else {},
         "cause": row.result.cause if row.result else None,
     }
@@ -164,6 +169,14 @@ def _show(rows: list[DeploymentRow], out: Output, *, alone: bool) -> None:
     out.table(headings, cells)
 
 
+def _show_followers(rows: list[DeploymentRow], out: Output, now: float) -> None:
+    """Who follows each rollout that is under way, below the list."""
+    for row in rows:
+        told = followed(row.followed_by(now), row.next_look, now)
+        if told:
+            out.say(f"{row.deployment_id}: {told}")
+
+
 def _show_causes(session: Session, rows: list[DeploymentRow], out: Output) -> None:
     """Why each failure of the list failed, below it: the list itself reads no results."""
     failed = [row.deployment_id for row in rows if row.status in FAILED]
@@ -183,7 +196,7 @@ def _cells(row: DeploymentRow) -> list[str]:
     return [
         short_moment(row.started_at),
         row.pipeline,
-        outcome(row.status) + where + reason,
+        outcome(row.status, is_followed=row.is_followed) + where + reason,
         duration(seconds) if seconds is not None else row.stage,
         duration(steady) if steady is not None else "",
         commit,

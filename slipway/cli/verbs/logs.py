@@ -12,6 +12,7 @@ from slipway.cli.options import complete_pipeline, verb
 from slipway.cli.show.output import Output
 from slipway.cli.user.streams import reader_gone
 from slipway.contracts.errors import WrongUse
+from slipway.contracts.sentences import followed
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.contracts.wording import tidy_log_line
 
@@ -35,6 +36,7 @@ def command(session: Session, out: Output, *, deployment: str, follow: bool) -> 
       slipway logs shop --follow
     """
     stream = _stream(session, deployment)
+    _say_who_follows(session, out, stream)
     token: str | None = None
     printed = settled = False
     while True:
@@ -53,6 +55,14 @@ def command(session: Session, out: Output, *, deployment: str, follow: bool) -> 
         session.clock.wait(INTERVAL)
     if not printed:
         out.aside(f"slipway: {stream} has printed nothing{'' if over else ' yet'}")
+
+
+def _say_who_follows(session: Session, out: Output, stream: str) -> None:
+    """Of a rollout that is under way: between two looks it prints nothing."""
+    row, now = session.table.deployments.get(stream), session.clock.now()
+    told = followed(row.followed_by(now), row.next_look, now) if row else ""
+    if told:
+        out.aside(f"slipway: {stream} is {told}")
 
 
 def _ended_just_now(row: DeploymentRow | None, now: float) -> bool:

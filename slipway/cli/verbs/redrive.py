@@ -2,9 +2,10 @@
 
 What is given up on is never dropped, it lies in a dead-letter queue. Where it belongs depends on
 the queue: a build request is published again, so that the starter hears it too; a notice goes back
-to the notices queue; an event that a Lambda failed on, or that could not be delivered to it, is
-what that Lambda is invoked with again. SQS's own StartMessageMoveTask knows only the first kind of
-queue, and would bring back a request that is settled already.
+to the notices queue, a look at a rollout to the follow queue; an event that a Lambda failed on, or
+that could not be delivered to it, is what that Lambda is invoked with again. SQS's own
+StartMessageMoveTask knows only the first kind of queue, and would bring back a request that is
+settled already.
 
 A message is deleted after it was sent on: a crash between the two sends it twice, never loses it.
 """
@@ -22,7 +23,7 @@ import click
 
 from slipway.cli.aws.ask import publish
 from slipway.cli.aws.begun import begun
-from slipway.cli.aws.dead_letters import Event, Notice, Request, Way, ways_back
+from slipway.cli.aws.dead_letters import Event, Look, Notice, Request, Way, ways_back
 from slipway.cli.aws.errors import plainly
 from slipway.cli.aws.session import Session
 from slipway.cli.options import verb
@@ -274,6 +275,8 @@ def _tell(letter: Letter, out: Output) -> dict[str, Any]:
             what = f"an event for {function}"
         case Notice():
             what = "a notice"
+        case Look():
+            what = "a look at a rollout"
         case None:
             what = click.style(f"cannot be read, {letter.problem}", fg=BAD)
     out.say(f"{letter.queue}: {what}{f'; given up because of: {tidy(why, 200)}' if why else ''}")
@@ -291,9 +294,14 @@ def _send(session: Session, way: Way) -> None:
         case Request(request):
             publish(session, request)
         case Notice(body):
-            url = session.queue_url(session.installation.names.notices_queue)
-            session.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+            _put_back(session, session.installation.names.notices_queue, body)
+        case Look(body):
+            _put_back(session, session.installation.names.follow_queue, body)
         case Event(function, payload):
             session.client("lambda").invoke(
                 FunctionName=function, InvocationType="Event", Payload=json.dumps(payload).encode()
             )
+
+
+def _put_back(session: Session, queue: str, body: str) -> None:
+    session.client("sqs").send_message(QueueUrl=session.queue_url(queue), MessageBody=body)

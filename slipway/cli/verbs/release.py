@@ -27,10 +27,10 @@ def command(session: Session, out: Output, host: str | None) -> None:
     found = chosen(session, host)
     session.table.hosts.release(found.host_id)
     with begun(lambda: f"{found.name} is released: the next look wakes it for what waits"):
-        waiting = [want.request for want in session.table.wants.all()]
+        waiting = [want for want in session.table.wants.all() if want.builder]
         if found.state == "stopped":
-            for request in waiting:
+            for want in waiting:
                 # said again under its own id, so that the host is woken now, not at the next look
-                publish(session, request)
+                publish(session, want.request, builder=True)
     out.data({"host": found.host_id, "name": found.name, "held": False, "waiting": len(waiting)})
     out.say(f"{found.name} ({found.host_id}), {found.state}: released")

@@ -25,9 +25,9 @@ def command(session: Session, out: Output, pipeline: str | None) -> None:
     name = only_pipeline(session, pipeline)
     session.table.pipelines.change(name, paused=False, paused_by=None)
     with begun(lambda: f"{name} is resumed, what waits is deployed at the reconciler's next look"):
-        waiting = [want.request for want in session.table.wants.all() if want.pipeline == name]
-        for request in waiting:
-            # said again under its own id, so that a host is woken now and not at the next look
-            publish(session, request)
+        waiting = [want for want in session.table.wants.all() if want.pipeline == name]
+        for want in waiting:
+            # said again under its own id, so that it is dealt with now and not at the next look
+            publish(session, want.request, builder=want.builder)
     out.data({"pipeline": name, "paused": False, "waiting": len(waiting)})
     out.say(f"{name}: resumed; {counted(len(waiting), 'request waits', 'requests wait')}")

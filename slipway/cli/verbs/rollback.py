@@ -9,6 +9,7 @@ from itertools import islice
 import click
 
 from slipway.cli.aws.ask import asked, new_request, publish, refuse_paused, wait_for
+from slipway.cli.aws.cancelling import call_follower
 from slipway.cli.aws.commits import whole_commit_id
 from slipway.cli.aws.session import Session
 from slipway.cli.options import only_pipeline, pipeline_argument, verb, waiting
@@ -80,7 +81,15 @@ def command(
     with asked(request):
         if session.table.locks.ask_takeover(name, request.request_id, session.clock.now()):
             out.say(f"{name}: the deployment under way is asked to give way")
+            _wake_follower(session, name)
     wait_for(session, out, request, no_wait=no_wait, timeout=timeout)
+
+
+def _wake_follower(session: Session, pipeline: str) -> None:
+    """Who follows a rollout between two looks is told that there is something to look at."""
+    followed = session.table.locks.get(pipeline).deployment
+    if followed:
+        call_follower(session, followed)
 
 
 def _told(row: DeploymentRow) -> str:

@@ -15,13 +15,14 @@ import click
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import Tip, ask, last_seen, seen_at, verdict
-from slipway.cli.aws.waiting import Work, work_of
+from slipway.cli.aws.waiting import Work, wake_nobody, work_of
 from slipway.cli.options import named_pipelines, pipeline_argument, verb
 from slipway.cli.show.moments import ago, short_moment
 from slipway.cli.show.output import BAD, BUSY, DIM, GOOD, Output
 from slipway.cli.show.progress import LEARNT_FROM, remaining, usual
 from slipway.contracts.codec import encode
-from slipway.contracts.wording import duration, person, short, tidy
+from slipway.contracts.sentences import followed
+from slipway.contracts.wording import counted, duration, person, short, tidy
 
 if TYPE_CHECKING:
     from slipway.contracts.table.deployments import DeploymentRow
@@ -44,7 +45,10 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class UnderWay:
-    """A deployment that is under way; times in seconds, None where they are not known."""
+    """A deployment that is under way; times in seconds, None where they are not known.
+
+    `followed_by` and `next_look` (seconds since the epoch) are of a rollout that needs no host.
+    """
 
     deployment: str | None
     holder: str
@@ -54,6 +58,8 @@ class UnderWay:
     remaining: float | None
     commit: str | None
     by: str | None
+    followed_by: str | None
+    next_look: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +171,7 @@ def gather(session: Session, names: list[str]) -> Status:
         queue=_queue(queue.result(), dead.result()),
         hosts=_hosts(
             hosts_of(instances.result(), hosts.result()),
-            work_of(waiting, pipelines.result()),
+            work_of(waiting, pipelines.result(), wake_nobody(locks.values(), settings)),
             session,
             now,
         ),
@@ -258,6 +264,8 @@ def _under_way(lock: LockRow, past: list[DeploymentRow], now: float) -> UnderWay
         remaining=remaining(row, known, now) if row else None,
         commit=row.commit.id if row and row.commit else None,
         by=row.pushed_by if row else None,
+        followed_by=row.followed_by(now) if row else None,
+        next_look=row.next_look if row else None,
     )
 
 
@@ -273,7 +281,7 @@ def _show(status: Status, out: Output) -> None:
         [_line(pipeline, status.at) for pipeline in status.pipelines],
     )
     for pipeline in status.pipelines:
-        for remark in _remarks(pipeline):
+        for remark in _remarks(pipeline, status.at):
             out.say(remark)
     out.say()
     queue = status.queue
@@ -307,7 +315,7 @@ def _line(pipeline: PipelineStatus, at: float) -> list[str]:
 def _now(pipeline: PipelineStatus) -> str:
     if work := pipeline.under_way:
         usually = f" of usually {duration(work.usual)}" if work.usual is not None else ""
-        stage = work.stage or f"deployed by {work.holder}"
+        stage = "rolling out" if work.followed_by else work.stage or f"deployed by {work.holder}"
         return click.style(f"{stage}, {duration(work.elapsed)}{usually}", fg=BUSY)
     if pipeline.paused_by:
         waits = f", {pipeline.waiting} waiting" if pipeline.waiting else ""
@@ -333,9 +341,14 @@ def _tip(pipeline: PipelineStatus, at: float) -> str:
     return click.style(f"{commit} does not run", fg=BAD) + seen
 
 
-def _remarks(pipeline: PipelineStatus) -> list[str]:
+def _remarks(pipeline: PipelineStatus, at: float) -> list[str]:
     """What needs a line of its own, below the table."""
     remarks = []
+    work = pipeline.under_way
+    if work and work.followed_by:
+        waits = f"; {counted(pipeline.waiting, 'request')} behind it" if pipeline.waiting else ""
+        told = followed(work.followed_by, work.next_look, at)
+        remarks.append(f"{pipeline.pipeline}: {told}{waits}")
     if pipeline.failures:
         times = "time" if pipeline.failures == 1 else "times in a row"
         text = f"{pipeline.pipeline}: failed {pipeline.failures} {times}"

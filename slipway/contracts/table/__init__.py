@@ -34,6 +34,7 @@ from slipway.contracts.table.notices import Notices
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
 from slipway.contracts.table.store import Store
+from slipway.contracts.table.unbegun import Unbegun
 from slipway.contracts.table.wants import Wants
 
 
@@ -49,5 +50,6 @@ class Table:
         self.pipelines = Pipelines(self.store)
         self.deployments = Deployments(self.store)
         self.following = Following(self.store)
+        self.unbegun = Unbegun(self.store)
         self.alerts = Alerts(self.store)
         self.notices = Notices(self.store)

@@ -38,9 +38,9 @@ class Following:
     ) -> Lock | None:
         """Let the row own the rollout that it holds; the deployment's lock, or None.
 
-        `row` bears `rollout`, `next_look`, `claimed_by` and `claimed_until`. In one transaction the
-        deployment becomes the lock's holder, its request is settled, and its `want` cleared. None
-        if the lock was lost, the request settled before, or the want changed.
+        `row` bears `rollout`, `next_look`, `claimed_by`, `claimed_until` and `images`. In one
+        transaction the deployment becomes the lock's holder, its request is settled, and its
+        `want` cleared. None if the lock was lost, the request settled before, or the want changed.
         """
         mine = replace(lock, holder=held_by(row.deployment_id), fence=lock.fence + 1)
         writes = [
@@ -54,7 +54,10 @@ class Following:
     def claim(
         self, deployment_id: str, step: int, by: str, now: float, *, ttl: float
     ) -> Claim | None:
-        """The step after `step`, for `ttl` seconds; None if another has it, or had it."""
+        """The step after `step`, for `ttl` seconds; None if another has it, or had it.
+
+        A client repeats a call whose answer it did not get: then the claim may be this very one.
+        """
         claimed = self._update(
             deployment_id,
             "SET step = :next, claimed_by = :by, claimed_until = :until",
@@ -62,6 +65,10 @@ class Following:
             " AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)",
             {":step": step, ":next": step + 1, ":by": by, ":until": now + ttl, ":now": now},
         )
+        if not claimed:
+            row = self._store.get(*deployment_key(deployment_id).values()) or {}
+            there = [row.get(name) for name in ("step", "claimed_by", "claimed_until")]
+            claimed = there == [step + 1, by, now + ttl]
         return Claim(deployment_id, by, step + 1) if claimed else None
 
     def renew(self, claim: Claim, now: float, *, ttl: float) -> bool:
@@ -123,7 +130,7 @@ def _handed_over(row: DeploymentRow) -> Write:
         "update",
         deployment_key(row.deployment_id),
         expression="SET rollout = :rollout, step = :step, next_look = :look,"
-        " claimed_by = :by, claimed_until = :until",
+        " claimed_by = :by, claimed_until = :until, images = :images",
         condition="attribute_exists(pk) AND attribute_not_exists(ended_at)"
         " AND attribute_not_exists(rollout)",
         parameters={
@@ -132,6 +139,7 @@ def _handed_over(row: DeploymentRow) -> Write:
             ":look": row.next_look,
             ":by": row.claimed_by,
             ":until": row.claimed_until,
+            ":images": row.images,
         },
     )
 

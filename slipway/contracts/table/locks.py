@@ -18,6 +18,7 @@ PARTITION = "LOCK"
 NEVER = 253402300800.0
 """The end of the year 9999: when a deployment's lock expires."""
 _DEPLOYMENT = "deployment:"
+_CANCEL = "cancel:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,8 @@ class LockRow:
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
-    way. `untold`: the deployment whose outcome has freed the lock, until all that follows from the
-    outcome is done.
+    way, or `cancel:<who>`. `untold`: the deployment whose outcome is recorded, until all that
+    follows from the outcome is done.
     """
 
     pipeline: str
@@ -49,6 +50,11 @@ class LockRow:
     @property
     def is_followed(self) -> bool:
         return self.holder.startswith(_DEPLOYMENT)
+
+    @property
+    def gives_way(self) -> bool:
+        """A newer request asks the holder to give way; a cancel takes nothing over."""
+        return self.takeover is not None and not self.takeover.startswith(_CANCEL)
 
     def taken(self, now: float) -> bool:
         return bool(self.holder) and self.expires_at > now
@@ -80,7 +86,8 @@ class Locks:
         """The lock, or None while another holds it. `ttl`: seconds until it expires unrenewed.
 
         An expired lock is taken over, and one of an earlier boot of the same host; the note `again`
-        that its last holder left stands.
+        that its last holder left stands. A client repeats a call whose answer it did not get: then
+        the taking that is found may be this very one.
         """
         before = self.get(pipeline)
         if before.taken(now) and not _same_worker(before.holder, holder):
@@ -101,6 +108,10 @@ class Locks:
                 ":fence": before.fence,
             },
         )
+        if not taken:
+            now_there = self.get(pipeline)
+            found = (now_there.holder, now_there.fence, now_there.expires_at)
+            taken = found == (holder, fence, now + ttl)
         return Lock(pipeline, holder, fence) if taken else None
 
     def renew(self, lock: Lock, now: float, *, ttl: float) -> bool:
@@ -153,6 +164,10 @@ class Locks:
             condition="holder <> :free AND expires_at > :now",
             parameters={":asker": asker, ":free": "", ":now": now},
         )
+
+    def interrupt(self, pipeline: str, by: str, now: float) -> bool:
+        """Interrupt the holder, whose deployment `by` has cancelled; False as `ask_takeover`."""
+        return self.ask_takeover(pipeline, f"{_CANCEL}{by}", now)
 
     def take_again(self, lock: Lock) -> bool:
         """Take the note `again` as done by the run that starts now; False if there is none."""

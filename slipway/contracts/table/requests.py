@@ -70,7 +70,7 @@ class Requests:
         joined = self._store.transact(
             [
                 _unless_there(_settled_row(outcome, kept)),
-                _unless_there(_key(_pointer(outcome.request_id)), kind="check"),
+                not_begun(outcome.request_id),
             ]
         )
         return joined or bool(self.settled([outcome.request_id]))
@@ -132,6 +132,11 @@ def _unless_there(values: Mapping[str, Any], *, kind: str = "put") -> Write:
 def settled_key(request_id: str) -> Mapping[str, Any]:
     """The key of the row that says that a request is settled."""
     return _key(_settled(request_id))
+
+
+def not_begun(request_id: str) -> Write:
+    """The check, for a transaction, that no deployment was begun for the request."""
+    return _unless_there(_key(_pointer(request_id)), kind="check")
 
 
 def settled_write(outcome: Settled, kept: float) -> Write:

@@ -15,13 +15,17 @@ PARTITION = "WANT"
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """`noted_at`: when it was written or last published again. `body`: the request as JSON."""
+    """`noted_at`: when it was written or last published again. `body`: the request as JSON.
+
+    `builder`: a build host is needed; False: the follower is looking whether one is.
+    """
 
     pipeline: str
     request_id: str
     pushed_at: float
     noted_at: float
     body: str
+    builder: bool = True
 
     @property
     def request(self) -> BuildRequest:
@@ -34,11 +38,12 @@ class Wants:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def note(self, request: BuildRequest, now: float) -> bool:
+    def note(self, request: BuildRequest, now: float, *, builder: bool = True) -> bool:
         """Remember that the request's pipeline has work, unless that request is settled.
 
         One transaction: a late or repeated starter would else leave a want that nobody clears.
-        False if it is settled already, or a newer tip request's want stands.
+        False if it is settled already, or a newer tip request's want stands, or the request was
+        found to need a builder after all: a late message without one changes that no more.
         """
         want = Want(
             pipeline=request.pipeline,
@@ -46,7 +51,10 @@ class Wants:
             pushed_at=request.pushed_at,
             noted_at=now,
             body=request.to_json(),
+            builder=builder,
         )
+        unless = "" if builder else " AND (request_id <> :id OR builder = :builder)"
+        only = {} if builder else {":id": request.request_id, ":builder": False}
         return self._store.transact(
             [
                 Write(
@@ -57,8 +65,8 @@ class Wants:
                 Write(
                     "put",
                     {"pk": PARTITION, "sk": sort_key(request), **encode(want)},
-                    condition="attribute_not_exists(pk) OR pushed_at <= :pushed_at",
-                    parameters={":pushed_at": request.pushed_at},
+                    condition=f"attribute_not_exists(pk) OR (pushed_at <= :pushed_at{unless})",
+                    parameters={":pushed_at": request.pushed_at, **only},
                 ),
             ]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,9 +13,9 @@ from tests.e2e.chaos.trial import Say, Trial
 from tests.e2e.chaos.witness import Witness
 
 
-@pytest.fixture(scope="package")
-def witness(chain: Chain) -> Iterator[Witness]:
-    """Sees every accepted request; while it is there, agents are started as `chaos.agent`."""
+@contextmanager
+def listened_to(chain: Chain) -> Iterator[Witness]:
+    """Every request is seen, and agents that start note their points."""
     chain.until_asleep()
     module = chain.workplace.agent_module_file
     module.write_text(agent.MODULE, encoding="utf-8")
@@ -23,6 +24,13 @@ def witness(chain: Chain) -> Iterator[Witness]:
     yield witness
     witness.end()
     module.unlink()
+
+
+@pytest.fixture(scope="package")
+def witness(chain: Chain) -> Iterator[Witness]:
+    """Sees every accepted request; while it is there, agents are started as `chaos.agent`."""
+    with listened_to(chain) as witness:
+        yield witness
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ A point is read off the call itself, so production code knows nothing of it:
 | `receive` | SQS handed out build requests |
 | `in <stage>` | the table noted that the stage begins |
 | `tagged` | ECR gave the pushed image one more tag (the build tag is the last) |
+| `handed over` | the table has it that the deployment's row owns the rollout |
 | `registered`, `updated` | ECS has the new revision; ECS took it for the service |
 | `recorded` | the table has the outcome |
 | `announced` | SNS took the close notice |
 | `marked` | the table has it that SNS took it |
-| `settled` | the table has the request's outcome |
+| `settled` | the table has the outcome of a request that was not handed over |
 | `deleted` | SQS deleted the request |
 """
 
@@ -72,4 +73,6 @@ def _of_transaction(asked: Values) -> Point | None:
         update = write.get("Update", {})
         if "ended_at = :ended" in update.get("UpdateExpression", ""):
             return Point("recorded", update["Key"]["sk"]["S"])
+        if "rollout = :rollout" in update.get("UpdateExpression", ""):
+            return Point("handed over", update["Key"]["sk"]["S"])
     return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -29,19 +27,9 @@ def push_check(trial: Trial, script: str | None, message: str) -> Pushed:
     return trial.push_commit(repository.change(message), message)
 
 
-@contextmanager
-def build_timeout(trial: Trial, seconds: int) -> Iterator[None]:
-    """Agents that start meanwhile end a build after so long."""
-    place = trial.chain.workplace.installation_file
-    usual = place.read_text(encoding="utf-8")
-    settings = json.loads(usual)
+def builds_end_soon(settings: dict[str, Any]) -> None:
     for pipeline in settings["pipelines"]:
-        pipeline["build_timeout"] = seconds
-    place.write_text(json.dumps(settings), encoding="utf-8")
-    try:
-        yield
-    finally:
-        place.write_text(usual, encoding="utf-8")
+        pipeline["build_timeout"] = BUILD_TIMEOUT
 
 
 def steps() -> list[int]:
@@ -51,7 +39,7 @@ def steps() -> list[int]:
 
 @pytest.mark.chaos
 def test_a_build_that_never_ends(trial: Trial) -> None:
-    with build_timeout(trial, BUILD_TIMEOUT):
+    with trial.installed(builds_end_soon):
         # GIVEN a commit whose build never ends
         endless = push_check(trial, ENDLESS, "a build without an end")
         trial.until_stage(endless, "build")

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.started import Ledger
 from local.workplace import Workplace
+from tests.e2e.chaos.slow_motion import emulator_of, workers_of
 from tests.e2e.chaos.trial import Trial
 
 KILLS = {"trigger": 1, "starter": 2, "notifier": 1, "stopper": 2, "reconciler": 2}
@@ -43,7 +43,7 @@ def _cases() -> list[object]:
 def test_kill_a_lambda(trial: Trial, function: str, words: str) -> None:
     # GIVEN somebody who kills the function's process whenever it is at work
     workplace = trial.chain.workplace
-    killer = Killer(emulator_of(workplace), workplace.emulator_dir, function, KILLS[function])
+    killer = Killer(workplace, function, KILLS[function])
     killer.start()
     try:
         # WHEN somebody pushes
@@ -57,12 +57,6 @@ def test_kill_a_lambda(trial: Trial, function: str, words: str) -> None:
     trial.ends_well(pushed)
 
 
-def emulator_of(workplace: Workplace) -> int:
-    ledger = Ledger.load(workplace)
-    assert ledger is not None
-    return next(note.pid for note in ledger.started.processes if note.name == "emulator")
-
-
 class Killer(threading.Thread):
     """Kills the emulator's workers of one function: in the middle of a run, or as they start.
 
@@ -71,11 +65,11 @@ class Killer(threading.Thread):
     it asked for takes effect, and nobody is there for the answer.
     """
 
-    def __init__(self, emulator_pid: int, emulator_dir: Path, function: str, kills: int) -> None:
+    def __init__(self, workplace: Workplace, function: str, kills: int) -> None:
         super().__init__(daemon=True)
         self.kills = kills
-        self._emulator = psutil.Process(emulator_pid)
-        self._mark = f"{emulator_dir}/tmp/ministack-lambda-slipway-{function}-"
+        self._workplace, self._function = workplace, function
+        self._emulator = psutil.Process(emulator_of(workplace))
         self._frozen = {worker.pid: worker for worker in self._workers()}
         for worker in self._frozen.values():
             worker.suspend()
@@ -113,12 +107,7 @@ class Killer(threading.Thread):
                 worker.resume()
 
     def _workers(self) -> list[psutil.Process]:
-        found = []
-        for process in self._emulator.children():
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if any(word.startswith(self._mark) for word in process.cmdline()):
-                    found.append(process)
-        return found
+        return workers_of(self._workplace, self._function)
 
 
 def is_given_a_run(pid: int) -> bool:

@@ -12,7 +12,8 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Trial:
     def __post_init__(self) -> None:
         self.requests_before = set(self.witness.look())
         self.rows_before = {row.deployment_id for row in self.chain.deployments(PIPELINE)}
-        self.services_before = {d["serviceDeploymentArn"] for d in self._service_deployments()}
+        self.services_before = {d["serviceDeploymentArn"] for d in self.service_deployments()}
 
     # --- doing
 
@@ -70,8 +71,8 @@ class Trial:
         """The directory of the host's agent."""
         return self.chain.workplace.hosts_dir / self.host
 
-    def push(self, message: str, behaviour: str = "works") -> Pushed:
-        pushed = self.chain.push(message, behaviour, PIPELINE)
+    def push(self, message: str, behaviour: str = "works", after: int = 0) -> Pushed:
+        pushed = self.chain.push(message, behaviour, PIPELINE, after)
         self.say(f"pushed {pushed.commit_id[:7]} {message!r}")
         return pushed
 
@@ -98,6 +99,19 @@ class Trial:
         order = json.dumps({"point": point, "passes": passes})
         (self.home / DIE_AT).write_text(order, encoding="utf-8")
 
+    @contextmanager
+    def installed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+        """Agents that start meanwhile read settings that `change` has changed in place."""
+        place = self.chain.workplace.installation_file
+        usual = place.read_text(encoding="utf-8")
+        settings = json.loads(usual)
+        change(settings)
+        place.write_text(json.dumps(settings), encoding="utf-8")
+        try:
+            yield
+        finally:
+            place.write_text(usual, encoding="utf-8")
+
     def is_dead(self) -> bool:
         """Whether the order to die was carried out."""
         return not (self.home / DIE_AT).exists()
@@ -112,7 +126,7 @@ class Trial:
         """AWS answers this service's calls with errors: `times` of them, or for `seconds`."""
         self.say(f"{service} {action or '(all calls)'} fails: {how}")
         order = {"service": service, "action": action, "times": ENDLESS, **how}
-        self._internal("POST", "faults", order)
+        self.internal("POST", "faults", order)
 
     def until_felt(self, service: str, *, timed: bool) -> None:
         """A call has met the `timed` fault, or all of its `times` have been used up.
@@ -121,7 +135,7 @@ class Trial:
         """
 
         def felt() -> bool:
-            faults = self._internal("GET", "faults")
+            faults = self.internal("GET", "faults")
             left = [fault["times"] for fault in faults if fault["service"] == service]
             return any(n < ENDLESS for n in left) if timed else not any(left)
 
@@ -129,7 +143,7 @@ class Trial:
 
     def sudden_death(self) -> None:
         """The instance loses its power."""
-        self._internal("POST", f"ec2/{self.host}/die", {})
+        self.internal("POST", f"ec2/{self.host}/die", {})
         self.say(f"{self.host} loses its power")
 
     def until_stage(self, pushed: Pushed, stage: str) -> DeploymentRow:
@@ -141,7 +155,8 @@ class Trial:
 
         return wait_for(f"stage {stage}", there, seconds=DEPLOY_SECONDS, poll=0.03)
 
-    def _internal(self, method: str, path: str, body: Any = None) -> Any:
+    def internal(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the emulator itself (`local/emulator/extension/internal.py`)."""
         url = f"{self.chain.state.endpoint_url}/_slipway/{path}"
         data = json.dumps(body).encode() if body is not None else None
         request = Request(url, data=data, method=method)  # noqa: S310 - our own http URL
@@ -152,8 +167,16 @@ class Trial:
 
     def ends_well(self, last: Pushed, cost: Cost | None = None) -> None:
         """All that must hold after a case whose last push was `last`."""
-        chain = self.chain
-        self._until("the last commit", lambda: chain.serves(PIPELINE) == last.commit_id)
+        self._ends(last, last.commit_id, cost or Cost())
+
+    def ends_taken_back(self, last: Pushed, before: str | None, cost: Cost | None = None) -> None:
+        """The same where `last` cannot run: what ran before it runs again."""
+        self.chain.until_ended(last, END_SECONDS)
+        self._ends(last, before, cost or Cost())
+
+    def _ends(self, last: Pushed, runs: str | None, allowed: Cost) -> None:
+        chain, short = self.chain, (runs or "nothing")[:7]
+        self._until("the last commit", lambda: chain.serves(PIPELINE) == runs)
         served = time.time() - last.ended_at
         chain.until_ended(last, END_SECONDS)
         self._until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)
@@ -163,22 +186,23 @@ class Trial:
         asleep = time.time() - last.ended_at
         requests = self._every_request_has_its_outcome()
         rows = self._every_outcome_has_one_row_and_one_notice()
-        self._until("the last commit, still", lambda: chain.serves(PIPELINE) == last.commit_id)
+        self._until("the last commit, still", lambda: chain.serves(PIPELINE) == runs)
         assert chain.depth(chain.names.build_dead_letters) == 0
+        assert chain.depth(chain.names.follow_dead_letters) == 0
         self._every_success_is_one_for_ecs_too()
         spent = self._cost(last.commit_id)
         self.say(
-            f"{last.commit_id[:7]} answers {served:.0f} s after the push, the host sleeps after"
+            f"{short} answers {served:.0f} s after the push, the host sleeps after"
             f" {asleep:.0f} s; {requests} request(s), {rows} outcome(s); rollouts"
             f" {spent.rollouts}{self._noted(spent)}"
         )
-        allowed = cost or Cost()
         assert spent.builds <= allowed.builds, "built again"
         assert spent.rollouts <= allowed.rollouts, "rolled out again"
         assert spent.revisions <= allowed.revisions, "registered again"
 
     def _noted(self, spent: Cost) -> str:
-        return f", builds {spent.builds}, revisions {spent.revisions}" if self.journal_kept else ""
+        builds = f", builds {spent.builds}" if self.journal_kept else ""
+        return f", revisions {spent.revisions}{builds}"
 
     def _until(self, what: str, condition: Callable[[], bool]) -> None:
         self.chain.until(what, condition, END_SECONDS)
@@ -232,7 +256,7 @@ class Trial:
 
     def _every_success_is_one_for_ecs_too(self) -> None:
         """ECS finished a rollout of the very digest that a deployment calls a success."""
-        done = [d for d in self._service_deployments() if d["status"] == "SUCCESSFUL"]
+        done = [d for d in self.service_deployments() if d["status"] == "SUCCESSFUL"]
         for row in self.rows():
             if row.status == "succeeded":
                 digest = row.result.image_digest if row.result else None
@@ -248,7 +272,7 @@ class Trial:
         builds = [p for p in points if p["point"] == "in build" and p["about"] == row.deployment_id]
         fresh = [
             d
-            for d in self._service_deployments()
+            for d in self.service_deployments()
             if d["serviceDeploymentArn"] not in self.services_before
         ]
         digest = row.result.image_digest if row.result else None
@@ -256,9 +280,7 @@ class Trial:
         return Cost(
             builds=len(builds),
             rollouts=len([d for d in fresh if self._runs(d, digest)]),
-            revisions=len(
-                [p for p in points if p["point"] == "registered" and self._has(p["about"], digest)]
-            ),
+            revisions=len([r for r in self._revisions(row) if self._has(r, digest)]),
         )
 
     def journal(self) -> list[dict[str, Any]]:
@@ -268,13 +290,23 @@ class Trial:
         points = [json.loads(line) for line in lines]
         return [point for point in points if point["at"] >= self.began]
 
-    def _service_deployments(self) -> list[dict[str, Any]]:
+    def service_deployments(self) -> list[dict[str, Any]]:
         """ECS's own history of the service: one entry per rollout that was begun."""
         pipeline = self.chain.pipeline(PIPELINE)
         answer = self.chain.prod("ecs").list_service_deployments(
             cluster=pipeline.cluster, service=pipeline.service, maxResults=100
         )
         found: list[dict[str, Any]] = answer["serviceDeployments"]
+        return found
+
+    def _revisions(self, row: DeploymentRow) -> list[str]:
+        """The newest of the family of what the row rolled out, in use or not."""
+        family = (row.task_definition_after or "").rpartition("/")[2].partition(":")[0]
+        ecs, found = self.chain.prod("ecs"), []
+        for status in ("ACTIVE", "INACTIVE"):
+            found += ecs.list_task_definitions(
+                familyPrefix=family, status=status, sort="DESC", maxResults=10
+            )["taskDefinitionArns"]
         return found
 
     def _runs(self, deployment: dict[str, Any], digest: str) -> bool:

@@ -13,12 +13,14 @@ from build_agent.host.stop import Stop
 from build_agent.image.docker import Docker
 from build_agent.image.images import Built, Images
 from local import docker as local_docker
+from local.configuration import HEALTH_COMMAND
 from local.down import take_down
 from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
 from local.ports import free_ports
 from local.progress import Progress
+from local.sample_repository import Release
 from local.started import Ledger
 from local.waiting import wait_for, wait_until
 from local.workplace import Workplace
@@ -36,9 +38,11 @@ from tests.e2e.emulator.yard import (
     build_images,
     deploy_service,
     follow,
+    hear,
     image,
     register,
     roll_out,
+    sample_digest,
     stopped,
     tasks,
 )
@@ -133,10 +137,12 @@ def test_a_new_revision_takes_over_when_it_is_healthy(yard, digests, service):
         environment=[{"name": "GREETING", "value": "hello"}],
         healthCheck={"command": HEALTHY, "interval": 5},
     )
+    hear(yard)
     # WHEN it is rolled out
     ended = roll_out(yard, definition)
-    # THEN it is a success, its digest is proved, and only it runs
+    # THEN it is a success, EventBridge heard of both its ends, its digest is proved, only it runs
     assert ended["status"] == "SUCCESSFUL"
+    assert [name for name, _ in hear(yard)] == ["IN_PROGRESS", "COMPLETED"]
     revision = yard.world.root("ecs").describe_service_revisions(
         serviceRevisionArns=[ended["targetServiceRevision"]["arn"]]
     )["serviceRevisions"][0]
@@ -161,6 +167,7 @@ def test_a_new_revision_takes_over_when_it_is_healthy(yard, digests, service):
 def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason):
     # GIVEN a service that answers
     before = answers(yard)
+    hear(yard)
     # WHEN a revision that cannot run is rolled out
     ended = roll_out(yard, register(yard, image(yard, digests["one"]), **container))
     # THEN the breaker rolls back, the tasks say why, and the old one answers
@@ -168,6 +175,45 @@ def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason
     assert "circuit breaker" in ended["statusReason"]
     assert reason in {task["stoppedReason"] for task in tasks(yard, "STOPPED")}
     assert answers(yard) == before
+    # AND EventBridge heard of the begin, the failure, the way back and its end, in AWS's words
+    names, reasons = zip(*hear(yard), strict=True)
+    assert names == ("IN_PROGRESS", "FAILED", "IN_PROGRESS", "COMPLETED")
+    assert reasons[1] == "ECS deployment circuit breaker: tasks failed to start."
+    assert "circuit breaker: rolling back to deploymentId ecs-svc/" in reasons[2]
+
+
+@pytest.mark.parametrize(
+    ("release", "start_period", "status", "reasons"),
+    [
+        (Release("slow", after=5), 60, "SUCCESSFUL", set()),
+        (
+            Release("slow", after=5),
+            0,
+            "ROLLBACK_SUCCESSFUL",
+            {"Task failed container health checks"},
+        ),
+        (
+            Release("late", "crash", after=5),
+            60,
+            "ROLLBACK_SUCCESSFUL",
+            {"Essential container exited"},
+        ),
+    ],
+    ids=["slow", "too slow", "crashes late"],
+)
+@pytest.mark.usefixtures("service")
+def test_a_release_of_the_sample_takes_its_time(yard, release, start_period, status, reasons):
+    # GIVEN the sample application, which is healthy, or crashes, 5 s after its start
+    check = {"command": HEALTH_COMMAND, "interval": 5, "startPeriod": start_period}
+    definition = register(yard, image(yard, sample_digest(yard, release)), healthCheck=check)
+    # WHEN it is rolled out
+    ended = roll_out(yard, definition)
+    # THEN its time is waited for if the health check waits, and what it does then decides
+    assert ended["status"] == status
+    took = (ended["finishedAt"] - ended["createdAt"]).total_seconds()
+    assert took > (5 if start_period else 0)
+    mine = [task for task in tasks(yard, "STOPPED") if task["taskDefinitionArn"] == definition]
+    assert {task["stoppedReason"] for task in mine} == reasons
 
 
 def test_a_deployment_can_be_stopped(yard, digests, service):
@@ -178,11 +224,13 @@ def test_a_deployment_can_be_stopped(yard, digests, service):
     definition = register(yard, image(yard, digests["one"]), healthCheck=endless)
     updated = ecs.update_service(cluster="yard", service="sample", taskDefinition=definition)
     arn = updated["service"]["currentServiceDeployment"]
+    hear(yard)
     # WHEN it is stopped with a rollback
     ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
-    # THEN the old revision runs on
+    # THEN the old revision runs on, and nobody hears of a failure: the breaker found none
     assert follow(yard, arn)["status"] == "ROLLBACK_SUCCESSFUL"
     assert answers(yard) == before
+    assert [name for name, _ in hear(yard)] == ["IN_PROGRESS", "COMPLETED"]
 
 
 @pytest.mark.parametrize("missing", PULL)

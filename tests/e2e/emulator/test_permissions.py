@@ -114,6 +114,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("logs", "create_log_stream", {"logGroupName": "g", "logStreamName": "s"}),
     ("logs", "filter_log_events", {"logGroupName": "g"}),
+    ("logs", "get_log_events", {"logGroupName": "g", "logStreamName": "s"}),
     ("ssm", "get_parameter", {"Name": "/x"}),
     ("ssm", "put_parameter", {"Name": "/x", "Value": "x", "Type": "SecureString"}),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import urllib.request
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 
 from local import docker as local_docker
 from local.docker import Docker as LocalDocker
+from local.sample_repository import Release, write_sample
 from local.waiting import wait_for, wait_until
-from tests.e2e.emulator.world import PROD, Role, World, allow, role_resource
+from tests.e2e.emulator.world import PROD, Role, World, allow, policy, role_resource
 
 PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = (
@@ -45,6 +47,7 @@ CMD ["/bin/busybox", "sh", "/serve.sh"]
 
 
 HEALTHY = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]
+HEARD = "heard-of-deployments"
 ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 
 
@@ -97,6 +100,18 @@ def build_images(yard: Yard) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def sample_digest(yard: Yard, release: Release) -> str:
+    """The sample application with this release, built and pushed; its digest."""
+    name = f"{release.behaviour}-{release.after}"
+    context = yard.directory / f"sample-{name}"
+    write_sample(context, local_docker.provide_busybox(), release)
+    done = yard.run("build", f"--tag={yard.registry}/built:{name}", str(context))
+    assert done.returncode == 0, done.stderr
+    pushed = yard.push(f"{yard.registry}/built:{name}", name)
+    assert pushed.returncode == 0, pushed.stderr
+    return pushed.stdout.rpartition("digest: ")[2].split()[0]
+
+
 def deploy_service(world: World) -> None:
     execution = role_resource("execution", "ecs-tasks.amazonaws.com", allow(*PULL))
     world.deploy(
@@ -117,6 +132,28 @@ def deploy_service(world: World) -> None:
                 },
             },
             "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "yard"}},
+            "Heard": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": HEARD}},
+            "Told": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {
+                    "EventPattern": {"detail-type": ["ECS Deployment State Change"]},
+                    "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Heard", "Arn"]}}],
+                },
+            },
+            "Tell": {
+                "Type": "AWS::SQS::QueuePolicy",
+                "Properties": {
+                    "Queues": [{"Ref": "Heard"}],
+                    "PolicyDocument": policy(
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "events.amazonaws.com"},
+                            "Action": "sqs:SendMessage",
+                            "Resource": "*",
+                        }
+                    ),
+                },
+            },
         },
     )
 
@@ -182,6 +219,19 @@ def follow(yard: Yard, arn: str) -> dict[str, Any]:
         return deployment if deployment["status"] in ENDED else None
 
     return wait_for("the end of the deployment", ended, seconds=60)
+
+
+def hear(yard: Yard) -> list[tuple[str, str]]:
+    """What EventBridge has told of deployments since the last call: short names and reasons."""
+    sqs = yard.world.root("sqs")
+    url = sqs.get_queue_url(QueueName=HEARD)["QueueUrl"]
+    told: list[tuple[str, str]] = []
+    while taken := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in taken:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            detail = json.loads(message["Body"])["detail"]
+            told.append((detail["eventName"].removeprefix("SERVICE_DEPLOYMENT_"), detail["reason"]))
+    return told
 
 
 def stopped(yard: Yard, task: str) -> dict[str, Any] | None:

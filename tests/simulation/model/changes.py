@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.simulation.model.state import NEVER, WORKING, State
+from tests.simulation.model.state import DEAD, NEVER, STANDING, WORKING, State
+
+CLAIMED = 2
+"""How the newest step of a rollout is called in a canonical state."""
 
 
 def quiet(s: State) -> bool:
@@ -12,8 +15,9 @@ def quiet(s: State) -> bool:
     phases = {host.phase for host in s.hosts}
     moving = any(host.ec2 in ("pending", "stopping") for host in s.hosts)
     at_work = phases & (WORKING | {"got"}) or (s.queue and phases & {"poll", "said"})
-    coming = s.topic or s.flight or s.notices or s.stopped or s.lambdas
-    return not (coming or at_work or moving)
+    coming = s.topic or s.flight or s.notices or s.stopped or s.lambdas or s.follow
+    standing = s.rollout is not None and s.rollout.claim == STANDING
+    return not (coming or at_work or moving or standing)
 
 
 def publish(s: State, request: int) -> State:
@@ -46,11 +50,39 @@ def copies(s: State, request: int) -> int:
     return max(there.count(request), starts.count(request) + 1)
 
 
+def sorted_with(items: tuple[Any, ...], item: Any) -> tuple[Any, ...]:
+    return tuple(sorted((*items, item)))
+
+
 def canonical(s: State) -> State:
-    """The same state with boots and idle numbers renamed to the smallest: only equality counts."""
+    """The same state with boots and numbers renamed to the smallest: only equality counts.
+
+    Follow messages that nobody would act on are dropped, save those of what is over.
+    """
+    s = _steps_renamed(s)
     for index in range(len(s.hosts)):
         s = _renamed(s, index)
     return s
+
+
+def _steps_renamed(s: State) -> State:
+    if s.rollout is None:
+        kept = {(True, NEVER) for is_over, _ in s.follow if is_over and s.untold}
+        return s._replace(follow=tuple(sorted(kept)))
+    shift = CLAIMED - s.rollout.step
+    over = {(True, NEVER) for is_over, _ in s.follow if is_over and s.untold}
+    live = [
+        (False, step if step == NEVER else step + shift)
+        for is_over, step in s.follow
+        if not is_over and step in (NEVER, s.rollout.step, s.rollout.step - 1)
+    ]
+    return s._replace(
+        rollout=s.rollout._replace(step=CLAIMED),
+        follow=tuple(sorted([*over, *live])),
+        lambdas=tuple(
+            sorted(((*p[:4], CLAIMED, *p[5:]) if p[0] == "F" else p for p in s.lambdas), key=repr)
+        ),
+    )
 
 
 def _renamed(s: State, index: int) -> State:
@@ -101,6 +133,8 @@ def agent_gone(
     if "delete last" not in without:
         flight = tuple(sorted((*s.flight, *s.hosts[index].held)))
         s = s._replace(flight=flight)
+    if s.rollout is not None and s.rollout.claimer == index + 1:
+        s = s._replace(rollout=s.rollout._replace(claimer=DEAD))
     return host_with(s, index, ec2=ec2, phase=phase, held=(), tip=0)
 
 

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas.decide.situation import Ask, IdleNotice, Republish, StartHost, StopBroken, StopIdle
+from lambdas.decide.situation import (
+    Ask,
+    FollowUp,
+    IdleNotice,
+    Republish,
+    StartHost,
+    StopBroken,
+    StopIdle,
+)
 from tests.simulation.model.changes import (
     agent_gone,
     copies,
     host_with,
     publish,
     quiet,
+    sorted_with,
     start_host,
     with_lambda,
 )
+from tests.simulation.model.following import Following
 from tests.simulation.model.real import Real
 from tests.simulation.model.state import (
+    DEPLOYMENT,
+    FOLLOWER,
     NAMES,
     NEVER,
     WORKING,
@@ -32,8 +44,11 @@ COPIES = 2
 class Functions:
     """The Lambdas that are under way are of the state; `without` as the model's."""
 
-    def __init__(self, real: Real, bounds: Bounds, without: frozenset[str]) -> None:
+    def __init__(
+        self, real: Real, following: Following, bounds: Bounds, without: frozenset[str]
+    ) -> None:
         self._real = real
+        self._following = following
         self._bounds = bounds
         self._without = without
 
@@ -47,6 +62,7 @@ class Functions:
             "c": self._claims,
             "k": self._stops,
             "e": self._marks_sent,
+            "F": self._follows,
         }[kind]
         yield from step(s, index, process)
 
@@ -67,7 +83,7 @@ class Functions:
         actions = self._real.decided(s, p[4], notice=None, queued=0, aged=False, tick=False)
         for action in actions:
             if isinstance(action, StartHost):
-                s = start_host(s, NAMES.index(action.host.host_id))
+                s = self._act(s, action)
         yield "starter decides", False, s
 
     def looks(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
@@ -109,7 +125,12 @@ class Functions:
 
     def _act(self, s: State, action: Any) -> State:
         if isinstance(action, StartHost):
+            if s.lock[0] == DEPLOYMENT:
+                raise Violation("a host is woken for a pipeline that is followed")
             return start_host(s, NAMES.index(action.host.host_id))
+        if isinstance(action, FollowUp):
+            look_now = (s.rollout is None, NEVER)
+            return s if look_now in s.follow else s._replace(follow=sorted_with(s.follow, look_now))
         if isinstance(action, StopIdle):
             index = NAMES.index(action.notice.host_id)
             number = action.notice.idle_number
@@ -135,6 +156,31 @@ class Functions:
         if want != request or request in s.settled:
             return s
         return publish(s._replace(want=want), request)
+
+    def called(self, s: State, message: tuple[bool, int]) -> State:
+        """The follower has claimed a step, or closes what is over."""
+        if message[0]:
+            return self._following.tells(s)
+        assert s.rollout is not None
+        return with_lambda(s, ("F", NEVER, NEVER, 0, s.rollout.step, message))
+
+    def crashed(self, s: State, process: tuple[Any, ...]) -> State:
+        """A message that the follower was called with comes again."""
+        if process[0] != "F":
+            return s
+        return s._replace(follow=sorted_with(s.follow, process[-1]))
+
+    def _follows(self, s: State, _index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
+        step = p[4]
+        *between, (label, after) = self._following.steps(s, FOLLOWER, step)
+        yield f"the follower {label}", False, after
+        for said, state in between:
+            if state.rollout is not None:
+                gone = self._following.let_go(state, FOLLOWER, step)
+                yield f"the follower {said}, and lets go", False, gone
+            if s.crashes:
+                crashed = self.crashed(state, p)._replace(crashes=s.crashes - 1)
+                yield f"the follower {said}, and crashes", True, crashed
 
     def _claims(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
         _, _, boot, number, why = p

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lambdas.decide.decision import decide
@@ -10,26 +11,46 @@ from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from slipway.contracts.installation import Limits
 from slipway.contracts.table import Table
 from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.contracts.table.hosts import HostRow
-from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.table.locks import Lock, LockRow, held_by
 from slipway.contracts.table.pipelines import PipelineRow
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.model.state import LAPSED, NAMES, NEVER, NOW, STANDING, Row, State
+from tests.simulation.model.state import (
+    LAPSED,
+    NAMES,
+    NEVER,
+    NOW,
+    STANDING,
+    Rollout,
+    Row,
+    State,
+)
 from tests.simulation.model.values import (
+    FOLLOWED,
     HEARD,
     SHOP,
+    begun_item,
+    begun_row,
     boot_text,
+    claimer_of,
     commit_of,
+    expiry_of,
+    followed_in,
+    followed_item,
+    holder_in,
     holder_of,
     host_item,
     host_row,
     lock_item,
     request_of,
+    result_of,
     settled_of,
     want_of,
     wanted,
 )
 
+DEPLOYMENTS = f"DEPLOYMENT#{SHOP}"
 LAUNCHED = 40_000.0
 LONG_AGO, JUST_NOW = 50_000.0, 99_995.0
 LIMITS = Limits()
@@ -81,7 +102,8 @@ class Real:
         return found
 
     def _lock_move(self, lock: tuple[int, bool], move: str, who: int) -> tuple[Any, Any]:
-        locks = self._table_with({"LOCK": [lock_item(lock)]}).locks
+        table = self._table_with({"LOCK": [lock_item(lock)], DEPLOYMENTS: [begun_item()]})
+        locks = table.locks
         mine = Lock(SHOP, holder_of(who), 1)
         calls: dict[str, Callable[[], Any]] = {
             "take": lambda: locks.take(SHOP, holder_of(who), NOW, ttl=60),
@@ -89,11 +111,58 @@ class Real:
             "take_again": lambda: locks.take_again(mine),
             "release": lambda: locks.release(mine),
             "take_orphaned_again": lambda: locks.take_orphaned_again(locks.get(SHOP), NOW),
+            "hand_over": lambda: table.following.hand_over(
+                replace(
+                    begun_row(),
+                    rollout="{}",
+                    next_look=NOW,
+                    claimed_by=claimer_of(who),
+                    claimed_until=STANDING,
+                ),
+                lock=mine,
+                settled=settled_of(1),
+                kept=9,
+            ),
         }
         answer = calls[move]()
         after = locks.get(SHOP)
-        holder = int(after.holder.split("/")[0][2:]) if after.holder else 0
-        return (holder, bool(after.again)), answer
+        return (holder_in(after), bool(after.again)), answer
+
+    def rollout_move(
+        self, rollout: Rollout, move: str, who: int, step: int
+    ) -> tuple[Rollout, bool]:
+        """The rollout after the real move, and whether it was made."""
+        key = (rollout, move, who, step)
+        if key not in self._known:
+            table = self._table_with({DEPLOYMENTS: [followed_item(rollout)]})
+            moves, claim = table.following, Claim(FOLLOWED, claimer_of(who), step)
+            calls: dict[str, Callable[[], Any]] = {
+                "claim": lambda: moves.claim(FOLLOWED, step, claim.by, NOW, ttl=60),
+                "renew": lambda: moves.renew(claim, NOW, ttl=60),
+                "release": lambda: moves.release(claim, "{}", next_look=NOW),
+            }
+            made = bool(calls[move]())
+            self._known[key] = followed_in(table.deployments.get(FOLLOWED), rollout), made
+        found: tuple[Rollout, bool] = self._known[key]
+        return found
+
+    def finished(
+        self, lock: tuple[int, bool], rollout: Rollout, who: int, step: int
+    ) -> tuple[tuple[int, bool], bool]:
+        """The lock after the outcome was recorded under the claim, and whether it was."""
+        key = ("finish", lock, rollout, who, step)
+        if key not in self._known:
+            parts = {"LOCK": [lock_item(lock)], DEPLOYMENTS: [followed_item(rollout)]}
+            table = self._table_with(parts)
+            recorded = table.deployments.finish(
+                result_of(),
+                lock=Lock(SHOP, held_by(FOLLOWED), 1),
+                claim=Claim(FOLLOWED, claimer_of(who), step),
+            )
+            after = table.locks.get(SHOP)
+            self._known[key] = (holder_in(after), bool(after.again)), recorded
+        found: tuple[tuple[int, bool], bool] = self._known[key]
+        return found
 
     def noted(self, want: int, request: int, settled: bool) -> int:
         """The want after the real Wants.note."""
@@ -133,7 +202,7 @@ class Real:
         """What the real `decide` answers on what a Lambda sees."""
         rows = tuple((h.row, h.row.boot == h.boot, h.phase == "hung") for h in s.hosts)
         ahead = s.pushed != s.handled
-        key = (rows, ec2, s.want, s.lock, ahead, notice, queued, aged, tick)
+        key = (rows, ec2, s.want, s.lock, ahead, notice, queued, aged, tick, s.rollout, s.untold)
         if key not in self._known:
             self._known[key] = decide(
                 self._snapshot(s, ec2, notice=notice, queued=queued, aged=aged, tick=tick)
@@ -164,7 +233,7 @@ class Real:
             pipeline=SHOP,
             holder=holder_of(holder),
             fence=1,
-            expires_at=STANDING if holder else 0.0,
+            expires_at=expiry_of(holder),
             again="ada" if again else None,
         )
         want = request_of(s.want) if s.want else None
@@ -189,7 +258,22 @@ class Real:
             queued=queued,
             notice=notice,
             tips=self._tips(s) if aged and tick else {},
+            handed_over=self._handed_over(s, then) if tick else {},
         )
+
+    def _handed_over(self, s: State, then: float) -> dict[str, DeploymentRow | None]:
+        if s.rollout is not None:
+            rollout = s.rollout
+            row = replace(
+                begun_row(),
+                rollout="{}",
+                step=rollout.step,
+                claimed_by=claimer_of(rollout.claimer) if rollout.claim else None,
+                claimed_until=rollout.claim,
+                next_look=then,
+            )
+            return {FOLLOWED: row}
+        return {FOLLOWED: replace(begun_row(), ended_at=then)} if s.untold else {}
 
     def _tips(self, s: State) -> dict[str, Tip]:
         if "dev side" in self.without:

@@ -31,13 +31,27 @@ class HostState(NamedTuple):
     tip: int
 
 
+class Rollout(NamedTuple):
+    """A rollout that its deployment's row owns, of push `tip`. `claimer`: host and 1, FOLLOWER or
+    DEAD; `claim`: 0, STANDING or LAPSED. `begun`: ECS has taken the update.
+    """
+
+    tip: int
+    step: int
+    claimer: int
+    claim: float
+    begun: bool
+
+
 class State(NamedTuple):
     """Requests are numbers in order of their time: 4t for push t, 4t+1 the drift check's for t,
     4t+2 and more those made of an orphaned `again`.
 
     `topic`: ('q' or 's', request), to be delivered to queue or starter. `notices`: (host, boot,
-    number). `stopped`: hosts whose EC2 event is to come. `lock`: holder (0: free), note `again`.
-    `lambdas`: (kind, host, boot, number, more …).
+    number). `stopped`: hosts whose EC2 event is to come. `lock`: holder (0: free; DEPLOYMENT), note
+    `again`. `lambdas`: (kind, host, boot, number, more …). `rollout`: None, or the one that is
+    followed. `untold`: something is left to do after the last one's outcome; `silent`: people were
+    not told of it. `follow`: the follow queue, (of the one that is over, step or NEVER: look now).
     """
 
     pushed: int
@@ -53,6 +67,10 @@ class State(NamedTuple):
     notices: tuple[tuple[int, int, int], ...]
     stopped: tuple[int, ...]
     lambdas: tuple[tuple[Any, ...], ...]
+    rollout: Rollout | None
+    untold: bool
+    silent: bool
+    follow: tuple[tuple[bool, int], ...]
     lost: int
     doubled: int
     crashes: int
@@ -72,8 +90,10 @@ class Bounds:
     """Starter and reconciler read EC2 and the table at different moments (the stopper always)."""
 
 
-WORKING = frozenset({"lock", "fetch", "deploy", "clear", "delete", "release"})
-HOLDING = frozenset({"fetch", "deploy", "clear", "delete", "release"})
+WORKING = frozenset({"lock", "fetch", "hand", "send", "clear", "delete"})
+HOLDING = frozenset({"fetch", "hand"})
+FOLLOWER, DEAD, DEPLOYMENT = 3, 8, 9
+"""Who claims a step, besides hosts; and the lock's holder once a rollout was handed over."""
 
 
 class Violation(Exception):
@@ -96,6 +116,7 @@ def start(bounds: Bounds) -> State:
         *(0, 0, 0, (), (), (), 0, frozenset(), (0, False)),
         (host,) if bounds.hosts == 1 else (awake,) * bounds.hosts,
         *((), (), ()),
+        *(None, False, False, ()),
         *(bounds.lost, bounds.doubled, bounds.crashes),
     )
 
@@ -107,6 +128,7 @@ def at_rest(state: State, bounds: Bounds) -> bool:
         and not under_way
         and not state.notices
         and not state.stopped
-        and not state.lock[1]
+        and state.lock == (0, False)
+        and not (state.rollout or state.untold or state.silent or state.follow)
         and all(host.ec2 == "stopped" for host in state.hosts)
     )

@@ -14,7 +14,9 @@ from tests.simulation.model.changes import (
     into_queue,
     minus,
     publish,
+    sorted_with,
 )
+from tests.simulation.model.following import Following, dead
 from tests.simulation.model.functions import Functions
 from tests.simulation.model.real import Real
 from tests.simulation.model.state import (
@@ -47,8 +49,9 @@ class Model:
         self.bounds = bounds
         self.without = without
         real = Real(client, without)
-        self._agents = Agents(real, without)
-        self._functions = Functions(real, bounds, without)
+        self._following = Following(real, bounds, without)
+        self._agents = Agents(real, self._following, without)
+        self._functions = Functions(real, self._following, bounds, without)
 
     def steps(self, s: State) -> Iterator[Step]:
         """Every step from `s`, each with the canonical state after it; raises Violation."""
@@ -65,7 +68,8 @@ class Model:
             rest = s._replace(lambdas=s.lambdas[:index] + s.lambdas[index + 1 :])
             yield from self._functions.steps(rest, process)
             if s.crashes:
-                yield f"Lambda {process[0]} crashes", True, rest._replace(crashes=s.crashes - 1)
+                crashed = self._functions.crashed(rest, process)
+                yield f"Lambda {process[0]} crashes", True, crashed._replace(crashes=s.crashes - 1)
         yield from self._time(s)
 
     # --- pushes and deliveries
@@ -100,6 +104,8 @@ class Model:
                 left = s._replace(stopped=minus(s.stopped, host))
                 came = list(self._functions.looks(left, host, ("r", host, NEVER, 0)))
                 yield from self._delivery(came, left, "stopped", host)
+        if free:
+            yield from self._follow(s)
         for request in dict.fromkeys(s.flight):
             gone = s._replace(flight=minus(s.flight, request))
             yield f"request {request} is visible again", False, into_queue(gone, (request,))
@@ -116,6 +122,24 @@ class Model:
                 yield f"{label} (and it will come again)", True, again
         if left.lost:
             yield f"{member} {item} lost", True, left._replace(lost=left.lost - 1)
+
+    def _follow(self, s: State) -> Iterator[tuple[str, bool, State]]:
+        """The follow queue calls the follower; a message may be lost, or come twice."""
+        for label, after, message in self._following.messages(s):
+            if message is None:
+                yield label, False, after
+                continue
+            called = self._functions.called(after, message)
+            yield label, False, called
+            if called.doubled:
+                again = called._replace(
+                    follow=sorted_with(called.follow, message), doubled=called.doubled - 1
+                )
+                yield f"{label} (and it will come again)", True, again
+        if s.lost:
+            for item in dict.fromkeys(s.follow):
+                gone = s._replace(follow=minus(s.follow, item), lost=s.lost - 1)
+                yield f"follow message {item} lost", True, gone
 
     # --- EC2
 
@@ -145,10 +169,13 @@ class Model:
         for index, host in enumerate(s.hosts):
             claimed = any(p[0] in "ke" and p[1] == index for p in s.lambdas)
             if host.row.claim == STANDING and not claimed:
-                lapsed = host.row._replace(claim=LAPSED)
-                yield f"the claim on {NAMES[index]} lapses", False, host_with(s, index, row=lapsed)
+                row = host.row._replace(claim=LAPSED)
+                yield f"the claim on {NAMES[index]} lapses", False, host_with(s, index, row=row)
         holder, again = s.lock
-        if holder and s.hosts[holder - 1].phase not in HOLDING:
+        if dead(s) and s.rollout is not None:
+            lapsed = s.rollout._replace(claim=LAPSED)
+            yield "the claim on the rollout lapses", False, s._replace(rollout=lapsed)
+        if 0 < holder <= len(s.hosts) and s.hosts[holder - 1].phase not in HOLDING:
             yield "the lock expires", False, s._replace(lock=(0, again))
         ticking = any(p[0] == "d" and p[1] == NEVER for p in s.lambdas)
         if "ticks" in self.without or ticking or len(s.lambdas) >= self.bounds.at_once:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.contracts.messages import BuildRequest
+from slipway.contracts.codec import encode
+from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table import Table
+from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.locks import NEVER as NEVER_EXPIRES
+from slipway.contracts.table.locks import LockRow, held_by
 from slipway.contracts.table.requests import Settled
 from slipway.contracts.table.wants import Want
-from tests.simulation.model.state import NEVER, NOW, STANDING, Row
+from tests.simulation.model.state import (
+    DEAD,
+    DEPLOYMENT,
+    FOLLOWER,
+    LAPSED,
+    NEVER,
+    NOW,
+    STANDING,
+    Rollout,
+    Row,
+)
 
 SHOP = "shop"
+FOLLOWED = "shop-20270115080000-abcdef"
 HEARD = NOW - 10
 
 
@@ -20,7 +35,53 @@ def boot_text(boot: int) -> str:
 
 
 def holder_of(who: int) -> str:
+    if who == DEPLOYMENT:
+        return held_by(FOLLOWED)
     return f"i-{who}/1" if who else ""
+
+
+def holder_in(row: LockRow) -> int:
+    if row.is_followed:
+        return DEPLOYMENT
+    return int(row.holder.split("/")[0][2:]) if row.holder else 0
+
+
+def claimer_of(who: int) -> str:
+    return {FOLLOWER: "the follower/1", DEAD: "dead"}.get(who, f"host i-{who}/1")
+
+
+def followed_item(rollout: Rollout) -> dict[str, Any]:
+    item = {**begun_item(), "rollout": "{}", "step": rollout.step, "next_look": NOW}
+    if not rollout.claim:
+        return item
+    return {**item, "claimed_by": claimer_of(rollout.claimer), "claimed_until": rollout.claim}
+
+
+def begun_item() -> dict[str, Any]:
+    return {"sk": FOLLOWED, **encode(begun_row())}
+
+
+def begun_row() -> DeploymentRow:
+    return DeploymentRow(
+        deployment_id=FOLLOWED, pipeline=SHOP, request_id="0" * 32, reason="push", started_at=1.0
+    )
+
+
+def followed_in(row: DeploymentRow | None, rollout: Rollout) -> Rollout:
+    assert row is not None
+    claim = row.claimed_until if row.claimed_by else 0.0
+    if claim:
+        claim = STANDING if claim > NOW else LAPSED
+    names = {claimer_of(who): who for who in (1, 2, FOLLOWER, DEAD)}
+    claimer = names[row.claimed_by] if row.claimed_by else 0
+    return rollout._replace(step=row.step, claimer=claimer, claim=claim)
+
+
+def result_of() -> DeploymentResult:
+    return DeploymentResult(
+        deployment_id=FOLLOWED, pipeline=SHOP, status="succeeded", stage="close", reason="push",
+        request_id="0" * 32, started_at=1.0, ended_at=NOW,
+    )  # fmt: skip
 
 
 def commit_of(number: int) -> str:
@@ -83,6 +144,12 @@ def host_item(row: Row) -> dict[str, Any]:
     return item if row.boot == NEVER else {**item, "boot": str(row.boot)}
 
 
+def expiry_of(holder: int) -> float:
+    if holder == DEPLOYMENT:
+        return NEVER_EXPIRES
+    return STANDING if holder else 0.0
+
+
 def lock_item(lock: tuple[int, bool]) -> dict[str, Any]:
     holder, again = lock
     item: dict[str, Any] = {
@@ -90,6 +157,6 @@ def lock_item(lock: tuple[int, bool]) -> dict[str, Any]:
         "pipeline": SHOP,
         "holder": holder_of(holder),
         "fence": 1,
-        "expires_at": STANDING if holder else 0.0,
+        "expires_at": expiry_of(holder),
     }
     return {**item, "again": "ada"} if again else item

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built
-from build_agent.service import Running
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings
-from slipway.contracts.messages import (
-    Commit,
-)
+from slipway.contracts.messages import Commit
+from slipway.following.service import Running
 from slipway.rollout import Progress, RolloutPlan, RolloutResult
+from slipway.rollout.api import Changes
+from slipway.rollout.state import Advanced, on
 
 URI = "127.0.0.1:4566/app"
 A, B, C = "a" * 40, "b" * 40, "c" * 40
@@ -124,6 +125,8 @@ class FakeServices:
     script: Callable[[RolloutResult], RolloutResult] = lambda result: result
     on_step: Callable[[str], None] = lambda _step: None
     architecture: str | None = None
+    registered: dict[str, str] = field(default_factory=dict)
+    under_way: str = ""
 
     def running(self, pipeline: Any, *, stop: Stop) -> Running:
         return Running(
@@ -155,7 +158,29 @@ class FakeServices:
         self._tell(on_progress, "wait", target)
         return self.script(result_of("succeeded", before, definition(target)))
 
+    def means(self, plan: RolloutPlan, guard: Any, on_progress: Any) -> Any:
+        """What `take` is given as its means."""
+        return SimpleNamespace(
+            plan=plan, guard=guard, on_progress=on_progress, changes=Changes(taken=[], unsure=[])
+        )
+
+    def take(self, step: Advanced, means: Any) -> Advanced | None:
+        """The whole rollout as one step; what was registered for a state is registered once."""
+        if step.state.result is not None:
+            return None
+        plan = step.state.plan
+        registered = self.registered.get(step.state.id)
+        if registered is not None:
+            plan = replace(plan, target=registered, images={})
+        self.under_way = step.state.id
+        result = self.roll_out(plan, stop=Stop(), guard=means.guard, on_progress=means.on_progress)
+        if result.outcome == "unchanged" and registered is not None:
+            result = replace(result, outcome="succeeded")
+        return on(replace(step.state, step="over", result=result))
+
     def _tell(self, on_progress: Any, step: Any, target: int) -> None:
+        if step == "register":
+            self.registered[self.under_way] = definition(target)
         on_progress(Progress(step=step, elapsed=0.0, task_definition=definition(target)))
         self.on_step(step)
 

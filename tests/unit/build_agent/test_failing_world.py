@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.errors import WorldFailed
 from slipway.contracts.sentences import runs_now
 from tests.aws.answers import instead
 from tests.unit.build_agent.fakes import A
@@ -69,23 +69,29 @@ def test_after_enough_failed_attempts_it_is_given_up_and_said(
     assert world.row.handled_tip == A
 
 
-def test_a_service_that_an_earlier_attempt_touched_is_not_called_untouched(world: World) -> None:
-    # GIVEN an attempt that updated the service and never heard of it, and then no fetch any more
+def test_a_rollout_that_the_world_fails_is_given_up_from_the_row(world: World) -> None:
+    # GIVEN a rollout that updated the service, of which nothing is heard any more
     request = make_request(1)
     world.services.script = raising(WorldFailed("the answer was lost"))
-    worker = world.worker()
     world.send(request)
-    worker.step()
-    assert world.services.revision == 2
-    world.source.on_fetch = fail_with(WorldFailed("down"), 99)
-    # WHEN it is given up
-    for _ in range(world.installation.limits.max_attempts):
-        world.redeliver(request)
-        worker.step()
-    # THEN it is not said that the version before runs
+    world.worker().step()
+    assert (world.services.revision, world.outcome(request)) == (2, None)
+    assert world.queued() == (0, 0)
+    # WHEN it is tried again and again, by whoever follows
+    worker = world.worker(boot="2027-01-15T09:00:00Z")
+    for _ in range(2 * world.installation.limits.max_attempts):
+        world.follow(after=1000)
+    # THEN it is given up, told, kept as a dead letter, and not said that the version before runs
     (result,) = world.topic.results
     assert (result.status, result.task_definition_after) == ("gave_up", "web:2")
     assert runs_now(result) == "It is not known which version runs now."
+    assert f"given up after {world.installation.limits.max_attempts} failed attempts" in str(
+        result.cause
+    )
+    assert world.queued(world.dead) == (1, 0)
+    assert world.table.locks.get("web").holder == ""
+    worker.step()
+    assert len(world.topic.results) == 1
 
 
 def raising(error: Exception) -> Callable[[Any], Any]:
@@ -93,21 +99,6 @@ def raising(error: Exception) -> Callable[[Any], Any]:
         raise error
 
     return fail
-
-
-def test_a_fetch_that_fails_after_an_update_does_not_say_what_runs(world: World) -> None:
-    # GIVEN a first attempt that updated the service, and a branch that is gone by the second
-    request = make_request(1)
-    world.services.script = raising(WorldFailed("the answer was lost"))
-    worker = world.worker()
-    world.send(request)
-    worker.step()
-    world.source.on_fetch = fail_with(DeploymentFailed("no branch", stage="fetch"), 1)
-    world.redeliver(request)
-    worker.step()
-    (result,) = world.topic.results
-    assert (result.status, result.now_running) == ("failed", None)
-    assert runs_now(result) == "It is not known which version runs now."
 
 
 def test_it_is_given_up_after_six_hours_whatever_the_count(world: World) -> None:
@@ -128,13 +119,13 @@ def test_an_outcome_that_cannot_be_announced_is_kept_and_announced_later(world: 
     world.topic.fail = THROTTLED
     worker = world.worker()
     world.send(request)
+    worker.step()
     for _ in range(world.installation.limits.max_attempts + 2):
-        worker.step()
-        world.redeliver(request)
-    assert world.outcome(request) is None
+        world.follow(after=60)
+    assert world.table.locks.get("web").untold is not None
     # WHEN it is back
     world.topic.fail = None
-    worker.step()
+    world.follow(after=60)
     # THEN the outcome of the one deployment is told; nothing was built again or given up
     assert [r.status for r in world.topic.results] == ["succeeded"]
     assert world.images.built == [A]

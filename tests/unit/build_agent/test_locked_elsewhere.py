@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from build_agent.queue.backoff import LOCKED_DELAY
 from build_agent.queue.inbox import Delivery
 from slipway.contracts.messages import Target
 from slipway.contracts.table.requests import Settled
+from slipway.following.backoff import LOCKED_DELAY
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import Killed, World, make_request
 
@@ -34,6 +34,7 @@ def test_a_tip_request_joins_the_run_of_the_holder_which_runs_once_more(world: W
 
     world.images.on_build = push
     holder.step()
+    holder.step()
     # AND the holder deploys B in a deployment of its own
     assert [r.commit and r.commit.id for r in world.topic.results] == [A, B]
     assert world.topic.results[1].pushed_by == second.pushed_by
@@ -57,7 +58,8 @@ def test_several_who_join_cause_one_more_run_and_one_who_joins_that_another(worl
             other.step()
 
     world.images.on_build = push
-    holder.step()
+    for _ in range(3):
+        holder.step()
     assert world.images.built == [A, B, "c" * 40]
     assert [world.outcome(r) for r in requests] == ["succeeded", "joined", "joined", "joined"]
 
@@ -75,6 +77,7 @@ def test_a_kill_in_the_run_that_was_asked_for_leaves_a_want(world: World) -> Non
         world.images.on_build = lambda: world.dead_lives.add(world.lives)
 
     world.images.on_build = push
+    holder.step()
     with pytest.raises(Killed):
         holder.step()
     (want,) = world.table.wants.all()

@@ -53,11 +53,6 @@ def kill_in(world: World, place: str) -> None:
         ("fetch", 1, 1),
         ("build", 2, 1),
         ("push", 2, 1),
-        ("register", 1, 2),
-        ("update", 1, 2),
-        ("wait", 1, 2),
-        ("record", 1, 1),
-        ("announce", 1, 1),
     ],
 )
 def test_after_a_kill_anywhere_the_request_ends_as_if_nothing_had_happened(
@@ -80,12 +75,36 @@ def test_after_a_kill_anywhere_the_request_ends_as_if_nothing_had_happened(
     assert len(world.images.built) == builds
     assert len(world.services.plans) == rollouts
     assert world.table.wants.all() == []
+    assert [r.deployment_id for r in world.topic.results] == [row.deployment_id]
+
+
+@pytest.mark.parametrize("place", ["register", "update", "wait", "record", "announce"])
+def test_after_a_kill_in_the_rollout_the_follower_goes_on_and_no_host_is_asked(
+    world: World, place: str
+) -> None:
+    # GIVEN a worker that is killed once its deployment's row owns the rollout
+    request = make_request(1)
+    world.send(request)
+    kill_in(world, place)
+    with pytest.raises(Killed):
+        world.worker().step()
+    # WHEN its claim has ended, and the follow message comes
+    world.follow()
+    world.follow(after=world.installation.limits.lock_ttl + 1)
+    # THEN one outcome, told; what had been registered was not registered again
+    (row,) = world.table.deployments.newest("web", 9)
+    assert (row.status, world.outcome(request)) == ("succeeded", "succeeded")
+    assert world.table.locks.get("web").holder == ""
+    assert world.table.locks.get("web").untold is None
+    assert world.services.newest == 2
     assert {r.deployment_id for r in world.topic.results} == {row.deployment_id}
     assert len(world.topic.results) == (2 if place == "announce" else 1)
-    # AND a rollout that had been begun is followed, not made again
-    if place in ("update", "wait"):
-        assert world.services.plans[-1].target == row.task_definition_after
-        assert world.services.newest == 2
+    # AND whoever meets its request deletes it
+    assert world.table.wants.all() == []
+    world.redeliver(request)
+    world.worker(boot="2027-01-15T09:00:00Z").step()
+    assert world.queued()[0] == 0
+    assert len(world.images.built) == 1
 
 
 def test_a_kill_after_settling_only_deletes_again(world: World) -> None:
@@ -97,6 +116,7 @@ def test_a_kill_after_settling_only_deletes_again(world: World) -> None:
     with pytest.raises(Killed):
         worker.step()
     instead(world.sqs, "delete_message_batch", real)
+    world.follow(after=world.installation.limits.lock_ttl + 1)
     world.redeliver(request)
     world.worker(boot="2027-01-15T09:00:00Z").step()
     assert len(world.topic.results) == 1
@@ -104,10 +124,10 @@ def test_a_kill_after_settling_only_deletes_again(world: World) -> None:
 
 
 def test_after_a_kill_the_tip_of_now_is_deployed_not_the_one_of_then(world: World) -> None:
-    # GIVEN a deployment of A that is killed after its update, and a push of B
+    # GIVEN a deployment of A that is killed in its push to ECR, and a push of B
     request = make_request(1)
     world.send(request)
-    kill_in(world, "update")
+    kill_in(world, "push")
     with pytest.raises(Killed):
         world.worker().step()
     world.source.tip = B

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_agent.deploy import progress_text, timings_of
-from build_agent.host.clock import RolloutClock, utc_stamp, utc_text
+from build_agent.host.clock import RolloutClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Interrupted, Stop
-from build_agent.image.build_key import build_tag
-from build_agent.queue.backoff import LONGEST_DELAY, delay_after, is_given_up
-from build_agent.telling.record import new_deployment_id
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DEPLOYMENT_ID
+from slipway.contracts.stamps import utc_stamp, utc_text
 from slipway.contracts.table.requests import Attempts
+from slipway.following.backoff import LONGEST_DELAY, delay_after, is_given_up
+from slipway.following.build_key import build_tag
+from slipway.following.progress import progress_text, timings_of
+from slipway.following.record import new_deployment_id
 from slipway.rollout import Progress
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import make_pipeline, make_request

@@ -62,7 +62,7 @@ def test_what_an_attempt_before_had_built_is_not_tagged_as_what_runs(world: Worl
     assert world.images.kept == {"web": world.row.running_digest}
 
 
-def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_settled(
+def test_a_request_is_deleted_when_the_row_owns_its_rollout_and_told_when_that_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN what each effect finds done
@@ -74,11 +74,14 @@ def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_sett
 
     def publishing(**message: Any) -> Any:
         (row,) = world.table.deployments.newest("web", 1)
-        seen["at publish"] = (row.status, row.announced_at, world.outcome(request))
+        seen["at publish"] = (row.status, row.announced_at, world.queued()[0])
         return publish(**message)
 
     def deleting(**members: Any) -> Any:
-        seen["at delete"] = (world.outcome(request), world.table.wants.all())
+        (row,) = world.table.deployments.newest("web", 1)
+        lock = world.table.locks.get("web")
+        seen["at delete"] = (row.is_followed, lock.deployment == row.deployment_id, len(world.sent))
+        seen["wants"] = world.table.wants.all()
         return delete(**members)
 
     instead(world.topic, "publish", publishing)
@@ -86,9 +89,13 @@ def test_nothing_is_settled_before_it_is_announced_nor_deleted_before_it_is_sett
     instead(world.sqs, "delete_message_batch", deleting)
     # WHEN
     worker.step()
-    # THEN recorded, then announced, then settled, then deleted
-    assert seen["at publish"] == ("succeeded", None, None)
-    assert seen["at delete"] == ("succeeded", [])
+    # THEN handed over, the follow message sent, then deleted; recorded, then announced
+    assert seen == {
+        "at delete": (True, True, 1),
+        "wants": [],
+        "at publish": ("succeeded", None, 0),
+    }
+    assert world.outcome(request) == "succeeded"
 
 
 def test_the_newest_of_many_pushes_is_built_once(world: World) -> None:
@@ -111,8 +118,8 @@ def test_each_pipeline_with_work_is_deployed(world: World) -> None:
     web, api = make_request(2), make_request(1, pipeline="api")
     world.send(web, api)
     world.worker().step()
-    assert [r.pipeline for r in world.topic.results] == ["api", "web"]
-    assert (world.outcome(web), world.outcome(api)) == ("unchanged", "succeeded")
+    assert {r.pipeline for r in world.topic.results} == {"api", "web"}
+    assert (world.outcome(web), world.outcome(api)) == ("succeeded", "succeeded")
 
 
 def test_one_commit_s_images_go_into_their_containers_in_one_rollout(aws: Any) -> None:

@@ -13,18 +13,21 @@ from build_agent.host.stop import Stop
 from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
-from build_agent.telling.close import Closer
 from build_agent.telling.logs import Log
-from build_agent.telling.record import Recorder
-from build_agent.worker import Worker, WorkerParts
+from build_agent.worker import Step, Worker, WorkerParts
 from slipway.contracts.installation import ImageSettings, Installation, Limits, PipelineSettings
 from slipway.contracts.messages import (
     BuildRequest,
     CloseNotice,
     DeploymentResult,
+    FollowMessage,
     request_id_of,
 )
 from slipway.contracts.table import Table
+from slipway.following.closing import Closer
+from slipway.following.ending import Ending
+from slipway.following.follower import Follower, FollowerParts
+from slipway.following.record import Recorder
 from tests.aws.answers import AwsFake
 from tests.unit.build_agent.fakes import (
     URI,
@@ -156,6 +159,8 @@ class World:
         self.images = FakeImages()
         self.services = FakeServices()
         self.containers = FakeContainers()
+        self.said: list[str] = []
+        self.sent: list[tuple[FollowMessage, float]] = []
 
     def worker(
         self,
@@ -186,18 +191,28 @@ class World:
         recorder = Recorder(
             table, installation=self.installation, host=host, closer=closer, clock=self.clock
         )
+        ending = Ending(
+            installation=self.installation, table=table, now=self.clock.now, closer=closer,
+            registry=self.images, publish=lambda request, _builder: self.send(request),
+            say=lambda _id, lines: self.said.extend(lines), dead_letter=inbox.dead_letter, log=log,
+            containers=self.containers,
+        )  # fmt: skip
+        self.following = FollowerParts(
+            name=f"host {host.holder}", installation=self.installation, table=table,
+            now=self.clock.now, means=self.services.means, take=self.services.take, ending=ending,
+            send=lambda message, delay: self.sent.append((message, delay)), jitter=lambda: 1.0,
+        )  # fmt: skip
         means = Means(
             source=self.source, images=self.images, services=self.services, disk=self.disk,
             recorder=recorder, keeper=keeper, clock=self.clock, parallel=parallel,
-            containers=self.containers,
         )  # fmt: skip
         parts = WorkerParts(
             installation=self.installation, host=host, table=table, inbox=inbox,
             closer=closer, keeper=keeper, recorder=recorder, means=means, clock=self.clock,
-            log=log, stop=stop, jitter=lambda: 1.0,
+            log=log, stop=stop, following=self.following, jitter=lambda: 1.0,
         )  # fmt: skip
         self.keeper = keeper
-        return Worker(parts) if waits else NoWait(parts)
+        return Worker(parts) if waits else NoWait(parts, self.follow)
 
     def kill(self) -> None:
         """End the newest worker as `kill -9` does, from wherever it is."""
@@ -220,7 +235,29 @@ class World:
 
     def outcome(self, request: BuildRequest) -> str | None:
         found = self.table.requests.settled([request.request_id])
-        return found[request.request_id].outcome if found else None
+        if not found:
+            return None
+        settled = found[request.request_id]
+        if settled.outcome != "handed_over":
+            return settled.outcome
+        row = self.table.deployments.get(settled.deployment_id or "")
+        return row.status if row is not None else None
+
+    def follow(self, *, after: float = 0.0) -> None:
+        """The follower takes the steps of what was sent on the follow queue, `after` seconds."""
+        self.clock.pass_by(after)
+        due, self.sent = self.sent, []
+        closer = Closer(self.topic, self.installation, None, self.clock)
+        ending = replace(self.following.ending, table=self.table, closer=closer)
+        parts = replace(self.following, table=self.table, name="the follower/1", ending=ending)
+        for message, delay in due:
+            try:
+                held = Follower(parts).take_up(message)
+                if held is not None:
+                    held.go_on()
+                    held.let_go()
+            except Exception:  # noqa: BLE001 - SQS gives it again
+                self.sent.append((message, delay))
 
     def queued(self, url: str | None = None) -> tuple[int, int]:
         """Visible and held messages."""
@@ -235,12 +272,24 @@ class World:
 
 
 class NoWait(Worker):
-    """A worker whose receive does not wait: the clock here is not the queue's."""
+    """A worker whose receive does not wait: the clock here is not the queue's.
 
-    def __init__(self, parts: WorkerParts) -> None:
+    `follow`: by the follower, what it lets go of.
+    """
+
+    def __init__(self, parts: WorkerParts, follow: Callable[[], None]) -> None:
         super().__init__(parts)
+        self._follow = follow
         receive = parts.inbox.receive
         parts.inbox.receive = lambda wait: receive(0)  # type: ignore[method-assign]
+
+    def step(self) -> Step:
+        """One round, and what was handed over in it is followed as far as it goes now."""
+        done = super().step()
+        while self._rollouts and self._rollouts.next_look <= self._clock.now():
+            self._rollouts.go_on(self._clock.now())
+        self._follow()
+        return done
 
 
 def create_table(dynamodb: Any, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lambdas.reconciler.handler import EC2_EVENT, reconcile
@@ -65,6 +65,7 @@ def test_any_body_beside_a_request_leaves_the_request_its_due(body, data):
     value=JSON,
 )
 def test_an_idle_notice_with_any_member_broken_stops_nobody_else(member, value):
+    assume((member, value) != ("idle_number", 0))  # the host's own
     world = World()
     world.boot()
     notice = json.loads(idle_notice("boot-1", 7).to_json())

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-HANDLERS = ["trigger", "starter", "stopper", "reconciler"]
+HANDLERS = ["trigger", "starter", "stopper", "follower", "reconciler"]
 HEAVY = {"pydantic", "requests", "aws_xray_sdk", "click", "rich", "boto3"}
 NOT_WANTED = {"trigger": HEAVY | {"slipway.contracts.table"}}
 """The trigger only publishes: it needs no table."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdas.reconciler.handler import reconcile
 from slipway.contracts.errors import InvalidMessage, WorldFailed
+from slipway.contracts.messages import DeploymentResult, FollowMessage
+from slipway.contracts.table.deployments import Claim, DeploymentRow
+from slipway.contracts.table.locks import Lock
+from slipway.contracts.table.requests import Settled
 from tests.unit.lambdas.world import HOST, START, World, error, event, request
 
 ASKER = "1" * 32
+DEPLOYMENT = "shop-20270115080000-0a1b2c"
 TICK, STOPPED = event("schedule"), event("ec2_stopped")
 
 
@@ -49,6 +56,103 @@ def test_a_want_without_its_request_is_published_again_every_fifteen_minutes(wor
     assert world.sns.requests == [request()]
     tick(world, after=1)
     assert world.sns.requests == [request(), request()]
+
+
+def test_a_want_that_needs_no_builder_is_published_again_for_the_follower(world):
+    world.table.wants.note(request(), world.now, builder=False)
+    tick(world, after=901)
+    (call,) = world.sns.published
+    assert call["MessageAttributes"]["builder"]["StringValue"] == "no"
+
+
+def test_a_drifted_tip_is_asked_of_the_follower_first(world):
+    # GIVEN a branch that has moved without a request
+    world.table.pipelines.change("shop", handled_tip="b" * 40)
+    for _ in range(2):
+        tick(world, after=301)
+    # THEN it is asked for where no host is woken
+    (call,) = world.sns.published
+    assert world.sns.requests[0].reason == "drift"
+    assert call["MessageAttributes"]["builder"]["StringValue"] == "no"
+    assert [want.builder for want in world.table.wants.all()] == [False]
+    assert world.ec2.started == []
+
+
+def handed_over(world: World, **values: object) -> None:
+    """The pipeline's lock is a deployment's, whose row is as `values` say."""
+    lock = world.table.locks.take("shop", f"{HOST}/boot-1", world.now, ttl=330)
+    assert lock is not None
+    begun = DeploymentRow(
+        deployment_id=DEPLOYMENT, pipeline="shop", request_id=request().request_id,
+        reason="push", started_at=world.now,
+    )  # fmt: skip
+    assert world.table.deployments.start(begun, kept=9000)
+    owned = replace(
+        begun, rollout="{}", claimed_by="host i-1", claimed_until=world.now + 330,
+        next_look=world.now + 60,
+    )  # fmt: skip
+    settled = Settled(
+        request_id=begun.request_id, outcome="handed_over", pipeline="shop", settled_at=world.now
+    )
+    assert world.table.following.hand_over(owned, lock=lock, settled=settled, kept=9000)
+
+
+def followed_up(world: World) -> list[FollowMessage]:
+    assert all(queue.endswith("-follow") for queue, _body in world.sqs.sent)
+    return [FollowMessage.from_json(body) for _queue, body in world.sqs.sent]
+
+
+def test_a_rollout_that_nobody_follows_any_more_is_followed_up(world):
+    # GIVEN a rollout whose host died, and whose messages were all lost
+    handed_over(world)
+    tick(world, after=329)
+    assert followed_up(world) == []
+    # WHEN its claim has lapsed, THEN the follower is told to look, and no host is started
+    tick(world, after=1)
+    assert followed_up(world) == [FollowMessage(deployment_id=DEPLOYMENT)]
+    assert world.ec2.started == []
+
+
+def test_an_outcome_that_was_not_told_is_followed_up(world):
+    # GIVEN an outcome that was recorded, and whoever was to tell it died
+    handed_over(world)
+    lock = world.table.locks.get("shop")
+    result = DeploymentResult(
+        deployment_id=DEPLOYMENT, pipeline="shop", status="succeeded", stage="close",
+        reason="push", request_id=request().request_id, started_at=world.now,
+        ended_at=world.now + 9,
+    )  # fmt: skip
+    assert world.table.deployments.finish(
+        result,
+        {"handled_tip": "a" * 40},
+        lock=Lock("shop", lock.holder, lock.fence),
+        claim=Claim(DEPLOYMENT, "host i-1", 1),
+    )
+    tick(world, after=10)
+    assert followed_up(world) == [FollowMessage(deployment_id=DEPLOYMENT)]
+    # AND once all is told, no more
+    world.table.locks.told("shop", DEPLOYMENT)
+    tick(world, after=300)
+    assert len(followed_up(world)) == 1
+
+
+def test_an_outcome_between_two_reads_is_no_drift(world):
+    # GIVEN a tip that was asked for, and is rolled out
+    world.table.pipelines.change(
+        "shop", handled_tip="b" * 40, ahead_tip="a" * 40, ahead_since=world.now - 900
+    )
+    handed_over(world)
+    rows = world.table.locks.all
+
+    def look_then_record():
+        found = rows()
+        world.table.pipelines.change("shop", handled_tip="a" * 40)
+        return [replace(row, holder="", expires_at=0) for row in found]
+
+    # WHEN its outcome is recorded while the reconciler reads, THEN the tip is not asked for
+    world.table.locks.all = look_then_record
+    tick(world)
+    assert world.sns.requests == []
 
 
 def test_a_silent_host_is_stopped_alerted_and_after_three_boots_left_for_an_hour(world):

@@ -21,6 +21,31 @@ def test_a_request_is_wanted_and_a_host_started(world):
     assert world.table.hosts.get(HOST).silent_boots == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "needed"), [("no", False), ("yes", True), (None, True), ("perhaps", True)]
+)
+def test_the_queues_filter_says_whether_a_host_is_started(world, said, needed):
+    # GIVEN a request whose attribute says who else has it (none: a dev stack of long ago)
+    start(sns_event(request().to_json(), builder=said), world.services)
+    # THEN the want says so, too, and a host starts only for what is in the build queue
+    assert [want.builder for want in world.table.wants.all()] == [needed]
+    assert world.ec2.started == ([HOST] if needed else [])
+
+
+def test_a_builder_that_is_needed_after_all_starts_a_host(world):
+    start(sns_event(request().to_json(), builder="no"), world.services)
+    start(sns_event(request().to_json(), builder="yes"), world.services)
+    assert world.ec2.started == [HOST]
+
+
+@pytest.mark.parametrize("attributes", [None, [], {"builder": "no"}, {"builder": {"Value": 1}}])
+def test_attributes_that_cannot_be_read_say_nothing(world, attributes):
+    event = sns_event(request().to_json())
+    event["Records"][0]["Sns"]["MessageAttributes"] = attributes
+    start(event, world.services)
+    assert world.ec2.started == [HOST]
+
+
 def test_the_want_is_there_though_the_start_fails(world):
     # GIVEN an EC2 that answers with an error
     world.ec2.start_failures[HOST] = error("InternalError", 500)

@@ -25,11 +25,15 @@ def event(name: str) -> dict[str, Any]:
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
-def sns_event(*messages: str) -> dict[str, Any]:
+def sns_event(*messages: str, builder: str | None = None) -> dict[str, Any]:
+    """SNS's event of messages whose attribute `builder` is as given, or absent."""
     envelope = event("sns_lambda")
     (record,) = envelope["Records"]
-    records = [{**record, "Sns": {**record["Sns"], "Message": message}} for message in messages]
-    return {"Records": records}
+    attributes = dict(record["Sns"]["MessageAttributes"])
+    if builder is not None:
+        attributes["builder"] = {"Type": "String", "Value": builder}
+    told = {**record["Sns"], "MessageAttributes": attributes}
+    return {"Records": [{**record, "Sns": {**told, "Message": message}} for message in messages]}
 
 
 def error(code: str, status: int = 400) -> ClientError:
@@ -156,8 +160,15 @@ class FakeEC2(AwsFake, service="ec2"):
 
 @dataclass
 class FakeSQS(AwsFake, service="sqs"):
+    """The build queue's counts, and what was sent, by queue and body."""
+
     visible: int = 0
     in_flight: int = 0
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
+        self.sent.append((QueueUrl, MessageBody))
+        return {"MessageId": str(len(self.sent)), "MD5OfMessageBody": "0" * 32}
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         return {
@@ -199,6 +210,7 @@ class World:
             codecommit_as=lambda pipeline: self.codecommit,
             hosts=hosts,
             queue_url="https://queue.example/slipway-build",
+            follow_queue_url="https://queue.example/slipway-follow",
         )
         for host in hosts:
             self.ec2.instances[host] = ("stopped", START - 7200)

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
-from local.hops import Hop, Sight, deployment_hops, log_lines, request_hop, table_rows, trigger_hop
+import pytest
+
+from local.hops import (
+    Hop,
+    Sight,
+    deployment_hops,
+    host_hops,
+    log_lines,
+    request_hop,
+    table_rows,
+    trigger_hop,
+)
 from slipway.contracts.messages import DeploymentResult
 from slipway.contracts.table.deployments import DeploymentRow
 
@@ -91,3 +103,31 @@ def test_a_hop_is_seen_once_and_the_table_counts_from_the_push() -> None:
     rows = table_rows(sight.ordered)
 
     assert [(r["hop"], r["since_push"]) for r in rows] == [("push", 0.0), ("trigger", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("launched", "state", "closed", "seen"),
+    [
+        (101, "pending", False, ["starting"]),
+        (101, "running", False, ["starting", "running"]),
+        (101, "stopping", False, ["stopping"]),
+        (101, "stopped", False, ["stopped"]),
+        (90, "running", False, []),
+        (90, "stopped", False, []),
+        (90, "stopping", True, ["stopping"]),
+        (101, "stopped", True, ["stopped"]),
+    ],
+)
+def test_a_host_that_was_started_for_a_push_may_sleep_before_its_end(
+    launched: int, state: str, closed: bool, seen: list[str]
+) -> None:
+    # GIVEN a push at 100, and a host
+    host = {
+        "InstanceId": "i-1",
+        "State": {"Name": state},
+        "LaunchTime": datetime.fromtimestamp(launched, UTC),
+    }
+    # WHEN / THEN
+    hops = host_hops(host, 100.0, 105.0, closed=closed)
+    assert [hop.name for hop in hops] == [f"host {each}" for each in seen]
+    assert {hop.at for hop in hops} <= {105.0}

@@ -14,6 +14,7 @@ from slipway.contracts.errors import WorldFailed, WrongUse
 MEMBERS = {
     "endpoint_url", "region", "dev_account", "prod_account", "pipelines", "slack_url", "queue_url",
     "request_topic_arn", "close_topic_arn", "table", "hosts", "log_dir",
+    "start_period",
 }  # fmt: skip
 
 

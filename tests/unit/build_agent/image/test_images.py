@@ -161,7 +161,7 @@ def test_an_immutable_commit_tag_stays_and_the_push_goes_on(bench: Bench) -> Non
 
 
 def test_a_build_tag_that_names_another_image_is_no_success(bench: Bench) -> None:
-    bench.images._add_tag = lambda image, pushed, tag: tag != "build-1"  # type: ignore[method-assign]
+    bench.images._registry.add_tag = lambda image, pushed, tag: tag != "build-1"  # type: ignore[method-assign]
     with pytest.raises(WorldFailed, match="build-1"):
         bench.push()
 

@@ -17,9 +17,9 @@ from build_agent.telling.logs import (
     CloudWatchShipper,
     JsonFormatter,
     Log,
-    console_link,
     set_up,
 )
+from slipway.following.result import console_link
 from tests.aws.answers import AwsFake, refused
 
 

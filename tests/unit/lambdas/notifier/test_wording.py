@@ -158,6 +158,20 @@ def test_durations(seconds: float, text: str) -> None:
     assert wording.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("by", "next_look", "said"),
+    [
+        (None, 112.0, ""),
+        ("the follower", None, "followed by the follower"),
+        ("the follower", 112.0, "followed by the follower, next look in 12 s"),
+        ("host i-0abc", 100.5, "followed by host i-0abc, next look now"),
+        ("the follower", 90.0, "followed by the follower, next look now"),
+    ],
+)
+def test_who_follows_a_rollout(by: str | None, next_look: float | None, said: str) -> None:
+    assert sentences.followed(by, next_look, 100.0) == said
+
+
 def test_stages_that_took_no_time_are_not_told() -> None:
     timings = {"fetch": 0.41, "rollout": 0.04, "update": 0.05, "wait": 61.0}
     assert sentences.by_stage(timings) == "fetch 0.4 s · update 0.1 s · wait 1 min 1 s"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from local.emulator.extension.ecs_containers import (
     NO_HEALTH_CHECK,
     health_check,
+    health_of,
     run_options,
     without_empty_choices,
 )
@@ -26,6 +29,22 @@ def test_a_health_check_reaches_docker_with_its_interval_cut():
         "retries": 2,
         "start_period": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"Running": True, "Health": {"Status": "healthy"}}, "HEALTHY"),
+        ({"Running": True, "Health": {"Status": "unhealthy"}}, "UNHEALTHY"),
+        ({"Running": True, "Health": {"Status": "starting"}}, "UNKNOWN"),
+        # as Docker leaves one whose process ended
+        ({"Running": False, "Health": {"Status": "unhealthy"}}, "UNKNOWN"),
+        ({"Running": True}, "UNKNOWN"),
+    ],
+)
+def test_a_container_that_ended_is_not_one_that_failed_its_health_check(state, expected):
+    client = SimpleNamespace(api=SimpleNamespace(inspect_container=lambda _: {"State": state}))
+    assert health_of(client, "an id") == expected
 
 
 def test_without_a_health_check_the_images_own_is_off():

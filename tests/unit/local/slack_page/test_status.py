@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from local.slack_page.panel import panel_html
+from local.slack_page.panel import gist_html, panel_html
 from local.slack_page.status import Instance, Reader, Status, assemble, stages_of, usual_time
 from local.state import write_state
 from local.workplace import Workplace
@@ -40,7 +40,7 @@ def test_the_usual_time_is_that_of_earlier_successes() -> None:
 
 
 def test_everything_read_is_on_the_panel() -> None:
-    shown = panel_html(assemble(state(), rows(NOW)))
+    shown = panel_html(assemble(state(), rows(NOW), NOW))
     for words in (
         "Runs <code>bbbbbbbb</code> for",
         "by ada",
@@ -62,6 +62,38 @@ def test_everything_read_is_on_the_panel() -> None:
         assert words in shown
 
 
+@pytest.mark.parametrize(
+    ("claimed", "by"),
+    [
+        ({}, "the follower"),
+        ({"claimed_by": "host i-0abc1234/7", "claimed_until": NOW + 9}, "host i-0abc1234"),
+        ({"claimed_by": "host i-0abc1234/7", "claimed_until": NOW - 9}, "the follower"),
+    ],
+    ids=["nobody has claimed a step", "a host follows", "a host's claim has ended"],
+)
+def test_a_rollout_that_needs_no_host_says_who_follows_and_when_the_next_look_is(
+    claimed: dict[str, Any], by: str
+) -> None:
+    # GIVEN a rollout that was handed over, and no host that is awake
+    read = rows(NOW)
+    row = replace(read.deployments["shop"][0], rollout="{}", next_look=NOW + 12, **claimed)
+    asleep = replace(read, deployments={"shop": [row]}, ec2={"i-0abc1234": Instance("stopped")})
+    # WHEN
+    status = assemble(state(), asleep, NOW)
+    shown = panel_html(status)
+    # THEN
+    assert '<span class="mark busy">rolling out</span>' in shown
+    assert (
+        f'followed by {by}, next look in <span class="counting" data-until="{NOW + 12:.1f}">'
+        in (shown)
+    )
+    assert "shop: rolling out" in gist_html(status)
+
+
+def test_what_is_built_or_over_is_followed_by_nobody() -> None:
+    assert "followed by" not in panel_html(assemble(state(), rows(NOW), NOW))
+
+
 HOSTILE = "<script>\"'&lt;{{ 7 * 7 }}"
 
 
@@ -79,7 +111,7 @@ def hostile(value: Any) -> Any:
 
 def test_nothing_read_becomes_a_tag_or_a_template() -> None:
     # GIVEN a status whose every text is another's
-    shown = panel_html(hostile(dataclasses.replace(assemble(state(), rows(NOW)), problem="?")))
+    shown = panel_html(hostile(dataclasses.replace(assemble(state(), rows(NOW), NOW), problem="?")))
     # THEN each stays a text
     assert shown.count("&lt;script&gt;") > 20
     assert "<script" not in shown
@@ -89,7 +121,7 @@ def test_nothing_read_becomes_a_tag_or_a_template() -> None:
 def test_a_stopped_host_is_not_said_to_be_what_its_row_last_said() -> None:
     read = rows(NOW)
     stopped = replace(read, ec2={"i-0abc1234": Instance("stopped")})
-    status = assemble(state(), stopped)
+    status = assemble(state(), stopped, NOW)
     assert (status.hosts[0].ec2, status.hosts[0].state) == ("stopped", None)
     assert status.hosts[1].ec2 == "unknown"
 
@@ -100,11 +132,11 @@ def test_a_host_that_boots_is_not_said_to_be_what_its_last_boot_was() -> None:
     ended_at = read.hosts[0].heartbeat_at
     booting = replace(read, ec2={"i-0abc1234": Instance("running", launched_at=ended_at + 2)})
     # WHEN, THEN it runs, and nothing is known of its agent yet
-    host = assemble(state(), booting).hosts[0]
+    host = assemble(state(), booting, NOW).hosts[0]
     assert (host.ec2, host.state, host.stage, host.heartbeat_at) == ("running", None, None, None)
     # AND once the agent of this boot is heard, it is what that says
     arrived = replace(read.hosts[0], state="idle", heartbeat_at=ended_at + 2.2)
-    host = assemble(state(), replace(booting, hosts=(arrived,))).hosts[0]
+    host = assemble(state(), replace(booting, hosts=(arrived,)), NOW).hosts[0]
     assert (host.state, host.heartbeat_at) == ("idle", ended_at + 2.2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from slipway.cli.main import main
 from slipway.cli.show.moments import stamp
 from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
 from slipway.contracts.messages import Commit, DeploymentResult
+from slipway.contracts.requesting import BUILD_QUEUE_TAKES, FOLLOW_QUEUE_TAKES
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 
@@ -116,12 +118,16 @@ class World:
             self.queues[name] = sqs.create_queue(QueueName=name)["QueueUrl"]
         for name in (self.names.request_topic, self.names.close_topic):
             sns.create_topic(Name=name)
-        sns.subscribe(
-            TopicArn=self.installation.request_topic_arn,
-            Protocol="sqs",
-            Endpoint=f"arn:aws:sqs:{REGION}:{PROD}:{self.names.build_queue}",
-            Attributes={"RawMessageDelivery": "true"},
-        )
+        for queue, takes in (
+            (self.names.build_queue, BUILD_QUEUE_TAKES),
+            (self.names.follow_queue, FOLLOW_QUEUE_TAKES),
+        ):
+            sns.subscribe(
+                TopicArn=self.installation.request_topic_arn,
+                Protocol="sqs",
+                Endpoint=f"arn:aws:sqs:{REGION}:{PROD}:{queue}",
+                Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps(takes)},
+            )
         self.client("logs").create_log_group(logGroupName=self.names.build_log_group)
 
     def add_host(self, number: int = 1) -> str:
@@ -237,12 +243,15 @@ def make_table(client: Any, name: str) -> None:
 
 def all_queues(installation: Installation) -> list[str]:
     names = installation.names
-    lambdas = ("starter", "stopper", "notifier", "reconciler")
+    lambdas = ("starter", "stopper", "follower", "notifier", "reconciler")
+    subscriptions = ("build", "follow", "starter", "stopper", "notices")
     return [
         names.build_queue,
         names.build_dead_letters,
+        names.follow_queue,
+        names.follow_dead_letters,
         names.notices_queue,
         names.notices_dead_letters,
         *(names.failures(function) for function in lambdas),
-        *(names.subscription_dead_letters(s) for s in ("build", "starter", "stopper", "notices")),
+        *(names.subscription_dead_letters(s) for s in subscriptions),
     ]

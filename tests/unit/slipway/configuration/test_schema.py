@@ -51,6 +51,7 @@ BROKEN: list[tuple[str, Any]] = [
     ("pipelines.2.service.cluster", "production"),
     ("pipelines.0.service.port", 0),
     ("pipelines.0.rollout.healthyTimeout", "1800"),
+    ("pipelines.0.rollout.newPush", "supersede"),
     ("pipelines.0.notices.commitUrl", "https://example.com/"),
     ("buildHost.count", 11),
     ("buildHost.architecture", "arm"),

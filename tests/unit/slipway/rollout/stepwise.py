@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.rollout.beginning import begin
 from slipway.rollout.means import Means
-from slipway.rollout.plan import RolloutPlan, RolloutResult
+from slipway.rollout.plan import Clock, RolloutPlan, RolloutResult
 from slipway.rollout.roll_out import resumed, see_through, take
 from slipway.rollout.saved import from_json, to_json
 from slipway.rollout.state import Advanced, RolloutState, next_look
@@ -19,12 +19,12 @@ LARGEST = 16_000
 """Bytes that a state of a rollout of a few tasks may have: a row holds several, in 400 KB."""
 
 
-def anew(means: Means) -> Means:
+def anew(means: Means, *, clock: Clock | None = None, patience: float | None = None) -> Means:
     """What another process would have: the same world, nothing remembered."""
     return Means(
         ecs=means.ecs.client,
-        clock=means.clock,
-        patience=means._patience,
+        clock=clock or means.clock,
+        patience=means.patience if patience is None else patience,
         ecr=means.ecr,
         codedeploy_client=means._make_codedeploy,
         balancing=means._make_balancing,
@@ -146,42 +146,80 @@ def _without_token(parameters: Json) -> Json:
     return {name: value for name, value in parameters.items() if name not in own}
 
 
+Kills = Callable[[Call, bool], bool]
+"""Whether the process dies in this call: before it, or (True) once it is done and not answered."""
+Save = Callable[[RolloutState], None]
+Drive = Callable[..., RolloutResult]
+"""Takes step after step, as `see_through` does."""
+
+
+class KillsAt:
+    """Dies in one call, by its number."""
+
+    def __init__(self, number: int, *, answered: bool) -> None:
+        self._left = number
+        self._answered = answered
+
+    def __call__(self, _call: Call, answered: bool) -> bool:
+        if answered == self._answered:
+            self._left -= 1
+        return self._left == -1 and answered == self._answered
+
+
+class KillsEach:
+    """Dies in each kind of call once: before it, or where it is a change after it."""
+
+    def __init__(self, *, answered: bool) -> None:
+        self._answered = answered
+        self.kinds: set[tuple[str, str]] = set()
+
+    def spared(self, call: Call) -> bool:
+        """Whether there was no such call until now; it is counted then."""
+        kind = (call.step, call.operation)
+        is_new = kind not in self.kinds
+        self.kinds.add(kind)
+        return is_new
+
+    def __call__(self, call: Call, answered: bool) -> bool:
+        looks = call.operation not in CHANGES
+        return answered == self._answered and not (answered and looks) and self.spared(call)
+
+
 def rolled_out(
     world: World,
     *,
-    kill_at: int | None = None,
-    answered: bool = False,
+    kills: Kills = lambda _call, _answered: False,
+    drive: Drive = see_through,
     saved: list[str] | None = None,
 ) -> Told:
-    """Roll out; the process is killed in call number `kill_at`, before or after it is `answered`.
+    """Roll out; the process dies where `kills` says, and another goes on from the last saved state.
 
-    Another one then goes on from the last saved state. Each state is added to `saved`.
+    Each state is added to `saved`.
     """
     calls: list[Call] = []
     saved = saved if saved is not None else []
     at: list[str] = []
     steps: list[str] = []
 
-    def kills(handle: Callable[[str, Json], Json]) -> Callable[[str, Json], Json]:
+    def deadly(handle: Callable[[str, Json], Json]) -> Callable[[str, Json], Json]:
         def handled(operation: str, parameters: Json) -> Json:
-            number = len(calls)
             before = _shape(world) if operation in CHANGES else None
             call = Call(at[-1], operation, parameters, changed=False)
             calls.append(call)
-            if number == kill_at and not answered:
+            if kills(call, False):
                 raise Killed
             try:
                 answer = handle(operation, parameters)
             finally:
                 call.changed = operation in CHANGES and _shape(world) != before
-            if number == kill_at:
+            if kills(call, True):
                 raise Killed
             return answer
 
         return handled
 
     for fake in world.fakes:
-        fake.handle = kills(fake.handle)
+        fake.handle = deadly(fake.handle)
 
     def on_progress(progress: Any) -> None:
         if progress.note:
@@ -191,14 +229,14 @@ def rolled_out(
         saved.append(to_json(state))
         at.append(state.step)
 
-    first = begin(world.plan, world.ecs.clock.now(), "0123456789abcdef")
-    try:
-        result = see_through(first, world.process(on_progress), save=save)
-    except Killed:
-        world.ecs.clock.sleep(1.0)
-        state = from_json(saved[-1])
-        result = see_through(resumed(state), world.process(on_progress), save=save)
-    return Told(result=result, live=_live(world), calls=calls, steps=steps)
+    step = begin(world.plan, world.ecs.clock.now(), "0123456789abcdef")
+    while True:
+        try:
+            result = drive(step, world.process(on_progress), save=save)
+            return Told(result=result, live=_live(world), calls=calls, steps=steps)
+        except Killed:
+            world.ecs.clock.sleep(1.0)
+            step = resumed(from_json(saved[-1]))
 
 
 def _live(world: World) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.service import plan_of
+from slipway.following.service import plan_of
 from slipway.rollout import RolloutResult, Timeouts
 from tests import scripted_ecs as ecs
 from tests.scripted_ecs import IMAGE, PREFIX, ScriptedEcs, denied

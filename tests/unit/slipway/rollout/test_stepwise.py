@@ -1,7 +1,12 @@
-"""Every kind of rollout, killed in a call and taken up from its saved state by another process."""
+"""Every kind of rollout, killed in a call and taken up from its saved state by another process.
+
+By default one run of each scenario has a death at every kind of call of every step. With
+`EVERY_MOMENT` in the environment (`make chaos`) each moment also has a run of its own.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +19,19 @@ from tests.scripted_ecs import IMAGE, Json, ScriptedEcs, digest_of
 from tests.scripted_scheduler import behind_balancer, pauses, rolling, with_health_check
 from tests.unit.slipway.rollout import test_codedeploy, test_scenarios
 from tests.unit.slipway.rollout.running import V6, V7
-from tests.unit.slipway.rollout.stepwise import CHANGES, Call, Told, World, rolled_out
+from tests.unit.slipway.rollout.stepwise import (
+    CHANGES,
+    Call,
+    KillsAt,
+    KillsEach,
+    Told,
+    World,
+    rolled_out,
+)
 from tests.unit.slipway.rollout.test_registering import exits
 from tests.unit.slipway.rollout.test_updates import blue_green
 
-TIMES = Timeouts(healthy=40, drain=60, rollback=60, task=30)
+TIMES = Timeouts(healthy=60, drain=60, rollback=60, task=30)
 MIGRATE = OneOffTask(command=("migrate",))
 ALL = {"desired_count": 4, "min_percent": 50, "max_percent": 150}
 
@@ -76,7 +89,12 @@ def sick_again(scripted: ScriptedEcs, new: Json) -> None:
 
 
 def codedeploy(row: Any, **members: Any) -> World:
-    deploy = ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=list(row.plays), **members)
+    return codedeploy_world(
+        ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=list(row.plays), **members)
+    )
+
+
+def codedeploy_world(deploy: ScriptedCodeDeploy) -> World:
     made = world(deploy.ecs)
     made.codedeploy = deploy
     return made
@@ -158,20 +176,41 @@ CHANGING = sorted(CHANGES - {"RegisterTaskDefinition"})
 
 
 @pytest.mark.parametrize("make", SCENARIOS.values(), ids=list(SCENARIOS))
-def test_a_rollout_that_is_killed_in_any_call_ends_as_one_that_is_not(make: Make) -> None:
+def test_a_rollout_that_is_killed_in_each_kind_of_call_ends_as_one_that_is_not(make: Make) -> None:
+    """A process dies before each kind of call of each step; then the same after each change."""
     # GIVEN how it goes where nothing is killed
     whole = rolled_out(make())
 
-    for number, answered in moments(whole.calls):
-        # WHEN the process is killed in a call, and another one has only the saved state
-        told = rolled_out(make(), kill_at=number, answered=answered)
+    for answered in (False, True):
+        # WHEN every process is killed at the next kind of call, and another one has only the state
+        kills = KillsEach(answered=answered)
+        told = rolled_out(make(), kills=kills)
 
-        # THEN the word, what runs and what was changed are the same, and nothing was done twice
+        # THEN it ends the same
+        same(told, whole, f"{'after' if answered else 'before'} each of {sorted(kills.kinds)}")
+        # AND so it does where it is killed in what that run did not come to
+        for number, call in enumerate(whole.calls):
+            if (not answered or call.operation in CHANGES) and kills.spared(call):
+                alone = rolled_out(make(), kills=KillsAt(number, answered=answered))
+                same(alone, whole, f"in {call.operation} of {call.step}")
+
+
+@pytest.mark.skipif("EVERY_MOMENT" not in os.environ, reason="some minutes; `make chaos` has it")
+@pytest.mark.parametrize("make", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_rollout_that_is_killed_once_at_any_moment_ends_as_one_that_is_not(make: Make) -> None:
+    """One death in a run, in hundreds of runs."""
+    whole = rolled_out(make())
+    for number, answered in moments(whole.calls):
+        told = rolled_out(make(), kills=KillsAt(number, answered=answered))
         call = whole.calls[number]
-        when = f"{'after' if answered else 'before'} {call.operation} in step {call.step}"
-        assert summary(told) == summary(whole), when
-        assert told.steps == whole.steps, when
-        assert set(told.result.skipped) <= set(whole.result.skipped), when
+        same(told, whole, f"{'after' if answered else 'before'} {call.operation} in {call.step}")
+
+
+def same(told: Told, whole: Told, when: str) -> None:
+    """The word, what runs and what was changed are the same, and nothing was done twice."""
+    assert summary(told) == summary(whole), when
+    assert told.steps == whole.steps, when
+    assert set(told.result.skipped) <= set(whole.result.skipped), when
 
 
 def summary(told: Told) -> dict[str, Any]:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
+
 from slipway.contracts.messages import BuildRequest
 from tests.unit.slipway.cli.world import World
 
 
 def published(world: World) -> list[BuildRequest]:
-    """The requests in the build queue."""
+    """The requests that a builder or the follower is to hear."""
+    names = world.names
+    return [
+        BuildRequest.from_json(body)
+        for queue in (names.build_queue, names.follow_queue)
+        for body in bodies(world, queue)
+        if "request_id" in json.loads(body)
+    ]
+
+
+def bodies(world: World, queue: str, *, held: int = 30) -> list[str]:
+    """What lies in a queue; it is not seen again for `held` seconds."""
     answer = world.client("sqs").receive_message(
-        QueueUrl=world.queues["slipway-build"], MaxNumberOfMessages=10
+        QueueUrl=world.queues[queue], MaxNumberOfMessages=10, VisibilityTimeout=held
     )
-    return [BuildRequest.from_json(m["Body"]) for m in answer.get("Messages", [])]
+    return [m["Body"] for m in answer.get("Messages", [])]
 
 
 class Agent:

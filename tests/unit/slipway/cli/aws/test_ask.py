@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.requests import Settled
 from tests.unit.slipway.cli.aws.agents import Agent, published, running_two_versions
+from tests.unit.slipway.cli.rollouts import Followed, calls
 from tests.unit.slipway.cli.world import NOW, World, commit_of
 
 
@@ -171,6 +173,20 @@ def test_a_rollout_under_way_is_asked_to_give_way_to_what_runs(world: World) -> 
 
     # THEN the target is what runs, and the lock's holder is told whose request takes over
     assert result.exit_code == 0, result.output
+    (request,) = published(world)
+    assert request.target.deployment_id == second
+    assert world.table.locks.get("shop").takeover == request.request_id
+
+
+def test_a_followed_rollout_is_looked_at_at_once_for_a_rollback(world: World) -> None:
+    # GIVEN version 2 running, and version 3's rollout followed between two looks
+    _, second = running_two_versions(world)
+    rollout = Followed(world, number=3)
+    # WHEN
+    result = world.run("rollback", "shop", "--no-wait")
+    # THEN its lock bears the rollback's request, and the follower is called
+    assert result.exit_code == 0, result.output
+    assert calls(world) == [FollowMessage(deployment_id=rollout.deployment_id)]
     (request,) = published(world)
     assert request.target.deployment_id == second
     assert world.table.locks.get("shop").takeover == request.request_id

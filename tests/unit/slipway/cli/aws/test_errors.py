@@ -38,6 +38,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "rollback": ["rollback", "shop"],
     "pause": ["pause", "shop"],
     "resume": ["resume", "shop"],
+    "cancel": ["cancel", "shop"],
     "hold": ["hold"],
     "release": ["release"],
     "redrive": ["redrive"],

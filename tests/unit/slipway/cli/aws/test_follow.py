@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from slipway.contracts.messages import BuildRequest
+from tests.unit.slipway.cli.aws.agents import published
+from tests.unit.slipway.cli.rollouts import Followed
 from tests.unit.slipway.cli.world import NOW, World, result_of
 
 SAID = {
@@ -80,6 +82,55 @@ def test_watch_waits_for_the_next_deployment_not_for_one_that_is_over(world: Wor
 Arrange = Callable[[World], None]
 
 
+def test_watch_says_who_follows_a_rollout_and_when_the_next_look_is(world: World) -> None:
+    # GIVEN a rollout that an awake host follows for five seconds more, and then the follower
+    rollout = Followed(world, claimed=5)
+    for _ in range(8):
+        world.clock.then(lambda: None)
+    world.clock.then(lambda: rollout.end("succeeded"))
+    # WHEN
+    result = world.run("watch", "shop")
+    # THEN each is said once, though the time of the next look passes
+    assert result.exit_code == 0, result.output
+    said = [line.strip() for line in result.output.splitlines() if "followed by" in line]
+    assert said == [
+        "wait, followed by host i-1, next look in 12 s",
+        "wait, followed by the follower, next look in 7.0 s",
+    ]
+
+
+def test_watch_under_json_has_who_follows_and_the_next_look(world: World) -> None:
+    rollout = Followed(world)
+    world.clock.then(lambda: rollout.end("succeeded"))
+
+    lines = [json.loads(line) for line in world.run("watch", "shop", "--json").output.splitlines()]
+
+    assert (lines[0]["stage"], lines[0]["followed_by"]) == ("wait", "the follower")
+    assert lines[0]["next_look"] == NOW + 12
+
+
+@pytest.mark.parametrize("status", ["cancelled", "succeeded"])
+def test_who_asked_for_what_was_handed_over_follows_it_to_its_end(
+    world: World, status: str
+) -> None:
+    # GIVEN a redeploy whose request is settled as handed over, and ends later
+    followed: list[Followed] = []
+
+    def hand_over() -> None:
+        (request,) = published(world)
+        followed.append(Followed(world, request_id=request.request_id, reason="redeploy"))
+
+    world.clock.then(hand_over)
+    world.clock.then(lambda: None)
+    world.clock.then(lambda: followed[0].end(status))
+    # WHEN
+    result = world.run("redeploy", "shop")
+    # THEN
+    assert result.exit_code == (0 if status == "succeeded" else 1), result.output
+    assert "handed" not in result.output
+    assert world.clock.waits == 3
+
+
 def wanted(world: World) -> None:
     request = BuildRequest(
         request_id="a" * 32, pipeline="shop", pushed_by="ada", pushed_at=NOW, reason="push"
@@ -129,6 +180,30 @@ def test_watch_says_why_nothing_has_begun(world: World, arrange: Arrange, says: 
     assert [line for line in lines if line.startswith("shop: ")][:1] == [f"shop: {says}"]
     events = world.run("watch", "shop", "--timeout", "20", "--json").stdout.splitlines()
     assert json.loads(events[0]) == {"pipeline": "shop", "waiting": True, "why": says}
+
+
+@pytest.mark.parametrize(
+    ("new_push", "says"),
+    [
+        ("wait", "waiting for the end of the rollout under way ({rollout})"),
+        ("takeOver", "waiting for a host to take it"),
+    ],
+)
+def test_a_push_that_waits_for_the_rollout_under_way_says_so(
+    world: World, new_push: str, says: str
+) -> None:
+    # GIVEN a followed rollout, and a request behind it
+    rollout = Followed(world)
+    pipelines = [
+        replace(p, rollout=replace(p.rollout, new_push=new_push))  # type: ignore[arg-type]
+        for p in world.installation.pipelines
+    ]
+    settings = replace(world.installation, pipelines=tuple(pipelines))
+    world.path.write_text(settings.to_json(), encoding="utf-8")
+    # WHEN it has not begun
+    result = world.run("redeploy", "shop", "--timeout", "3")
+    # THEN no host is said to be waited for, unless one is woken
+    assert f"shop: {says.format(rollout=rollout.deployment_id)}\n" in result.output
 
 
 def test_watch_says_anew_what_it_waits_for_when_that_changes(world: World) -> None:

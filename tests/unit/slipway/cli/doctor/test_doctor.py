@@ -8,141 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from slipway.cli.doctor.installation_checks import lets
 from slipway.contracts.messages import BuildRequest
-from tests.unit.slipway.cli.world import DEV, NOW, PROD, REGION, World, commit_of
-
-ROLE = f"arn:aws:iam::{DEV}:role/slipway-trigger"
-TASK, EXECUTION = (f"arn:aws:iam::{PROD}:role/{name}" for name in ("task", "execution"))
-
-
-def publish_policy(*, principal: Any, condition: Any = None) -> dict[str, Any]:
-    statement: dict[str, Any] = {
-        "Effect": "Allow",
-        "Action": "sns:Publish",
-        "Principal": principal,
-        "Resource": f"arn:aws:sns:{REGION}:{PROD}:slipway-request",
-    }
-    return {"Statement": [statement | ({"Condition": condition} if condition else {})]}
-
-
-def error(code: str) -> Callable[[dict[str, Any]], Any]:
-    def answer(request: dict[str, Any]) -> Any:
-        raise ClientError({"Error": {"Code": code, "Message": f"says {code}"}}, "Operation")
-
-    return answer
-
-
-@pytest.fixture
-def whole(world: World) -> World:
-    """An installation with nothing wrong: one host asleep, `shop` deployed, `api` not yet."""
-    world.client("sns").set_topic_attributes(
-        TopicArn=world.installation.request_topic_arn,
-        AttributeName="Policy",
-        AttributeValue=json.dumps(publish_policy(principal={"AWS": ROLE})),
-    )
-    for topic, ends in (
-        ("request", (("lambda", "slipway-starter"),)),
-        ("close", (("lambda", "slipway-stopper"), ("sqs", "slipway-notices"))),
-    ):
-        for protocol, name in ends:
-            middle = ":function:" if protocol == "lambda" else ":"
-            world.client("sns").subscribe(
-                TopicArn=f"arn:aws:sns:{REGION}:{PROD}:slipway-{topic}",
-                Protocol=protocol,
-                Endpoint=f"arn:aws:{protocol}:{REGION}:{PROD}{middle}{name}",
-            )
-    dead = f"arn:aws:sqs:{REGION}:{PROD}:slipway-build-dead-letters"
-    world.client("sqs").set_queue_attributes(
-        QueueUrl=world.queues["slipway-build"],
-        Attributes={
-            "Policy": json.dumps(
-                {"Statement": [{"Resource": world.installation.request_topic_arn}]}
-            ),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": 20}),
-        },
-    )
-    for queue in ("slipway-undelivered-reconciler", "slipway-undelivered-notices-alarms"):
-        world.client("sqs").create_queue(QueueName=queue)
-    world.client("ssm").put_parameter(Name="/slipway/slack-webhook", Value="x", Type="SecureString")
-    host = world.add_host()
-    world.client("ec2").stop_instances(InstanceIds=[host])
-    _service(world)
-    world.tips |= {"shop-repository": commit_of(1).id, "api-repository": commit_of(2).id}
-    world.runs("shop", world.deployed("shop", 1))
-    world.table.pipelines.change("shop", running_task_definition="shop:7")
-    return world
-
-
-def _service(world: World) -> None:
-    for name in ("shop", "api"):
-        world.client("ecr").create_repository(repositoryName=name)
-    world.answers |= {
-        "GetFunctionConfiguration": lambda request: {"State": "Active"},
-        "DescribeServices": lambda request: {
-            "services": [{"status": "ACTIVE", "taskDefinition": f"{arn(request['services'][0])}:7"}]
-        },
-        "DescribeTaskDefinition": lambda request: {
-            "taskDefinition": {"taskRoleArn": TASK, "executionRoleArn": EXECUTION}
-        },
-        "SimulatePrincipalPolicy": simulated(),
-    }
-
-
-def simulated(*denied: str, names: bool = True, **details: Any) -> Callable[[dict[str, Any]], Any]:
-    """IAM's simulation: a result for each action, a decision for each resource within it.
-
-    `names`: it answers about each resource; else about the action alone, as it does for `*`.
-    `details`: what each result says beside, as of limits.
-    """
-
-    def answer(request: dict[str, Any]) -> Any:
-        decided = {r: "implicitDeny" if r in denied else "allowed" for r in request["ResourceArns"]}
-        of_each = [
-            {
-                "EvalResourceName": role,
-                "EvalResourceDecision": decision,
-                "MatchedStatements": [],
-                "MissingContextValues": [],
-            }
-            for role, decision in decided.items()
-        ]
-        results = [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": f"arn:aws:iam::{PROD}:role/${{RoleNameWithPath}}",
-                "EvalDecision": "implicitDeny" if denied else "allowed",
-                "MatchedStatements": [],
-                "MissingContextValues": [],
-                **({"ResourceSpecificResults": of_each} if names else {}),
-                **details,
-            }
-            for action in request["ActionNames"]
-        ]
-        return {"EvaluationResults": results, "IsTruncated": False}
-
-    return answer
-
-
-def arn(family: str) -> str:
-    return f"arn:aws:ecs:{REGION}:{PROD}:task-definition/{family}"
-
-
-def examined(world: World, *arguments: str) -> tuple[int, list[dict[str, str]]]:
-    result = world.run("doctor", "--json", *arguments)
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)["findings"]
-
-
-def wrong(world: World, *arguments: str) -> list[str]:
-    """`check: detail` of what is wrong; the exit code must fit."""
-    code, findings = examined(world, *arguments)
-    bad = [f"{f['check']}: {f['detail']}" for f in findings if f["verdict"] == "wrong"]
-    assert code == (1 if bad else 0)
-    assert all(f["mend"] for f in findings if f["verdict"] == "wrong")
-    return bad
+from tests.unit.slipway.cli.doctor.installation import (
+    EXECUTION,
+    ROLE,
+    TASK,
+    error,
+    examined,
+    publish_policy,
+    simulated,
+    takes_requests,
+    wrong,
+)
+from tests.unit.slipway.cli.world import DEV, NOW, PROD, REGION, World
 
 
 def test_a_whole_installation_has_nothing_wrong(whole: World) -> None:
@@ -192,6 +72,32 @@ def _no_starter(world: World) -> None:
             sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
 
 
+def _subscription(world: World, queue: str) -> str:
+    sns = world.client("sns")
+    found = sns.list_subscriptions_by_topic(TopicArn=world.installation.request_topic_arn)
+    (arn,) = [
+        s["SubscriptionArn"] for s in found["Subscriptions"] if s["Endpoint"].endswith(f":{queue}")
+    ]
+    return str(arn)
+
+
+def _no_follow_queue(world: World) -> None:
+    world.client("sns").unsubscribe(SubscriptionArn=_subscription(world, "slipway-follow"))
+
+
+def _no_filter(world: World) -> None:
+    """As an older version of the stack left it: the build queue takes what needs no builder."""
+    world.client("sns").set_subscription_attributes(
+        SubscriptionArn=_subscription(world, "slipway-build"),
+        AttributeName="FilterPolicy",
+        AttributeValue="{}",
+    )
+
+
+def _follow_queue_gives_up_elsewhere(world: World) -> None:
+    takes_requests(world, "slipway-follow", dead_letters="slipway-notices")
+
+
 def _dead_letter(world: World) -> None:
     world.client("sqs").send_message(
         QueueUrl=world.queues["slipway-build-dead-letters"], MessageBody="{}"
@@ -223,7 +129,9 @@ def _boundary(world: World) -> None:
     taken = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
 
     def answer(request: dict[str, Any]) -> Any:
-        of_iam = request["ActionNames"] == ["iam:PassRole"] and "ContextEntries" not in request
+        of_host = request["PolicySourceArn"].endswith("/slipway-host")
+        asked = request["ActionNames"] == ["iam:PassRole"] and "ContextEntries" not in request
+        of_iam = of_host and asked
         return simulated(**(taken if of_iam else within))(request)
 
     world.answers["SimulatePrincipalPolicy"] = answer
@@ -234,6 +142,9 @@ def _boundary(world: World) -> None:
     [
         (_no_policy, "policy: arn:aws:iam::111111111111:role/slipway-trigger may not publish"),
         (_no_starter, "subscriptions: slipway-starter does not hear it"),
+        (_no_follow_queue, "subscriptions: slipway-follow does not hear it"),
+        (_no_filter, 'subscriptions: slipway-build hears what has {}, not {"builder": [{"exists":'),
+        (_follow_queue_gives_up_elsewhere, "slipway-follow: has no dead-letter queue"),
         (_dead_letter, "dead letters: slipway-build-dead-letters holds 1 message"),
         (_plain_webhook, "webhook: /slipway/slack-webhook is not encrypted"),
         (_no_host, "slipway-host-1: does not exist"),
@@ -270,6 +181,8 @@ def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None
     ("operation", "check", "missing"),
     [
         ("GetFunctionConfiguration", "starter", "ResourceNotFoundException"),
+        ("GetFunctionConfiguration", "follower", "ResourceNotFoundException"),
+        ("GetQueueAttributes", "slipway-follow", "QueueDoesNotExist"),
         ("DescribeRepositories", "ECR", "RepositoryNotFoundException"),
         ("GetTopicAttributes", "policy", "NotFound"),
     ],

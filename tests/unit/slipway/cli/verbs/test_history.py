@@ -9,6 +9,7 @@ from slipway.cli.aws.session import Session
 from slipway.cli.show.plots import _draw, _durations, _outcomes
 from slipway.cli.verbs.history import select
 from slipway.contracts.dora import DAY
+from tests.unit.slipway.cli.rollouts import Followed
 from tests.unit.slipway.cli.world import NOW, World, commit_of
 
 
@@ -73,6 +74,20 @@ def test_failed_lists_only_failures_and_why(world: World) -> None:
     # THEN
     assert [f["status"] for f in failures] == ["gave_up", "rolled_back", "failed"]
     assert failures[0]["cause"] == "the command `make` failed"
+
+
+def test_a_rollout_under_way_says_who_follows(world: World) -> None:
+    # GIVEN one that is over, and one that was handed over
+    world.deployed("shop", 1)
+    rollout = Followed(world, number=2)
+    # WHEN
+    text = world.run("history", "shop").output
+    newest, older = history(world)
+    # THEN
+    assert "rolling out" in text
+    assert f"{rollout.deployment_id}: followed by the follower, next look in 12 s\n" in text
+    assert (newest["followed_by"], newest["next_look"]) == ("the follower", NOW + 12)
+    assert (older["followed_by"], older["next_look"]) == (None, None)
 
 
 def test_since_leaves_out_what_is_older(world: World) -> None:

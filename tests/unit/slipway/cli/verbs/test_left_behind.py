@@ -21,6 +21,7 @@ from tests.unit.slipway.cli.world import NOW, World
 
 DEAD = "slipway-build-dead-letters"
 CODES = ["ExpiredTokenException", "AccessDeniedException", "UnrecognizedClientException"]
+FOLLOWS = "`slipway watch shop` follows it, `slipway cancel shop` ends it"
 Break = Callable[[str, Callable[[], None]], None]
 
 
@@ -47,13 +48,17 @@ def release(world: World) -> tuple[str, list[str], str]:
 
 
 def redeploy(world: World) -> tuple[str, list[str], str]:
-    return "Publish", ["redeploy", "shop"], "the request stands: `slipway watch shop` follows it"
+    return (
+        "Publish",
+        ["redeploy", "shop"],
+        f"the request stands: {FOLLOWS}",
+    )
 
 
 def rollback(world: World) -> tuple[str, list[str], str]:
     first, second = world.deployed("shop", 1), world.deployed("shop", 2)
     world.runs("shop", second)
-    said = "the request stands: `slipway watch shop` follows it"
+    said = f"the request stands: {FOLLOWS}"
     return "Publish", ["rollback", "shop", "--to", first], said
 
 
@@ -70,7 +75,19 @@ def discard(world: World) -> tuple[str, list[str], str]:
     return "DeleteMessage", ["redrive", "--discard", "--yes"], said
 
 
-VERBS = [resume, release, redeploy, rollback, redrive, discard]
+def cancel(world: World) -> tuple[str, list[str], str]:
+    world.begin("shop", 1, started_at=NOW - 10)
+    world.table.locks.take("shop", "i-1/boot", NOW - 10, ttl=600)
+    return "UpdateItem", ["cancel", "shop"], "the cancel stands: `slipway watch shop` follows it"
+
+
+def cancel_what_waits(world: World) -> tuple[str, list[str], str]:
+    world.table.wants.note(REQUEST, NOW)
+    said = "cancelled, and to be told within minutes: shop-2026"
+    return "TransactWriteItems", ["cancel", "shop"], said
+
+
+VERBS = [resume, release, redeploy, rollback, cancel, cancel_what_waits, redrive, discard]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -111,7 +128,7 @@ def test_who_only_follows_is_told_that_it_goes_on(
 
     # THEN
     assert result.exit_code == 3, result.output
-    assert "it goes on: `slipway watch shop` follows it" in result.stderr
+    assert f"it goes on: {FOLLOWS}" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["left"].startswith("it goes on")
 
 
@@ -160,7 +177,7 @@ def test_who_waits_for_a_push_is_told_that_it_goes_on(world: World, clone: Path)
     # WHEN, THEN
     result = world.run("push-to-live", "shop")
     assert result.exit_code == 130, result.output
-    says = "interrupted: the push goes on: `slipway watch shop` follows it"
+    says = f"interrupted: the push goes on: {FOLLOWS}"
     assert says in result.stderr
 
 
@@ -182,7 +199,7 @@ def test_who_leaves_a_deployment_under_way_is_told_that_it_goes_on(
     # WHEN, THEN
     result = world.run(*line)
     assert result.exit_code == 130, result.output
-    assert "interrupted: it goes on: `slipway watch shop` follows it" in result.stderr
+    assert f"interrupted: it goes on: {FOLLOWS}" in result.stderr
 
 
 def test_who_waits_for_what_was_asked_for_is_told_that_it_stands(world: World) -> None:
@@ -191,6 +208,6 @@ def test_who_waits_for_what_was_asked_for_is_told_that_it_stands(world: World) -
     result = world.run("redeploy", "shop", "--json")
 
     assert result.exit_code == 143
-    assert "interrupted: the request stands: `slipway watch shop` follows it" in result.stderr
+    assert f"interrupted: the request stands: {FOLLOWS}" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["error"] == "interrupted"
     assert len(published(world)) == 1

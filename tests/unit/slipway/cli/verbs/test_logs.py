@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.unit.slipway.cli.rollouts import Followed
 from tests.unit.slipway.cli.world import NOW, World
 
 
@@ -116,3 +117,14 @@ def test_lines_that_cloudwatch_shows_a_moment_after_the_end_are_read_too(world: 
 
     # WHEN, THEN
     assert world.run("logs", row.deployment_id).stdout.splitlines() == ["begun", "last words"]
+
+
+def test_logs_of_a_followed_rollout_say_who_follows(world: World) -> None:
+    rollout = Followed(world)
+
+    result = world.run("logs", "shop")
+
+    assert result.exit_code == 0, result.output
+    says = f"slipway: {rollout.deployment_id} is followed by the follower, next look in 12 s\n"
+    assert says in result.stderr
+    assert "followed by" not in result.stdout

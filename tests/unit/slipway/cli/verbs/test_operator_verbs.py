@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from slipway.contracts.messages import BuildRequest
-from tests.unit.slipway.cli.aws.agents import published
+from tests.unit.slipway.cli.aws.agents import bodies, published
 from tests.unit.slipway.cli.world import NOW, World
 
 
@@ -40,6 +42,18 @@ def test_resume_ends_the_pause_and_says_what_waits_again(world: World) -> None:
     assert [(r.pipeline, r.request_id) for r in published(world)] == [("shop", "a" * 32)]
 
 
+@pytest.mark.parametrize("builder", [True, False])
+def test_what_waits_is_heard_by_whom_its_want_says(world: World, builder: bool) -> None:
+    # GIVEN what needs a builder, or what the follower is to look at first
+    world.run("pause", "shop")
+    world.table.wants.note(request("shop"), NOW, builder=builder)
+    # WHEN, THEN
+    world.run("resume", "shop")
+    heard = world.names.build_queue if builder else world.names.follow_queue
+    assert len(bodies(world, heard)) == 1
+    assert published(world) == []  # received once
+
+
 def test_hold_and_release_mark_the_only_host(world: World) -> None:
     # GIVEN one host
     host = world.add_host()
@@ -61,8 +75,9 @@ def test_a_release_of_a_sleeping_host_wakes_it_for_what_waits(world: World) -> N
     world.client("ec2").stop_instances(InstanceIds=[host])
     world.run("hold", host)
     world.table.wants.note(request("shop"), NOW)
+    world.table.wants.note(request("api"), NOW, builder=False)
 
-    # WHEN, THEN
+    # WHEN, THEN what needs no host is not said again
     world.run("release", host)
     assert [r.pipeline for r in published(world)] == ["shop"]
 

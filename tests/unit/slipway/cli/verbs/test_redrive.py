@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway.contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.table.requests import Settled
 from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.world import NOW, World
@@ -110,6 +111,34 @@ def test_an_undelivered_request_is_read_from_its_sns_envelope(world: World) -> N
     put(world, "slipway-undelivered-starter", json.dumps(envelope))
 
     assert world.run("redrive").exit_code == 0
+    assert published(world) == [REQUEST]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FollowMessage(deployment_id="shop-20261118110640-0a1b2c", step=3).to_json(),
+        replace(REQUEST, reason="rollback").to_json(),
+    ],
+)
+def test_what_the_follower_was_to_look_at_goes_back_to_its_queue(world: World, body: str) -> None:
+    put(world, "slipway-follow-dead-letters", body)
+
+    assert world.run("redrive").exit_code == 0
+    assert held(world, "slipway-follow") == [body]
+    assert count(world, "slipway-follow-dead-letters") == 0
+
+
+def test_what_reached_neither_the_follow_queue_nor_the_follower_is_told_apart(
+    world: World, invoked: list[tuple[str, Any]]
+) -> None:
+    # GIVEN, in one queue, a request that SNS had, and an event that EventBridge had
+    event = {"detail-type": "ECS Deployment State Change", "source": "aws.ecs", "detail": {}}
+    put(world, "slipway-undelivered-follow", json.dumps(event))
+    put(world, "slipway-undelivered-follow", REQUEST.to_json())
+
+    assert world.run("redrive").exit_code == 0
+    assert invoked == [("slipway-follower", event)]
     assert published(world) == [REQUEST]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.contracts.messages import BuildRequest, request_id_of
+from tests.unit.slipway.cli.rollouts import Followed
 from tests.unit.slipway.cli.world import NOW, World, commit_of
 
 
@@ -178,6 +179,38 @@ def test_no_host_is_said_to_be_started_for_what_is_paused(world: World, state: s
     # AND with another pipeline's work it is said again
     note(world, "shop")
     assert "work waits for shop" in status(world)["hosts"][0]["why"]
+
+
+def test_a_followed_rollout_is_rolling_out_without_a_host(world: World) -> None:
+    # GIVEN a rollout that was handed over, a push behind it, and a host that sleeps
+    host = world.add_host()
+    world.client("ec2").stop_instances(InstanceIds=[host])
+    rollout = Followed(world)
+    note(world, "shop")
+    # WHEN
+    told = status(world)
+    text = world.run("status").output
+    # THEN who follows and the next look are said, also to programs
+    work = told["pipelines"][0]["under_way"]
+    assert (work["deployment"], work["followed_by"]) == (rollout.deployment_id, "the follower")
+    assert (work["stage"], work["next_look"]) == ("wait", NOW + 12)
+    assert "rolling out, 1 min" in text
+    assert "shop: followed by the follower, next look in 12 s; 1 request behind it" in text
+    # AND no host is said to be started for what waits
+    assert told["hosts"][0]["why"] == "what waits is for the end of a rollout (shop)"
+
+
+def test_a_host_that_follows_is_named(world: World) -> None:
+    Followed(world, claimed=100)
+
+    assert status(world)["pipelines"][0]["under_way"]["followed_by"] == "host i-1"
+
+
+def test_what_an_agent_builds_is_followed_by_nobody(world: World) -> None:
+    world.begin("shop", 4, started_at=NOW - 30)
+    world.table.locks.take("shop", "i-1/boot", NOW - 30, ttl=600)
+
+    assert "followed_by" not in status(world)["pipelines"][0]["under_way"]
 
 
 def note(world: World, pipeline: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from slipway.contracts.installation import Limits
-from slipway.contracts.table.requests import Attempts
 
 FIRST_DELAY = 15.0
 LONGEST_DELAY = 900.0
@@ -19,6 +20,15 @@ def delay_after(failures: int, jitter: float) -> int:
     return max(1, int(full * (0.5 + jitter / 2)))
 
 
-def is_given_up(attempts: Attempts, now: float, limits: Limits) -> bool:
+class Failures(Protocol):
+    """Failures in a row: how many, and since when."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def first_at(self) -> float: ...
+
+
+def is_given_up(attempts: Failures, now: float, limits: Limits) -> bool:
     """Whether so many recorded failed attempts, or such a time of them, are enough."""
     return attempts.count >= limits.max_attempts or now - attempts.first_at >= limits.give_up_after

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from build_agent.telling.told import told_of
 from slipway.contracts.messages import Commit
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.told import told_of
 from tests.unit.build_agent.fakes import A, B
-from tests.unit.build_agent.telling.test_outcome import result
 from tests.unit.build_agent.world import START, make_request
+from tests.unit.slipway.following.test_outcome import result
 
 
 def ended(status: str) -> DeploymentRow:

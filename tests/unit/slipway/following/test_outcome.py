@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from build_agent.telling.outcome import of_failure, of_rollout, pipeline_changes, undoes_rollback
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import Commit, DeploymentResult, Target
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.following.outcome import of_failure, of_rollout, pipeline_changes, undoes_rollback
 from tests.unit.build_agent.fakes import (
     A,
     B,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import RolloutResult, short
+from slipway.rollout.roll_out import ended_early
+from slipway.rollout.state import RolloutState
+from slipway.rollout.unfinished import has_begun, service_changed
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (
@@ -35,6 +38,7 @@ class Ended:
     commits_since_count: int | None = None
     tip_seen: str | None = None
     told_by: str | None = None
+    cancelled_by: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -45,8 +49,8 @@ def of_rollout(result: RolloutResult, *, stage: Stage, resumed: bool) -> Ended:
         status = "succeeded"
     elif result.outcome == "unchanged":
         status = "succeeded" if resumed else "unchanged"
-    elif result.outcome == "superseded":
-        status = "superseded"
+    elif result.outcome in ("superseded", "cancelled"):
+        status = result.outcome
     elif result.outcome == "rolled_back" or result.restored:
         status = "rolled_back"
     else:
@@ -86,6 +90,27 @@ def of_failure(error: DeploymentFailed, *, stage: str, now_running: str | None) 
         log_tail=error.log_tail,
         now_running=_short(now_running),
     )
+
+
+def of_failed_plan(state: RolloutState, error: WrongUse, now: float) -> Ended | None:
+    """A plan that cannot be right, for the service as it is; None once the service was changed."""
+    if not has_begun(state):
+        failure = DeploymentFailed(str(error), stage="rollout")
+        return of_failure(failure, stage="rollout", now_running=state.before)
+    if service_changed(state):
+        return None
+    return of_rollout(ended_early(state, error, now), stage="rollout", resumed=False)
+
+
+def of_given_up(attempts: int, error: str, stage: Stage) -> Ended:
+    """The world failed it so often that it is left to people."""
+    cause = f"given up after {attempts} failed attempts: {error}"
+    return Ended(status="gave_up", stage=stage, cause=cause)
+
+
+def of_superseded(stage: Stage, cause: str) -> Ended:
+    """Something newer runs in its place."""
+    return Ended(status="superseded", stage=stage, cause=cause)
 
 
 def tip_seen(request: BuildRequest, fetched: Commit | None) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from build_agent.host.identity import HostIdentity
-from build_agent.telling.close import Closer
 from slipway.contracts.messages import CloseNotice, DeploymentResult
+from slipway.following.closing import Closer
 from tests.unit.build_agent.world import (
     START,
     FakeClock,
@@ -46,6 +46,12 @@ def test_an_outcome_is_json_for_machines_and_a_text_for_people() -> None:
     assert attributes == {"kind": "deployment", "status": "failed", "pipeline": "web"}
     assert len(published["Subject"]) < 100
     assert published["Subject"].isascii()
+
+
+def test_an_outcome_of_a_pipeline_that_is_not_configured_any_more_is_told() -> None:
+    say, topic = closer()
+    say.deployment(result(pipeline="gone"))
+    assert len(topic.notices) == 1
 
 
 def test_a_notice_has_the_same_id_however_often_it_is_said() -> None:

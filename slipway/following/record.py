@@ -1,27 +1,19 @@
-"""Deployment rows as the agent writes them: begun or found again, followed, ended, announced."""
+"""Deployment rows as agent and follower write them: begun or found again, ended, announced."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
-from build_agent.host.clock import Clock, utc_stamp
-from build_agent.host.identity import HostIdentity
-from build_agent.host.stop import Interrupted
-from build_agent.telling.close import Closer
-from build_agent.telling.logs import console_link
-from build_agent.telling.outcome import Ended, pipeline_changes
+from slipway.contracts.errors import Interrupted
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult
+from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.stamps import utc_stamp
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
-from slipway.rollout import short
-
-LOG_LINES = 40
-LOG_LINE_CHARACTERS = 400
-CAUSE_CHARACTERS = 2000
-"""So that a notice stays far below SNS's 256 KiB."""
+from slipway.following.closing import Clock, Closer, Host
+from slipway.following.outcome import Ended, pipeline_changes
+from slipway.following.result import result_of
 
 LOOKED_BACK = 20
 """Deployments looked at for one that was left behind; each that begins looks anew."""
@@ -35,13 +27,15 @@ class Recorder:
         table: Table,
         *,
         installation: Installation,
-        host: HostIdentity,
+        host: Host | None,
         closer: Closer,
         clock: Clock,
     ) -> None:
+        """`host`: who works on it; None: the follower."""
         self._table = table
         self._installation = installation
-        self._host = host
+        self._host_id = host.host_id if host else ""
+        self._boot = host.boot if host else ""
         self._closer = closer
         self._clock = clock
 
@@ -53,7 +47,7 @@ class Recorder:
         """
         now = self._clock.now()
         kept = self._installation.limits.deployments_kept
-        new_id = new_deployment_id(request, self._host, now)
+        new_id = new_deployment_id(request, lock, now)
         deployment_id = self._table.requests.point(request.request_id, new_id, now, kept=kept)
         if deployment_id is None:
             return None
@@ -64,7 +58,7 @@ class Recorder:
             return row
         if found.ended_at is None:
             self._table.deployments.note(
-                deployment_id, host_id=self._host.host_id, boot=self._host.boot, fence=lock.fence
+                deployment_id, host_id=self._host_id, boot=self._boot, fence=lock.fence
             )
         return found
 
@@ -98,7 +92,10 @@ class Recorder:
         The outcome that was recorded first stands. Interrupted if the lock is not held any more.
         """
         pipeline = self._table.pipelines.get(request.pipeline)
-        result = self._result(row, request, ended, settles, failures=pipeline.failures)
+        result = result_of(
+            row, request, ended, settles=settles, failures=pipeline.failures,
+            ended_at=self._clock.now(), place=self._installation,
+        )  # fmt: skip
         changes = pipeline_changes(request, result, pipeline, ended.tip_seen)
         if self._table.deployments.finish(result, changes, lock=lock):
             return result
@@ -123,56 +120,11 @@ class Recorder:
             pushed_by=request.pushed_by,
             pushed_at=request.pushed_at,
             started_at=now,
-            host_id=self._host.host_id,
-            boot=self._host.boot,
             fence=lock.fence,
+            host_id=self._host_id,
+            boot=self._boot,
             stages={"received": now},
         )
-
-    def _result(
-        self,
-        row: DeploymentRow,
-        request: BuildRequest,
-        ended: Ended,
-        settles: int,
-        *,
-        failures: int,
-    ) -> DeploymentResult:
-        lines = ended.log_tail[-LOG_LINES:]
-        return DeploymentResult(
-            deployment_id=row.deployment_id,
-            pipeline=row.pipeline,
-            status=ended.status,
-            stage=ended.stage,
-            reason=request.reason,
-            settles=settles,
-            request_id=request.request_id,
-            commit=ended.commit or _named(request),
-            pushed_by=request.pushed_by,
-            pushed_at=request.pushed_at,
-            started_at=row.started_at,
-            ended_at=self._clock.now(),
-            image_digest=ended.image_digest,
-            task_definition_before=ended.before,
-            task_definition_after=ended.after or begun_rollout(row),
-            now_running=ended.now_running,
-            timings=_rounded(ended.timings),
-            cause=ended.cause[:CAUSE_CHARACTERS] if ended.cause else None,
-            warning=ended.warning,
-            log_tail=tuple(line[:LOG_LINE_CHARACTERS] for line in lines),
-            log_link=self._log_link(row.deployment_id),
-            commits_since=ended.commits_since,
-            commits_since_count=ended.commits_since_count,
-            failures_before=failures,
-            told_by=ended.told_by,
-        )
-
-    def _log_link(self, deployment_id: str) -> str | None:
-        place = self._installation
-        if place.mode != "aws":
-            return None
-        return console_link(place.partition, place.region, place.names.build_log_group,
-                            deployment_id)  # fmt: skip
 
 
 def tip_request_of(row: DeploymentRow) -> BuildRequest | None:
@@ -188,25 +140,8 @@ def tip_request_of(row: DeploymentRow) -> BuildRequest | None:
     )
 
 
-def begun_rollout(row: DeploymentRow) -> str | None:
-    """`family:revision` that an earlier attempt was about to give to the service, or gave it."""
-    return short(row.task_definition_after) if row.task_definition_after else None
-
-
-def new_deployment_id(request: BuildRequest, host: HostIdentity, now: float) -> str:
+def new_deployment_id(request: BuildRequest, lock: Lock, now: float) -> str:
     """`<pipeline>-<YYYYMMDDHHMMSS>-<6 hex digits>`, in order of time within a pipeline."""
-    text = f"{request.request_id}\n{host.holder}\n{now!r}"
+    text = f"{request.request_id}\n{lock.holder}\n{now!r}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{request.pipeline}-{utc_stamp(now)}-{digest}"
-
-
-def _named(request: BuildRequest) -> Commit | None:
-    """The commit that a request names, which may be none of the repository; None: it asks for the
-    branch's tip, and which that was is not known.
-    """
-    named = request.target.commit_id or request.commit_id
-    return Commit(id=named) if named and not request.is_tip else None
-
-
-def _rounded(timings: Mapping[str, float]) -> dict[str, float]:
-    return {stage: round(seconds, 3) for stage, seconds in timings.items()}

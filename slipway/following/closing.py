@@ -1,12 +1,10 @@
-"""What the agent says on the close topic: an outcome, 'this host is idle', or trouble."""
+"""What is said on the close topic: an outcome, 'this host is idle', or trouble."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
-from build_agent.host.clock import Clock
-from build_agent.host.identity import HostIdentity
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
 from slipway.contracts.notice_text import subject, texts_by_protocol
@@ -14,11 +12,26 @@ from slipway.contracts.notice_text import subject, texts_by_protocol
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
 
 
+class Clock(Protocol):
+    """Seconds since the epoch."""
+
+    def now(self) -> float: ...
+
+
+class Host(Protocol):
+    """Who says it, where that is a host."""
+
+    @property
+    def host_id(self) -> str: ...
+    @property
+    def boot(self) -> str: ...
+
+
 class Closer:
     """Publishes close notices; whoever subscribes by e-mail reads a text instead of JSON."""
 
     def __init__(
-        self, sns: Any, installation: Installation, host: HostIdentity, clock: Clock
+        self, sns: Any, installation: Installation, host: Host | None, clock: Clock
     ) -> None:
         self._sns = sns
         self._installation = installation
@@ -31,14 +44,19 @@ class Closer:
             CloseNotice(
                 kind="deployment",
                 notice_id=result.deployment_id,
-                host_id=self._host.host_id,
-                boot=self._host.boot,
+                host_id=self._host.host_id if self._host else None,
+                boot=self._host.boot if self._host else None,
                 result=result,
             )
         )
 
     def idle(self, number: int) -> None:
-        """Say that this host has been idle for an idle period, its `number`th of this boot."""
+        """Say that this host has been idle for an idle period, its `number`th of this boot.
+
+        ValueError where it is no host that speaks.
+        """
+        if self._host is None:
+            raise ValueError("only a host is idle")
         notice_id = _NOT_IN_ID.sub("-", f"idle:{self._host.host_id}:{self._host.boot}:{number}")
         self._publish(
             CloseNotice(
@@ -73,4 +91,5 @@ class Closer:
     def _commit_url(self, notice: CloseNotice) -> str | None:
         if notice.result is None:
             return None
-        return self._installation.pipeline(notice.result.pipeline).commit_url
+        pipeline = self._installation.find(notice.result.pipeline)
+        return pipeline.commit_url if pipeline else None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from build_agent.telling.containers import LINES, ContainersOutput, failed_container
+from slipway.following.containers import LINES, ContainersOutput, failed_container
 from tests.aws.answers import AwsFake, refused
 from tests.unit.build_agent.world import make_pipeline
 

@@ -8,21 +8,20 @@ from typing import Any, get_args
 import pytest
 
 from build_agent.host.stop import Stop
-from build_agent.service import (
+from build_agent.service import Services
+from slipway.contracts.errors import DeploymentFailed
+from slipway.contracts.installation import RolloutSettings
+from slipway.following.progress import stage_of
+from slipway.following.service import (
     Running,
-    Services,
     check_architecture,
     containers_of,
     plan_of,
     running_digest,
     runs_already,
     runtime_architecture,
-    stage_of,
     wanted_images,
 )
-from slipway.contracts.errors import DeploymentFailed
-from slipway.contracts.installation import RolloutSettings
-from slipway.rollout.fence import Fence
 from slipway.rollout.plan import Step
 from tests.aws.answers import instead
 from tests.unit.build_agent.fakes import URI, definition
@@ -120,13 +119,13 @@ def test_a_plan_takes_the_pipelines_settings() -> None:
     assert (plan.timeouts.healthy, plan.timeouts.drain) == (60, 30)
     assert plan.task is not None and plan.task.command == ("migrate",)
     # To go back or to follow runs no migration.
-    assert plan_of(pipeline, target=definition(1), previous=None).task is None
+    assert plan_of(pipeline, target=definition(1)).task is None
 
 
 def test_a_service_that_is_not_there_is_the_commits_fault(aws: Any) -> None:
     ecs = aws("ecs", region_name="us-east-1")
     ecs.create_cluster(clusterName="prod")
-    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None, fence=Fence(lambda: 0.0))
+    services = Services(ecs)
     with pytest.raises(DeploymentFailed, match="there is no service 'web'"):
         services.running(make_pipeline(), stop=Stop())
 
@@ -144,7 +143,7 @@ def test_what_a_service_runs_is_read_from_its_task_definition(aws: Any) -> None:
     )
     instead(ecs, "list_service_deployments", lambda **_members: {"serviceDeployments": []})
     ecs.create_service(cluster="prod", serviceName="web", taskDefinition="web", desiredCount=0)
-    services = Services(ecs, ecr=lambda: None, codedeploy=lambda: None, fence=Fence(lambda: 0.0))
+    services = Services(ecs)
     running = services.running(make_pipeline(), stop=Stop())
     assert running.images == {"app": f"{URI}@{D1}"}
     assert running.architecture == "X86_64"

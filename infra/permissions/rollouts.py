@@ -1,0 +1,261 @@
+"""What a rollout may do, for whoever does it: the build hosts and the follower alike.
+
+The configured services, their families, clusters and CodeDeploy groups, and what only some
+pipelines ask for where a pipeline asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.permissions.arns import Arns
+from infra.permissions.roles import INLINE_LIMIT, managed_policies, size_of
+from infra.permissions.statements import NO_RESOURCES, Allow, allow
+from slipway.configuration import Configuration, Pipeline
+from slipway.configuration.resolve import cluster_of, family_of, log_groups_of, service_of
+
+ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
+TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."
+PUBLISH = "PublishNoticesAndRequests"
+"""A deployment's end is announced, and what waited for it is asked for again."""
+TABLE = (
+    "BatchGetItem",
+    "ConditionCheckItem",
+    "DeleteItem",
+    "GetItem",
+    "PutItem",
+    "Query",
+    "UpdateItem",
+)
+"""What who takes a request to its end does with the table's rows."""
+
+
+SHARED_FROM = INLINE_LIMIT // 2
+"""Characters from which on the roles share policies: a stack has a limited number of resources."""
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """What a role that rolls out is made with: statements of its own, or policies it shares."""
+
+    statements: Sequence[Allow] = ()
+    shared: Sequence[iam.IManagedPolicy] = ()
+
+    @classmethod
+    def of(
+        cls, stack: Construct, c: Configuration, arns: Arns, passed_roles: Sequence[str]
+    ) -> Rollouts:
+        """Once for a stack. `passed_roles`: what the services' task definitions name."""
+        statements = rollouts(c, arns, passed_roles)
+        if size_of(statements) <= SHARED_FROM:
+            return cls(statements=statements)
+        name = arns.installation.names.rollouts_policy
+        description = "Slipway's build hosts and its follower roll out."
+        return cls(shared=managed_policies(stack, "Rollouts", name, description, statements))
+
+
+def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[Allow]:
+    """All that the rollouts of the configured pipelines take; `passed_roles`: their tasks'."""
+    return [
+        *_services(c, arns),
+        *_balancing(c, arns),
+        *_one_off_tasks(c, arns),
+        *_pruning(c, arns),
+        *_code_deploy(c, arns),
+        *_containers_output(c, arns),
+        *_pass(passed_roles),
+    ]
+
+
+def _services(c: Configuration, arns: Arns) -> list[Allow]:
+    services = sorted({f"{cluster_of(c, p)}/{service_of(p)}" for p in c.pipelines})
+    definitions = _definitions(c, arns, c.pipelines)
+    clusters = _clusters(c, arns, c.pipelines)
+    return [
+        # AWS asks for the service and for its deployment or revision, where one is described.
+        allow(
+            "UpdateServices",
+            [
+                "ecs:DescribeServiceDeployments",
+                "ecs:DescribeServiceRevisions",
+                "ecs:DescribeServices",
+                "ecs:ListServiceDeployments",
+                "ecs:StopServiceDeployment",
+                "ecs:UpdateService",
+            ],
+            [
+                *(arns.prod("ecs", f"service/{name}") for name in services),
+                *(arns.prod("ecs", f"service-*/{name}/*") for name in services),
+            ],
+            why="The service's own deployments and revisions: their ids are made by ECS.",
+        ),
+        allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        allow("RegisterDefinitions", ["ecs:RegisterTaskDefinition"], definitions, why=ANY_REVISION),
+        allow(
+            "TagDefinitions",
+            ["ecs:TagResource"],
+            definitions,
+            {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+            why=ANY_REVISION,
+        ),
+        allow(
+            "FindTasks",
+            ["ecs:ListTasks"],
+            ["*"],
+            {"ArnEquals": {"ecs:cluster": clusters}},
+            why="AWS: asked for container instances; the cluster is a condition.",
+        ),
+        allow(
+            "ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines), why=TASKS_OF_CLUSTER
+        ),
+    ]
+
+
+def _containers_output(c: Configuration, arns: Arns) -> list[Allow]:
+    """What stopped containers said, where the configuration names the groups."""
+    groups = sorted({group for p in c.pipelines for group in log_groups_of(c, p)})
+    if not groups:
+        return []
+    return [
+        allow(
+            "ReadContainersOutput",
+            ["logs:GetLogEvents"],
+            [f"{arns.log_group(group)}:log-stream:*" for group in groups],
+            why="Streams of these groups: their names end in a task's id, which ECS made.",
+        )
+    ]
+
+
+def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
+    """Whether a balancer finds the new tasks healthy: without it only ECS's own end is success."""
+    instances = {f"container-instance/{cluster_of(c, p)}/*" for p in c.pipelines}
+    return [
+        allow(
+            "ReadTargetHealth",
+            ["elasticloadbalancing:DescribeTargetHealth"],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
+        allow(
+            "ReadInstances",
+            ["ecs:DescribeContainerInstances"],
+            [arns.prod("ecs", name) for name in sorted(instances)],
+            why="Container instances of this one cluster: a target is known by its instance.",
+        ),
+    ]
+
+
+def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only where a pipeline has a task before its deployment."""
+    pipelines = [p for p in c.pipelines if p.rollout.pre_deploy]
+    if not pipelines:
+        return []
+    clusters = _clusters(c, arns, pipelines)
+    return [
+        allow(
+            "RunBeforeDeploy",
+            ["ecs:RunTask"],
+            _definitions(c, arns, pipelines),
+            {"ArnEquals": {"ecs:cluster": clusters}},
+            why=ANY_REVISION,
+        ),
+        allow(
+            "StopBeforeDeploy",
+            ["ecs:StopTask"],
+            _tasks(c, arns, pipelines),
+            why=TASKS_OF_CLUSTER,
+        ),
+    ]
+
+
+def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only where a pipeline limits its revisions: what other services of the cluster name stays."""
+    pipelines = [p for p in c.pipelines if p.rollout.max_definitions is not None]
+    if not pipelines:
+        return []
+    clusters = _clusters(c, arns, pipelines)
+    names = sorted({cluster_of(c, p) for p in pipelines})
+    return [
+        allow(
+            "PruneDefinitions",
+            ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
+        allow(
+            "FindServices",
+            ["ecs:ListServices"],
+            ["*"],
+            {"ArnEquals": {"ecs:cluster": clusters}},
+            why="AWS: knows no resources; the cluster is a condition.",
+        ),
+        allow(
+            "ReadNeighbours",
+            ["ecs:DescribeServices"],
+            [arns.prod("ecs", f"service/{name}/*") for name in names],
+            why="A revision that any service of the cluster names is not pruned.",
+        ),
+    ]
+
+
+def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only where a service's controller is CODE_DEPLOY."""
+    used = [p.service.code_deploy for p in c.pipelines if p.service.code_deploy]
+    if not used:
+        return []
+    applications = sorted({arns.prod("codedeploy", f"application:{u.application}") for u in used})
+    groups = sorted(
+        {arns.prod("codedeploy", f"deploymentgroup:{u.application}/{u.group}") for u in used}
+    )
+    return [
+        allow(
+            "FollowDeployments",
+            ["codedeploy:GetDeploymentTarget", "codedeploy:StopDeployment"],
+            ["*"],
+            why=NO_RESOURCES,
+        ),
+        allow(
+            "HandOverAppSpec",
+            ["codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"],
+            applications,
+        ),
+        allow(
+            "DeployThroughGroups",
+            [
+                "codedeploy:CreateDeployment",
+                "codedeploy:GetDeployment",
+                "codedeploy:GetDeploymentGroup",
+            ],
+            groups,
+        ),
+        allow(
+            "ReadPace",
+            ["codedeploy:GetDeploymentConfig"],
+            [arns.prod("codedeploy", "deploymentconfig:*")],
+            why="The pace is the group's to name, and may be one of AWS's own.",
+        ),
+    ]
+
+
+def _definitions(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    families = sorted({family_of(c, p) for p in pipelines})
+    return [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
+
+
+def _clusters(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    return sorted({arns.prod("ecs", f"cluster/{cluster_of(c, p)}") for p in pipelines})
+
+
+def _tasks(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
+    return sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in pipelines})
+
+
+def _pass(roles: Sequence[str]) -> list[Allow]:
+    if not roles:
+        return []
+    only_to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return [allow("PassTaskRoles", ["iam:PassRole"], roles, only_to_tasks)]

@@ -1,0 +1,96 @@
+"""The follow queue and ECS's events → the next step of a rollout that its deployment's row owns.
+
+A request that may need no builder comes on that queue as well (`unbuilt.py`).
+
+A step never waits: what is not due is left to the message that comes when it is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambdas.follower.events import deployments_of
+from lambdas.follower.unbuilt import begin
+from lambdas.follower.world import World, world
+from lambdas.shared.observability import about, logger, observed
+from slipway.contracts.errors import Interrupted, InvalidMessage
+from slipway.contracts.messages import BuildRequest, FollowMessage
+from slipway.following.follower import Held, UnknownState
+
+BUDGET = 6.0
+"""Seconds after which an invocation takes no further step: it has to end within ten."""
+GROWTH = 6
+"""The follower's looks are as far apart as the rollout is old, divided by this, within limits."""
+
+
+@observed
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Lambda entry point: an SQS batch of one, or an event of ECS or CodeDeploy."""
+    follow(event, world(context.aws_request_id))
+
+
+def follow(event: dict[str, Any], here: World) -> None:
+    """Take the steps that the event is about.
+
+    Raises InvalidMessage for a message that is none of ours, after the others of its batch.
+    """
+    if "Records" in event:
+        for record in event["Records"]:
+            _message(str(record.get("body") or ""), here)
+        return
+    for deployment_id in deployments_of(event, here.installation, here.table):
+        step(FollowMessage(deployment_id=deployment_id), here)
+
+
+def step(message: FollowMessage, here: World) -> None:
+    """The next step of one deployment's rollout, if nobody else takes it."""
+    try:
+        held = here.follower.take_up(message)
+    except UnknownState as unknown:
+        _alert(message, str(unknown), here)
+        return
+    if held is None:
+        return
+    if message.step is None:
+        held.look_now()
+    _go_on(held, here)
+
+
+def _go_on(held: Held, here: World) -> None:
+    about(held.followed.request.request_id)
+    try:
+        held.go_on(until=here.parts.now() + BUDGET)
+    except Interrupted as lost:
+        logger.info("the step is another's", extra={"why": str(lost)})
+        return
+    held.let_go(at=_next(held, here))
+
+
+def _next(held: Held, here: World) -> float:
+    """When the next look is due: the later the rollout, the rarer; an event may come before."""
+    limits, now = here.installation.limits, here.parts.now()
+    age = now - min(state.begun for state in held.followed.rollouts)
+    pause = min(limits.follow_longest, max(limits.follow_first, age / GROWTH))
+    return held.look_within(pause)
+
+
+def _message(body: str, here: World) -> None:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        raise InvalidMessage("$", "is not JSON") from None
+    if isinstance(data, dict) and "deployment_id" in data:
+        step(FollowMessage.from_json(body), here)
+        return
+    request = BuildRequest.from_json(body)
+    about(request.request_id)
+    held = begin(request, here)
+    if held is not None:
+        _go_on(held, here)
+
+
+def _alert(message: FollowMessage, text: str, here: World) -> None:
+    """Said once by the reconciler; the row stays as it is, for the code that knows it."""
+    logger.error("a rollout cannot be followed", extra={"problem": text})
+    here.table.alerts.raise_once("not_followed", message.deployment_id, here.parts.now(), text=text)

@@ -1,0 +1,386 @@
+"""Requests for what is in ECR already: begun here, with every build host asleep.
+
+A rollback names what ran. A redeploy, and what the drift check asks for, name a commit whose images
+may be there by their build tags; if one is not, the request goes to the build hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lambdas.shared.observability import logger
+from slipway.contracts.errors import DeploymentFailed, Interrupted, InvalidMessage, WrongUse
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, FollowMessage
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.locks import Lock
+from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.requests import Settled
+from slipway.following.backoff import delay_after, is_given_up
+from slipway.following.build_key import build_tag
+from slipway.following.earlier import to_earlier
+from slipway.following.follower import Held
+from slipway.following.handing import ToRollOut, hand_over
+from slipway.following.outcome import (
+    Ended,
+    of_failure,
+    of_given_up,
+    of_superseded,
+    of_told,
+    tip_seen,
+    undoes_rollback,
+)
+from slipway.following.service import (
+    Running,
+    check_architecture,
+    plan_of,
+    runs_already,
+    runs_as_told,
+    wanted_images,
+)
+from slipway.following.told import told_of
+from slipway.rollout import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lambdas.follower.world import World
+
+GIVES_WAY = 2.0
+"""Seconds until a rollback looks again whether the deployment under way has given way."""
+LOCKED = 30.0
+"""The same, where it waits for the end of a build or of a command."""
+MOVED = 1.0
+"""The same, where the branch has moved since its tip was looked up."""
+LOOKED_BACK = 50
+"""Newest deployments among which a commit's author and subject are looked for."""
+
+Found = Sequence[tuple[ImageSettings, str]]
+"""A pipeline's images with their digests."""
+
+
+def begin(request: BuildRequest, here: World) -> Held | None:
+    """Begin the request's rollout; the step that is claimed with it, or None.
+
+    None: it has its outcome, waits (for its want, or a message that comes later), or is the build
+    hosts'. Raises InvalidMessage for a pipeline that is not configured. What the world fails is
+    tried again by a later message, and given up on as a build host does.
+    """
+    try:
+        pipeline = here.installation.pipeline(request.pipeline)
+    except WrongUse as error:
+        raise InvalidMessage("pipeline", str(error)) from None
+    before = here.table.pipelines.get(request.pipeline)
+    if here.table.requests.settled([request.request_id]):
+        here.table.wants.clear([request])
+        return None
+    if before.paused:
+        return None  # its want stands; `resume` publishes it
+    try:
+        if undoes_rollback(request, before):
+            _stay_back(request, here)
+            return None
+        return _begin(request, pipeline, here)
+    except Interrupted as lost:
+        # Perhaps for this very request: then it is found settled when it comes again.
+        logger.info("the lock is another's", extra={"why": str(lost)})
+        here.again(request, LOCKED)
+        return None
+    except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
+        _failed(request, error, here)
+        return None
+
+
+def _begin(request: BuildRequest, pipeline: PipelineSettings, here: World) -> Held | None:
+    commit, found = _looked_up(request, pipeline, here)
+    if found is None:
+        here.table.wants.note(request, here.parts.now(), builder=True)
+        here.publish(request, True)
+        return None
+    with _locked(request, here) as lock:
+        return _under_lock(request, commit, found, lock, here) if lock is not None else None
+
+
+def _under_lock(
+    request: BuildRequest, commit: Commit | None, found: Found, lock: Lock, here: World
+) -> Held | None:
+    before = here.table.pipelines.get(request.pipeline)
+    if undoes_rollback(request, before):  # one that has ended since the request came
+        _end_undone(request, lock, here)
+        return None
+    if _has_moved(request, commit, here):
+        here.again(request, MOVED)
+        return None
+    row = here.recorder.begin(request, lock)
+    if row is not None and row.result is not None:
+        _close(request, row, here)
+    if row is None or row.result is not None:
+        return None
+    try:
+        what = _to_roll_out(request, commit, found, before, here)
+    except DeploymentFailed as error:
+        what = of_failure(error, stage="rollout", now_running=None)
+    what = replace(what, commit=what.commit or commit, tip_seen=tip_seen(request, commit))
+    if isinstance(what, ToRollOut):
+        return _hand_over(request, row, what, lock, here)
+    _end(request, row, what, lock, here)
+    return None
+
+
+def _has_moved(request: BuildRequest, commit: Commit | None, here: World) -> bool:
+    """The branch has another tip by now, which may run already: no older one replaces it."""
+    if not request.is_tip or commit is None:
+        return False
+    return here.tip(here.installation.pipeline(request.pipeline)) != commit.id
+
+
+# --- what there is
+
+
+def _looked_up(
+    request: BuildRequest, pipeline: PipelineSettings, here: World
+) -> tuple[Commit | None, Found | None]:
+    """The commit and its images; None for images of which one is to be built.
+
+    A rollback names a deployment: there is nothing to look up.
+    """
+    if request.target.kind == "deployment":
+        return None, ()
+    commit_id = request.target.commit_id or here.tip(pipeline)
+    if commit_id is None:
+        return None, None
+    tags = [(image, build_tag(image, commit_id)) for image in pipeline.images]
+    found = [(image, here.registry.digest(image, tag)) for image, tag in tags]
+    there = [(image, digest) for image, digest in found if digest is not None]
+    return _described(commit_id, pipeline.name, here), there if len(there) == len(found) else None
+
+
+def _described(commit_id: str, pipeline: str, here: World) -> Commit:
+    """The commit as an earlier deployment has told it."""
+    for row in here.table.deployments.newest(pipeline, LOOKED_BACK):
+        if row.commit is not None and row.commit.id == commit_id and row.commit.subject:
+            return row.commit
+    return Commit(id=commit_id)
+
+
+def _to_roll_out(
+    request: BuildRequest, commit: Commit | None, found: Found, before: PipelineRow, here: World
+) -> ToRollOut | Ended:
+    """What is to be rolled out; Ended where it runs already, or its push was told of before.
+
+    DeploymentFailed where it cannot run.
+    """
+    pipeline = here.installation.pipeline(request.pipeline)
+    if request.target.kind == "deployment":
+        return to_earlier(here.table.deployments.get, pipeline, request)
+    running: Running = here.running(pipeline)
+    for image in pipeline.images:
+        check_architecture(image.platform, running)
+    wanted = wanted_images(found, running)
+    told = _told_before(request, commit, before, here)
+    if told is not None and runs_as_told(told, running):
+        return of_told(told)
+    digest = found[0][1] if found else None
+    if runs_already(wanted, running):
+        name = short(running.task_definition)
+        return Ended(
+            status="unchanged", stage="close", image_digest=digest, before=name, now_running=name
+        )
+    has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
+    target = running.task_definition if has_them else None
+    return ToRollOut(
+        plan=plan_of(pipeline, images=wanted, target=target),
+        image_digest=digest,
+        images={image.repository: digest for image, digest in found},
+    )
+
+
+def _told_before(
+    request: BuildRequest, commit: Commit | None, before: PipelineRow, here: World
+) -> DeploymentResult | None:
+    """The outcome that told of this push already, of the very tip that the branch is at."""
+    if commit is None or commit.id != before.handled_tip:
+        return None
+    return told_of(request, commit.id, here.recorder.newest(request.pipeline))
+
+
+# --- under the pipeline's lock
+
+
+@contextmanager
+def _locked(request: BuildRequest, here: World) -> Iterator[Lock | None]:
+    """The pipeline's lock, given back afterwards unless the deployment has it then.
+
+    None while another has it: then the request comes again, or its want does. After a failure what
+    waits for the lock is not asked for at once: it would come without its delay, and twice.
+    """
+    lock = _take(request, here) or (_take(request, here) if _gave_way(request, here) else None)
+    if lock is None:
+        _wait(request, here)
+        yield None
+        return
+    try:
+        yield lock
+    except BaseException:
+        here.table.locks.abandon(lock)
+        raise
+    if here.table.locks.get(lock.pipeline).fence == lock.fence:
+        here.table.locks.abandon(lock)
+        here.parts.ending.decide_anew(lock.pipeline)
+
+
+def _take(request: BuildRequest, here: World) -> Lock | None:
+    ttl = here.installation.limits.lock_ttl
+    return here.table.locks.take(request.pipeline, here.parts.name, here.parts.now(), ttl=ttl)
+
+
+def _gave_way(request: BuildRequest, here: World) -> bool:
+    """A rollback that can be done asks what is under way to give way; whether it has, at once."""
+    if request.reason != "rollback" or not _can_go_back(request, here):
+        return False
+    here.table.locks.ask_takeover(request.pipeline, request.request_id, here.parts.now())
+    followed = here.table.locks.get(request.pipeline).deployment
+    if followed is None:
+        return True
+    held = here.follower.take_up(FollowMessage(deployment_id=followed))
+    if held is None:
+        return False
+    held.go_on()
+    held.let_go()
+    return held.is_over
+
+
+def _can_go_back(request: BuildRequest, here: World) -> bool:
+    """Nothing gives way to a rollback that is going to be refused."""
+    if request.target.kind != "deployment":
+        return True
+    try:
+        pipeline = here.installation.pipeline(request.pipeline)
+        to_earlier(here.table.deployments.get, pipeline, request)
+    except DeploymentFailed:
+        return False
+    return True
+
+
+def _wait(request: BuildRequest, here: World) -> None:
+    """A request whose pipeline is followed is published again from its want; others come back.
+
+    The want is noted before the lock is looked at: the starter may not have heard the request yet,
+    and whoever ends what is followed publishes the wants that stand then.
+    """
+    if request.reason == "rollback":
+        here.again(request, GIVES_WAY)
+        return
+    here.table.wants.note(request, here.parts.now(), builder=False)
+    if not here.table.locks.get(request.pipeline).is_followed:
+        here.again(request, LOCKED)
+
+
+def _hand_over(
+    request: BuildRequest, row: DeploymentRow, what: ToRollOut, lock: Lock, here: World
+) -> Held | None:
+    if what.commit is not None:
+        here.recorder.note(row.deployment_id, commit=what.commit)
+    try:
+        held = hand_over(here.parts, row, request, what, lock, settles=1)
+    except WrongUse as error:
+        failure = DeploymentFailed(str(error), stage="rollout")
+        ended = of_failure(failure, stage="rollout", now_running=None)
+        _end(request, row, replace(ended, commit=what.commit, tip_seen=what.tip_seen), lock, here)
+        return None
+    logger.info("begun without a build", extra={"deployment_id": row.deployment_id})
+    return held
+
+
+# --- its end, where nothing is rolled out
+
+
+def _stay_back(request: BuildRequest, here: World) -> None:
+    """An operator's rollback is newer than this request."""
+    with _locked(request, here) as lock:
+        if lock is not None:
+            _end_undone(request, lock, here)
+
+
+def _end_undone(request: BuildRequest, lock: Lock, here: World) -> None:
+    """Superseded, with what was begun for it. The tip stays unrun on purpose: it is dealt with."""
+    if request.commit_id is not None:
+        here.table.pipelines.change(
+            request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
+            ahead_tip=None, ahead_since=None,
+        )  # fmt: skip
+    row = _begun(request, here)
+    if row is None:
+        _settle(request, "superseded", None, here)
+    elif row.result is not None:
+        _close(request, row, here)
+    else:
+        ended = of_superseded("received", "an operator's rollback is newer than this request")
+        _end(request, row, replace(ended, commit=row.commit), lock, here)
+
+
+def _end(request: BuildRequest, row: DeploymentRow, ended: Ended, lock: Lock, here: World) -> None:
+    """Recorded, announced, settled, in this order: as on a build host."""
+    result = here.recorder.finish(row, request, ended, settles=1, lock=lock)
+    images = {} if ended.image_digest is None else _images(request.pipeline, ended, here)
+    _close(request, replace(row, result=result, images=images), here)
+
+
+def _images(pipeline: str, ended: Ended, here: World) -> dict[str, str]:
+    first = here.installation.pipeline(pipeline).images[0]
+    return {first.repository: ended.image_digest or ""}
+
+
+def _close(request: BuildRequest, row: DeploymentRow, here: World) -> None:
+    result = row.result
+    if result is None:
+        return
+    if row.announced_at is None:
+        here.recorder.announce(result)
+    if result.status == "unchanged":
+        here.parts.ending.keep_images(row.pipeline, row.deployment_id, row.images)
+    _settle(request, result.status, row.deployment_id, here)
+
+
+def _settle(request: BuildRequest, outcome: str, deployment_id: str | None, here: World) -> None:
+    settled = Settled(
+        request_id=request.request_id,
+        outcome=outcome,
+        pipeline=request.pipeline,
+        settled_at=here.parts.now(),
+        deployment_id=deployment_id,
+    )
+    here.table.requests.settle_once(settled, kept=here.installation.limits.settled_kept)
+    here.table.wants.clear([request])
+
+
+def _failed(request: BuildRequest, error: Exception, here: World) -> None:
+    """Count the attempt and try again later, or give up."""
+    now, limits = here.parts.now(), here.installation.limits
+    attempts = here.table.requests.count_attempt(request.request_id, now, kept=limits.settled_kept)
+    logger.warning("not begun", extra={"error": str(error), "attempts": attempts.count})
+    if not is_given_up(attempts, now, limits) or _is_recorded(request, here):
+        here.again(request, delay_after(attempts.count, here.parts.jitter()))
+        return
+    with _locked(request, here) as lock:
+        row = here.recorder.begin(request, lock) if lock is not None else None
+        if lock is None or row is None:
+            return
+        ended = of_given_up(attempts.count, str(error), "rollout")
+        here.parts.ending.dead_letter(request.to_json(), ended.cause or "")
+        _end(request, row, replace(ended, tip_seen=tip_seen(request, row.commit)), lock, here)
+
+
+def _is_recorded(request: BuildRequest, here: World) -> bool:
+    """What has its outcome is only to be told and settled: that is never given up."""
+    row = _begun(request, here)
+    return row is not None and row.result is not None
+
+
+def _begun(request: BuildRequest, here: World) -> DeploymentRow | None:
+    """The deployment that was begun for the request, if any."""
+    begun = here.table.requests.deployments_of([request.request_id])
+    return here.recorder.find(begun[request.request_id]) if begun else None

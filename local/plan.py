@@ -1,0 +1,103 @@
+"""What a local run shall be, and where everything of it will be, before anything starts."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from local.configuration import (
+    DEV_ACCOUNT,
+    IDLE_PERIOD,
+    PROD_ACCOUNT,
+    REGION,
+    START_PERIOD,
+    PipelineNames,
+    pipeline_names,
+)
+from local.emulator.settings import EmulatorSettings
+from local.ports import check_free, free_ports
+from local.workplace import Workplace
+
+DEVELOPER = "developer"
+MACHINE_OFF_SECONDS = 180.0
+"""EC2 forces a machine off that is not off by then; the supervisor pulls the plug before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a caller may choose. `port`: the emulator's; None takes a free one.
+
+    `stopping_seconds`, `pending_seconds`: how long an instance is in those states; a machine says
+    itself when it is off. `machine`: hosts are machines, not just their agents. `idle_period`:
+    seconds until a host without work says so. `start_period`: seconds in which a new container of
+    a service may be unhealthy.
+    """
+
+    port: int | None = None
+    pipelines: int = 1
+    hosts: int = 1
+    pending_seconds: float = 1.0
+    stopping_seconds: float = 2.0
+    internal_endpoints: bool = False
+    wait_for_first: bool = True
+    machine: bool = False
+    idle_period: int = IDLE_PERIOD
+    start_period: int = START_PERIOD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Where everything will be."""
+
+    options: Options
+    settings: EmulatorSettings
+    slack_port: int
+    service_ports: tuple[int, ...]
+    pipelines: tuple[PipelineNames, ...]
+    password: str
+
+    @property
+    def slack_url(self) -> str:
+        return f"http://127.0.0.1:{self.slack_port}"
+
+    @property
+    def initial_image(self) -> str:
+        """What services run until the first deployment: on this machine's daemon, nowhere else.
+
+        Its registry is a port that nothing can listen on, so that nobody asks the internet for it.
+        """
+        return f"127.0.0.1:0/{self.settings.run_id}/initial:1"
+
+    def git_url(self, names: PipelineNames) -> str:
+        """With the developer's credentials: whoever has it can clone and push."""
+        path = f"{self.settings.address}/v1/repos/{names.repository}"
+        return f"http://{DEVELOPER}:{self.password}@{path}"
+
+
+def make_plan(workplace: Workplace, options: Options) -> Plan:
+    """Find free ports and make a password; WrongUse if the port that was asked for is taken."""
+    slack, *services = free_ports(1 + options.pipelines + 1)
+    emulator = services.pop()
+    if options.port is not None:
+        emulator = check_free(options.port, "the emulator")
+    password = secrets.token_hex(12)
+    settings = EmulatorSettings(
+        port=emulator,
+        data_dir=workplace.emulator_dir,
+        docker_host="",
+        region=REGION,
+        dev_account=DEV_ACCOUNT,
+        prod_account=PROD_ACCOUNT,
+        pending_seconds=options.pending_seconds,
+        stopping_seconds=MACHINE_OFF_SECONDS if options.machine else options.stopping_seconds,
+        git_users=((DEVELOPER, password),),
+        internal_endpoints=options.internal_endpoints,
+    )
+    return Plan(
+        options=options,
+        settings=settings,
+        slack_port=slack,
+        service_ports=tuple(services),
+        pipelines=pipeline_names(options.pipelines),
+        password=password,
+    )

@@ -1,0 +1,181 @@
+"""The ECS service as the worker sees it: what it runs, and making it run something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slipway.contracts.errors import DeploymentFailed, WrongUse
+from slipway.contracts.image_reference import ImageReference
+from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.messages import DeploymentResult
+from slipway.rollout import (
+    Live,
+    OneOffTask,
+    RolloutPlan,
+    Timeouts,
+    live,
+    short,
+)
+from slipway.rollout.api import Api
+from slipway.rollout.plan import Clock, CodeDeployGroup
+from slipway.rollout.taskdef import describe
+
+PATIENCE = 60.0
+"""Seconds for which a call is tried again."""
+_ARCHITECTURES = {"amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What a service runs: its task definition's ARN, container to image as named there.
+
+    `architecture` as ECS names it (X86_64, ARM64); None: the definition does not say.
+    """
+
+    task_definition: str
+    steady: bool
+    images: Mapping[str, str]
+    architecture: str | None = None
+
+
+def containers_of(image: ImageSettings, running: Running) -> tuple[str, ...]:
+    """The containers that run `image`: those named, or those whose image has its repository.
+
+    DeploymentFailed, with the containers there are, where there is none.
+    """
+    if image.containers:
+        missing = sorted(set(image.containers) - set(running.images))
+        if missing:
+            raise _no_container(f"no container {', '.join(map(repr, missing))}", running)
+        return image.containers
+    names = tuple(
+        name for name, ref in running.images.items() if _repository(ref) == image.repository_uri
+    )
+    if not names:
+        raise _no_container(f"no container has an image of {image.repository_uri}", running)
+    return names
+
+
+def wanted_images(images: Sequence[tuple[ImageSettings, str]], running: Running) -> dict[str, str]:
+    """Container to image by digest, for each image and its digest."""
+    return {
+        name: f"{image.repository_uri}@{digest}"
+        for image, digest in images
+        for name in containers_of(image, running)
+    }
+
+
+def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
+    """Whether the service is steady on these very digests."""
+    return running.steady and all(running.images.get(n) == ref for n, ref in wanted.items())
+
+
+def runs_as_told(told: DeploymentResult, running: Running) -> bool:
+    """Whether the service is still as that deployment's notice said."""
+    return running.steady and told.now_running == short(running.task_definition)
+
+
+def running_digest(image: ImageSettings, running: Running) -> str | None:
+    """The digest that all containers of `image` name, or None."""
+    digests = {_digest(running.images[name]) for name in containers_of(image, running)}
+    return digests.pop() if len(digests) == 1 else None
+
+
+def check_architecture(architecture: str, running: Running) -> None:
+    """Refuse an image that the task definition's runtime platform cannot run.
+
+    `architecture` in docker's words, or a platform such as `linux/arm64/v8`.
+    """
+    name = architecture.split("/")[1] if "/" in architecture else architecture
+    built = _ARCHITECTURES.get(name, name.upper())
+    if running.architecture is not None and built != running.architecture:
+        raise DeploymentFailed(
+            f"the image is built for {built}, but the task definition's runtime platform is"
+            f" {running.architecture}: nothing was rolled out",
+            stage="build",
+        )
+
+
+def runtime_architecture(definition: Mapping[str, Any]) -> str | None:
+    """The CPU architecture that a task definition runs on; None where any may.
+
+    Without `runtimePlatform`, Fargate means X86_64 (ECS API reference, RuntimePlatform).
+    """
+    named = (definition.get("runtimePlatform") or {}).get("cpuArchitecture")
+    if named:
+        return str(named)
+    modes = set(definition.get("requiresCompatibilities") or ())
+    return "X86_64" if "FARGATE" in modes else None
+
+
+def running_now(
+    ecs: Any, pipeline: PipelineSettings, clock: Clock, *, patience: float = PATIENCE
+) -> Running:
+    """What the pipeline's service runs; DeploymentFailed where there is no such service.
+
+    `ecs` is a client of botocore's or boto3's.
+    """
+    api = Api(ecs, clock, patience=patience)
+    try:
+        seen: Live = live(ecs, cluster=pipeline.cluster, service=pipeline.service, clock=clock)
+        described = describe(api, seen.task_definition)
+    except WrongUse as error:
+        raise DeploymentFailed(str(error), stage="rollout") from None
+    images = {str(c["name"]): str(c["image"]) for c in described.containers if c.get("image")}
+    return Running(
+        task_definition=described.arn or seen.task_definition,
+        steady=seen.steady,
+        images=images,
+        architecture=runtime_architecture(described.definition),
+    )
+
+
+def plan_of(
+    pipeline: PipelineSettings, *, images: Mapping[str, str] | None = None,
+    target: str | None = None,
+) -> RolloutPlan:  # fmt: skip
+    """The rollout of new `images`, or to the `target` task definition."""
+    settings = pipeline.rollout
+    task = None
+    if settings.pre_deploy_command and images:
+        task = OneOffTask(
+            command=settings.pre_deploy_command, container=settings.pre_deploy_container
+        )
+    group = None
+    if pipeline.code_deploy is not None:
+        group = CodeDeployGroup(
+            application=pipeline.code_deploy.application, name=pipeline.code_deploy.group
+        )
+    plan = RolloutPlan(
+        cluster=pipeline.cluster,
+        service=pipeline.service,
+        max_definitions=settings.max_definitions,
+        task=task,
+        code_deploy=group,
+        timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),
+    )
+    if target is not None:
+        return replace(plan, target=target)
+    return replace(plan, images=dict(images or {}))
+
+
+def _repository(image: str) -> str | None:
+    try:
+        return ImageReference.parse(image).repository
+    except WrongUse:
+        return None
+
+
+def _digest(image: str) -> str | None:
+    try:
+        return ImageReference.parse(image).digest
+    except WrongUse:
+        return None
+
+
+def _no_container(what: str, running: Running) -> DeploymentFailed:
+    there = ", ".join(f"{name} ({image})" for name, image in running.images.items()) or "none"
+    cause = f"{what} in {running.task_definition.rpartition('/')[2]}; there are: {there}"
+    return DeploymentFailed(cause, stage="rollout")

@@ -1,0 +1,116 @@
+"""What a deployment's row knows of a rollout that it owns: all that another process goes on with.
+
+JSON with a version, some kilobytes, no credentials. A state of a version that this code does not
+know is left as it is, for the code that knows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from slipway.contracts.codec import decode, encode
+from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.messages import BuildRequest, Commit, Stage
+from slipway.rollout.state import VERSION as ROLLOUT_VERSION
+from slipway.rollout.state import RolloutState
+
+VERSION = 1
+"""Of the form of `Followed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageBegun:
+    """A stage of the deployment, and when it began."""
+
+    stage: Stage
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """How often in a row the world failed a step, since when, and how it failed last.
+
+    `change`: the rollout's step in which a change failed, if one did: looks that succeed, as before
+    each try of it, do not end such a trouble.
+    """
+
+    count: int
+    first_at: float
+    text: str
+    change: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """One deployment from its hand-over on. `rollouts`: those of its services, in order.
+
+    `settles`: how many requests end with it. `image_digest`: of the pipeline's first image;
+    `images`: repository to digest, to be tagged as what runs. `tip_seen`: the branch's tip that the
+    request has dealt with. `stages`: those before the rollout, too, for the notice's timings.
+    """
+
+    request: BuildRequest
+    rollouts: tuple[RolloutState, ...]
+    settles: int = 1
+    commit: Commit | None = None
+    warning: str | None = None
+    commits_since: tuple[Commit, ...] = ()
+    commits_since_count: int | None = None
+    image_digest: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    tip_seen: str | None = None
+    stages: tuple[StageBegun, ...] = ()
+    trouble: Trouble | None = None
+    cancelled_by: str | None = None
+    version: int = VERSION
+
+    @property
+    def under_way(self) -> RolloutState | None:
+        """The rollout that is to be advanced; None once all are over."""
+        return next((state for state in self.rollouts if state.result is None), None)
+
+    def with_rollout(self, state: RolloutState) -> Followed:
+        """The same, with what is known of one of its rollouts now."""
+        there = tuple(state if one.id == state.id else one for one in self.rollouts)
+        return replace(self, rollouts=there)
+
+    @property
+    def stage(self) -> Stage:
+        """Where it is."""
+        return self.stages[-1].stage if self.stages else "rollout"
+
+    def entered(self, stage: Stage, now: float) -> Followed:
+        """The same, in `stage` from `now` on."""
+        return replace(self, stages=(*self.stages, StageBegun(stage=stage, at=now)))
+
+
+def to_json(followed: Followed) -> str:
+    """The state as JSON, without blanks."""
+    return json.dumps(encode(followed), separators=(",", ":"), ensure_ascii=False)
+
+
+def from_json(text: str) -> Followed:
+    """The state of which `to_json` made `text`.
+
+    Raises InvalidMessage for what is none, and for a version that this code does not know: then it
+    must be left as it is.
+    """
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        raise InvalidMessage("$", "must be JSON") from None
+    if not isinstance(data, dict):
+        raise InvalidMessage("$", "must be an object")
+    _check_version(data, "version", VERSION)
+    for number, state in enumerate(data.get("rollouts") or ()):
+        known = state if isinstance(state, dict) else {}
+        _check_version(known, f"rollouts[{number}].version", ROLLOUT_VERSION)
+    return decode(Followed, data)
+
+
+def _check_version(data: Mapping[str, Any], path: str, known: int) -> None:
+    if data.get("version") != known:
+        raise InvalidMessage(path, f"must be {known}, not {data.get('version')!r}")

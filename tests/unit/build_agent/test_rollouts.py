@@ -1,0 +1,104 @@
+"""What an awake host follows between its builds, lets go of, and takes over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from slipway.contracts.errors import WorldFailed
+from slipway.contracts.installation import RolloutSettings
+from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.world import World, make_installation, make_pipeline, make_request
+
+
+def unanswered(_result: Any) -> Any:
+    raise WorldFailed("ECS did not answer")
+
+
+def under_way(world: World, request: Any) -> Any:
+    """A worker that follows a rollout which is not over; its next step is due later."""
+    world.services.script = unanswered
+    worker = world.worker()
+    world.send(request)
+    worker.step()
+    assert world.table.locks.get("web").is_followed
+    return worker
+
+
+def test_a_push_during_a_rollout_waits_for_its_end_and_keeps_no_message(world: World) -> None:
+    # GIVEN a rollout of A that goes on
+    first, second = make_request(1), make_request(2)
+    worker = under_way(world, first)
+    # WHEN B is pushed
+    world.source.tip = B
+    world.send(second)
+    worker.step()
+    # THEN it is settled into what comes after, and no want keeps a host awake
+    assert world.outcome(second) == "joined"
+    assert (world.queued(), world.table.wants.all()) == ((0, 0), [])
+    assert world.images.built == [A]
+    # AND when the rollout is over it is asked for, and deployed
+    world.services.script = lambda result: result
+    world.clock.pass_by(30)
+    worker.step()
+    worker.step()
+    assert world.images.built == [A, B]
+    assert [result.status for result in world.topic.results] == ["succeeded", "succeeded"]
+
+
+def test_a_push_takes_over_where_its_pipeline_is_configured_so(aws: Any) -> None:
+    settings = make_pipeline(rollout=RolloutSettings(new_push="takeOver"))
+    world = World(aws, replace(make_installation(), pipelines=(settings,)))
+    first, second = make_request(1), make_request(2)
+    worker = under_way(world, first)
+    # WHEN B is pushed
+    world.services.script = lambda result: result
+    world.source.tip = B
+    world.send(second)
+    world.clock.pass_by(3)
+    worker.step()
+    world.clock.pass_by(3)
+    world.send_body(second.to_json())  # what was given back
+    worker.step()
+    # THEN the rollout of A is superseded, and B runs
+    assert [world.outcome(r) for r in (first, second)] == ["superseded", "succeeded"]
+    assert world.row.running_commit == B
+
+
+def test_what_is_followed_is_let_go_of_before_a_build(world: World) -> None:
+    # GIVEN a rollout that this host follows
+    worker = under_way(world, make_request(1))
+    held: list[Any] = []
+    world.images.on_build = lambda: held.append(
+        world.table.deployments.newest("web", 1)[0].claimed_by
+    )
+    # WHEN it builds for another pipeline
+    world.source.tip = B
+    world.send(make_request(2, pipeline="api"))
+    worker.step()
+    # THEN others may take the next step meanwhile
+    assert held == [None]
+
+
+def test_a_stop_lets_go_of_what_is_followed(world: World) -> None:
+    worker = under_way(world, make_request(1))
+    (row,) = world.table.deployments.newest("web", 1)
+    assert row.followed_by(world.clock.now()) == "host i-1"
+    # WHEN
+    worker.request_stop("SIGTERM")
+    worker.run()
+    # THEN
+    (row,) = world.table.deployments.newest("web", 1)
+    assert row.claimed_by is None
+    assert world.sent[-1][0].step == row.step
+
+
+def test_a_host_that_only_follows_says_that_it_is_idle(world: World) -> None:
+    worker = under_way(world, make_request(1))
+    # WHEN its idle period is over, counted from its last build
+    world.clock.pass_by(world.installation.limits.idle_period + 1)
+    worker.step()
+    # THEN
+    host = world.table.hosts.get("i-1")
+    assert host is not None and host.state == "idle"
+    assert [notice.kind for notice in world.topic.notices] == ["idle"]
