@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from build_agent.host.stop import Stop
 from build_agent.telling.logs import Log
 from lambdas.follower.handler import follow
 from lambdas.follower.world import World as FollowerWorld
-from slipway.contracts.messages import BuildRequest
+from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
 from slipway.following.closing import Closer, Host
@@ -50,6 +51,12 @@ def parts_of(
     def publish(request: BuildRequest, builder: bool | None) -> None:
         publish_request(sns, world.installation.request_topic_arn, request, builder=builder)
 
+    to_queue = follow_queue(sqs, world.installation.names)
+
+    def send(message: FollowMessage | BuildRequest, delay: float) -> None:
+        if isinstance(message, BuildRequest) or "chain" not in world.without:
+            to_queue(message, delay)
+
     def dead_letter(body: str, _why: str) -> None:
         sqs.send_message(QueueUrl="dead letters", MessageBody=body)
 
@@ -70,7 +77,7 @@ def parts_of(
         table=table,
         now=world.clockwork.now,
         means=Rollouts(world, freeze, seen).means,
-        send=follow_queue(sqs, world.installation.names),
+        send=send,
         ending=ending,
         jitter=world.dice.random,
         take=take,
@@ -95,6 +102,7 @@ class Following:
                 continue
             if world.weather.happens("follow message lost", 0.1):
                 world.say("a follow message is lost")
+                world.queued.discard(json.loads(message.body).get("request_id", ""))
                 del queue.messages[message.message_id]
                 continue
             late = world.weather.happens("follow message late", 0.1)
@@ -105,7 +113,7 @@ class Following:
                 continue
             queue.wake(message.visible_at)
             self._invoke(message)
-            if world.weather.happens("received twice", 0.1):
+            if world.weather.happens("received twice", 0.3):
                 self._invoke(message)
 
     def _invoke(self, message: Message) -> None:
@@ -120,7 +128,7 @@ class Following:
     def event(self, pipeline: str) -> None:
         """ECS tells of a deployment's end: perhaps late, twice, or never."""
         world = self._world
-        if world.weather.happens("ECS event lost", 0.3):
+        if "ECS events" in world.without or world.weather.happens("ECS event lost", 0.3):
             return
         arn = f"arn:aws:ecs:us-east-1:222222222222:service/prod/{pipeline}"
         event = {"source": "aws.ecs", "resources": [arn], "detail": {}}

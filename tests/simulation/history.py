@@ -254,10 +254,15 @@ def _costs(world: World) -> Counter[str]:
         for request in world.accepted.values()
         for found in world.table.requests.settled([request.request_id]).values()
     ]
+    rows = [r for name in world.repositories for r in world.table.deployments.newest(name, 200)]
+    ended = [r.ended_at - (r.pushed_at or r.started_at) for r in rows if r.ended_at is not None]
     return Counter(
         {
+            "seconds until the outcome": int(sum(ended)),
+            "seconds until live": int(sum(_until_live(world, name) for name in world.repositories)),
             "boots": world.ec2.starts,
             "builds": world.builds,
+            "steps": sum(row.step for row in rows),
             "revisions": sum(len(service.images) - 1 for service in world.services.values()),
             "requests": len(world.accepted),
             "seconds until settled": int(sum(waits)),
@@ -268,6 +273,15 @@ def _costs(world: World) -> Counter[str]:
             "writes refused": world.dynamodb.refused,
         }
     )
+
+
+def _until_live(world: World, name: str) -> float:
+    """Seconds from each push to when it, or a later one, runs; what never runs does not count."""
+    total = 0.0
+    for version, pushed_at in enumerate(world.repositories[name].moved_at):
+        since = [at for at, live in world.live[name] if at >= pushed_at and live >= version > 0]
+        total += min(since) - pushed_at if since else 0.0
+    return total
 
 
 def shrunk(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:

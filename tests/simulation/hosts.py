@@ -112,6 +112,22 @@ class Hosts:
             raise Violation(f"{instance.host_id} is stopped while it works")
         self.not_held(instance)
 
+    def before_start(self, instance: Instance) -> None:
+        self.not_held(instance)
+        self._not_for_what_is_followed()
+
+    def _not_for_what_is_followed(self) -> None:
+        """What is followed wakes no host. (A slow decision may rest on what was before.)"""
+        world = self._world
+        locks = world.table.locks.all()
+        followed = {lock.pipeline for lock in locks if lock.is_followed}
+        if not followed or {"call slow", "wrong counts"} & world.weather.kinds:
+            return
+        wanted = {want.pipeline for want in world.table.wants.all() if want.builder}
+        wanted |= {lock.pipeline for lock in locks if lock.again}
+        if not wanted - followed and not world.queues["build"].counted[1]:
+            raise Violation(f"a host is woken for {', '.join(sorted(followed))}, which is followed")
+
     def not_held(self, instance: Instance) -> None:
         """A host that an operator holds is neither stopped nor started by a later decision."""
         since = self._world.held_since.get(instance.host_id, self._world.clockwork.time)

@@ -19,6 +19,10 @@ CAUSES = {
 TELLS_OF_ITS_PUSHES = ("succeeded", "unchanged", "failed", "rolled_back")
 """Outcomes whose notice tells of every push of the commit until then."""
 
+OBEYED, OBEYED_IN_FAULTS = 70.0, 1500.0
+"""Seconds from a cancel to an outcome that may be a success all the same: two looks; or a claim
+whose holder died, and the schedule's looks, some of them lost.
+"""
 RECEIVES = 60
 """Receives of one message that are never reached (the queue's backstop is above)."""
 
@@ -29,6 +33,7 @@ def check_at_rest(world: World) -> None:
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
         _every_outcome_was_told(world, rows)
+        _a_cancel_is_obeyed(world, rows)
         _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
         _the_table_knows_what_runs(world, pipeline, rows)
@@ -77,6 +82,16 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
             raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
         if times > 1 and row.deployment_id not in world.slack.excused:
             raise Violation(f"{row.deployment_id} was told {times} times")
+
+
+def _a_cancel_is_obeyed(world: World, rows: list[DeploymentRow]) -> None:
+    """What somebody has cancelled does not go on to succeed, but for what was about to."""
+    patience = OBEYED if not world.weather.kinds else OBEYED_IN_FAULTS
+    for row in rows:
+        asked = world.cancelled.get(row.deployment_id)
+        late = asked is not None and (row.ended_at or 0.0) - asked > patience
+        if late and row.status == "succeeded":
+            raise Violation(f"{row.deployment_id} was cancelled, and went on to succeed")
 
 
 def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:

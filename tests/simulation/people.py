@@ -120,7 +120,8 @@ class People:
             self._world.say(f"an operator cancels {pipeline}: {found}")
             match found:
                 case UnderWay(deployment_id):
-                    ask_to_end(operator, deployment_id, pipeline)
+                    if ask_to_end(operator, deployment_id, pipeline):
+                        self._world.cancelled.setdefault(deployment_id, self._world.clockwork.time)
                 case Waits(wants):
                     end_waiting(operator, wants)
         except (BotoCoreError, ClientError, SlipwayError) as error:

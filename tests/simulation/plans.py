@@ -84,3 +84,33 @@ def told_again(seed: int) -> Plan:
     notices = [(at + dice.uniform(0, 20), "old notice", 0) for at in range(0, 7500, 20)]
     actions = tuple(sorted([*pushes, *notices]))
     return Plan(seed, 1, 1, actions, frozenset({"wrong counts"}), 7800, long_builds=0)
+
+
+def cancelled(seed: int) -> Plan:
+    """A push, and a cancel while it is rolled out."""
+    actions = ((0.0, "push", (0, "good")), (60.0 + 3 * (seed % 40), "cancel", 0))
+    return Plan(seed, 1, 1, actions, frozenset(), 900, long_builds=0.0)
+
+
+def dying(*faults: str) -> Callable[[int], Plan]:
+    """Pushes whose hosts die right after UpdateService, and the next push while it is followed."""
+
+    def plan(seed: int) -> Plan:
+        dice = random.Random(seed)
+        actions: list[tuple[float, str, Any]] = []
+        for number in range(6):
+            at = 700.0 * number + dice.uniform(0, 60)
+            actions.append((at, "kill at update", 0))
+            actions.append((at, "push", (0, "good")))
+            actions.append((at + dice.uniform(100, 300), "push", (0, "good")))
+        kinds = frozenset({"host killed at update", *faults})
+        return Plan(seed, 1, 2, tuple(sorted(actions)), kinds, 5400, long_builds=0.0)
+
+    return plan
+
+
+def in_a_row(seed: int) -> Plan:
+    """Pushes to an awake host, each while the last one is rolled out."""
+    dice = random.Random(seed)
+    actions = tuple((90.0 * n + dice.uniform(0, 80), "push", (0, "good")) for n in range(8))
+    return Plan(seed, 1, 1, tuple(sorted(actions)), frozenset(), 1800, long_builds=0.0)

@@ -99,7 +99,7 @@ class Means:
         world, claim, now = self.world, self.held.claim, self.world.clockwork.time
         lock = world.table.locks.get(self.service.pipeline)
         row = world.table.deployments.get(claim.deployment_id)
-        ours = (row.step, row.claimed_by) == (claim.step, claim.by) and row.claimed(now)
+        ours = (row.step, row.claimed_by) == (claim.step, claim.by) and row.claimed_until > now
         if not ours or lock.holder != held_by(claim.deployment_id):
             name = self.service.pipeline
             raise Violation(f"{claim.by}: {change.operation} of {name} without its claim")

@@ -84,13 +84,15 @@ class World:
         self.sns = SNS(self.published)
         self.ec2 = EC2(self.clockwork, self.dice, self.weather, self.hosts, self.life.state_changed)
         self.ec2.before_stop = self.life.before_stop
-        self.ec2.before_start = self.life.not_held
+        self.ec2.before_start = self.life.before_start
         names = [p.name for p in self.installation.pipelines]
         self.repositories = {name: Repository() for name in names}
         self.services = {name: Service(name, f"registry.example/{name}") for name in names}
         self.idle_notices: list[str] = []
         self.updated = {name: {1} for name in names}
+        self.live: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
         self.fetched: dict[str, dict[str, int]] = {name: {} for name in names}
+        self.cancelled: dict[str, float] = {}
         self.kill_at_update: set[str] = set()
         self.rollbacks: set[tuple[str, int]] = set()
         self.ecr: dict[tuple[str, str], str] = {}
@@ -104,6 +106,7 @@ class World:
         self.failed_invocations = 0
         self.accepted: dict[str, BuildRequest] = {}
         self.queued: set[str] = set()
+        self.for_builders: set[str] = set()
         self.started: set[str] = set()
         self.under_way = 0
         self.stopped_at = dict.fromkeys(self.hosts, START)
@@ -135,7 +138,11 @@ class World:
         if topic == "request":
             request = BuildRequest.from_json(text)
             self.accepted.setdefault(request.request_id, request)
-            queue = self.follow_queue if attributes.get("builder") == "no" else self.queues[BUILD]
+            builder = attributes.get("builder") != "no"
+            queue = self.queues[BUILD] if builder else self.follow_queue
+            if builder and request.request_id not in self.for_builders:
+                self.for_builders.add(request.request_id)
+                self.queued.discard(request.request_id)
             if self._deliver("to its queue", lambda: queue.put(text)):
                 self.queued.add(request.request_id)
             self._deliver("to the starter", lambda: self.functions.start(request, attributes))
@@ -217,6 +224,7 @@ class World:
             if service.changes == change:
                 service.proven = service.primary = then
                 service.steady = True
+                self.live[service.pipeline].append((self.clockwork.time, service.versions[then]))
                 self.following.event(service.pipeline)
 
         self.clockwork.after(self.dice.uniform(20, 120), end)
