@@ -13,6 +13,7 @@ from slipway.contracts.messages import FollowMessage
 from slipway.following.follower import Follower, Held
 from slipway.rollout import RolloutPlan, Timeouts
 from tests import scripted_ecs as ecs
+from tests.aws.answers import instead
 from tests.aws.wire import Fault
 from tests.scripted_ecs import IMAGE, ScriptedEcs, denied
 from tests.unit.slipway.following import three_ways
@@ -133,7 +134,7 @@ def test_a_claim_whose_answer_was_lost_within_the_client_is_ours() -> None:
             update(**request)
         return update(**request)
 
-    chain.table.store.client.update_item = twice
+    instead(chain.table.store.client, "update_item", twice)
     # WHEN, THEN
     held = Follower(chain.parts()).take_up(FollowMessage(deployment_id=DEPLOYMENT))
     assert held is not None
