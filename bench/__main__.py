@@ -90,7 +90,8 @@ def report(sections: list[Section], about: dict[str, str], *, again: tuple[str, 
     if again:
         standing, whole = earlier(RESULTS)
         sections = with_measured_again(standing, sections, list(parts()))
-        about = {**whole, "measured again": f"{', '.join(again)} ({about['date']})"}
+        said = [whole.get("measured again", ""), f"{', '.join(again)} ({about['date']})"]
+        about = {**whole, "measured again": "; ".join(dict.fromkeys(filter(None, said)))}
     write(RESULTS, to_results(sections, about))
     (ROOT / "docs" / "benchmarks.md").write_text(to_markdown(sections, about), encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 Prices: us-east-1, on demand, US dollars, from the AWS price pages. A build is taken to need the
 same minutes everywhere and to keep both processors busy; the host is awake for its boot, the
-build, the rollout, and one idle period before it stops.
+build, and one idle period before it stops. Its rollout is followed without it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+from bench.following import followed
 from bench.report import Section
 from slipway.contracts.installation import Limits
 
@@ -63,8 +64,9 @@ class Setup:
 
         `boots`: boots a deployment, below 1 if some find the host awake; `idle`: seconds of it.
         """
-        awake = BOOT_SECONDS * boots + 60 * (minutes + ROLLOUT_MINUTES) + idle
-        return awake * self.hourly / 3600 + self._credits(minutes, awake)
+        awake = BOOT_SECONDS * boots + 60 * minutes + idle
+        host = awake * self.hourly / 3600 + self._credits(minutes, awake)
+        return host + followed(ROLLOUT_MINUTES)
 
     def _credits(self, minutes: float, awake: float) -> float:
         """$ for what a burstable instance uses above its baseline."""
@@ -72,6 +74,11 @@ class Setup:
             return 0.0
         above = 2 * (60 * minutes - BASELINE[self.instance] * awake)
         return max(0.0, above) * CREDIT_HOUR / 3600
+
+
+def waiting_host(minutes: float) -> float:
+    """$ of the default host, awake for as long."""
+    return Setup().hourly * minutes / 60
 
 
 def codebuild(minutes: float) -> float:
@@ -171,10 +178,10 @@ def _months() -> Section:
         title="Cost model",
         about=(
             "Dollars (us-east-1), computed, not measured: the formula is `bench/cost.py`. A host"
-            f" is awake {BOOT_SECONDS:.0f} s for its boot, the build, {ROLLOUT_MINUTES} min of"
-            f" rollout, and one idle period of {IDLE_SECONDS:.0f} s; builds keep both processors"
-            " busy, which a t4g pays for above its baseline. CodeBuild is general1.small. `per"
-            " deployment` leaves out what stands by the month."
+            f" is awake {BOOT_SECONDS:.0f} s for its boot, the build, and one idle period of"
+            f" {IDLE_SECONDS:.0f} s; a rollout of {ROLLOUT_MINUTES} min is followed without it."
+            " Builds keep both processors busy, which a t4g pays for above its baseline. CodeBuild"
+            " is general1.small. `per deployment` leaves out what stands by the month."
         ),
         columns=(
             "instance",
@@ -247,6 +254,6 @@ def _idle_periods() -> Section:
         )  # fmt: skip
     made.remarks.append(
         f"Default: {chosen_idle(setup).seconds:.0f} s, the longest at which one more boot avoided"
-        f" costs less than a deployment's own work, boot to rollout: ${work:.4f}."
+        f" costs less than a deployment's own work, boot to outcome: ${work:.4f}."
     )
     return made

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.cost import Setup
 from infra.function import MEMORY
 from lambdas.follower.handler import GROWTH
 from slipway.contracts.installation import Limits
@@ -85,8 +84,3 @@ def step_functions(minutes: float) -> float:
 def durable_function(minutes: float) -> float:
     """$ of the same looks in a durable function: a step and a wait each; what it keeps left out."""
     return looks(minutes) * (2 * DURABLE_OPERATION + Look().lambda_) + DURABLE_OPERATION
-
-
-def waiting_host(minutes: float) -> float:
-    """$ of the default host, awake for as long."""
-    return Setup().hourly * minutes / 60

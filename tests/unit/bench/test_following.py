@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bench.cost import waiting_host
 from bench.following import (
     Look,
     durable_function,
     followed,
     looks,
     step_functions,
-    waiting_host,
 )
 from slipway.contracts.installation import Limits
 from tests.places import ROOT
