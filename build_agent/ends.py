@@ -204,7 +204,7 @@ class Ends:
             request.request_id, now, kept=self._limits.settled_kept
         )
         delay = delay_after(attempts.count, self._jitter())
-        if not is_given_up(attempts, now, self._limits) or self._is_recorded(request):
+        if not is_given_up(attempts, now, self._limits) or self._is_owned(request):
             log.info("to be tried again", attempts=attempts.count, again_in=delay)
             self._settler.give_back(delivery.messages, delay)
             return False
@@ -212,10 +212,12 @@ class Ends:
         self._give_up(delivery, work, cause)
         return True
 
-    def _is_recorded(self, request: BuildRequest) -> bool:
-        """What has its outcome is only to be announced and settled: that is never given up."""
+    def _is_owned(self, request: BuildRequest) -> bool:
+        """What has its outcome, or a row that owns its rollout, is only to be told or forgotten:
+        that is never given up here.
+        """
         row = self._noted(request)
-        return row is not None and row.result is not None
+        return row is not None and (row.result is not None or row.rollout is not None)
 
     def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
         request = delivery.request

@@ -102,3 +102,32 @@ def test_a_host_that_only_follows_says_that_it_is_idle(world: World) -> None:
     host = world.table.hosts.get("i-1")
     assert host is not None and host.state == "idle"
     assert [notice.kind for notice in world.topic.notices] == ["idle"]
+
+
+def test_what_was_handed_over_is_not_given_up_where_its_message_cannot_be_deleted(
+    world: World,
+) -> None:
+    # GIVEN a request that the world has failed often, and a queue that deletes nothing just now
+    request = make_request(1)
+    limits = world.installation.limits
+    for _ in range(limits.max_attempts - 1):
+        world.table.requests.count_attempt(request.request_id, world.clock.now(), kept=1e6)
+    worker = world.worker()
+    forget = worker._settler.forget
+
+    def refused(_delivery: Any) -> None:
+        raise WorldFailed("SQS does not answer")
+
+    worker._settler.forget = refused  # type: ignore[method-assign]
+    world.send(request)
+    # WHEN its rollout is handed over
+    worker.step()
+    worker._settler.forget = forget  # type: ignore[method-assign]
+    # THEN it is no dead letter: the rollout goes on, is told, and its message is found settled
+    world.clock.pass_by(30)
+    world.redeliver(request)
+    worker.step()
+    worker.step()
+    assert world.queued(world.dead) == (0, 0)
+    assert [result.status for result in world.topic.results] == ["succeeded"]
+    assert world.queued()[0] == 0
