@@ -46,8 +46,15 @@ class LocalRun:
         """Change a line of the sample application and push it."""
         return push_release(self.workplace, PIPELINE, f"bench {uuid.uuid4().hex[:6]}")
 
+    def keep_awake(self) -> None:
+        """Wake the host by a push, and hold it: after its push the host may sleep at any time."""
+        commit = self.push().commit_id
+        wait_for(f"the build of {commit}", lambda: self._of(commit=commit), seconds=120)
+        self.hold(True)
+        self.ended(commit=commit)
+
     def hold(self, held: bool) -> None:
-        """Keep the host awake between pushes, as a busy day does, or let it sleep."""
+        """Keep the host as it is: asleep, or awake between pushes, as on a busy day."""
         hosts = self.sources.table.hosts
         for host in self.state.hosts:
             if held:
@@ -73,13 +80,16 @@ class LocalRun:
         """The deployment of `commit`, or of `request`, once it has an outcome."""
 
         def found() -> DeploymentRow | None:
-            for row in self.sources.table.deployments.newest(PIPELINE, 10):
-                is_it = row.request_id == request or (row.commit and row.commit.id == commit)
-                if is_it and row.result is not None:
-                    return row
-            return None
+            row = self._of(commit=commit, request=request)
+            return row if row is not None and row.result is not None else None
 
         return wait_for(f"the end of {commit or request}", found, seconds=120)
+
+    def _of(self, *, commit: str = "", request: str = "") -> DeploymentRow | None:
+        for row in self.sources.table.deployments.newest(PIPELINE, 10):
+            if row.request_id == request or (row.commit and row.commit.id == commit):
+                return row
+        return None
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def sections(work: Path) -> list[Section]:
     with local_run(work) as run:
         run.await_sleep()
         asleep = _push(run)
-        run.hold(True)
+        run.keep_awake()
         awake = [_push(run) for _ in range(ROUNDS)]
         idle = idling.process_section(run)
         rebuilt = rebuilding.section(run)
