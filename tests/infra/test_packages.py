@@ -26,7 +26,7 @@ TOOLS = {"dnf": "dnf", "rpm": "rpm", "rpmbuild": "rpm", "createrepo_c": "creater
 """Program to the Debian package that brings it."""
 NAMES = ("docker", "git", "python3.13", "amazon-cloudwatch-agent")
 UPGRADED = NAMES[1:]
-FILES = 300
+FILES = 900
 """Of a package: enough for it to be cut while they are written."""
 # Scripts are rpm's own Lua: they need no shell in the root. Where /hold/NAME is, one stays.
 SPEC = """
