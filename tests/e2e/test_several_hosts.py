@@ -17,6 +17,11 @@ from local.workplace import Workplace
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import Chain
 
+DRAINED_WITHIN = 240.0
+"""Seconds: a request that was given back is hidden for one minute, the schedule looks once in one,
+and then a host boots for it.
+"""
+
 
 @pytest.fixture
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
@@ -53,8 +58,8 @@ def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:
     for of in rows.values():
         _one_after_the_other(of)
 
-    # THEN nothing is left over
-    assert wide.depth(wide.names.build_queue) == 0
+    # THEN nothing is left over; a doubled delivery that a host gave back is found settled later
+    wide.until("an empty queue", lambda: wide.depth(wide.names.build_queue) == 0, DRAINED_WITHIN)
     assert wide.depth(wide.names.build_dead_letters) == 0
     assert wide.table.wants.all() == []
     assert not any(lock.holder or lock.again for lock in wide.table.locks.all())
