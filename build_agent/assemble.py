@@ -148,7 +148,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         containers=ContainersOutput(client("ecs"), lambda: client("logs"), region=host.region),
     )
     following = FollowerParts(
-        name=f"host {host.holder}",
+        name=f"host {host.name}",
         installation=installation,
         table=table,
         now=clock.now,

@@ -177,7 +177,7 @@ class Worker:
         """All that is held of one pipeline, under its lock."""
         now = self._clock.now()
         ttl = self._limits.lock_ttl
-        lock = self._table.locks.take(pipeline, self._host.holder, now, ttl=ttl)
+        lock = self._table.locks.take(pipeline, self._host.holder(1), now, ttl=ttl)
         if lock is None:
             for delivery in kept.all:
                 self._ends.leave_to_holder(delivery)

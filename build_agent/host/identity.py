@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slipway.contracts.errors import WorldFailed
 
@@ -18,16 +19,24 @@ _TIMEOUT = 3.0
 
 @dataclass(frozen=True)
 class HostIdentity:
-    """`boot` is `pendingTime` of the identity document: EC2's LaunchTime of this boot."""
+    """`boot` is `pendingTime` of the identity document: EC2's LaunchTime of this boot.
+
+    `process`: of this agent, and of no other that ran on the host.
+    """
 
     host_id: str
     boot: str
     region: str
+    process: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
-    def holder(self) -> str:
-        """How locks name this host's worker."""
-        return f"{self.host_id}/{self.boot}"
+    def name(self) -> str:
+        """How claims name this host's agent."""
+        return f"{self.host_id}/{self.boot}/{self.process}"
+
+    def holder(self, run: int) -> str:
+        """How locks name the agent's run of that number."""
+        return f"{self.name}.{run}"
 
 
 def read_identity(endpoint: str | None = None) -> HostIdentity:

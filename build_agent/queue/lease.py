@@ -18,6 +18,7 @@ from build_agent.queue.inbox import Inbox, Message
 from build_agent.telling.logs import Log
 from slipway.contracts.installation import Limits
 from slipway.contracts.table import Table
+from slipway.contracts.table.hosts import HostRun
 from slipway.contracts.table.locks import Lock
 
 MARGIN = 10.0
@@ -155,14 +156,12 @@ class Keeper:
 
     def _heartbeat(self) -> None:
         work = self._work
+        runs = [] if work is None else [
+            HostRun(run=1, pipeline=work.pipeline, stage=work.stage,
+                    deployment_id=work.deployment_id, progress_at=work.progress_at)
+        ]
         self._table.hosts.heartbeat(
-            self._host.host_id,
-            self._host.boot,
-            self._clock.now(),
-            pipeline=work.pipeline if work else None,
-            stage=work.stage if work else None,
-            deployment_id=work.deployment_id if work else None,
-            progress_at=work.progress_at if work else None,
+            self._host.host_id, self._host.boot, self._clock.now(), runs=runs
         )
 
     def _safely(self, what: str, part: Callable[[], None]) -> None:

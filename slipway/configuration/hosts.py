@@ -26,6 +26,14 @@ class BuildHost(Part):
     count: int = Field(
         default=1, ge=1, le=10, description="How many hosts there are. They share the build queue."
     )
+    builds: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="How many builds a host runs at the same time (build slots). Default: what "
+        "its processors, memory and disk allow, as it finds them "
+        "(`docs/operating.md`, build slots).",
+    )
     architecture: Literal["arm64", "x86_64"] = Field(
         default="arm64", description="The hosts' processor. Images are built for it."
     )

@@ -206,6 +206,11 @@ class Rollout(Part):
         "built once the rollout has ended, however that ends. `takeOver`: a host wakes at once, "
         "and the rollout ends as superseded before the new one begins.",
     )
+    cancel_stale_build: bool = Field(
+        default=False,
+        description="Whether a push ends the build under way of an older push, so that the newest "
+        "commit is built at once. Default: the older build is finished and rolled out first.",
+    )
     pre_deploy: PreDeploy | None = None
 
 

@@ -25,6 +25,7 @@ def resolve(configuration: Configuration) -> Installation:
         prod_account=c.prod.account,
         partition=c.partition,
         host_count=c.build_host.count,
+        builds=c.build_host.builds,
         pipelines=tuple(_pipeline(c, pipeline) for pipeline in c.pipelines),
         limits=Limits(**c.limits.model_dump()),
         slack=c.notices.slack,
@@ -154,6 +155,7 @@ def _rollout(rollout: Rollout) -> RolloutSettings:
         drain_timeout=rollout.drain_timeout,
         max_definitions=rollout.max_definitions,
         new_push=rollout.new_push,
+        cancel_stale_build=rollout.cancel_stale_build,
         pre_deploy_command=tuple(task.command) if task else (),
         pre_deploy_container=task.container if task else None,
     )

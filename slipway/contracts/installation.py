@@ -58,6 +58,8 @@ class RolloutSettings:
     pre_deploy_container: str | None = None
     new_push: Literal["wait", "takeOver"] = "wait"
     """What a push does that comes while a rollout is under way."""
+    cancel_stale_build: bool = False
+    """Whether a build ends that a newer push has made stale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +141,8 @@ class Installation:
     prod_account: str
     partition: str = "aws"
     host_count: int = 1
+    builds: int | None = None
+    """Builds that a host runs at once; None: as its processors, memory and disk allow."""
     pipelines: tuple[PipelineSettings, ...]
     limits: Limits = Limits()
     slack: bool = True

@@ -103,7 +103,7 @@ class Agent:
             following=parts_of(
                 world,
                 caller,
-                f"host {identity.holder}",
+                f"host {identity.name}",
                 self.freeze,
                 host=identity,
                 seen=services.seen,

@@ -10,10 +10,11 @@ of the two loses: a host that works is never stopped, and a late notice does not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from slipway.contracts.codec import decode
+from slipway.contracts.codec import decode, encode
 from slipway.contracts.table.store import Store
 
 PARTITION = "HOST"
@@ -26,10 +27,27 @@ _CLAIM_LAPSED = "(claim_expires > :zero AND claim_expires <= :now)"
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostRun:
+    """One pipeline's work on a host, as its last heartbeat told. `builds`: it has a build slot.
+
+    `run`: its number in the agent's process. `progress_at`: when it last got on, in seconds since
+    the epoch.
+    """
+
+    run: int
+    pipeline: str
+    stage: str
+    progress_at: float
+    deployment_id: str | None = None
+    builds: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostRow:
     """`boot`: the launch time as the host knows it (an opaque text). Times in seconds since epoch.
 
-    `progress_at`: when the stage under way last made progress. `claim_expires`: until when a
+    `slots`: how many builds it can run at once. `runs`: what it is at, longest under way first;
+    `progress_at`: when any of them last made progress. `claim_expires`: until when a
     `stopping` claim must be honoured (0: its stop was sent, so only this boot honours it).
     `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
     after which no host arrived; `next_start_at`: back-off.
@@ -42,9 +60,8 @@ class HostRow:
     arrived_at: float = 0.0
     heartbeat_at: float = 0.0
     idle_since: float = 0.0
-    pipeline: str | None = None
-    stage: str | None = None
-    deployment_id: str | None = None
+    slots: int = 1
+    runs: tuple[HostRun, ...] = ()
     progress_at: float = 0.0
     claim_expires: float = 0.0
     held: bool = False
@@ -52,6 +69,11 @@ class HostRow:
     silent_boots: int = 0
     started_at: float = 0.0
     next_start_at: float = 0.0
+
+    @property
+    def free_slots(self) -> int:
+        """Build slots that no run of its last heartbeat has."""
+        return max(0, self.slots - sum(run.builds for run in self.runs))
 
 
 class Hosts:
@@ -69,10 +91,10 @@ class Hosts:
 
     # --- the host's own moves
 
-    def arrive(self, host_id: str, boot: str, now: float) -> bool:
+    def arrive(self, host_id: str, boot: str, now: float, *, slots: int = 1) -> bool:
         """A booted host takes its row as idle(0); False while an unexpired stop claim stands.
 
-        Again in the same boot (the agent restarted): idle with the next number, so that a notice
+        `slots`: how many builds it can run at once. Again in the same boot (the agent restarted): idle with the next number, so that a notice
         from before the restart is late.
         """
         new_boot = self._store.update(
@@ -80,8 +102,8 @@ class Hosts:
             host_id,
             "SET host_id = :id, boot = :boot, #s = :idle, idle_number = :zero,"
             " arrived_at = :now, heartbeat_at = :now, idle_since = :now, progress_at = :now,"
-            " claim_expires = :zero, silent_boots = :zero, next_start_at = :zero"
-            " REMOVE pipeline, stage, deployment_id",
+            " claim_expires = :zero, silent_boots = :zero, next_start_at = :zero, slots = :slots"
+            " REMOVE runs",
             condition="(attribute_not_exists(boot) OR boot <> :boot)"
             " AND (attribute_not_exists(#s) OR #s <> :stopping OR claim_expires <= :now)",
             names={"#s": "state"},
@@ -92,16 +114,17 @@ class Hosts:
                 ":stopping": "stopping",
                 ":zero": 0,
                 ":now": now,
+                ":slots": slots,
             },
         )
-        return new_boot or self._arrive_again(host_id, boot, now)
+        return new_boot or self._arrive_again(host_id, boot, now, slots)
 
-    def _arrive_again(self, host_id: str, boot: str, now: float) -> bool:
+    def _arrive_again(self, host_id: str, boot: str, now: float, slots: int) -> bool:
         return self._store.update(
             PARTITION,
             host_id,
             "SET #s = :idle, heartbeat_at = :now, idle_since = :now, progress_at = :now,"
-            " claim_expires = :zero REMOVE pipeline, stage, deployment_id ADD idle_number :one",
+            " claim_expires = :zero, slots = :slots REMOVE runs ADD idle_number :one",
             condition=f"boot = :boot AND (#s <> :stopping OR {_CLAIM_LAPSED})",
             names={"#s": "state"},
             parameters={
@@ -111,6 +134,7 @@ class Hosts:
                 ":zero": 0,
                 ":one": 1,
                 ":now": now,
+                ":slots": slots,
             },
         )
 
@@ -137,25 +161,19 @@ class Hosts:
         boot: str,
         now: float,
         *,
-        pipeline: str | None = None,
-        stage: str | None = None,
-        deployment_id: str | None = None,
-        progress_at: float | None = None,
+        runs: Sequence[HostRun] = (),
     ) -> bool:
         """Say that the host is alive and what it does; False if the row is another boot's."""
         return self._store.update(
             PARTITION,
             host_id,
-            "SET heartbeat_at = :now, pipeline = :p, stage = :s, deployment_id = :d,"
-            " progress_at = :progress",
+            "SET heartbeat_at = :now, runs = :runs, progress_at = :progress",
             condition="boot = :boot",
             parameters={
                 ":boot": boot,
                 ":now": now,
-                ":p": pipeline,
-                ":s": stage,
-                ":d": deployment_id,
-                ":progress": now if progress_at is None else progress_at,
+                ":runs": [encode(run) for run in runs],
+                ":progress": max((run.progress_at for run in runs), default=now),
             },
         )
 
@@ -174,7 +192,7 @@ class Hosts:
             PARTITION,
             host_id,
             "SET #s = :idle, idle_number = :next, heartbeat_at = :now, idle_since = :since"
-            " REMOVE pipeline, stage, deployment_id",
+            " REMOVE runs",
             condition="boot = :boot AND #s = :was AND idle_number = :number",
             names={"#s": "state"},
             parameters={

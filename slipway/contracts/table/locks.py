@@ -19,11 +19,12 @@ NEVER = 253402300800.0
 """The end of the year 9999: when a deployment's lock expires."""
 _DEPLOYMENT = "deployment:"
 _CANCEL = "cancel:"
+_PEOPLE = "cli:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockRow:
-    """`holder`: `host id/boot` of an agent, `cli:<who>`, or `deployment:<id>`; empty: free.
+    """`holder`: `host id/boot/process.run` of an agent, `cli:<who>`, or `deployment:<id>`; empty: free.
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
@@ -85,12 +86,12 @@ class Locks:
     def take(self, pipeline: str, holder: str, now: float, *, ttl: float) -> Lock | None:
         """The lock, or None while another holds it. `ttl`: seconds until it expires unrenewed.
 
-        An expired lock is taken over, and one of an earlier boot of the same host; the note `again`
-        that its last holder left stands. A client repeats a call whose answer it did not get: then
+        An expired lock is taken over, and one of an earlier process on the same host; the note
+        `again` that its last holder left stands. A client repeats a call whose answer it did not get: then
         the taking that is found may be this very one.
         """
         before = self.get(pipeline)
-        if before.taken(now) and not _same_worker(before.holder, holder):
+        if before.taken(now) and not _left_behind(before.holder, holder):
             return None
         fence = before.fence + 1
         taken = self._store.update(
@@ -230,11 +231,17 @@ def held_by(deployment_id: str) -> str:
     return f"{_DEPLOYMENT}{deployment_id}"
 
 
-def _same_worker(holder: str, asker: str) -> bool:
-    """A host has one worker, and what held a lock before it booted is gone."""
-    host, slash, _boot = asker.partition("/")
-    by_host = slash and not asker.startswith("cli:")
-    return holder == asker or bool(by_host and holder.startswith(host + slash))
+def _left_behind(holder: str, asker: str) -> bool:
+    """A host has one agent: what an earlier process of it held is nobody's. A run of the asker's
+    own process lives, and so does every other host's.
+    """
+    if holder == asker:
+        return True
+    if asker.startswith(_PEOPLE):
+        return False
+    host, _, _ = asker.partition("/")
+    process, _, _ = asker.rpartition(".")
+    return holder.startswith(f"{host}/") and not holder.startswith(f"{process}.")
 
 
 def again_request(row: LockRow, now: float) -> BuildRequest:

@@ -170,7 +170,7 @@ class World:
         parallel: Parallel = one_by_one,
         waits: bool = False,
     ) -> Worker:
-        host = HostIdentity(host_id, boot, "us-east-1")
+        host = HostIdentity(host_id, boot, "us-east-1", "p")
         stop, log = Stop(), Log()
         life = self.lives = self.lives + 1
 
@@ -198,7 +198,7 @@ class World:
             containers=self.containers,
         )  # fmt: skip
         self.following = FollowerParts(
-            name=f"host {host.holder}", installation=self.installation, table=table,
+            name=f"host {host.name}", installation=self.installation, table=table,
             now=self.clock.now, means=self.services.means, take=self.services.take, ending=ending,
             send=lambda message, delay: self.sent.append((message, delay)), jitter=lambda: 1.0,
         )  # fmt: skip

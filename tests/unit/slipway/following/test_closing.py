@@ -15,7 +15,7 @@ from tests.unit.build_agent.world import (
     make_request,
 )
 
-HOST = HostIdentity("i-1", "2027-01-15T08:00:00+00:00", "us-east-1")
+HOST = HostIdentity("i-1", "2027-01-15T08:00:00+00:00", "us-east-1", "p")
 
 
 def closer() -> tuple[Closer, Topic]:
