@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import random
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from build_agent.host.clock import RolloutClock, SystemClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Threads, ahead
 from build_agent.host.process import run
+from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
@@ -88,8 +90,9 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         parallel=parallel,
     )
     keeper = Keeper(
-        inbox=inbox, table=table, host=host, limits=limits, clock=clock, log=log, stop=stop
-    )
+        inbox=inbox, table=table, host=host, installation=installation, clock=clock, log=log,
+        stop=stop,
+    )  # fmt: skip
     closer = Closer(client("sns"), installation, host, clock)
     recorder = Recorder(table, installation=installation, host=host, closer=closer, clock=clock)
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
@@ -160,7 +163,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,
         keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,
-        following=following,
+        following=following, slots=Slots(installation.builds or 2),
     )  # fmt: skip
     return Agent(
         worker=Worker(parts),
@@ -175,11 +178,13 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
 def clients(session: boto3.Session) -> Callable[[str], Any]:
     """Makes each service's client once."""
     made: dict[str, Any] = {}
+    making = threading.Lock()  # a session makes one client at a time
 
     def client(service: str) -> Any:
-        if service not in made:
-            made[service] = session.client(service, config=_PATIENT)  # type: ignore[call-overload]
-        return made[service]
+        with making:
+            if service not in made:
+                made[service] = session.client(service, config=_PATIENT)  # type: ignore[call-overload]
+            return made[service]
 
     return client
 

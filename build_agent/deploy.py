@@ -7,7 +7,7 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -53,7 +53,8 @@ BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
 class Deployment:
     """One deployment under way; `before` is the pipeline's row when it began.
 
-    `tip`: the branch's tip as this attempt has met it, fetched or refused.
+    `overtaken`: whether a newer push has come than that of the commit that was fetched. `tip`: the
+    branch's tip as this attempt has met it, fetched or refused.
     """
 
     means: Means
@@ -62,6 +63,7 @@ class Deployment:
     row: DeploymentRow
     work: Work
     before: PipelineRow
+    overtaken: Callable[[str], bool]
     commit: Commit | None = None
     tip: str | None = None
     running: Running | None = None
@@ -111,6 +113,9 @@ class Deployment:
         told = self._told_before()
         if told is not None and runs_as_told(told, running):
             return of_told(told)
+        while self.request.is_tip and self.overtaken(commit.id):
+            self.output("a newer push has come: its commit is fetched")
+            commit = self._fetch()
         digests = self._images(commit, running)
         return self._roll_out(digests, running)
 

@@ -14,7 +14,7 @@ from build_agent.queue.lease import Work
 from build_agent.queue.settle import Settler
 from build_agent.telling.logs import Log
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMessage, Stage
+from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMessage, Stage, Status
 from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
@@ -175,24 +175,46 @@ class Ends:
         result = row.result or self._recorder.finish(row, request, ended, settles=1, lock=work.lock)
         self.close(delivery, row, result, row.images)
 
-    # --- cancelled
+    # --- interrupted
 
-    def end_cancelled(self, delivery: Delivery, work: Work) -> bool:
-        """End the interrupted deployment if somebody cancelled it; False if nobody did."""
+    def end_interrupted(self, delivery: Delivery, work: Work) -> bool:
+        """End the deployment of an attempt that was told to end for good: somebody cancelled it, it
+        did not get on, or a newer push made it stale. False: it is to be tried again.
+        """
         row = self._noted(delivery.request)
-        if row is None or row.cancelled_by is None or row.ended_at is not None:
+        if row is None or row.ended_at is not None or row.rollout is not None:
             return False
+        if row.cancelled_by is not None:
+            cause = cancelled_by(row.cancelled_by)
+            self._end(delivery, row, work, "cancelled", cause, by=row.cancelled_by)
+        elif work.standstill is not None:
+            self._end(delivery, row, work, "failed", work.standstill)
+        elif work.overtaken:
+            self._end(delivery, row, work, "superseded", "a newer push took the place of its build")
+        else:
+            return False
+        return True
+
+    def _end(
+        self,
+        delivery: Delivery,
+        row: DeploymentRow,
+        work: Work,
+        status: Status,
+        cause: str,
+        *,
+        by: str | None = None,
+    ) -> None:
         ended = Ended(
-            status="cancelled",
+            status=status,
             stage=_stage_of(row),
             commit=row.commit,
-            cause=cancelled_by(row.cancelled_by),
-            tip_seen=tip_seen(delivery.request, row.commit),
-            cancelled_by=row.cancelled_by,
+            cause=cause,
+            tip_seen=None if work.overtaken else tip_seen(delivery.request, row.commit),
+            cancelled_by=by,
         )
         result = self._recorder.finish(row, delivery.request, ended, settles=1, lock=work.lock)
         self._settler.close(delivery, result, announced=False)
-        return True
 
     # --- given up
 

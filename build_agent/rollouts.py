@@ -1,10 +1,12 @@
-"""The rollouts that this host follows while it is awake anyway: between its builds, never for them.
+"""The rollouts that this host follows while it is awake anyway: beside its builds, never for them.
 
-Their deployments' rows own them. So this host lets go of all before it builds, and where it is to
-stop; then the follower takes the next step.
+Their deployments' rows own them. So this host lets go of all where it is to stop; then the follower
+takes the next step.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from build_agent.telling.logs import Log
 from slipway.contracts.errors import Interrupted
@@ -15,47 +17,60 @@ AT_ONCE = 2.0
 
 
 class Rollouts:
-    """What was handed over here, and is followed here as long as nothing else is to be done."""
+    """What was handed over here, and is followed by the worker's thread until it stops."""
 
     def __init__(self, log: Log) -> None:
         self._held: list[Held] = []
+        self._new: deque[Held] = deque()
         self._log = log
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self._held or self._new)
 
-    def add(self, held: Held) -> None:
-        """Follow this one, too."""
-        self._held.append(held)
+    def add(self, held: Held, now: float) -> None:
+        """Follow this one, too; may be called from any thread. What is due is done by the caller:
+        its update waits for nobody.
+        """
+        if self._takes_steps(held, now):
+            self._new.append(held)
 
     @property
     def next_look(self) -> float:
         """Seconds since the epoch: when the next step is due; never, if nothing is followed."""
+        self._take_new()
         return min((held.next_look for held in self._held), default=float("inf"))
 
     def go_on(self, now: float) -> None:
         """Take the steps that are due. What another follows now, or fails here, is let go of."""
-        for held in tuple(self._held):
-            try:
-                held.go_on(until=now + AT_ONCE)
-                held.keep()
-            except Interrupted as lost:
-                self._log.info("a rollout is let go of", deployment_id=_id(held), why=str(lost))
-                self._let_go(held)
-            except Exception as error:  # noqa: BLE001 - whoever follows next tries again
-                self._log.warning("a rollout is let go of", deployment_id=_id(held),
-                                  why=str(error))  # fmt: skip
-                self._let_go(held)
-        self._held = [held for held in self._held if not held.is_over]
+        self._take_new()
+        self._held = [held for held in self._held if self._takes_steps(held, now)]
 
     def let_go(self) -> None:
         """Leave all to the follower."""
-        for held in tuple(self._held):
-            self._let_go(held)
+        self._take_new()
+        held, self._held = self._held, []
+        for each in held:
+            self._let_go(each)
+
+    def _take_new(self) -> None:
+        while self._new:
+            self._held.append(self._new.popleft())
+
+    def _takes_steps(self, held: Held, now: float) -> bool:
+        """Whether it is to be followed further here."""
+        try:
+            held.go_on(until=now + AT_ONCE)
+            held.keep()
+            return not held.is_over
+        except Interrupted as lost:
+            self._log.info("a rollout is let go of", deployment_id=_id(held), why=str(lost))
+        except Exception as error:  # noqa: BLE001 - whoever follows next tries again
+            self._log.warning("a rollout is let go of", deployment_id=_id(held), why=str(error))
+        self._let_go(held)
+        return False
 
     def _let_go(self, held: Held) -> None:
         """Where even this fails the claim ends by itself."""
-        self._held.remove(held)
         try:
             held.let_go()
         except Exception as error:  # noqa: BLE001 - its claim ends, and then the follower has it

@@ -1,12 +1,13 @@
-"""Takes in all that the queue holds: by pipeline the requests to work on, the others ended at once.
+"""Takes in what the queue holds: by pipeline the requests to work on, the others ended at once.
 
 Superseded and long settled requests go, poison becomes a dead letter, a paused pipeline's requests
-are given back.
+are given back. A queue that holds more than this host has slots for is not emptied: what is
+received wears out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from build_agent.host.parallel import Parallel
 from build_agent.host.stop import Stop
@@ -49,9 +50,17 @@ class Intake:
         self._log = log
         self._stop = stop
 
-    def collect(self, wait: float, begin_work: Callable[[], bool]) -> dict[str, Kept] | None:
-        """Everything in the queue, by pipeline; waits up to `wait` seconds for the first of it.
+    def collect(
+        self,
+        wait: float,
+        begin_work: Callable[[], bool],
+        *,
+        room: int,
+        under_way: Collection[str] = (),
+    ) -> dict[str, Kept] | None:
+        """What the queue holds, by pipeline; waits up to `wait` seconds for the first of it.
 
+        All of it, or until it is for more than `room` pipelines besides those `under_way`.
         `begin_work` is asked once there is something to do. None: it said no, a stop is claimed.
         What was received is held, whatever this raises.
         """
@@ -70,6 +79,10 @@ class Intake:
                     return None
             for message, why in poison:
                 self._dead_letter(message, why)
+            waiting = {*kept, *(delivery.pipeline for delivery in deliveries)} - {*under_way}
+            if len(waiting) > room:
+                self._fold(kept, deliveries)
+                break
             messages = self._fold_and_receive(kept, deliveries, len(messages))
         return kept
 

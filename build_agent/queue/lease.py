@@ -1,8 +1,9 @@
-"""Keeps what the worker holds: messages, the pipeline lock, the host's heartbeat. One keeper.
+"""Keeps what the agent holds: messages, the locks of its runs, the host's heartbeat. One keeper.
 
-A worker may only go on while its leases hold. So every beat that is late, and every renewal that
-is refused, tells the work to stop, and the work looks once more before each change in ECS. The
-keeper outlives the work: on stop the work ends first.
+A run may only go on while its leases hold. So every beat that is late, and every renewal that is
+refused, tells the run to stop, and the run looks once more before each change in ECS. The keeper
+outlives the runs: on stop they end first. A run that does not get on is told to end, too; one that
+does not even do that is given up: its leases end by themselves, and others take its work.
 """
 
 from __future__ import annotations
@@ -16,27 +17,40 @@ from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Stop
 from build_agent.queue.inbox import Inbox, Message
 from build_agent.telling.logs import Log
-from slipway.contracts.installation import Limits
+from slipway.contracts.installation import Installation
+from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.hosts import HostRun
-from slipway.contracts.table.locks import Lock
+from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.wording import duration
 
 MARGIN = 10.0
-"""Seconds before the lock's end at which work stops that could not renew it."""
+"""Seconds before the lock's end at which a run stops that could not renew it."""
+GRACE = 60.0
+"""Seconds that a run has to end in once it was told that it does not get on."""
 
 
 @dataclass
 class Work:
-    """The work under way: what it holds, where it is, and how it is told to stop."""
+    """What a run holds, where it is, and how it is told to stop. `run`: its number.
 
+    `builds`: it has a build slot. `standstill`, `overtaken`: why it is to end, if for one of these.
+    """
+
+    run: int
     pipeline: str
     lock: Lock
     renewed_at: float
+    builds: bool = True
+    request: BuildRequest | None = None
     messages: tuple[Message, ...] = ()
     stop: Stop = field(default_factory=Stop)
     deployment_id: str | None = None
     stage: str = "received"
     progress_at: float = 0.0
+    standstill: str | None = None
+    overtaken: bool = False
+    given_up: bool = False
     handed_over: bool = False
     """The deployment's row owns the rollout, and the lock is the deployment's."""
 
@@ -50,7 +64,7 @@ class Keeper:
         inbox: Inbox,
         table: Table,
         host: HostIdentity,
-        limits: Limits,
+        installation: Installation,
         clock: Clock,
         log: Log,
         stop: Stop,
@@ -58,45 +72,87 @@ class Keeper:
         self._inbox = inbox
         self._table = table
         self._host = host
-        self._limits = limits
+        self._limits = installation.limits
+        self._ends_stale_builds = {
+            pipeline.name
+            for pipeline in installation.pipelines
+            if pipeline.rollout.cancel_stale_build
+        }
         self._clock = clock
         self._log = log
         self._stop = stop
         self._mutex = threading.Lock()
         self._held: dict[str, Message] = {}
-        self._work: Work | None = None
+        self._runs: dict[str, int] = {}
+        self._works: dict[int, Work] = {}
+        self._round_at = clock.now()
 
-    # --- what the worker tells
+    # --- messages
 
     def hold(self, messages: Iterable[Message]) -> None:
+        """Extend these from now on: they are nobody's yet."""
         with self._mutex:
             self._held.update({message.receipt: message for message in messages})
+
+    def assign(self, messages: Iterable[Message], run: int) -> None:
+        """These are the run's from now on."""
+        with self._mutex:
+            self._runs.update({message.receipt: run for message in messages})
 
     def let_go(self, messages: Iterable[Message]) -> None:
         with self._mutex:
             for message in messages:
                 self._held.pop(message.receipt, None)
+                self._runs.pop(message.receipt, None)
 
     @property
     def held(self) -> tuple[Message, ...]:
         with self._mutex:
             return tuple(self._held.values())
 
+    def held_by(self, run: int | None) -> tuple[Message, ...]:
+        """What is held for that run; None: for no run."""
+        with self._mutex:
+            return tuple(m for r, m in self._held.items() if self._runs.get(r) == run)
+
+    # --- runs
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """What is under way, by its run's number."""
+        with self._mutex:
+            return tuple(work for _, work in sorted(self._works.items()))
+
     def begin(self, work: Work) -> None:
         """From now on beats keep the work's lock; a stop that was asked for reaches the work."""
         work.progress_at = self._clock.now()
-        self._work = work
+        with self._mutex:
+            self._works[work.run] = work
         if self._stop.requested:
             work.stop.request(self._stop.reason)
+        self._safely("heartbeat", self._heartbeat)
 
-    def end(self) -> None:
-        self._work = None
+    def end(self, work: Work) -> None:
+        """The run is over, or its work is another's now."""
+        with self._mutex:
+            was_there = self._works.pop(work.run, None) is not None
+        if was_there:
+            self._safely("heartbeat", self._heartbeat)
+
+    def goes_round(self) -> None:
+        """The worker got on, whether or not there are runs."""
+        self._round_at = self._clock.now()
 
     def stop_work(self, reason: str) -> None:
-        """Tell the work under way, if any, to stop."""
-        work = self._work
-        if work is not None:
+        """Tell all runs to stop."""
+        for work in self.works:
             work.stop.request(reason)
+
+    def overtake(self, pipeline: str) -> None:
+        """A newer push has come: the pipeline's build ends, where it is configured so."""
+        for work in self.works:
+            if work.pipeline == pipeline:
+                self._overtake(work)
 
     def progress(self, work: Work, stage: str | None = None) -> None:
         """The work got on: what the heartbeat tells."""
@@ -116,9 +172,28 @@ class Keeper:
 
     def beat(self) -> None:
         """Renew everything once; each part whether or not another fails. Never raises."""
+        for work in self.works:
+            self._look_at(work)
         self._safely("messages", self._extend)
-        self._safely("lock", self._renew)
+        for work in self.works:
+            self._safely("lock", lambda work=work: self._renew(work))  # type: ignore[misc]
         self._safely("heartbeat", self._heartbeat)
+
+    def _look_at(self, work: Work) -> None:
+        """End what does not get on; give up what does not even end."""
+        still = self._clock.now() - work.progress_at
+        if still > self._limits.no_progress + GRACE and work.standstill:
+            self._give_up(work)
+        elif still > self._limits.no_progress and not work.stop.requested:
+            work.standstill = f"no progress for {duration(still)}: ended"
+            work.stop.request(work.standstill)
+
+    def _give_up(self, work: Work) -> None:
+        self._log.error("a run does not end: it is given up", pipeline=work.pipeline)
+        work.given_up = True
+        self.let_go(self.held_by(work.run))
+        with self._mutex:
+            self._works.pop(work.run, None)
 
     @property
     def _margin(self) -> float:
@@ -130,22 +205,39 @@ class Keeper:
         if not lost:
             return
         self.let_go(m for m in held if m.receipt in lost)
-        work = self._work
-        if work is not None and any(m.receipt in lost for m in work.messages):
-            work.stop.request("the lease of the request was lost")
+        for work in self.works:
+            if any(m.receipt in lost for m in work.messages):
+                work.stop.request("the lease of the request was lost")
 
-    def _renew(self) -> None:
-        work = self._work
-        if work is None:
-            return
+    def _renew(self, work: Work) -> None:
         try:
             self._renew_lock(work)
-            takeover = self._table.locks.get(work.pipeline).takeover
-            if takeover is not None:
-                work.stop.request(f"{takeover} takes over")
+            self._obey(work, self._table.locks.get(work.pipeline))
         finally:
             if self._clock.now() - work.renewed_at > self._limits.lock_ttl - self._margin:
                 work.stop.request("the pipeline lock could not be renewed in time")
+
+    def _obey(self, work: Work, lock: LockRow) -> None:
+        """What others ask the holder of the lock."""
+        if lock.takeover is not None:
+            work.stop.request(f"{lock.takeover} takes over")
+        elif work.pipeline in self._ends_stale_builds and (
+            lock.again is not None or self._is_newer_wanted(work)
+        ):
+            self._overtake(work)
+
+    def _is_newer_wanted(self, work: Work) -> bool:
+        request = work.request
+        want = self._table.wants.get(request) if request is not None else None
+        return want is not None and request is not None and want.pushed_at > request.pushed_at
+
+    def _overtake(self, work: Work) -> None:
+        request, stop = work.request, work.stop
+        if work.pipeline not in self._ends_stale_builds or stop.requested:
+            return
+        if request is not None and request.is_tip and work.stage in ("build", "push"):
+            work.overtaken = True
+            stop.request("a newer push has come")
 
     def _renew_lock(self, work: Work) -> None:
         now = self._clock.now()
@@ -155,14 +247,27 @@ class Keeper:
             work.stop.request("the pipeline lock was lost")
 
     def _heartbeat(self) -> None:
-        work = self._work
-        runs = [] if work is None else [
-            HostRun(run=1, pipeline=work.pipeline, stage=work.stage,
-                    deployment_id=work.deployment_id, progress_at=work.progress_at)
-        ]
+        runs = self._told()
         self._table.hosts.heartbeat(
-            self._host.host_id, self._host.boot, self._clock.now(), runs=runs
+            self._host.host_id,
+            self._host.boot,
+            self._clock.now(),
+            runs=runs,
+            progress_at=max((run.progress_at for run in runs), default=self._round_at),
         )
+
+    def _told(self) -> list[HostRun]:
+        return [
+            HostRun(
+                run=work.run,
+                pipeline=work.pipeline,
+                stage=work.stage,
+                deployment_id=work.deployment_id,
+                progress_at=work.progress_at,
+                builds=work.builds,
+            )
+            for work in self.works
+        ]
 
     def _safely(self, what: str, part: Callable[[], None]) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from build_agent.queue.inbox import Delivery
+from build_agent.queue.inbox import Delivery, Message
 from slipway.contracts.messages import BuildRequest
 
 
@@ -58,6 +58,20 @@ class Kept:
     @property
     def all(self) -> list[Delivery]:
         return [*self.begun.values(), *self.in_order()]
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message for delivery in self.all for message in delivery.messages]
+
+    @property
+    def builds(self) -> bool:
+        """Whether a build slot is needed; none for what ran before (a rollback)."""
+        return any(d.request.target.kind != "deployment" for d in self.all)
+
+    @property
+    def since(self) -> float:
+        """When the oldest of the pushes came, in seconds since the epoch."""
+        return min((d.request.pushed_at for d in self.all), default=float("inf"))
 
 
 def _is_rollback(delivery: Delivery) -> bool:

@@ -15,7 +15,8 @@ LONG_POLL = 20.0
 class Presence:
     """The host's row of this boot, as its worker moves it. A claimed stop wins every move.
 
-    `idle_period`: seconds without work after which the host says that it is idle.
+    `idle_period`: seconds without work after which the host says that it is idle. `slots`: builds
+    that it can run at once.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Presence:
         clock: Clock,
         log: Log,
         idle_period: float,
+        slots: int,
     ) -> None:
         self._host = host
+        self._slots = slots
         self._table = table
         self._closer = closer
         self._clock = clock
@@ -45,7 +48,9 @@ class Presence:
         """Say that this boot is awake, once; False while a stop is claimed."""
         if not self._arrived:
             now = self._clock.now()
-            self._arrived = self._table.hosts.arrive(self._host.host_id, self._host.boot, now)
+            self._arrived = self._table.hosts.arrive(
+                self._host.host_id, self._host.boot, now, slots=self._slots
+            )
             self._idle_from, self.said_idle = now, False
             self._log.info("arrived" if self._arrived else "a stop is claimed: waiting for it")
         return self._arrived

@@ -10,6 +10,7 @@ the change still takes effect does so while nobody else can have the lock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,11 +27,14 @@ Guard = Callable[[], None]
 
 
 class Fence:
-    """Ties each change to the look at the lock before it. `now`: seconds since the epoch."""
+    """Ties each change to the look at the lock before it. `now`: seconds since the epoch.
+
+    Each thread has looks of its own: that of one rollout says nothing of another's.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._looked_at = float("-inf")
+        self._looked_at = ContextVar("looked_at", default=float("-inf"))
 
     def noted(self, look: Guard) -> Guard:
         """`look`, which raises unless the lock is ours, with its time noted."""
@@ -38,13 +42,13 @@ class Fence:
         def look_and_note() -> None:
             at = self._now()
             look()
-            self._looked_at = at
+            self._looked_at.set(at)
 
         return look_and_note
 
     def check(self, signed_at: float) -> None:
         """WorldFailed for a change that was not signed right after a look."""
-        late = signed_at - self._looked_at
+        late = signed_at - self._looked_at.get()
         if late > LATE:
             raise WorldFailed(f"a change was held up for {late:.0f} s after the look at the lock")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from build_agent.host.identity import HostIdentity
+from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
+from build_agent.host.tasks import Task
 from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
@@ -18,13 +22,14 @@ from slipway.following.closing import Closer
 from slipway.following.record import Recorder
 from tests.simulation import deploying
 from tests.simulation.aws import Caller, Instance
-from tests.simulation.clockwork import Fiber
+from tests.simulation.clockwork import LOOK, Clockwork, Fiber
 from tests.simulation.deploying import Violation
 from tests.simulation.following import parts_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+PROCESSES = itertools.count(1)
 BUILD, DEAD = "build", "dead letters"
 """The queues that the agent is given."""
 
@@ -42,12 +47,16 @@ class Agent:
         self.next_at = float("inf")
         self.beat_at = float("inf")
         self.fiber: Fiber | None = None
+        self.runs: list[Fiber] = []
+        self.news = False
         self.frozen_until = 0.0
         self.keeper, self.worker = self._assemble()
 
     def _assemble(self) -> tuple[Keeper, Worker]:
         world, caller = self.world, self.caller
-        identity = HostIdentity(self.instance.host_id, self.boot, "us-east-1")
+        identity = HostIdentity(
+            self.instance.host_id, self.boot, "us-east-1", f"p{next(PROCESSES)}"
+        )
         table = Table(caller.client("dynamodb", world.dynamodb), "t")
         limits, log = world.installation.limits, Log()
         inbox = Inbox(
@@ -61,7 +70,7 @@ class Agent:
             inbox=inbox,
             table=table,
             host=identity,
-            limits=limits,
+            installation=world.installation,
             clock=world.clockwork,
             log=log,
             stop=self.stop,
@@ -99,6 +108,8 @@ class Agent:
             clock=world.clockwork,
             log=log,
             stop=self.stop,
+            slots=Slots(world.installation.builds or 1),
+            spawn=self._spawn,
             jitter=world.dice.random,
             following=parts_of(
                 world,
@@ -126,24 +137,26 @@ class Agent:
     @property
     def working(self) -> bool:
         """It is at a deployment (and would go on with it)."""
-        return not self.dead and self.keeper._work is not None and not self.stop.requested
+        return not self.dead and bool(self.keeper.works) and not self.stop.requested
 
     def freeze(self, seconds: float) -> None:
         """The process stands still (SIGSTOP, a disk that hangs), heartbeat and all."""
         self.frozen_until = max(self.frozen_until, self.world.clockwork.time + seconds)
-        if self.fiber is not None:
-            self.fiber.freeze(self.frozen_until)
+        for fiber in self._fibers():
+            fiber.freeze(self.frozen_until)
 
     def hang(self) -> None:
-        """The work does not get on, for ever; the keeper goes on beating."""
-        if self.fiber is not None:
-            self.fiber.freeze(float("inf"))
+        """One run, or the worker itself, does not get on, for ever; the others and the keeper do."""
+        fibers = self._fibers()
+        if fibers:
+            self.world.dice.choice(fibers).freeze(float("inf"))
 
     @property
     def stuck(self) -> bool:
         """Without progress for so long that rule 4 may stop the host."""
-        work, limit = self.keeper._work, self.world.installation.limits.no_progress
-        return work is not None and self.world.clockwork.time - work.progress_at > limit
+        works, limit = self.keeper.works, self.world.installation.limits.no_progress
+        now = self.world.clockwork.time
+        return bool(works) and all(now - work.progress_at > limit for work in works)
 
     def wake(self, at: float) -> None:
         """Take the next step at `at`, unless one is due before or under way."""
@@ -168,8 +181,10 @@ class Agent:
         try:
             done = self.worker.step()
             self.failures = 0
-            pause = {"idle": self.world.dice.uniform(40, 100), "waiting": 5.0, "worked": 0.1}[done]
+            busy = 10.0 if self.worker._runs and not self.news else 0.1
+            pause = {"idle": self.world.dice.uniform(40, 100), "waiting": 5.0, "worked": busy}[done]
             pause = min(pause, self._until_next_look())
+            self.news = False
         except Violation:
             raise
         except Exception:  # noqa: BLE001 - as Worker.run does
@@ -206,7 +221,7 @@ class Agent:
         self.beat_at = float("inf")
         if not self.frozen:
             self.keeper.beat()
-        self.beat_in(30.0 if self.fiber is not None else 120.0)
+        self.beat_in(30.0 if self.keeper.works else 120.0)
 
     def terminate(self) -> None:
         """SIGTERM: what is held is given back; SIGKILL after the grace time."""
@@ -220,6 +235,7 @@ class Agent:
 
     def _leave(self) -> None:
         """What `Worker.run` does once it was told to stop, and no step is under way."""
+        self.worker._runs.join()
         if "let go" not in self.world.without:
             self.worker._rollouts.let_go()
         self.fiber = None
@@ -227,6 +243,39 @@ class Agent:
 
     def kill(self) -> None:
         self.caller.dead = True
-        fiber, self.fiber = self.fiber, None
-        if fiber is not None and fiber is not self.world.clockwork.current:
-            self.world.clockwork.kill(fiber)
+        fibers, self.fiber = self._fibers(), None
+        for fiber in fibers:
+            if fiber is not self.world.clockwork.current:
+                self.world.clockwork.kill(fiber)
+
+    # --- runs
+
+    def _fibers(self) -> list[Fiber]:
+        return [*([self.fiber] if self.fiber is not None else []), *self.runs]
+
+    def _spawn(self, _name: str, body: Callable[[], None]) -> Task:
+        """As a thread of the agent's: its calls come in an order that chance gives."""
+
+        def go() -> None:
+            self.world.clockwork.sleep(self.world.dice.uniform(0, 0.3))
+            try:
+                body()
+            finally:
+                self.runs.remove(fiber)
+                self.news = True
+                self.wake(self.world.clockwork.time)
+
+        fiber = Fiber(go)
+        self.runs.append(fiber)
+        self.world.clockwork.adopt(fiber)
+        return _Joined(self.world.clockwork, fiber)
+
+
+@dataclass
+class _Joined:
+    clockwork: Clockwork
+    fiber: Fiber
+
+    def join(self) -> None:
+        while not self.fiber.done:
+            self.clockwork.sleep(LOOK)

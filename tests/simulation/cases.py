@@ -49,7 +49,7 @@ SNAPSHOT = "lambdas.decide.situation.Snapshot"
 FOLLOWER = "slipway.following.follower"
 PIPELINE = "slipway.contracts.table.pipelines.Pipelines.get"
 WANTS = "slipway.contracts.table.wants.Wants"
-SAME_WORKER = "slipway.contracts.table.locks._same_worker"
+LEFT_BEHIND = "slipway.contracts.table.locks._left_behind"
 REQUESTS = "slipway.contracts.table.requests.Requests"
 ROUGH_CALLS = ("ECS fails", "fetch fails", "call lost", "call refused", "received twice")
 

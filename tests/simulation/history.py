@@ -27,7 +27,8 @@ SETTLED_FOR = 1200.0
 class Plan:
     """What people do (`(seconds, verb, argument)`), which faults there are, and until when.
 
-    `empty`: the branches are not there before their first push.
+    `empty`: the branches are not there before their first push. `slots`: builds that a host runs at
+    once; `stale`: a push ends the build of an older one.
     """
 
     seed: int
@@ -38,6 +39,8 @@ class Plan:
     calm_after: float
     long_builds: float = LONG_BUILDS
     empty: bool = False
+    slots: int = 1
+    stale: bool = False
 
 
 @dataclass
@@ -54,7 +57,8 @@ class Outcome:
     def told(self) -> str:
         """The history in words."""
         lines = [f"seed {self.plan.seed}: {self.violation}"]
-        lines += [f"{self.plan.hosts} hosts, faults: {', '.join(sorted(self.plan.faults))}"]
+        faults = ", ".join(sorted(self.plan.faults))
+        lines += [f"{self.plan.hosts} hosts of {self.plan.slots} slots, faults: {faults}"]
         return "\n".join([*lines, *(f"{at:9.1f} s  {text}" for at, text in self.words)])
 
 
@@ -63,6 +67,10 @@ def plan_of(seed: int) -> Plan:
     dice = random.Random(seed * 7919 + 1)
     hosts = dice.choice((1, 1, 1, 2, 2, 3))
     pipelines = dice.choice((1, 1, 2, 3)) if hosts > 1 else dice.choice((1, 1, 1, 2))
+    others = random.Random(seed * 104_729 + 3)
+    slots, stale = others.choice((1, 1, 2, 3)), others.random() < 0.25
+    if slots > 1:
+        pipelines = others.choice((1, 2, 2, 3, 3))
     span = dice.choice((300.0, 1800.0, 3600.0))
     actions: list[tuple[float, str, Any]] = []
     for _ in range(dice.randint(1, 5)):
@@ -82,7 +90,9 @@ def plan_of(seed: int) -> Plan:
     faults = frozenset(dice.sample(KINDS, min(many, len(KINDS))))
     planned = tuple(sorted(actions))
     empty = dice.random() < 0.1
-    return Plan(seed, pipelines, hosts, planned, faults, span + 900, empty=empty)
+    return Plan(
+        seed, pipelines, hosts, planned, faults, span + 900, empty=empty, slots=slots, stale=stale
+    )
 
 
 OPERATORS = {
@@ -131,6 +141,8 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         client=client,
         without=without,
         empty=plan.empty,
+        slots=plan.slots,
+        stale=plan.stale,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)
@@ -166,7 +178,7 @@ def _run_to_rest(world: World, plan: Plan) -> None:
 def _unrest(world: World) -> str:
     states = {i.host_id: i.state for i in world.ec2.instances.values()}
     wants = [w.pipeline for w in world.table.wants.all()]
-    rows = [(r.host_id, r.state, r.pipeline) for r in world.table.hosts.all()]
+    rows = [(r.host_id, r.state, r.runs) for r in world.table.hosts.all()]
     queued = len(world.queues["build"].messages)
     return f"hosts {states}, rows {rows}, wants {wants}, {queued} queued, {world.under_way} more"
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+from slipway.contracts.installation import (
+    ImageSettings,
+    Installation,
+    PipelineSettings,
+    RolloutSettings,
+)
 
 NAMES = ("shop", "blog", "wiki")
 
 
-def make_installation(pipelines: int, hosts: int) -> Installation:
+def make_installation(pipelines: int, hosts: int, slots: int, *, stale: bool) -> Installation:
+    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way."""
     return Installation(
         name="slipway",
         region="us-east-1",
@@ -15,11 +21,12 @@ def make_installation(pipelines: int, hosts: int) -> Installation:
         dev_account="111111111111",
         prod_account="222222222222",
         host_count=hosts,
-        pipelines=tuple(_pipeline(name) for name in NAMES[:pipelines]),
+        builds=slots,
+        pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
     )
 
 
-def _pipeline(name: str) -> PipelineSettings:
+def _pipeline(name: str, stale: bool) -> PipelineSettings:
     return PipelineSettings(
         name=name,
         repository=name,
@@ -30,4 +37,5 @@ def _pipeline(name: str) -> PipelineSettings:
         images=(ImageSettings(repository=name, repository_uri=f"registry.example/{name}"),),
         cluster="prod",
         service=name,
+        rollout=RolloutSettings(cancel_stale_build=stale),
     )

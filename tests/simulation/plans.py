@@ -70,11 +70,10 @@ def often(verb: str, *faults: str, every: int = 300) -> Callable[[int], Plan]:
 
 
 def paused_during_another(seed: int) -> Plan:
-    """Both pipelines are pushed to, and paused while the one build runs."""
-    at = 60.0 + 5 * (seed % 30)
-    actions = ((0.0, "push", (0, "good")), (1.0, "push", (1, "good")), (at, "pause", 0),
-               (at, "pause", 1))  # fmt: skip
-    return Plan(seed, 2, 1, actions, frozenset(), 1800)
+    """A build that will fail; while it runs another run is asked for, and then a pause."""
+    at = 80.0 + 5 * (seed % 30)
+    actions = ((0.0, "push", (0, "build")), (at - 10, "push", (0, "good")), (at, "pause", 0))
+    return Plan(seed, 1, 1, actions, frozenset(), 1800, slots=2, long_builds=1.0)
 
 
 def told_again(seed: int) -> Plan:

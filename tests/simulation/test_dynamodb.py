@@ -15,11 +15,12 @@ from slipway.contracts.messages import BuildRequest, Commit, request_id_of
 from slipway.contracts.table import Table
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.locks import Lock, LockRow
 from slipway.contracts.table.requests import Settled
 from tests.simulation.dynamodb import FakeDynamoDB, compiled_condition
 
+RUN = HostRun(run=1, pipeline="shop", stage="build", progress_at=3.0)
 ATTRIBUTES = ("pk", "sk")
 
 
@@ -62,7 +63,7 @@ def host_moves(dice: random.Random) -> list:
     return [
         lambda t: t.hosts.arrive(host, boot, now),
         lambda t: t.hosts.begin_work(host, boot, now),
-        lambda t: t.hosts.heartbeat(host, boot, now, pipeline="shop", stage="build"),
+        lambda t: t.hosts.heartbeat(host, boot, now, runs=[RUN]),
         lambda t: t.hosts.say_idle(host, boot, now),
         lambda t: t.hosts.claim_stop(host, boot, number, now, claim=2),
         lambda t: t.hosts.claim_broken(seen, now, claim=2, unchanged="heartbeat_at"),
@@ -76,7 +77,10 @@ def host_moves(dice: random.Random) -> list:
 
 
 def lock_moves(dice: random.Random) -> list:
-    holder, now = dice.choice(["a/1", "b/1"]), float(dice.randint(1, 9))
+    holder, now = (
+        dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"]),
+        float(dice.randint(1, 9)),
+    )
     lock = Lock("shop", holder, dice.randint(1, 4))
     row = LockRow(pipeline="shop", fence=lock.fence)
     return [

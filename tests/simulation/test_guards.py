@@ -206,7 +206,7 @@ CASES = [
         breaks="ECR may remove",
     ),
     Case(
-        patched("a rollback stands", "build_agent.worker.undoes_rollback", false),
+        patched("a rollback stands", "build_agent.run.undoes_rollback", false),
         rolled_back,
         breaks="undid",
     ),

@@ -142,8 +142,8 @@ def test_a_stale_idle_notice_of_an_earlier_boot_stops_nobody():
     world.functions.stop = lambda text: (notices.append(text), stop(text))[1]  # type: ignore[method-assign]
     rested(world)
     world.people.push("shop", "good")
-    world.clockwork.run_until(world.clockwork.time + 60)
-    assert world.agents["i-1"].working
+    at_work = lambda: world.agents["i-1"].working  # noqa: E731
+    assert world.clockwork.run_until(world.clockwork.time + 200, at_work)
     # WHEN the notice of its first boot comes again, THEN it goes on
     world.functions.stop(notices[0])
     world.clockwork.run_until(world.clockwork.time + 5)

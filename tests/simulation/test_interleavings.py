@@ -55,6 +55,7 @@ def interrupted(client: FakeDynamoDB, steps: Callable[[int], None]) -> list[str]
 def run_with_a_note(at: int, client: FakeDynamoDB) -> list[str]:
     """Push, note a second push before call `at`, run to rest; the calls of the first deployment."""
     world = calm_world(lambda: client)
+    world.long_builds = 0.0
     made = interrupted(client, lambda call: note_a_push(world) if call == at else None)
     world.people.push("shop", "good")
     world.clockwork.run_until(START + DEPLOYED)

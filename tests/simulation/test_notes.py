@@ -10,8 +10,8 @@ from tests.simulation.cases import (
     DECISION,
     ENDS,
     PIPELINE,
+    LEFT_BEHIND,
     REQUESTS,
-    SAME_WORKER,
     SNAPSHOT,
     WANTS,
     Case,
@@ -77,7 +77,7 @@ NOTED = [
         share=5,
     ),
     Case(
-        patched("a host's next boot has its lock", SAME_WORKER, operator.eq),
+        patched("a host's next boot has its lock", LEFT_BEHIND, operator.eq),
         often("host dies", "host dies"),
         cost="seconds until settled",
         share=1.08,

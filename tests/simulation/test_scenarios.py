@@ -56,10 +56,11 @@ def stands_still_before(agent: Agent, owner: Any, name: str, seconds: float) -> 
 def an_outcome_that_is_recorded_late_changes_nothing(client: Client) -> None:
     # GIVEN a failed build whose agent stands still before it records it, on a host that is held
     world = calm_world(client, hosts=2)
+    world.long_builds = 0.0
     world.people.push("shop", "build")
     agent = at_work(passed(world, 60))
     world.table.hosts.hold(agent.instance.host_id, "ada")
-    stands_still_before(agent, agent.worker._recorder, "finish", 1500)
+    stands_still_before(agent, agent.worker._runs._parts.recorder, "finish", 1500)
     # WHEN another host deploys a newer push meanwhile, THEN that is what is known
     world.people.push("shop", "good")
     passed(world, 1750)

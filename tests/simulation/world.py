@@ -57,13 +57,15 @@ class World:
         client: Callable[[], FakeDynamoDB] = FakeDynamoDB,
         without: frozenset[str] = frozenset(),
         empty: bool = False,
+        slots: int = 1,
+        stale: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
         self.clockwork = Clockwork(START)
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
-        self.installation = make_installation(pipelines, hosts)
+        self.installation = make_installation(pipelines, hosts, slots, stale=stale)
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []
         self.functions, self.people = Functions(self), People(self)

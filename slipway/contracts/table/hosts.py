@@ -47,7 +47,7 @@ class HostRow:
     """`boot`: the launch time as the host knows it (an opaque text). Times in seconds since epoch.
 
     `slots`: how many builds it can run at once. `runs`: what it is at, longest under way first;
-    `progress_at`: when any of them last made progress. `claim_expires`: until when a
+    `progress_at`: when any of them, or without any the agent itself, last got on. `claim_expires`: until when a
     `stopping` claim must be honoured (0: its stop was sent, so only this boot honours it).
     `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
     after which no host arrived; `next_start_at`: back-off.
@@ -94,8 +94,8 @@ class Hosts:
     def arrive(self, host_id: str, boot: str, now: float, *, slots: int = 1) -> bool:
         """A booted host takes its row as idle(0); False while an unexpired stop claim stands.
 
-        `slots`: how many builds it can run at once. Again in the same boot (the agent restarted): idle with the next number, so that a notice
-        from before the restart is late.
+        `slots`: how many builds it can run at once. Again in the same boot (the agent restarted):
+        idle with the next number, so that a notice from before the restart is late.
         """
         new_boot = self._store.update(
             PARTITION,
@@ -162,8 +162,12 @@ class Hosts:
         now: float,
         *,
         runs: Sequence[HostRun] = (),
+        progress_at: float | None = None,
     ) -> bool:
-        """Say that the host is alive and what it does; False if the row is another boot's."""
+        """Say that the host is alive and what it does; False if the row is another boot's.
+
+        `progress_at`: when any of it last got on; None: now.
+        """
         return self._store.update(
             PARTITION,
             host_id,
@@ -173,7 +177,7 @@ class Hosts:
                 ":boot": boot,
                 ":now": now,
                 ":runs": [encode(run) for run in runs],
-                ":progress": max((run.progress_at for run in runs), default=now),
+                ":progress": now if progress_at is None else progress_at,
             },
         )
 

@@ -24,7 +24,8 @@ _PEOPLE = "cli:"
 
 @dataclass(frozen=True, kw_only=True)
 class LockRow:
-    """`holder`: `host id/boot/process.run` of an agent, `cli:<who>`, or `deployment:<id>`; empty: free.
+    """`holder`: `host id/boot/process.run` of an agent, `cli:<who>`, or `deployment:<id>`; empty:
+    free.
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
@@ -87,8 +88,8 @@ class Locks:
         """The lock, or None while another holds it. `ttl`: seconds until it expires unrenewed.
 
         An expired lock is taken over, and one of an earlier process on the same host; the note
-        `again` that its last holder left stands. A client repeats a call whose answer it did not get: then
-        the taking that is found may be this very one.
+        `again` that its last holder left stands. A client repeats a call whose answer it did not
+        get: then the taking that is found may be this very one.
         """
         before = self.get(pipeline)
         if before.taken(now) and not _left_behind(before.holder, holder):

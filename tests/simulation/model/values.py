@@ -37,7 +37,7 @@ def boot_text(boot: int) -> str:
 def holder_of(who: int) -> str:
     if who == DEPLOYMENT:
         return held_by(FOLLOWED)
-    return f"i-{who}/1" if who else ""
+    return f"i-{who}/1/p.1" if who else ""
 
 
 def holder_in(row: LockRow) -> int:
@@ -47,7 +47,7 @@ def holder_in(row: LockRow) -> int:
 
 
 def claimer_of(who: int) -> str:
-    return {FOLLOWER: "the follower/1", DEAD: "dead"}.get(who, f"host i-{who}/1")
+    return {FOLLOWER: "the follower/1", DEAD: "dead"}.get(who, f"host i-{who}/1/p")
 
 
 def followed_item(rollout: Rollout) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def test_a_run_again_that_a_newer_push_overtook_is_ended(world):
     lock_holder = world.worker()
 
     def join() -> None:
-        world.source.on_fetch = lambda: None
+        world.images.on_build = lambda: None
         world.table.locks.ask_again(
             "web", second.request_id, world.clock.now(), by="ada", pushed_at=second.pushed_at
         )
@@ -23,7 +23,7 @@ def test_a_run_again_that_a_newer_push_overtook_is_ended(world):
         world.source.on_fetch = lambda: None
         raise WorldFailed("git did not answer")
 
-    world.source.on_fetch = join
+    world.images.on_build = join
     lock_holder.step()
     lock_holder.step()
     (unended,) = [r for r in world.table.deployments.newest("web", 9) if r.ended_at is None]

@@ -121,15 +121,15 @@ def test_a_request_that_another_joins_before_it_begins_is_run_as_that_other_aske
     request = make_request(1)
     world.send(request)
     other, holder = world.worker("i-2", boot="2027-01-15T07:00:00Z"), world.worker()
-    begin = holder._recorder.begin
+    begin = holder._runs._parts.recorder.begin
 
     def begin_late(*arguments: Any) -> Any:
-        holder._recorder.begin = begin  # type: ignore[method-assign]
+        holder._runs._parts.recorder.begin = begin  # type: ignore[method-assign]
         world.send_body(request.to_json())
         other.step()
         return begin(*arguments)
 
-    holder._recorder.begin = begin_late  # type: ignore[method-assign]
+    holder._runs._parts.recorder.begin = begin_late  # type: ignore[method-assign]
     holder.step()
     # THEN nothing begins for it: the run that was asked for deploys the tip, once
     assert world.outcome(request) == "joined"
@@ -160,7 +160,7 @@ def test_a_request_that_another_settled_meanwhile_is_not_deployed_again(world: W
     request = make_request(1)
     world.send(request)
     worker = world.worker()
-    take = worker._table.locks.take
+    take = worker._runs._parts.table.locks.take
 
     def take_late(*arguments: Any, **members: Any) -> Any:
         outcome = Settled(
@@ -169,7 +169,7 @@ def test_a_request_that_another_settled_meanwhile_is_not_deployed_again(world: W
         world.table.requests.settle([outcome], kept=1000)
         return take(*arguments, **members)
 
-    worker._table.locks.take = take_late  # type: ignore[method-assign]
+    worker._runs._parts.table.locks.take = take_late  # type: ignore[method-assign]
     worker.step()
     # THEN it is only deleted
     assert world.source.fetched == []

@@ -65,19 +65,19 @@ def test_a_push_takes_over_where_its_pipeline_is_configured_so(aws: Any) -> None
     assert world.row.running_commit == B
 
 
-def test_what_is_followed_is_let_go_of_before_a_build(world: World) -> None:
+def test_what_is_followed_is_followed_on_during_a_build(world: World) -> None:
     # GIVEN a rollout that this host follows
     worker = under_way(world, make_request(1))
     held: list[Any] = []
     world.images.on_build = lambda: held.append(
-        world.table.deployments.newest("web", 1)[0].claimed_by
+        world.table.deployments.newest("web", 1)[0].followed_by(world.clock.now())
     )
     # WHEN it builds for another pipeline
     world.source.tip = B
     world.send(make_request(2, pipeline="api"))
     worker.step()
-    # THEN others may take the next step meanwhile
-    assert held == [None]
+    # THEN it is still this host's to follow
+    assert held == ["host i-1"]
 
 
 def test_a_stop_lets_go_of_what_is_followed(world: World) -> None:

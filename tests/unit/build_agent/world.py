@@ -9,7 +9,9 @@ from typing import Any
 
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Parallel, one_by_one
+from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
+from build_agent.host.tasks import Spawn, at_once
 from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
@@ -169,6 +171,8 @@ class World:
         *,
         parallel: Parallel = one_by_one,
         waits: bool = False,
+        slots: int = 1,
+        spawn: Spawn = at_once,
     ) -> Worker:
         host = HostIdentity(host_id, boot, "us-east-1", "p")
         stop, log = Stop(), Log()
@@ -184,7 +188,7 @@ class World:
             visibility=self.installation.limits.visibility, parallel=parallel,
         )  # fmt: skip
         keeper = Keeper(
-            inbox=inbox, table=table, host=host, limits=self.installation.limits,
+            inbox=inbox, table=table, host=host, installation=self.installation,
             clock=self.clock, log=log, stop=stop,
         )  # fmt: skip
         closer = Closer(topic, self.installation, host, self.clock)
@@ -210,6 +214,7 @@ class World:
             installation=self.installation, host=host, table=table, inbox=inbox,
             closer=closer, keeper=keeper, recorder=recorder, means=means, clock=self.clock,
             log=log, stop=stop, following=self.following, jitter=lambda: 1.0,
+            slots=Slots(slots), spawn=spawn,
         )  # fmt: skip
         self.keeper = keeper
         return Worker(parts) if waits else NoWait(parts, self.follow)

@@ -52,7 +52,8 @@ def test_the_boot_is_the_launch_time_of_the_identity_document(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     host = read_identity()
     assert (host.host_id, host.boot, host.region) == ("i-1", DOCUMENT["pendingTime"], "eu-west-1")
-    assert host.holder == "i-1/2027-01-15T08:00:00Z"
+    assert host.holder(2) == f"i-1/2027-01-15T08:00:00Z/{host.process}.2"
+    assert read_identity().process != host.process
 
 
 def test_no_metadata_service_is_the_worlds_fault(endpoint: str) -> None:

@@ -82,7 +82,7 @@ def test_what_was_received_while_the_rest_failed_is_given_back(
         raise AssertionError
 
     monkeypatch.setattr(world.keeper, "hold", holding)
-    monkeypatch.setattr(worker._table.requests, "settled", settled)
+    monkeypatch.setattr(worker._intake._table.requests, "settled", settled)
     # WHEN
     with pytest.raises(WorldFailed):
         worker.step()

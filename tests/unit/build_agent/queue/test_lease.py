@@ -30,7 +30,7 @@ class Held:
         (received,) = world.sqs.receive_message(QueueUrl=world.queue)["Messages"]
         self.message = Message(received["MessageId"], received["ReceiptHandle"], received["Body"])
         self.work = Work(
-            pipeline="web", lock=lock, renewed_at=world.clock.now(), messages=(self.message,)
+            run=1, pipeline="web", lock=lock, renewed_at=world.clock.now(), messages=(self.message,)
         )
         self.keeper.hold([self.message])
         self.keeper.begin(self.work)
@@ -58,7 +58,8 @@ def test_a_beat_renews_lock_lease_and_heartbeat(held: Held, world: World) -> Non
     assert world.table.locks.get("web").expires_at == world.clock.now() + TTL
     row = world.table.hosts.get("i-1")
     assert row is not None
-    assert (row.pipeline, row.stage, row.deployment_id) == ("web", "build", held.work.deployment_id)
+    (run,) = row.runs
+    assert (run.pipeline, run.stage, run.deployment_id) == ("web", "build", held.work.deployment_id)
     assert (row.heartbeat_at, row.progress_at) == (world.clock.now(), world.clock.now() - 30)
     held.work.stop.check()
 

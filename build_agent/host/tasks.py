@@ -1,0 +1,36 @@
+"""Work that goes on beside the rest: begun, waited for, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Task(Protocol):
+    """Something under way."""
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+
+
+Spawn = Callable[[str, Callable[[], None]], Task]
+"""Begins a function, which raises nothing, by a name."""
+
+
+def in_thread(name: str, body: Callable[[], None]) -> Task:
+    """In a thread; a process that ends does not wait for it."""
+    thread = threading.Thread(target=body, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class _Ended:
+    def join(self) -> None:
+        return None
+
+
+def at_once(_name: str, body: Callable[[], None]) -> Task:
+    """To its end, before anything else."""
+    body()
+    return _Ended()
