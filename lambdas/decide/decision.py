@@ -59,25 +59,39 @@ def start_delay(silent_boots: int) -> float:
 
 
 def _wake(snapshot: Snapshot) -> list[Action]:
-    """As many hosts awake as there are pipelines with work that nobody awake is at."""
+    """As many hosts awake as are needed for a build slot for each pipeline with work that nobody
+    awake is at, and no more.
+    """
     needed = _waiting_pipelines(snapshot)
-    awake = [host for host in snapshot.hosts if host.awake and not snapshot.silent(host)]
-    free = sum(not host.busy for host in awake)
+    awake = [host for host in snapshot.hosts if host.awake and not snapshot.given_up(host)]
+    free = sum(snapshot.free_slots(host) for host in awake)
     hinted = _hinted(snapshot) and not awake
     missing = max(len(needed) - free, 1 if hinted else 0)
     if not missing:
         return []
     startable = [host for host in snapshot.hosts if _startable(host, snapshot.now)]
     why = f"work for {', '.join(needed)}" if needed else f"{snapshot.queued} requests in the queue"
-    starts = startable[:missing]
-    spare = tuple(startable[missing:])
+    starts = _fewest(startable, missing)
+    spare = tuple(host for host in startable if host not in starts)
     actions: list[Action] = [StartHost(host=host, others=spare, why=why) for host in starts]
+    short = sum(host.row.slots for host in starts) < missing
     actions += [
         LeaveHost(host_id=host.host_id, why=f"{why}, but {_unstartable(host, snapshot.now)}")
         for host in snapshot.hosts
-        if len(starts) < missing and host not in startable and not host.awake
+        if short and host not in startable and not host.awake
     ]
     return actions
+
+
+def _fewest(startable: list[Host], slots: int) -> list[Host]:
+    """The fewest hosts that have so many build slots together; all, if even they have not."""
+    chosen: list[Host] = []
+    for host in sorted(startable, key=lambda host: host.row.slots, reverse=True):
+        if slots <= 0:
+            break
+        chosen.append(host)
+        slots -= host.row.slots
+    return chosen
 
 
 def _waiting_pipelines(snapshot: Snapshot) -> list[str]:
@@ -216,7 +230,7 @@ def _why_broken(snapshot: Snapshot, host: Host) -> StopBroken | None:
         why = f"no heartbeat for {snapshot.silence(host):.0f} s"
         return StopBroken(host=host, unchanged="heartbeat_at", why=why)
     if snapshot.stands_still(host):
-        why = f"no progress in stage {row.stage} for {snapshot.standstill(host):.0f} s"
+        why = f"no progress for {snapshot.standstill(host):.0f} s{host.doing}"
         return StopBroken(host=host, unchanged="progress_at", why=why)
     if host.heard and row.state == "stopping" and not row.claim_expires:
         return StopBroken(

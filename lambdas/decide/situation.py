@@ -21,6 +21,8 @@ from slipway.contracts.table.wants import Want
 AWAKE_STATES = frozenset({"pending", "running"})
 BY_HAND = ("Client.UserInitiatedShutdown", "Client.UserInitiatedHibernate")
 """EC2's reasons where somebody has called StopInstances, Slipway or a person."""
+AGENT_FIRST = 2
+"""Heartbeats that the agent has to end a run without progress, before its host is stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,12 @@ class Host:
     @property
     def busy(self) -> bool:
         return self.awake and self.heard and self.row.state == "busy"
+
+    @property
+    def doing(self) -> str:
+        """` in stage build of shop, stage fetch of blog`; empty if no run is told of."""
+        runs = ", ".join(f"stage {run.stage} of {run.pipeline}" for run in self.row.runs)
+        return f" in {runs}" if runs else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +118,28 @@ class Snapshot:
     handed_over: Mapping[str, DeploymentRow | None] = field(default_factory=dict)
 
     @property
-    def at_work(self) -> frozenset[str | None]:
-        """Pipelines that a host is working on, as far as its heartbeat tells."""
+    def at_work(self) -> frozenset[str]:
+        """Pipelines that a host has a run of, as far as its heartbeat tells: what comes for them
+        waits for that run, and needs no build slot of its own.
+        """
         busy = (host for host in self.hosts if host.busy and not self.silent(host))
-        return frozenset(host.row.pipeline for host in busy)
+        return frozenset(run.pipeline for host in busy for run in host.row.runs)
+
+    def free_slots(self, host: Host) -> int:
+        """Builds that an awake host will take soon.
+
+        One that has not been heard in this boot counts with the slots that it told last. A lock
+        that it has and its heartbeat does not tell of takes a slot: a run that has just begun, or
+        one that was cut off and will come again.
+        """
+        runs = host.row.runs if host.busy else ()
+        told = {run.pipeline for run in runs}
+        untold = [
+            name
+            for name, lock in self.locks.items()
+            if lock.host == host.host_id and lock.taken(self.now) and name not in told
+        ]
+        return max(0, host.row.slots - sum(run.builds for run in runs) - len(untold))
 
     def silence(self, host: Host) -> float:
         """Seconds since a running host's last sign of life, its launch included."""
@@ -124,17 +150,23 @@ class Snapshot:
         return host.ec2_state == "running" and self.silence(host) > self.limits.no_heartbeat
 
     def standstill(self, host: Host) -> float:
-        """Seconds since a host's work last got on."""
+        """Seconds since any run of a host last got on."""
         return self.now - host.row.progress_at
 
     def stands_still(self, host: Host) -> bool:
-        """It is at work, and that has not got on for too long.
+        """It is at work, and none of its runs has got on for too long.
 
-        At work is who is busy, and who works on under a stop claim whose claimer has died.
+        At work is who is busy, and who works on under a stop claim whose claimer has died. The
+        agent itself ends a run that does not get on; that it did, the row tells a heartbeat later.
         """
-        claimed = host.row.state == "stopping" and host.row.pipeline is not None
+        claimed = host.row.state == "stopping" and bool(host.row.runs)
         at_work = host.busy or (host.heard and host.ec2_state == "running" and claimed)
-        return at_work and self.standstill(host) > self.limits.no_progress
+        limit = self.limits.no_progress + AGENT_FIRST * self.limits.heartbeat
+        return at_work and self.standstill(host) > limit
+
+    def given_up(self, host: Host) -> bool:
+        """Nothing is to be expected of it: what it is at, and its free slots, help nobody."""
+        return self.silent(host) or self.stands_still(host)
 
     def paused(self, pipeline: str) -> bool:
         row = self.pipelines.get(pipeline)
@@ -153,7 +185,7 @@ class Snapshot:
     def locked(self, pipeline: str, *, but: Collection[str] = ()) -> bool:
         """A live holder has the pipeline's lock: none of the hosts `but`, and it gives not way."""
         row = self.locks.get(pipeline)
-        if row is None or not row.taken(self.now) or row.holder.split("/")[0] in but:
+        if row is None or not row.taken(self.now) or row.host in but:
             return False
         return not self.followed(pipeline) or pipeline not in self.giving_way
 

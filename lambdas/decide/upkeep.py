@@ -230,8 +230,7 @@ def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
 
 def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
     if snapshot.stands_still(host):
-        stage = f"stage {host.row.stage} of {host.row.pipeline}"
-        why = f"no progress for {duration(snapshot.standstill(host))} in {stage}"
+        why = f"no progress for {duration(snapshot.standstill(host))}{host.doing}"
         return _raise(snapshot, "no_progress", host.host_id, why)
     if host.heard and host.ec2_state == "running":
         return _end(snapshot, "no_progress", host.host_id, "the host makes progress again")

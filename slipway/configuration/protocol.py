@@ -68,7 +68,9 @@ class LimitSettings(Part):
         default=600, description="A host without a sign of life for so long is stopped."
     )
     no_progress: Seconds = Field(
-        default=3900, description="A host whose stage makes no progress for so long is stopped."
+        default=3900,
+        description="A run that makes no progress for so long is ended. A host none of whose runs "
+        "makes progress is stopped two heartbeats later.",
     )
     awake_long: Seconds = Field(
         default=14400, description="A host that is awake for so long is told of."

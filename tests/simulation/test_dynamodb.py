@@ -20,7 +20,6 @@ from slipway.contracts.table.locks import Lock, LockRow
 from slipway.contracts.table.requests import Settled
 from tests.simulation.dynamodb import FakeDynamoDB, compiled_condition
 
-RUN = HostRun(run=1, pipeline="shop", stage="build", progress_at=3.0)
 ATTRIBUTES = ("pk", "sk")
 
 
@@ -60,10 +59,14 @@ def host_moves(dice: random.Random) -> list:
     host, boot, now = "i-1", dice.choice(["b1", "b2"]), float(dice.randint(1, 9))
     number, beat = dice.randint(0, 3), float(dice.randint(1, 9))
     seen = HostRow(host_id=host, boot=boot, arrived_at=beat, heartbeat_at=beat)
+    runs = [
+        HostRun(run=run, pipeline=f"p{run}", stage="build", progress_at=beat, builds=run > 1)
+        for run in range(1, 1 + number)
+    ]
     return [
-        lambda t: t.hosts.arrive(host, boot, now),
+        lambda t: t.hosts.arrive(host, boot, now, slots=1 + number),
         lambda t: t.hosts.begin_work(host, boot, now),
-        lambda t: t.hosts.heartbeat(host, boot, now, runs=[RUN]),
+        lambda t: t.hosts.heartbeat(host, boot, now, runs=runs),
         lambda t: t.hosts.say_idle(host, boot, now),
         lambda t: t.hosts.claim_stop(host, boot, number, now, claim=2),
         lambda t: t.hosts.claim_broken(seen, now, claim=2, unchanged="heartbeat_at"),
@@ -77,10 +80,7 @@ def host_moves(dice: random.Random) -> list:
 
 
 def lock_moves(dice: random.Random) -> list:
-    holder, now = (
-        dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"]),
-        float(dice.randint(1, 9)),
-    )
+    holder, now = dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"]), float(dice.randint(1, 9))
     lock = Lock("shop", holder, dice.randint(1, 4))
     row = LockRow(pipeline="shop", fence=lock.fence)
     return [

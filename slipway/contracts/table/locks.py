@@ -54,6 +54,12 @@ class LockRow:
         return self.holder.startswith(_DEPLOYMENT)
 
     @property
+    def host(self) -> str | None:
+        """The host whose run holds the lock, or held it."""
+        host, slash, _ = self.holder.partition("/")
+        return host if slash and not self.holder.startswith((_PEOPLE, _DEPLOYMENT)) else None
+
+    @property
     def gives_way(self) -> bool:
         """A newer request asks the holder to give way; a cancel takes nothing over."""
         return self.takeover is not None and not self.takeover.startswith(_CANCEL)

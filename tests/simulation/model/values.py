@@ -8,7 +8,7 @@ from slipway.contracts.codec import encode
 from slipway.contracts.messages import BuildRequest, DeploymentResult
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.locks import NEVER as NEVER_EXPIRES
 from slipway.contracts.table.locks import LockRow, held_by
 from slipway.contracts.table.requests import Settled
@@ -118,6 +118,7 @@ def want_of(request: BuildRequest, noted_at: float) -> Want:
 
 
 def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
+    run = HostRun(run=1, pipeline=SHOP, stage="build", progress_at=heartbeat)
     return HostRow(
         host_id=name,
         boot=boot_text(row.boot),
@@ -127,7 +128,7 @@ def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
         progress_at=heartbeat,
         idle_since=idle,
         claim_expires=row.claim,
-        pipeline=SHOP if row.state == "busy" else None,
+        runs=(run,) if row.state == "busy" else (),
     )
 
 

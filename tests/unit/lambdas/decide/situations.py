@@ -12,7 +12,7 @@ from lambdas.decide.situation import (
     StartHost,
 )
 from slipway.contracts.installation import Limits
-from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.wants import Want
@@ -45,6 +45,20 @@ def host(ec2: str = "running", host_id: str = HOST, *, up: float = 600, **row: o
     }
     made = HostRow(host_id=host_id, **{**values, **row})  # type: ignore[arg-type]
     return Host(row=made, ec2_state=ec2, launched_at=START - up)
+
+
+def run(
+    pipeline: str = "shop", stage: str = "build", *, still: float = 10, builds: bool = True
+) -> HostRun:
+    """A run that got on `still` seconds ago; it has a build slot if it `builds`."""
+    return HostRun(run=1, pipeline=pipeline, stage=stage, progress_at=START - still, builds=builds)
+
+
+def at_work(*runs: HostRun, host_id: str = HOST, **row: object) -> Host:
+    """A busy host, its row as its last heartbeat wrote it."""
+    newest = max(each.progress_at for each in runs)
+    values = {"state": "busy", "runs": runs, "progress_at": newest}
+    return host(host_id=host_id, **{**values, **row})
 
 
 def asleep(host_id: str = HOST, **row: object) -> Host:

@@ -9,6 +9,7 @@ import pytest
 from lambdas.decide.decision import start_delay
 from lambdas.decide.situation import (
     EndAlert,
+    Host,
     RaiseAlert,
     StartHost,
     StopBroken,
@@ -20,10 +21,12 @@ from tests.unit.lambdas.decide.situations import (
     NOTICE,
     PAUSED,
     asleep,
+    at_work,
     chosen,
     died,
     host,
     locked,
+    run,
     started,
     want,
 )
@@ -93,11 +96,11 @@ class TestWaking:
         assert started(host(), host(host_id=OTHER), wants=both) == []
 
     def test_a_busy_host_is_not_free_for_another_pipeline(self):
-        busy = host(state="busy", pipeline="shop")
+        busy = at_work(run())
         assert started(busy, asleep(OTHER), wants=(want("blog"),)) == [OTHER]
 
     def test_a_second_push_while_its_pipeline_is_at_work_wakes_no_second_host(self):
-        busy = host(state="busy", pipeline="shop")
+        busy = at_work(run())
         assert started(busy, asleep(OTHER), wants=(want(),)) == []
 
     def test_a_host_about_to_be_stopped_does_not_count_as_awake(self):
@@ -156,8 +159,13 @@ class TestSleeping:
         assert chosen(StopIdle, host(idle_since=START - 9 * period), wants=(want(),)) == []
 
 
-AT_WORK = {"state": "stopping", "pipeline": "shop"}
-"""Claimed by somebody who then died, and at work all the while."""
+STILL = LIMITS.no_progress + 2 * LIMITS.heartbeat
+"""Seconds without progress after which a host is stopped: its agent has ended the run by then."""
+
+
+def claimed(still: float, **row: object) -> Host:
+    """Claimed by somebody who then died, and at work all the while."""
+    return at_work(run(still=still), state="stopping", **row)
 
 
 class TestBrokenHosts:
@@ -166,18 +174,17 @@ class TestBrokenHosts:
         [
             (host(heartbeat_at=START - 601, up=900), "heartbeat_at"),
             (host(up=601, heartbeat_at=START - 9000), "heartbeat_at"),
-            (host(state="busy", progress_at=START - 3901), "progress_at"),
+            (at_work(run(still=STILL + 1)), "progress_at"),
             (host(state="stopping", claim_expires=0.0), "claim_expires"),
-            (
-                host(**AT_WORK, claim_expires=START - 1, progress_at=START - 3901),
-                "progress_at",
-            ),
+            (at_work(run(still=STILL + 9), run("blog", still=STILL + 1), slots=2), "progress_at"),
+            (claimed(STILL + 1, claim_expires=START - 1), "progress_at"),
         ],
         ids=[
             "went silent",
             "never heard in this boot",
             "no progress",
             "stop did not take",
+            "no progress of any run",
             "no progress under a claim that has lapsed",
         ],
     )
@@ -189,11 +196,13 @@ class TestBrokenHosts:
         [
             host(heartbeat_at=START - 600),
             host(up=600, heartbeat_at=START - 9000),
-            host(state="busy", progress_at=START - 3900),
+            at_work(run(still=STILL)),
+            at_work(run(still=STILL + 1), run("blog"), slots=2),
             host(state="stopping", claim_expires=START + 1),
             host(state="stopping", claim_expires=START - 1),
-            host(**AT_WORK, claim_expires=START - 1, progress_at=START - 3900),
-            host(**AT_WORK, claim_expires=START + 1, progress_at=START - 3901),
+            host(state="stopping", claim_expires=START - 1, progress_at=START - 9000),
+            claimed(STILL, claim_expires=START - 1),
+            claimed(STILL + 1, claim_expires=START + 1),
             host(heartbeat_at=START - 9000, held=True),
             host("stopped", heartbeat_at=START - 9000),
             host("pending", heartbeat_at=START - 9000),
@@ -208,7 +217,7 @@ class TestAlerts:
         ("kind", "trouble", "well"),
         [
             ("no_heartbeat", host(heartbeat_at=START - 601, up=900), host()),
-            ("no_progress", host(state="busy", progress_at=START - 3901), host(state="busy")),
+            ("no_progress", at_work(run(still=STILL + 1)), at_work(run())),
             ("awake_long", host(up=14401), host()),
             ("start_failed", host("terminated"), host()),
             ("start_failed", host("missing"), host()),
@@ -234,6 +243,11 @@ class TestAlerts:
         for waking in (host("pending", up=10, heartbeat_at=START - 900),
                        host("running", up=60, heartbeat_at=START - 900)):  # fmt: skip
             assert chosen(EndAlert, waking, alerts=(standing,)) == []
+
+    def test_the_alert_of_a_standstill_names_each_run(self):
+        still = at_work(run(still=4000), run("blog", "fetch", still=3999), slots=2)
+        (alert,) = chosen(RaiseAlert, still)
+        assert alert.why == "no progress for 1 h 6 min in stage build of shop, stage fetch of blog"
 
     def test_a_silent_held_host_is_alerted_and_not_stopped(self):
         silent = host(heartbeat_at=START - 9000, up=9000, held=True)

@@ -21,9 +21,11 @@ from tests.unit.lambdas.decide.situations import (
     LIMITS,
     PAUSED,
     asleep,
+    at_work,
     chosen,
     host,
     locked,
+    run,
     snapshot,
     want,
 )
@@ -44,7 +46,7 @@ class TestRequestsThatGotLost:
     def test_not_while_it_is_worked_on_or_paused(self):
         old = (want(noted_at=START - 9000),)
         assert chosen(Republish, host(), wants=old, locks=locked()) == []
-        assert chosen(Republish, host(state="busy", pipeline="shop"), wants=old) == []
+        assert chosen(Republish, at_work(run()), wants=old) == []
         assert chosen(Republish, host(), wants=old, pipelines=PAUSED) == []
 
     def test_an_orphaned_again_becomes_a_request_with_one_id(self):
