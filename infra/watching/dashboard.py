@@ -117,7 +117,7 @@ def _queue(queue: sqs.Queue) -> cloudwatch.GraphWidget:
                 statistic="Maximum", period=minutes, label="waiting"
             ),
             queue.metric_approximate_number_of_messages_not_visible(
-                statistic="Maximum", period=minutes, label="held"
+                statistic="Maximum", period=minutes, label="held by runs"
             ),
         ],
         right=[

@@ -80,14 +80,26 @@ class PipelineStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """One pipeline's work on a host; `builds`: it has a build slot."""
+
+    pipeline: str
+    stage: str
+    builds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostStatus:
-    """A build host: EC2's word for it (`running`, `stopped` …) and its own."""
+    """A build host: EC2's word for it (`running`, `stopped` …) and its own.
+
+    `runs`: what it is at; `free_slots`: how many more builds it would take.
+    """
 
     instance_id: str
     ec2: str
     state: str | None = None
-    pipeline: str | None = None
-    stage: str | None = None
+    runs: tuple[RunStatus, ...] = ()
+    free_slots: int = 0
     heartbeat_at: float | None = None
     held: bool = False
 
@@ -221,8 +233,11 @@ def _host(instance_id: str, ec2: Instance | None, row: HostRow | None) -> HostSt
         instance_id=instance_id,
         ec2=ec2.state if ec2 else "unknown",
         state=awake.state if awake else None,
-        pipeline=awake.pipeline if awake else None,
-        stage=awake.stage if awake else None,
+        runs=tuple(
+            RunStatus(pipeline=run.pipeline, stage=run.stage, builds=run.builds)
+            for run in (awake.runs if awake else ())
+        ),
+        free_slots=awake.free_slots if awake else 0,
         heartbeat_at=awake.heartbeat_at if awake else None,
         held=bool(row and row.held),
     )

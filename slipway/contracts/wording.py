@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 SHORT_COMMIT = 8
@@ -98,6 +99,12 @@ def moment(at: float) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 commit`, `3 commits`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(things: Sequence[str]) -> str:
+    """`shop`, `shop and blog`, `shop, blog and api`."""
+    *others, last = things or ("",)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def sentence(text: str) -> str:

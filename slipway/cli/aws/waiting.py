@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slipway.contracts.wording import person
 
 if TYPE_CHECKING:
+    from slipway.cli.aws.hosts import Host
     from slipway.cli.aws.session import Session
     from slipway.contracts.installation import Installation, Limits
     from slipway.contracts.table.hosts import HostRow
@@ -24,22 +25,36 @@ LOOK_EVERY = 5.0
 class Work:
     """The pipelines for which a request waits: those that a host is woken for, those that are
     paused, and those whose rollout is to end first.
+
+    What comes for a pipeline that a host has a run of waits for that run. `begun`: when each run
+    began, in seconds since the epoch.
     """
 
     waiting: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
+    begun: Mapping[str, float] = field(default_factory=dict)
 
 
 def work_of(
-    wants: Iterable[Want], pipelines: Mapping[str, PipelineRow], followed: Collection[str] = ()
+    wants: Iterable[Want],
+    pipelines: Mapping[str, PipelineRow],
+    *,
+    locks: Iterable[LockRow],
+    hosts: Iterable[Host],
+    installation: Installation,
+    now: float,
 ) -> Work:
-    """What waits, of all wants and the pipelines' rows by name. `followed`: see `wake_nobody`."""
-    names = sorted({want.pipeline for want in wants})
+    """What waits, of all wants, locks and hosts, and the pipelines' rows by name."""
+    locks = list(locks)
+    at_work = {run.pipeline for host in hosts for run in host.runs}
+    begun = {lock.pipeline: lock.taken_at for lock in locks if lock.host and lock.taken(now)}
+    followed = wake_nobody(locks, installation)
+    names = sorted({want.pipeline for want in wants} - at_work)
     paused = tuple(n for n in names if n in pipelines and pipelines[n].paused)
     behind = tuple(n for n in names if n in followed and n not in paused)
     waiting = tuple(n for n in names if n not in paused and n not in behind)
-    return Work(waiting, paused, behind)
+    return Work(waiting, paused, behind, begun)
 
 
 def wake_nobody(locks: Iterable[LockRow], installation: Installation) -> frozenset[str]:
@@ -100,7 +115,22 @@ def why_not_begun(sight: Sight, host_count: int, limits: Limits, now: float, *, 
     if len(kept) >= host_count:
         by = person(kept[0].held_by or "") or "an operator"
         return f"waiting for a host, but held by {by}: `slipway release` lets it be started"
-    return "waiting for a host to take it"
+    slot = slot_waited_for(sight.hosts, host_count, limits, now)
+    return f"waiting for {slot}" if slot else "waiting for a host to take it"
+
+
+def slot_waited_for(hosts: Iterable[HostRow], host_count: int, limits: Limits, now: float) -> str:
+    """`a free build slot (2 of 2 taken: shop, blog)`, where no host has one and no other host could
+    be woken; otherwise empty.
+    """
+    rows = list(hosts)
+    awake = [host for host in rows if _is_awake(host, limits, now)]
+    kept = sum(host.held and host not in awake for host in rows)
+    if not awake or len(awake) + kept < host_count or any(host.free_slots for host in awake):
+        return ""
+    taken = [run.pipeline for host in awake for run in host.runs if run.builds]
+    slots = sum(host.slots for host in awake)
+    return f"a free build slot ({len(taken)} of {slots} taken: {', '.join(taken)})"
 
 
 def _is_awake(host: HostRow, limits: Limits, now: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.aws.hosts import Host, describe, hosts_of, why
 from slipway.cli.aws.session import Session
-from slipway.cli.aws.waiting import Work, wake_nobody, work_of
+from slipway.cli.aws.waiting import Work, work_of
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
 from slipway.contracts.requesting import BUILD_QUEUE_TAKES, FOLLOW_QUEUE_TAKES
 from slipway.contracts.wording import counted, duration, person
@@ -303,8 +303,14 @@ def _hosts(session: Session) -> Iterator[Finding]:
         if settings.names.host(number) not in names:
             yield wrong(settings.names.host(number), "does not exist", DEPLOY)
     table = session.table
-    followed = wake_nobody(table.locks.all(), session.installation)
-    there = work_of(table.wants.all(), table.pipelines.all(), followed)
+    there = work_of(
+        table.wants.all(),
+        table.pipelines.all(),
+        locks=table.locks.all(),
+        hosts=hosts,
+        installation=settings,
+        now=now,
+    )
     waiting = there.waiting
     for host in hosts:
         yield _host(host, there, session, now)
@@ -319,8 +325,8 @@ def _hosts(session: Session) -> Iterator[Finding]:
 
 def _host(host: Host, there: Work, session: Session, now: float) -> Finding:
     limits = session.installation.limits
-    detail = f"{host.host_id} {host.state}: {why(host, there, limits, now)}"
     row = host.row
+    detail = f"{host.host_id} {host.state}: {why(host, there, limits, now)}{_slots(host)}"
     if row is not None and row.held:
         return ok(host.name, detail)
     silent = now - max(row.heartbeat_at if row else 0.0, host.launched_at)
@@ -330,4 +336,19 @@ def _host(host: Host, there: Work, session: Session, now: float) -> Finding:
     if row is not None and row.silent_boots >= 3:
         mend = f"start it by hand and look with Session Manager: {LOOK_AT_HOST}"
         return wrong(host.name, detail, mend)
+    wanted = session.installation.builds
+    if wanted and row is not None and host.state == "running" and host.heard and row.slots < wanted:
+        return wrong(
+            host.name,
+            f"{detail}, but buildHost.builds is {wanted}",
+            "its agent reads that when it starts: let the host sleep, its next start brings it",
+        )
     return ok(host.name, detail)
+
+
+def _slots(host: Host) -> str:
+    """` (2 build slots, t4g.medium)`; a host that was never awake has told of none."""
+    if host.row is None or not host.row.arrived_at:
+        return ""
+    kind = f", {host.instance_type}" if host.instance_type else ""
+    return f" ({counted(host.row.slots, 'build slot')}{kind})"

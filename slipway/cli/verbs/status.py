@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slipway.cli.aws.hosts import Host, describe, hosts_of, why
+from slipway.cli.aws.hosts import HostStatus, describe, hosts_of, statuses
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import Tip, ask, last_seen, seen_at, verdict
-from slipway.cli.aws.waiting import Work, wake_nobody, work_of
+from slipway.cli.aws.waiting import slot_waited_for, work_of
 from slipway.cli.options import named_pipelines, pipeline_argument, verb
 from slipway.cli.show.moments import ago, short_moment
 from slipway.cli.show.output import BAD, BUSY, DIM, GOOD, Output
@@ -67,13 +67,15 @@ class PipelineStatus:
     """One pipeline. `tip_verdict`: `up to date`, `ahead`, `not run`, `unknown`.
 
     Where the branch may not be looked at, `tip_note` says why, and `tip` is the one that was last
-    seen by the reconciler or by a deployment, at `tip_checked_at`.
+    seen by the reconciler or by a deployment, at `tip_checked_at`. `waits_for`: a host or a free
+    build slot, where a request waits for one.
     """
 
     pipeline: str
     running: Running | None
     under_way: UnderWay | None
     waiting: int
+    waits_for: str | None
     paused_by: str | None
     failures: int
     rolled_back_to: str | None
@@ -81,17 +83,6 @@ class PipelineStatus:
     tip_verdict: str
     tip_note: str
     tip_checked_at: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostStatus:
-    """One build host: EC2's state, and why."""
-
-    host_id: str
-    name: str
-    state: str
-    since: float
-    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +143,16 @@ def gather(session: Session, names: list[str]) -> Status:
         row.running_deployment for row in rows.values() if row and row.running_deployment
     )
     waiting = wants.result()
+    found = hosts_of(instances.result(), hosts.result())
+    there = work_of(
+        waiting,
+        pipelines.result(),
+        locks=locks.values(),
+        hosts=found,
+        installation=settings,
+        now=now,
+    )
+    slot = slot_waited_for(hosts.result(), settings.host_count, settings.limits, now)
     return Status(
         installation=settings.name,
         mode=settings.mode,
@@ -164,17 +165,13 @@ def gather(session: Session, names: list[str]) -> Status:
                 past=past[name].result() if name in past else [],
                 wants=waiting,
                 tip=tips[name].result(),
+                slot=slot,
                 now=now,
             )
             for name in names
         ),
         queue=_queue(queue.result(), dead.result()),
-        hosts=_hosts(
-            hosts_of(instances.result(), hosts.result()),
-            work_of(waiting, pipelines.result(), wake_nobody(locks.values(), settings)),
-            session,
-            now,
-        ),
+        hosts=statuses(found, there, settings.limits, now),
         at=now,
     )
 
@@ -194,20 +191,6 @@ def _queue(build: dict[str, int], dead: dict[str, int]) -> QueueStatus:
     )
 
 
-def _hosts(hosts: list[Host], there: Work, session: Session, now: float) -> tuple[HostStatus, ...]:
-    limits = session.installation.limits
-    return tuple(
-        HostStatus(
-            host_id=host.host_id,
-            name=host.name,
-            state=host.state,
-            since=host.launched_at,
-            why=why(host, there, limits, now),
-        )
-        for host in hosts
-    )
-
-
 def _pipeline(
     name: str,
     row: PipelineRow | None,
@@ -217,6 +200,7 @@ def _pipeline(
     past: list[DeploymentRow],
     wants: list[Want],
     tip: Tip,
+    slot: str,
     now: float,
 ) -> PipelineStatus:
     from slipway.contracts.table.pipelines import PipelineRow
@@ -224,11 +208,13 @@ def _pipeline(
     row = row or PipelineRow(pipeline=name)
     commit, note = tip
     commit = commit or last_seen(row)
+    waiting = sum(1 for want in wants if want.pipeline == name)
     return PipelineStatus(
         pipeline=name,
         running=_running(row, running.get(row.running_deployment or "")),
         under_way=_under_way(lock, past, now) if lock else None,
-        waiting=sum(1 for want in wants if want.pipeline == name),
+        waiting=waiting,
+        waits_for=(slot or "a host") if waiting and not lock and not row.paused else None,
         paused_by=(row.paused_by or "an operator") if row.paused else None,
         failures=row.failures,
         rolled_back_to=row.rolled_back_to,
@@ -320,8 +306,8 @@ def _now(pipeline: PipelineStatus) -> str:
     if pipeline.paused_by:
         waits = f", {pipeline.waiting} waiting" if pipeline.waiting else ""
         return click.style(f"paused by {person(pipeline.paused_by)}{waits}", fg=BUSY)
-    if pipeline.waiting:
-        return click.style("waits for a host", fg=BUSY)
+    if pipeline.waits_for:
+        return click.style(f"waits for {pipeline.waits_for}", fg=BUSY)
     return "idle"
 
 

@@ -6,7 +6,7 @@ from local.slack_page.status import Instance, Rows
 from local.state import HostState, PipelineState, State
 from slipway.contracts.messages import BuildRequest, Commit
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.wants import Want
 
@@ -106,8 +106,13 @@ def rows(now: float) -> Rows:
                 host_id="i-0abc1234",
                 boot="1",
                 state="busy",
-                pipeline="shop",
-                stage="build",
+                slots=3,
+                runs=(
+                    HostRun(run=1, pipeline="shop", stage="build", progress_at=now - 4),
+                    HostRun(
+                        run=2, pipeline="blog", stage="received", progress_at=now - 4, builds=False
+                    ),
+                ),
                 heartbeat_at=now - 4,
             ),
         ),

@@ -55,7 +55,8 @@ def test_everything_read_is_on_the_panel() -> None:
         ">paused<",
         ">wanted<",
         '<span class="mark good">running</span>',
-        "busy: shop · build",
+        "busy: 2 runs, 2 build slots free",
+        "<li>shop · build</li><li>blog · received <small>no slot</small></li>",
         '<span class="mark asleep">stopped</span>',
         "0 requests waiting, 1 held by a host",
     ):
@@ -133,7 +134,7 @@ def test_a_host_that_boots_is_not_said_to_be_what_its_last_boot_was() -> None:
     booting = replace(read, ec2={"i-0abc1234": Instance("running", launched_at=ended_at + 2)})
     # WHEN, THEN it runs, and nothing is known of its agent yet
     host = assemble(state(), booting, NOW).hosts[0]
-    assert (host.ec2, host.state, host.stage, host.heartbeat_at) == ("running", None, None, None)
+    assert (host.ec2, host.state, host.runs, host.heartbeat_at) == ("running", None, (), None)
     # AND once the agent of this boot is heard, it is what that says
     arrived = replace(read.hosts[0], state="idle", heartbeat_at=ended_at + 2.2)
     host = assemble(state(), replace(booting, hosts=(arrived,)), NOW).hosts[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,34 @@ def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None],
     (found, *others) = wrong(whole, "shop")
     assert found.startswith(told)
     assert others == []
+
+
+@pytest.mark.parametrize(
+    ("state", "slots", "says"),
+    [
+        ("running", 2, ["slipway-host-1: i-… running: idle for 10 s; is stopped when idle for"
+                        " 5 min (2 build slots, m1.small), but buildHost.builds is 4"]),
+        ("running", 4, []),
+        # it takes them when it is started again
+        ("stopped", 2, []),
+    ],
+)  # fmt: skip
+def test_a_host_with_fewer_slots_than_are_configured_is_wrong(
+    whole: World, state: str, slots: int, says: list[str]
+) -> None:
+    # GIVEN a host that told of its slots half a minute after its launch
+    ec2 = whole.client("ec2")
+    (instance,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    host, launched_at = instance["InstanceId"], instance["LaunchTime"].timestamp()
+    if state == "running":
+        ec2.start_instances(InstanceIds=[host])
+    whole.clock.at = launched_at + 40
+    whole.table.hosts.arrive(host, "boot", launched_at + 30, slots=slots)
+    # WHEN more are configured
+    settings = replace(whole.installation, builds=4)
+    whole.path.write_text(settings.to_json(), encoding="utf-8")
+    # THEN
+    assert [found.replace(host, "i-…") for found in wrong(whole)] == says
 
 
 def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None:

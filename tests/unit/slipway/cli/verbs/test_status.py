@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.table.hosts import HostRun
 from tests.unit.slipway.cli.rollouts import Followed
 from tests.unit.slipway.cli.world import NOW, World, commit_of
 
@@ -103,22 +104,49 @@ def test_dead_letters_and_the_queue_are_counted(world: World) -> None:
 
 
 def test_hosts_are_found_by_name_with_their_state_and_why(world: World) -> None:
-    # GIVEN one running host that is busy, and somebody else's instance
+    # GIVEN one running host that has two runs, and somebody else's instance
     host = world.add_host()
     world.client("ec2").run_instances(ImageId="ami-760aaa0f", MinCount=1, MaxCount=1)
     launched = world.client("ec2").describe_instances(InstanceIds=[host])
     launched_at = launched["Reservations"][0]["Instances"][0]["LaunchTime"].timestamp()
     world.clock.at = launched_at + 60
-    world.table.hosts.arrive(host, "boot", launched_at + 30)
+    world.table.hosts.arrive(host, "boot", launched_at + 30, slots=3)
     world.table.hosts.begin_work(host, "boot", launched_at + 40)
-    world.table.hosts.heartbeat(host, "boot", launched_at + 50, pipeline="shop", stage="build")
+    world.table.locks.take("shop", f"{host}/boot/a.1", launched_at + 40, ttl=600)
+    runs = [run("shop", "build", launched_at + 50), run("api", "fetch", launched_at + 45)]
+    world.table.hosts.heartbeat(host, "boot", launched_at + 50, runs=runs)
 
     # WHEN the status is asked for
     (told,) = status(world)["hosts"]
 
     # THEN it is the one host, and why it is awake
     assert (told["host_id"], told["name"], told["state"]) == (host, "slipway-host-1", "running")
-    assert told["why"] == "deploys shop, stage build"
+    assert told["why"] == "builds shop (build, 20 s) and api (fetch); 1 slot free"
+
+    # AND what it is at, one by one
+    assert told["slots"] == 3
+    assert told["runs"] == [
+        {
+            "pipeline": "shop",
+            "stage": "build",
+            "builds": True,
+            "since": launched_at + 40,
+            "progress_at": launched_at + 50,
+        },
+        {"pipeline": "api", "stage": "fetch", "builds": True, "progress_at": launched_at + 45},
+    ]
+
+
+def test_a_request_behind_full_slots_says_which_they_are(world: World) -> None:
+    # GIVEN the only host, with a slot that shop has, and a request for api
+    world.table.hosts.arrive("i-1", "boot", NOW - 60)
+    world.table.hosts.begin_work("i-1", "boot", NOW - 50)
+    world.table.hosts.heartbeat("i-1", "boot", NOW - 5, runs=[run("shop", "build", NOW - 5)])
+    note(world, "api")
+    # WHEN, THEN
+    api = status(world, "api")["pipelines"][0]
+    assert api["waits_for"] == "a free build slot (1 of 1 taken: shop)"
+    assert "waits for a free build slot (1 of 1 taken: shop)" in world.run("status", "api").output
 
 
 def test_an_unreadable_tip_is_skipped_with_its_reason(world: World) -> None:
@@ -211,6 +239,10 @@ def test_what_an_agent_builds_is_followed_by_nobody(world: World) -> None:
     world.table.locks.take("shop", "i-1/boot", NOW - 30, ttl=600)
 
     assert "followed_by" not in status(world)["pipelines"][0]["under_way"]
+
+
+def run(pipeline: str, stage: str, progress_at: float) -> HostRun:
+    return HostRun(run=1, pipeline=pipeline, stage=stage, progress_at=progress_at)
 
 
 def note(world: World, pipeline: str) -> None:
