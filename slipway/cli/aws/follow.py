@@ -35,7 +35,7 @@ Awaited = Literal["asked for", "pushed", "next", "cancelled"]
 """What is followed: what this command asked for, what was pushed, whatever comes next, or the end
 of what this command cancelled.
 """
-_NOTHING_YET: dict[Awaited, str] = {
+NOTHING_YET: dict[Awaited, str] = {
     "asked for": "",
     "pushed": "nothing is heard of the push yet",
     "next": "nothing is asked for: waiting for the next push",
@@ -90,7 +90,7 @@ def follow_to_end(
 
     with begun(left), ExitStack() as stack:
         view = stack.enter_context(_view(out, pipeline, usual(past), session.clock.now()))
-        why = _WhyNotBegun(session, pipeline, _NOTHING_YET[awaited])
+        why = WhyNotBegun(session, pipeline, NOTHING_YET[awaited])
         while True:
             row, now = find(), session.clock.now()
             view.show(row, now, "" if row else why.told(now))
@@ -103,7 +103,7 @@ def follow_to_end(
                     + ("" if awaited == "cancelled" else f", `slipway cancel {pipeline}` ends it"),
                 )
             session.clock.wait(INTERVAL)
-    ended = _that_told(session.table, row)
+    ended = that_told(session.table, row)
     tell_end(out, ended)
     return ended
 
@@ -113,7 +113,7 @@ def watched_or_cancelled(pipeline: str) -> str:
     return f"`slipway watch {pipeline}` follows it, `slipway cancel {pipeline}` ends it"
 
 
-class _WhyNotBegun:
+class WhyNotBegun:
     """Why the deployment has not begun, looked at every few seconds."""
 
     def __init__(self, session: Session, pipeline: str, absent: str) -> None:
@@ -131,7 +131,7 @@ class _WhyNotBegun:
         return self._told
 
 
-def _that_told(table: Table, row: DeploymentRow) -> DeploymentRow:
+def that_told(table: Table, row: DeploymentRow) -> DeploymentRow:
     """The deployment that told of this one's push: its outcome is this one's."""
     told_by = row.result and row.result.told_by
     return (table.deployments.get(told_by) if told_by else None) or row

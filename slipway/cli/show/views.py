@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import click
 
 from slipway.cli.show.output import BUSY, GOOD, Output
@@ -12,10 +15,14 @@ from slipway.contracts.wording import duration
 
 
 class LineView:
-    """One line for each change: where the output is no terminal, and under `--json`."""
+    """One line for each change: where the output is no terminal, and under `--json`.
 
-    def __init__(self, out: Output, pipeline: str, known: Usual) -> None:
+    `among`: other pipelines' lines come between, so each line names its own.
+    """
+
+    def __init__(self, out: Output, pipeline: str, known: Usual, *, among: bool = False) -> None:
         self._out, self._pipeline, self._known = out, pipeline, known
+        self._before = f"{pipeline}: " if among else "  "
         self._last: tuple[str, str, str | None] | None = None
 
     def __enter__(self) -> LineView:
@@ -39,6 +46,7 @@ class LineView:
         left = remaining(row, self._known, now)
         self._out.event(
             {
+                "pipeline": self._pipeline,
                 "deployment": row.deployment_id,
                 "stage": row.stage,
                 "elapsed": now - row.started_at,
@@ -50,9 +58,41 @@ class LineView:
             self._out.say(heading(row))
         told = followed(by, row.next_look, now)
         self._out.say(
-            f"  {row.stage}{f' (usually {duration(left)} to go)' if left else ''}"
+            f"{self._before}{row.stage}{f' (usually {duration(left)} to go)' if left else ''}"
             f"{f', {told}' if told else ''}"
         )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pipeline among several: its deployment, or `why` that has not begun."""
+
+    pipeline: str
+    row: DeploymentRow | None
+    known: Usual
+    why: str = ""
+
+
+class RunLines:
+    """Several deployments, one line for each change."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._views: dict[str, LineView] = {}
+
+    def __enter__(self) -> RunLines:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def show(self, seen: Iterable[Seen], now: float) -> None:
+        """Print what is new of each since the last look."""
+        for one in seen:
+            view = self._views.setdefault(
+                one.pipeline, LineView(self._out, one.pipeline, one.known, among=True)
+            )
+            view.show(one.row, now, one.why)
 
 
 def heading(row: DeploymentRow) -> str:
