@@ -1,8 +1,9 @@
-"""1,000 pipelines and 100,000 pushes a day on 1, 4 and 16 hosts, in simulated time.
+"""1,000 pipelines and 100,000 pushes a day on 1, 4 and 16 hosts, with one build slot and with two,
+in simulated time.
 
 What wakes and stops a host is production's `decide`, what is superseded is production's `Kept`;
-around them stand only queues, boots and builds with durations. One simulated day of pushes, then
-until all is deployed.
+around them stand only queues, boots, builds and rollouts with durations. One simulated day of
+pushes, then until all is deployed.
 """
 
 from __future__ import annotations
@@ -27,20 +28,24 @@ from lambdas.decide.decision import decide
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import BuildRequest, request_id_of
-from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.hosts import HostRow, HostRun, HostState
+from slipway.contracts.table.locks import NEVER, LockRow, held_by
 from slipway.contracts.table.wants import Want
+from slipway.contracts.wording import counted
 
 DAY = 86_400.0
 PIPELINES, PUSHES = 1_000, 100_000
-HOSTS = (1, 4, 16)
+HOSTS, SLOTS = (1, 4, 16), (1, 2)
 INSTANCE = "c7g.large"
 """Hosts that build all day would use up a burstable one's credits."""
 RECONCILE = 300.0
 LIMITS = Limits()
 BUILD_MEDIAN, BUILD_SIGMA, BUILD_LONGEST = 120.0, 0.8, 1_800.0
 """Log-normal, as build times are: median 2 minutes, one in ten over 5.6, at most 30."""
-OVERHEAD = 60.0
-"""Seconds of a deployment beside its build: fetch, push, rollout."""
+FETCH_AND_PUSH, ROLLOUT = 20.0, 40.0
+"""Seconds of a deployment beside its build: with a build slot, and after it, when no host is needed
+and the pipeline's next push waits.
+"""
 CALLS_A_PUSH, CALLS_A_DEPLOYMENT = 10.25, 60.0
 """Trigger 1, starter 9, agent a quarter; a deployment's rows, leases, ECR and ECS."""
 CALL_DOLLARS = 0.6e-6
@@ -54,8 +59,25 @@ class Machine:
     row: HostRow
     ec2_state: str = "stopped"
     launched_at: float = 0.0
-    awake_seconds: float = 0.0
-    pipeline: str | None = None
+
+    @property
+    def pipelines(self) -> frozenset[str]:
+        return frozenset(run.pipeline for run in self.row.runs)
+
+    def begin(self, pipeline: str, now: float) -> None:
+        run = HostRun(run=1, pipeline=pipeline, stage="build", progress_at=now)
+        self._runs((*self.row.runs, run), now, "busy")
+
+    def end(self, pipeline: str, now: float) -> None:
+        runs = tuple(run for run in self.row.runs if run.pipeline != pipeline)
+        self._runs(runs, now, "busy" if runs else "idle")
+
+    def _runs(self, runs: tuple[HostRun, ...], now: float, state: HostState) -> None:
+        """As begin_work, heartbeat and say_idle write the row."""
+        row = replace(self.row, runs=runs, state=state, progress_at=now)
+        if not runs:
+            row = replace(row, idle_number=row.idle_number + 1, idle_since=now)
+        self.row = row
 
     def view(self) -> Host:
         return Host(row=self.row, ec2_state=self.ec2_state, launched_at=self.launched_at)
@@ -66,6 +88,7 @@ class Outcome:
     """What one run showed. Ages in seconds: from a push to the end of the deployment it is in."""
 
     hosts: int
+    slots: int
     ages: list[float] = field(default_factory=list)
     builds: int = 0
     superseded: int = 0
@@ -94,15 +117,18 @@ class Outcome:
 class Growth:
     """One run: events in order of time, each handled as production's parts would."""
 
-    def __init__(self, hosts: int, pushes: Sequence[tuple[float, str]], seed: int = 7) -> None:
+    def __init__(
+        self, hosts: int, slots: int, pushes: Sequence[tuple[float, str]], seed: int = 7
+    ) -> None:
         self._noise = random.Random(seed)  # noqa: S311  (a simulation, not a secret)
-        self._machines = [Machine(HostRow(host_id=f"i-{n}")) for n in range(hosts)]
+        self._machines = [Machine(HostRow(host_id=f"i-{n}", slots=slots)) for n in range(hosts)]
         self._waiting: dict[str, list[BuildRequest]] = {}
         self._wants: dict[str, Want] = {}
+        self._rollouts: dict[str, LockRow] = {}
         self._serial = itertools.count()
         self._events: list[tuple[float, int, str, Any]] = []
         self._left = len(pushes)
-        self.outcome = Outcome(hosts)
+        self.outcome = Outcome(hosts, slots)
         for at, pipeline in pushes:
             self._at(at, "push", pipeline)
         self._at(0.0, "reconcile", None)
@@ -128,6 +154,9 @@ class Growth:
         self._wants[pipeline] = Want(
             pipeline=pipeline, request_id=request.request_id, pushed_at=now, noted_at=now, body="{}"
         )
+        self._asked(now)
+
+    def _asked(self, now: float) -> None:
         self._look_for_work(now)
         if any(machine.ec2_state == "stopped" for machine in self._machines):
             self._decide(now)
@@ -136,30 +165,40 @@ class Growth:
         boot = str(machine.launched_at)
         machine.ec2_state = "running"
         machine.row = HostRow(
-            host_id=machine.row.host_id, boot=boot, heartbeat_at=now, idle_since=now,
-            progress_at=now, arrived_at=now,
+            host_id=machine.row.host_id, slots=machine.row.slots, boot=boot, heartbeat_at=now,
+            idle_since=now, progress_at=now, arrived_at=now,
         )  # fmt: skip
         self._at(now + LIMITS.idle_period, "idle", (machine, boot, 0))
         self._look_for_work(now)
 
-    def _on_done(self, now: float, done: tuple[Machine, list[BuildRequest]]) -> None:
-        machine, requests = done
-        self.outcome.ages += [now - request.pushed_at for request in requests]
-        want = self._wants.get(requests[0].pipeline)
+    def _on_built(self, now: float, built: tuple[Machine, list[BuildRequest]]) -> None:
+        """The hand-over: the slot is free, the deployment has the lock, the want is cleared."""
+        machine, requests = built
+        pipeline = requests[0].pipeline
+        want = self._wants.get(pipeline)
         if want is not None and want.request_id in {r.request_id for r in requests}:
-            del self._wants[requests[0].pipeline]
-        machine.pipeline = None
-        number = machine.row.idle_number + 1
-        machine.row = replace(
-            machine.row, state="idle", idle_number=number, idle_since=now, pipeline=None
+            del self._wants[pipeline]
+        self._rollouts[pipeline] = LockRow(
+            pipeline=pipeline, holder=held_by(pipeline), fence=1, expires_at=NEVER
         )
+        machine.end(pipeline, now)
+        self._at(now + ROLLOUT, "live", requests)
         self._look_for_work(now)
-        if machine.pipeline is None:
+        if not machine.row.runs:
+            number = machine.row.idle_number
             self._at(now + LIMITS.idle_period, "idle", (machine, machine.row.boot, number))
+
+    def _on_live(self, now: float, requests: list[BuildRequest]) -> None:
+        """What came meanwhile is asked for now."""
+        self.outcome.ages += [now - request.pushed_at for request in requests]
+        del self._rollouts[requests[0].pipeline]
+        if requests[0].pipeline in self._waiting:
+            self._asked(now)
 
     def _on_idle(self, now: float, said: tuple[Machine, str, int]) -> None:
         machine, boot, number = said
-        if machine.row.boot != boot or machine.row.idle_number != number or machine.pipeline:
+        row = machine.row
+        if (row.boot, row.state, row.idle_number) != (boot, "idle", number):
             return
         notice = IdleNotice(host_id=machine.row.host_id, boot=boot, idle_number=number)
         self._decide(now, notice)
@@ -181,6 +220,7 @@ class Growth:
         snapshot = Snapshot(
             now=now, limits=LIMITS, notice=notice, wants=tuple(self._wants.values()),
             hosts=tuple(machine.view() for machine in self._machines),
+            locks=dict(self._rollouts),
         )  # fmt: skip
         for action in decide(snapshot):
             if isinstance(action, StartHost):
@@ -203,12 +243,11 @@ class Growth:
         return next(m for m in self._machines if m.row.host_id == host_id)
 
     def _look_for_work(self, now: float) -> None:
-        """An awake and idle host takes the pipeline that waits longest, with all its requests."""
-        for machine in self._machines:
-            if machine.ec2_state != "running" or machine.pipeline is not None:
-                continue
-            at_work = {m.pipeline for m in self._machines}
-            free = (name for name in self._waiting if name not in at_work)
+        """A free slot takes the pipeline that waits longest, with all its requests."""
+        awake = [machine for machine in self._machines if machine.ec2_state == "running"]
+        while machine := next((m for m in awake if m.row.free_slots), None):
+            taken = self._rollouts.keys() | frozenset().union(*(m.pipelines for m in awake))
+            free = (name for name in self._waiting if name not in taken)
             pipeline = min(free, key=lambda n: self._waiting[n][0].pushed_at, default=None)
             if pipeline is None:
                 return
@@ -220,10 +259,9 @@ class Growth:
         dropped = sum(kept.take(Delivery(r, [])) is not None for r in requests)
         self.outcome.superseded += dropped
         self.outcome.builds += len(kept.all)
-        machine.pipeline = pipeline
-        machine.row = replace(machine.row, state="busy", pipeline=pipeline, progress_at=now)
+        machine.begin(pipeline, now)
         build = min(BUILD_LONGEST, self._noise.lognormvariate(math.log(BUILD_MEDIAN), BUILD_SIGMA))
-        self._at(now + OVERHEAD + build, "done", (machine, requests))
+        self._at(now + FETCH_AND_PUSH + build, "built", (machine, requests))
 
 
 def pushes_of_a_day(
@@ -244,26 +282,28 @@ def pushes_of_a_day(
 
 
 def section(images: Path) -> Section:
-    """A thousand pipelines on 1, 4 and 16 hosts, simulated, with its two plots."""
+    """A thousand pipelines on 1, 4 and 16 hosts of one and two slots, with its two plots."""
     made = Section(
         title="Growth: 1,000 pipelines, 100,000 pushes a day",
         about=(
             "Simulated, with production's `decide` and superseding: bursts over a working day,"
-            f" builds log-normal with a median of {BUILD_MEDIAN:.0f} s and {OVERHEAD:.0f} s for"
-            " fetch, push and rollout. `Age` is from a push to the end of the deployment that"
-            " holds it. AWS calls and dollars are computed from figures above and `bench/cost.py`."
+            f" builds log-normal with a median of {BUILD_MEDIAN:.0f} s, {FETCH_AND_PUSH:.0f} s for"
+            f" fetch and push, and a rollout of {ROLLOUT:.0f} s that needs no host. Of two builds"
+            f" on a host ({INSTANCE}: two processors) each takes as long as alone. `Age` is from a"
+            " push to the end of the deployment that holds it. AWS calls and dollars are computed"
+            " from figures above and `bench/cost.py`."
         ),
         columns=(
-            "hosts", "age p50 min", "age p99 min", "builds", "builds saved", "host hours",
-            "starts", "AWS calls", "$ a day",
+            "hosts", "slots of each", "age p50 min", "age p99 min", "builds", "builds saved",
+            "host hours", "starts", "AWS calls", "$ a day",
         ),
     )  # fmt: skip
     pushes = pushes_of_a_day()
-    outcomes = [Growth(hosts, pushes).run() for hosts in HOSTS]
+    outcomes = [Growth(hosts, slots, pushes).run() for hosts in HOSTS for slots in SLOTS]
     for one in outcomes:
         made.rows.append(
-            (one.hosts, one.age(0.5) / 60, one.age(0.99) / 60, one.builds, f"{one.saved:.1%}",
-             one.host_hours, one.starts, int(one.calls), one.dollars)
+            (one.hosts, one.slots, one.age(0.5) / 60, one.age(0.99) / 60, one.builds,
+             f"{one.saved:.1%}", one.host_hours, one.starts, int(one.calls), one.dollars)
         )  # fmt: skip
     made.plots = [
         _plot_ages(outcomes, images / "growth-age.svg"),
@@ -290,7 +330,7 @@ def _plot_ages(outcomes: Sequence[Outcome], path: Path) -> str:
 def _plot_figures(outcomes: Sequence[Outcome], path: Path) -> str:
     """A plot for each figure of the table, by number of hosts."""
     figure = Figure(figsize=(9, 5), layout="constrained")
-    names = [_hosts(one) for one in outcomes]
+    names = [f"{one.hosts} × {one.slots}" for one in outcomes]
     plots: dict[str, list[float]] = {
         "age p50, hours": [one.age(0.5) / 3600 for one in outcomes],
         "age p99, hours": [one.age(0.99) / 3600 for one in outcomes],
@@ -309,7 +349,8 @@ def _plot_figures(outcomes: Sequence[Outcome], path: Path) -> str:
 
 
 def _hosts(one: Outcome) -> str:
-    return f"{one.hosts} host" if one.hosts == 1 else f"{one.hosts} hosts"
+    """`4 hosts × 2`: each with two slots."""
+    return f"{counted(one.hosts, 'host')} × {one.slots}"
 
 
 def _saved(figure: Figure, path: Path) -> str:

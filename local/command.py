@@ -39,6 +39,11 @@ def command() -> None:
 @click.option("--pipelines", type=click.IntRange(1, 20), default=1, show_default=True)
 @click.option("--hosts", type=click.IntRange(1, 5), default=1, show_default=True)
 @click.option(
+    "--builds",
+    type=click.IntRange(1, 64),
+    help="Builds that a host runs at once; default: what this machine allows.",
+)
+@click.option(
     "--machine", is_flag=True, help="Hosts are machines that boot, not processes (needs root)."
 )
 @click.option(
@@ -66,6 +71,7 @@ def up(
     port: int | None,
     pipelines: int,
     hosts: int,
+    builds: int | None,
     machine: bool,
     idle_period: int,
     start_period: int,
@@ -79,7 +85,7 @@ def up(
     Examples:
       slipway local up
       slipway local up --machine
-      slipway local up --directory other --pipelines 2
+      slipway local up --directory other --pipelines 2 --builds 2
       slipway local up --start-period 150
     """
     from local.plan import Options
@@ -90,6 +96,7 @@ def up(
         port=port,
         pipelines=pipelines,
         hosts=hosts,
+        builds=builds,
         machine=machine,
         idle_period=idle_period,
         start_period=start_period,

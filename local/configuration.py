@@ -93,13 +93,15 @@ def local_configuration(
     initial_image: str,
     pipelines: tuple[PipelineNames, ...],
     hosts: int = 1,
+    builds: int | None = None,
     machine: bool = False,
     idle_period: int = IDLE_PERIOD,
     start_period: int = START_PERIOD,
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
-    `start_period`: seconds in which a new container may be unhealthy.
+    `builds`: build slots of each host; None: what this machine allows. `start_period`: seconds in
+    which a new container may be unhealthy.
     """
     return {
         "name": INSTALLATION,
@@ -112,6 +114,7 @@ def local_configuration(
         "pipelines": [_pipeline(names, initial_image, start_period) for names in pipelines],
         "buildHost": {
             "count": hosts,
+            **({} if builds is None else {"builds": builds}),
             "ami": "ami-00000000000000000",
             **_processor(platform.machine()),
         },

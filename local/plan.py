@@ -28,7 +28,8 @@ class Options:
     """What a caller may choose. `port`: the emulator's; None takes a free one.
 
     `stopping_seconds`, `pending_seconds`: how long an instance is in those states; a machine says
-    itself when it is off. `machine`: hosts are machines, not just their agents. `idle_period`:
+    itself when it is off. `builds`: build slots of each host; None: what this machine allows.
+    `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy.
     """
@@ -36,6 +37,7 @@ class Options:
     port: int | None = None
     pipelines: int = 1
     hosts: int = 1
+    builds: int | None = None
     pending_seconds: float = 1.0
     stopping_seconds: float = 2.0
     internal_endpoints: bool = False

@@ -135,6 +135,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         initial_image=plan.initial_image,
         pipelines=plan.pipelines,
         hosts=plan.options.hosts,
+        builds=plan.options.builds,
         machine=plan.options.machine,
         idle_period=plan.options.idle_period,
         start_period=plan.options.start_period,

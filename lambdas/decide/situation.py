@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import AlertKind, BuildRequest
@@ -117,7 +118,7 @@ class Snapshot:
     giving_way: frozenset[str] = frozenset()
     handed_over: Mapping[str, DeploymentRow | None] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def at_work(self) -> frozenset[str]:
         """Pipelines that a host has a run of, as far as its heartbeat tells: what comes for them
         waits for that run, and needs no build slot of its own.
@@ -134,12 +135,15 @@ class Snapshot:
         """
         runs = host.row.runs if host.busy else ()
         told = {run.pipeline for run in runs}
-        untold = [
-            name
-            for name, lock in self.locks.items()
-            if lock.host == host.host_id and lock.taken(self.now) and name not in told
-        ]
+        untold = self._locked_by.get(host.host_id, frozenset()) - told
         return max(0, host.row.slots - sum(run.builds for run in runs) - len(untold))
+
+    @cached_property
+    def _locked_by(self) -> Mapping[str, frozenset[str]]:
+        """The pipelines whose locks a host's runs have, by host."""
+        held = {name: lock.host for name, lock in self.locks.items() if lock.taken(self.now)}
+        hosts = {host for host in held.values() if host}
+        return {host: frozenset(n for n, by in held.items() if by == host) for host in hosts}
 
     def silence(self, host: Host) -> float:
         """Seconds since a running host's last sign of life, its launch included."""

@@ -1,4 +1,4 @@
-"""Three hosts and five pipelines on one queue: all at work, one pipeline never at two of them."""
+"""Three hosts of one slot, five pipelines, one queue: all at work, no pipeline at two of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ and then a host boots for it.
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A run of its own; the first commits are on their way."""
     workplace = Workplace(tmp_path_factory.mktemp("wide"))
-    options = Options(pipelines=5, hosts=3, wait_for_first=False)
+    options = Options(pipelines=5, hosts=3, builds=1, wait_for_first=False)
     bring_up(workplace, options, Progress())
     yield Chain(workplace.directory)
     take_down(workplace, Progress())

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from local.configuration import LONGEST_START, local_configuration, pipeline_names
+from local.plan import Options, make_plan
 from local.push import push_release
 from local.sample_repository import Release, SampleRepository
 from local.state import PipelineState, State, write_state
+from local.up import _configuration
 from local.workplace import Workplace
 from slipway.configuration import Configuration, parse
 from slipway.contracts.errors import WrongUse
@@ -25,6 +27,12 @@ def configuration(**options: int) -> Configuration:
             **options,
         )
     )
+
+
+@pytest.mark.parametrize("builds", [None, 2])
+def test_the_build_slots_of_a_local_run_are_the_hosts(tmp_path: Path, builds: int | None) -> None:
+    plan = make_plan(Workplace(tmp_path), Options(builds=builds))
+    assert parse(_configuration(plan)).build_host.builds == builds
 
 
 @pytest.fixture
