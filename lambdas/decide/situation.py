@@ -123,7 +123,7 @@ class Snapshot:
         """Pipelines that a host has a run of, as far as its heartbeat tells: what comes for them
         waits for that run, and needs no build slot of its own.
         """
-        busy = (host for host in self.hosts if host.busy and not self.silent(host))
+        busy = (host for host in self.hosts if host.busy and not self.given_up(host))
         return frozenset(run.pipeline for host in busy for run in host.row.runs)
 
     def free_slots(self, host: Host) -> int:

@@ -63,7 +63,8 @@ If no option and no variable says who calls or where AWS is, they go to a local 
 An error is one sentence on standard error.
 
 With `--json` the answer is JSON on standard output. `watch`, `push-to-live`, `redeploy`, `rollback`, `cancel` and `logs` print one
-JSON object a line. The last line has `result`. If the command ends early after it began something, the last line has `error` and `left`:
+JSON object a line. The last line has `result`; where `watch` follows several pipelines, there is
+such a line for each that ends. If the command ends early after it began something, the last line has `error` and `left`:
 what stands, or what goes on.
 
 Colours are for terminals. `NO_COLOR` turns them off. A character that the output's encoding does not have is replaced.

@@ -75,6 +75,11 @@ def test_a_host_with_more_runs_than_slots_takes_none_of_another_s():
     assert started(crowded, host(host_id=OTHER), asleep("i-2"), wants=wants(1)) == []
 
 
+def test_a_held_host_that_stands_still_keeps_no_pipeline_from_another():
+    still = at_work(run(still=9000), held=True)
+    assert started(still, SPARE, wants=(want(),)) == [OTHER]
+
+
 def test_a_run_that_no_heartbeat_has_told_of_takes_a_slot_by_its_lock():
     # GIVEN a host with a slot for shop alone, which it has locked a moment ago
     begun, lock = host(state="busy"), locked(holder=f"{HOST}/boot-1/a.1")
