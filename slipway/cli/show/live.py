@@ -87,20 +87,24 @@ class RunTable:
 
 
 def run_table(lines: Iterable[Seen], now: float) -> RenderableType:
-    """A line for each pipeline: commit, stage or outcome, time, and how far it is."""
+    """A line for each pipeline: commit, stage or outcome, time, and how far it is; below the table
+    what those that have not begun wait for.
+    """
+    lines = list(lines)
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name in ("PIPELINE", "COMMIT", "NOW", "TIME", "PROGRESS", ""):
         grid.add_column(name, no_wrap=True, overflow="ellipsis")
     for one in lines:
         grid.add_row(one.pipeline, *_cells(one, now))
-    return grid
+    waiting = [Text(f"{one.pipeline}: {one.why}") for one in lines if one.row is None]
+    return Group(grid, *waiting)
 
 
 def _cells(one: Seen, now: float) -> list[RenderableType]:
     """Commit, stage or outcome, time, a bar, and what is left."""
     row = one.row
     if row is None:
-        return ["", Text(one.why)]
+        return ["", Text("waits", style=BUSY)]
     commit = short(row.commit.id) if row.commit else ""
     if row.status is not None:
         took = duration((row.ended_at or now) - row.started_at)

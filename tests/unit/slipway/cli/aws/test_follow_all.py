@@ -120,11 +120,12 @@ def test_the_table_has_a_line_for_each() -> None:
     ]
     # WHEN it is drawn
     page = io.StringIO()
-    Console(file=page, width=120, highlight=False).print(run_table(lines, NOW))
+    Console(file=page, width=80, highlight=False).print(run_table(lines, NOW))
     # THEN
-    heading, shop, blog, api = (line.split() for line in page.getvalue().splitlines())
+    heading, shop, blog, api, why = (line.split() for line in page.getvalue().splitlines())
     assert heading == ["PIPELINE", "COMMIT", "NOW", "TIME", "PROGRESS"]
     assert shop[:5] == ["shop", "00000000", "build", "30", "s"]
     assert " ".join(shop[-5:]) == "usually 1 min to go"
-    assert " ".join(blog) == "blog waiting for a free build slot (2 of 2 taken: shop, api)"
+    assert blog == ["blog", "waits"]
+    assert " ".join(why) == "blog: waiting for a free build slot (2 of 2 taken: shop, api)"
     assert api == ["api", "00000000", "failed", "25", "s"]
