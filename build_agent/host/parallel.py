@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,7 +21,8 @@ def one_by_one(functions: Sequence[Callable[[], Any]]) -> list[Any]:
 class Threads:
     """At the same time, the first in the thread that asks; boto3's clients may be shared.
 
-    A function may ask for more: enough threads for one such at a time are `count`.
+    What no thread has begun by then, the thread that asks does itself: so a function may ask for
+    more, in any number of runs at once, and nobody waits for a thread that waits for another.
     """
 
     def __init__(self, count: int) -> None:
@@ -31,12 +32,22 @@ class Threads:
         if not functions:
             return []
         first, *others = functions
-        futures = [self._pool.submit(function) for function in others]
-        try:
-            result = first()
-        finally:
-            wait(futures)
-        return [result, *(future.result() for future in futures)]
+        begun = [(self._pool.submit(function), function) for function in others]
+        ended = [_done(first)]
+        # From the back: the pool begins them from the front.
+        late = [_done(fn) if future.cancel() else future for future, fn in reversed(begun)]
+        wait(futures := [*ended, *reversed(late)])
+        return [future.result() for future in futures]
+
+
+def _done(function: Callable[[], T]) -> Future[T]:
+    """What `function` came to, here and now."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - raised once all have ended
+        future.set_exception(error)
+    return future
 
 
 def ahead(function: Callable[[], T]) -> Callable[[], T]:

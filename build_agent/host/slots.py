@@ -1,4 +1,4 @@
-"""Build slots: how many builds the host can run at once. Nobody waits for one."""
+"""Build slots of a host: taken where one is free, never waited for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class Slots:
-    """`count` slots, taken and given back by any thread."""
+    """`count` slots, for all threads of the agent."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -15,16 +15,20 @@ class Slots:
 
     @property
     def free(self) -> int:
+        """How many are free now."""
         return self._free
 
     def take(self) -> bool:
-        """One slot; False if all are taken."""
+        """Whether a slot was free: it is the caller's then, until it gives it back."""
         with self._mutex:
-            if not self._free:
+            if self._free < 1:
                 return False
             self._free -= 1
             return True
 
     def give_back(self) -> None:
+        """Give back a slot that was taken."""
         with self._mutex:
+            if self._free >= self.count:
+                raise AssertionError("a slot was given back that nobody had taken")
             self._free += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from slipway.contracts.errors import Interrupted
 
@@ -14,12 +16,19 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._mutex = threading.Lock()
+        self._wakers: list[Callable[[], None]] = []
         self._reason = ""
 
     def request(self, reason: str) -> None:
-        if not self._event.is_set():
+        with self._mutex:
+            if self._event.is_set():
+                return
             self._reason = reason
             self._event.set()
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
 
     @property
     def requested(self) -> bool:
@@ -28,6 +37,23 @@ class Stop:
     @property
     def reason(self) -> str:
         return self._reason
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Inside, a stop calls `wake` (at once, where it was requested before).
+
+        For whoever waits for something besides this stop: `wake` ends the wait.
+        """
+        with self._mutex:
+            self._wakers.append(wake)
+            late = self._event.is_set()
+        try:
+            if late:
+                wake()
+            yield
+        finally:
+            with self._mutex:
+                self._wakers.remove(wake)
 
     def wait(self, seconds: float) -> bool:
         """Wait until stopped, at most `seconds`; whether it is."""

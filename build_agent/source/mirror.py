@@ -1,4 +1,7 @@
-"""The source of a commit: a mirror on the host's disk, fetched by branch; a clean tree per build.
+"""The source of a commit: a mirror on the host's disk, fetched by branch; a clean tree to build.
+
+Several runs share it: one fetch of a mirror is under way at a time, for all who asked before it
+began, and a commit's tree is laid out once for all who read it.
 
 What comes from a repository is data: its hooks, filters, submodules and configuration are never
 used, and a name from outside is checked and passed after `--`. The mirror has one reference per
@@ -12,14 +15,28 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from build_agent.host.flights import Flights
+from build_agent.host.gate import Gate
 from build_agent.host.process import Finished, Runner, Sink, TimedOut
 from build_agent.host.stop import Stop
+from build_agent.source.git_answers import (
+    BAD_OBJECTS,
+    DAMAGED,
+    DISK_FULL,
+    OF_A_FILE,
+    Damaged,
+    fetch_failure,
+    last_line,
+    parse_log,
+)
 from build_agent.source.git_credentials import (
     PASSWORD_VARIABLE,
     USER_VARIABLE,
@@ -28,6 +45,8 @@ from build_agent.source.git_credentials import (
     askpass_program,
 )
 from build_agent.source.git_settings import git_options
+from build_agent.source.known import Fetched, Pushed, is_known
+from build_agent.source.trees import Trees
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
@@ -36,25 +55,11 @@ FIRST_DEPTH = 200
 """Commits of the first fetch: later ones bring what is new, a named older one brings them all."""
 LOCAL_TIMEOUT = 600.0
 LOG_TIMEOUT = 30.0
-SUBJECT_LIMIT = 300
+_DAMAGE_MARK = "slipway-damaged"
+"""A file in a mirror that the next fetch makes anew."""
 _BAD_REF = re.compile(
     r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$"
 )
-_DAMAGED = re.compile(
-    r"not a git repository|bad object|corrupt|unable to read (tree|sha1|\w+ file)|"
-    r"object file .* is empty|inflate: data|missing (blob|tree|commit)|did not send all necessary"
-    r"|invalid index-pack|unable to parse object|not a valid object",
-    re.IGNORECASE,
-)
-_NO_BRANCH = re.compile(r"couldn't find remote ref|remote branch .* not found", re.IGNORECASE)
-_NO_REPOSITORY = re.compile(
-    r"repository '.*' not found|does not appear to be a git repository|RepositoryDoesNotExist",
-    re.IGNORECASE,
-)
-_BAD_OBJECTS = re.compile(r"fsck error|error in object|fatal: fsck", re.IGNORECASE)
-_DISK_FULL = re.compile(r"(no space left on device|disk quota exceeded)\W*$", re.I | re.M)
-_OF_A_FILE = re.compile(r"(unable to|cannot) (create|write|unlink|stat)|invalid path")
-"""A line that names a file of the commit, which may be called anything."""
 
 
 def check_branch(branch: str) -> str:
@@ -75,6 +80,7 @@ class Source:
         login: LoginFor,
         protocols: Sequence[str] = ("https", "http"),
         first_depth: int | None = FIRST_DEPTH,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._run = run
@@ -84,54 +90,112 @@ class Source:
         (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         (folder / "home").mkdir(exist_ok=True)
         self._askpass = askpass_program(folder)
-        _clear(folder / "trees")
+        self._now = now
+        self._flights: Flights[Commit] = Flights()
+        self._trees = Trees(folder / "trees")
+        self._mutex = threading.Lock()
+        self._gates: dict[Path, Gate] = defaultdict(Gate)
+        self._fetched: dict[tuple[Path, str], Fetched] = {}
+        self._made_anew: Counter[Path] = Counter()
         _remove_stale_locks(folder / "mirrors")
 
     def fetch(
-        self, pipeline: PipelineSettings, commit: str | None, *, stop: Stop, sink: Sink
+        self,
+        pipeline: PipelineSettings,
+        commit: str | None,
+        *,
+        stop: Stop,
+        sink: Sink,
+        pushed: Pushed | None = None,
     ) -> Commit:
         """The branch's tip as it is now, or the named `commit`.
 
+        `pushed`: what the request for the tip says, for which an earlier fetch may do (`known`).
         DeploymentFailed where the branch, the repository or the commit does not exist, or git
         refuses the commit, which is named then; WorldFailed where the remote or the disk fails.
         """
         reference = check_branch(pipeline.branch)
-        try:
-            self._fetch_branch(pipeline, reference, stop, sink)
-        except _Damaged:
-            sink("the mirror on this host's disk is damaged: it is made anew")
-            shutil.rmtree(self._mirror(pipeline), ignore_errors=True)
-            self._fetch_branch(pipeline, reference, stop, sink)
-        if commit is not None:
-            self._need_commit(pipeline, commit, stop, sink)
-        return self._describe(pipeline, commit or _local(pipeline), stop)
+        stop.check()
+        known = self._known(pipeline, pushed, stop) if commit is None and pushed else None
+        if known is not None:
+            sink("this host has fetched the pushed commit already")
+            return known
+        return self._flights.share(
+            self._mirror(pipeline),
+            (reference, commit, pipeline.source_role_arn),
+            lambda: self._bring(pipeline, reference, commit, stop, sink),
+            stop=stop,
+            waiting=lambda: sink("waiting for another fetch from this repository"),
+        )
 
-    @contextmanager
-    def tree(self, pipeline: PipelineSettings, commit: str, *, stop: Stop) -> Iterator[Path]:
-        """The files of `commit` in a folder of their own, removed afterwards."""
-        trees = self._folder / "trees"
-        trees.mkdir(exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="tree-", dir=trees))
-        try:
-            files = place / "files"
-            files.mkdir()
-            self._lay_out(pipeline, commit, files, place / "index", stop)
-            yield files
-        finally:
-            _clear(place)
+    def tree(
+        self, pipeline: PipelineSettings, commit: str, *, stop: Stop
+    ) -> AbstractContextManager[Path]:
+        """The files of `commit` in a folder to read only, shared, removed after the last use."""
+        return self._trees.use(
+            (self._mirror(pipeline), commit),
+            lambda files, index: self._lay_out(pipeline, commit, files, index, stop),
+            stop=stop,
+        )
 
     def commits_between(
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]:
         """Commits of `new` that `old` has not, newest first, and how many; None: not known."""
         span = f"{old}..{new}"
-        counted = self._git(pipeline, ["rev-list", "--count", span, "--"], LOG_TIMEOUT, stop)
-        if not counted.ok or not counted.output.strip().isdigit():
-            return (), None
-        logged = self._log(pipeline, [f"--max-count={limit}", span], stop)
+        with self._gate(pipeline).use(stop=stop):
+            counted = self._git(pipeline, ["rev-list", "--count", span, "--"], LOG_TIMEOUT, stop)
+            if not counted.ok or not counted.output.strip().isdigit():
+                return (), None
+            logged = self._log(pipeline, [f"--max-count={limit}", span], stop)
         return tuple(parse_log(logged.output)) if logged.ok else (), int(counted.output)
 
     # --- steps
+
+    def _known(self, pipeline: PipelineSettings, pushed: Pushed, stop: Stop) -> Commit | None:
+        """The pushed commit, where no fetch is needed for it."""
+
+        def follows(old: str, new: str) -> bool:
+            command = ["merge-base", "--is-ancestor", old, new]
+            with self._gate(pipeline).use(stop=stop):
+                return self._git(pipeline, command, LOG_TIMEOUT, stop).ok
+
+        last = self._fetched.get((self._mirror(pipeline), _tip(pipeline)))
+        return last.commit if last and is_known(pushed, last, follows) else None
+
+    def _bring(
+        self,
+        pipeline: PipelineSettings,
+        reference: str,
+        commit: str | None,
+        stop: Stop,
+        sink: Sink,
+    ) -> Commit:
+        """Fetch, and describe what was fetched; the one fetch of this mirror under way."""
+        began = self._now()
+        if (self._mirror(pipeline) / _DAMAGE_MARK).exists():
+            self._remove(pipeline, stop, sink)
+        try:
+            self._fetch_branch(pipeline, reference, stop, sink)
+        except Damaged:
+            self._remove(pipeline, stop, sink)
+            self._fetch_branch(pipeline, reference, stop, sink)
+        if commit is not None:
+            self._need_commit(pipeline, commit, stop, sink)
+        found = self._describe(pipeline, commit or _tip(pipeline), stop)
+        if commit is None:
+            self._fetched[self._mirror(pipeline), _tip(pipeline)] = Fetched(found, began)
+        return found
+
+    def _remove(self, pipeline: PipelineSettings, stop: Stop, sink: Sink) -> None:
+        """Remove a damaged mirror, once no other run reads it."""
+        sink("the mirror on this host's disk is damaged: it is made anew")
+        mirror = self._mirror(pipeline)
+        with self._gate(pipeline).alone(stop=stop):
+            shutil.rmtree(mirror, ignore_errors=True)
+            self._made_anew[mirror] += 1
+        for known in [key for key in self._fetched if key[0] == mirror]:
+            del self._fetched[known]
 
     def _fetch_branch(
         self, pipeline: PipelineSettings, reference: str, stop: Stop, sink: Sink
@@ -144,9 +208,9 @@ class Source:
         if is_new and self._first_depth and urlsplit(pipeline.git_url).scheme != "file":
             options.append(f"--depth={self._first_depth}")
         try:
-            self._fetch(pipeline, options, f"+{reference}:{_local(pipeline)}", stop, sink)
+            self._fetch(pipeline, options, f"+{reference}:{_tip(pipeline)}", stop, sink)
         except DeploymentFailed as failed:
-            if _BAD_OBJECTS.search("\n".join(failed.log_tail)):
+            if BAD_OBJECTS.search("\n".join(failed.log_tail)):
                 failed.commit_id = self._remote_tip(pipeline, reference, stop)
             raise
 
@@ -173,19 +237,19 @@ class Source:
         except TimedOut as error:
             raise WorldFailed(f"the fetch from {pipeline.repository} hung: {error}") from None
         if not ended.ok:
-            raise _fetch_failure(pipeline, ended)
+            raise fetch_failure(pipeline, ended)
 
     def _make(self, mirror: Path, stop: Stop) -> None:
-        _clear(mirror)
+        shutil.rmtree(mirror, ignore_errors=True)
         made = self._plain(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
         if not made.ok:
-            raise WorldFailed(f"cannot make a mirror on this host's disk: {_last(made)}")
+            raise WorldFailed(f"cannot make a mirror on this host's disk: {last_line(made)}")
 
     def _need_commit(self, pipeline: PipelineSettings, commit: str, stop: Stop, sink: Sink) -> None:
         """Bring a commit that the branch's recent history does not hold, if the remote has it."""
         if self._has(pipeline, commit, stop):
             return
-        with contextlib.suppress(DeploymentFailed, WorldFailed, _Damaged):
+        with contextlib.suppress(DeploymentFailed, WorldFailed, Damaged):
             keep = f"refs/slipway/commit-{commit}"
             self._fetch(pipeline, ["--no-tags", "--no-write-fetch-head"], f"{commit}:{keep}",
                         stop, sink)  # fmt: skip
@@ -194,7 +258,7 @@ class Source:
             reference = check_branch(pipeline.branch)
             self._fetch(
                 pipeline, ["--no-tags", "--no-write-fetch-head", "--unshallow"],
-                f"+{reference}:{_local(pipeline)}", stop, sink,
+                f"+{reference}:{_tip(pipeline)}", stop, sink,
             )  # fmt: skip
         if not self._has(pipeline, commit, stop):
             raise DeploymentFailed(
@@ -212,7 +276,7 @@ class Source:
         logged = self._log(pipeline, ["--max-count=1", revision], stop)
         found = parse_log(logged.output) if logged.ok else []
         if not found:
-            raise WorldFailed(f"cannot read commit {revision}: {_last(logged)}")
+            raise WorldFailed(f"cannot read commit {revision}: {last_line(logged)}")
         return found[0]
 
     def _log(self, pipeline: PipelineSettings, arguments: list[str], stop: Stop) -> Finished:
@@ -223,25 +287,43 @@ class Source:
     def _lay_out(
         self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
     ) -> None:
+        with self._gate(pipeline).use(stop=stop):
+            lost = self._made_anew[self._mirror(pipeline)] and not self._has(pipeline, commit, stop)
+            if not lost:
+                self._write_files(pipeline, commit, files, index, stop)
+        if lost:  # another run has made the mirror anew since this one fetched
+            self.fetch(pipeline, commit, stop=stop, sink=lambda _line: None)
+            with self._gate(pipeline).use(stop=stop):
+                self._write_files(pipeline, commit, files, index, stop)
+
+    def _write_files(
+        self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
+    ) -> None:
         mirror = self._mirror(pipeline)
         command = [f"--git-dir={mirror}", f"--work-tree={files}", "read-tree", "-u", "--reset"]
         extra = {"GIT_INDEX_FILE": str(index)}
         laid = self._plain([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
         if laid.ok:
             return
-        full = _DISK_FULL.search("\n".join(laid.tail)) is not None
-        damaged = any(_DAMAGED.search(line) for line in laid.tail if not _OF_A_FILE.search(line))
+        full = DISK_FULL.search("\n".join(laid.tail)) is not None
+        damaged = any(DAMAGED.search(line) for line in laid.tail if not OF_A_FILE.search(line))
         if damaged and not full:
-            shutil.rmtree(mirror, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (mirror / _DAMAGE_MARK).touch()
         if damaged or full:
-            raise WorldFailed(f"cannot lay out the files of {commit}: {_last(laid)}")
+            raise WorldFailed(f"cannot lay out the files of {commit}: {last_line(laid)}")
         raise DeploymentFailed(
-            f"the files of commit {commit} cannot be laid out: {_last(laid)}",
+            f"the files of commit {commit} cannot be laid out: {last_line(laid)}",
             stage="fetch",
             log_tail=laid.tail,
         )
 
     # --- running git
+
+    def _gate(self, pipeline: PipelineSettings) -> Gate:
+        """Who reads a mirror uses its gate; who fetches need not: only a fetch removes it."""
+        with self._mutex:
+            return self._gates[self._mirror(pipeline)]
 
     def _mirror(self, pipeline: PipelineSettings) -> Path:
         digest = hashlib.sha256(pipeline.git_url.encode()).hexdigest()[:12]
@@ -298,61 +380,8 @@ class Source:
         return values
 
 
-class _Damaged(WorldFailed):
-    """The mirror cannot be used as it is; nor a new one, where the remote itself is damaged."""
-
-
-def parse_log(output: str) -> list[Commit]:
-    """Commits of `git log -z` in the form of `_log`; a record that is not one is left out."""
-    parts = output.split("\0")
-    commits = []
-    for at in range(0, len(parts) - 3, 4):
-        commit_id, author, seconds, subject = parts[at : at + 4]
-        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit_id):
-            continue
-        when = float(seconds) if seconds.isdigit() else 0.0
-        commits.append(
-            Commit(
-                id=commit_id,
-                author=author[:SUBJECT_LIMIT],
-                subject=subject.strip()[:SUBJECT_LIMIT],
-                committed_at=when or None,  # git tells of a date that it cannot read as 0
-            )
-        )
-    return commits
-
-
-def _fetch_failure(pipeline: PipelineSettings, ended: Finished) -> Exception:
-    """What a failed fetch means, from what git said."""
-    text = "\n".join(ended.tail)
-    if _DISK_FULL.search(text):
-        return WorldFailed(f"the disk is full: {_last(ended)}")
-    if _NO_BRANCH.search(text):
-        cause = f"branch {pipeline.branch} does not exist in repository {pipeline.repository}"
-        return DeploymentFailed(cause, stage="fetch", log_tail=ended.tail)
-    if _NO_REPOSITORY.search(text):
-        cause = f"repository {pipeline.repository} does not exist"
-        return DeploymentFailed(cause, stage="fetch", log_tail=ended.tail)
-    if _BAD_OBJECTS.search(text):
-        cause = f"repository {pipeline.repository} holds an object that git refuses"
-        return DeploymentFailed(cause, stage="fetch", log_tail=ended.tail)
-    if _DAMAGED.search(text):
-        return _Damaged(f"the fetch from {pipeline.repository} failed: {_last(ended)}")
-    return WorldFailed(f"the fetch from {pipeline.repository} failed: {_last(ended)}")
-
-
-def _local(pipeline: PipelineSettings) -> str:
+def _tip(pipeline: PipelineSettings) -> str:
     return f"refs/slipway/tip-{hashlib.sha256(pipeline.branch.encode()).hexdigest()[:16]}"
-
-
-def _last(ended: Finished) -> str:
-    lines = [line.strip() for line in ended.tail if line.strip()]
-    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    return (fatal or lines or [f"exit code {ended.returncode}"])[-1][:300]
-
-
-def _clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_stale_locks(mirrors: Path) -> None:

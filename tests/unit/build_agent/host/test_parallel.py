@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from build_agent.host.parallel import Parallel, Threads, ahead, one_by_one
+from build_agent.host.stop import Stop
 from build_agent.queue.inbox import Message
 from slipway.contracts.errors import WorldFailed
+from tests.unit.build_agent.host.several import Run
 from tests.unit.build_agent.world import World, make_request
 
 PATIENCE = 10.0
@@ -52,6 +54,25 @@ def test_one_of_them_may_ask_for_more() -> None:
     threads = Threads(3)
     many: list[Callable[[], int]] = [lambda: 1] * 20
     assert threads([lambda: threads(many), lambda: threads(many)]) == [[1] * 20, [1] * 20]
+
+
+def test_runs_that_ask_for_more_never_wait_for_each_others_threads() -> None:
+    # GIVEN two runs at once, each of whose functions asks for more, and one thread for both
+    threads = Threads(1)
+    inside = threading.Barrier(2, timeout=PATIENCE)
+
+    def asks(_stop: Stop) -> list[Any]:
+        def nested() -> list[int]:
+            return threads([lambda: 1, lambda: 2])
+
+        def first() -> list[int]:
+            inside.wait()
+            return nested()
+
+        return threads([first, nested, nested])
+
+    runs = [Run(asks), Run(asks)]
+    assert [run.result() for run in runs] == [[[1, 2]] * 3] * 2
 
 
 def test_what_is_begun_ahead_answers_or_raises_when_asked() -> None:

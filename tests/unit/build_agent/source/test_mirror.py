@@ -11,8 +11,9 @@ import pytest
 
 from build_agent.host import process
 from build_agent.host.stop import Interrupted, Stop
+from build_agent.source.git_answers import fetch_failure, parse_log
 from build_agent.source.git_credentials import GitLogin
-from build_agent.source.mirror import Source, _fetch_failure, check_branch, parse_log
+from build_agent.source.mirror import Source, check_branch
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import PipelineSettings
 from tests.unit.build_agent.world import make_pipeline
@@ -339,7 +340,7 @@ def test_a_fetch_that_is_stopped_ends_as_interrupted(remote: Remote) -> None:
 )
 def test_what_git_said_decides_whose_fault_it_is(line: str, kind: type[Exception]) -> None:
     settings: PipelineSettings = make_pipeline()
-    assert type(_fetch_failure(settings, process.Finished(128, (line,), ""))) is kind
+    assert type(fetch_failure(settings, process.Finished(128, (line,), ""))) is kind
 
 
 def test_a_log_that_is_none_gives_no_commit() -> None:

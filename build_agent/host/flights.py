@@ -1,0 +1,90 @@
+"""What several runs want at the same time is done by one of them: the others wait for its result.
+
+Whoever asked before the work began shares its result: what was looked up before an asker came may
+not hold what the asker knows of. Work that fails is the failure of the run that did it alone, and
+so is its stop: the next one that waits does the work itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from build_agent.host.stop import Stop
+from build_agent.host.waiting import Board, silently
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class _Wish(Generic[T]):
+    """One run's; `granted` holds the result once there is one."""
+
+    what: Hashable
+    granted: list[T] = field(default_factory=list)
+
+
+class Flights(Generic[T]):
+    """In each lane one work is under way at a time, by whoever asked first."""
+
+    def __init__(self) -> None:
+        self._board = Board()
+        self._busy: set[Hashable] = set()
+        self._wishes: dict[Hashable, list[_Wish[T]]] = {}
+
+    def share(
+        self,
+        lane: Hashable,
+        what: Hashable,
+        work: Callable[[], T],
+        *,
+        stop: Stop,
+        waiting: Callable[[], None] = silently,
+    ) -> T:
+        """The result of `work`, or of the same `what` in `lane` that began after this call.
+
+        Raises what `work` raises, and Interrupted where `stop` is requested during the wait, which
+        `waiting` is told of.
+        """
+        wish: _Wish[T] = _Wish(what)
+        with self._board.changing():
+            self._wishes.setdefault(lane, []).append(wish)
+        try:
+            self._board.await_turn(lambda: self._begin(lane, wish), stop=stop, waiting=waiting)
+            return wish.granted[0] if wish.granted else self._do(lane, wish, work)
+        finally:
+            with self._board.changing():
+                self._wishes[lane].remove(wish)
+                if not self._wishes[lane]:
+                    del self._wishes[lane]
+
+    def waits(self, lane: Hashable) -> int:
+        """How many want something in `lane`, whoever is at it included."""
+        with self._board.changing():
+            return len(self._wishes.get(lane, ()))
+
+    def _begin(self, lane: Hashable, wish: _Wish[T]) -> bool:
+        """Whether the wish is granted, or its own work begins now."""
+        if wish.granted:
+            return True
+        first = next(other for other in self._wishes[lane] if not other.granted)
+        if lane in self._busy or first is not wish:
+            return False
+        self._busy.add(lane)
+        return True
+
+    def _do(self, lane: Hashable, wish: _Wish[T], work: Callable[[], T]) -> T:
+        with self._board.changing():
+            aboard = [other for other in self._wishes[lane] if other.what == wish.what]
+        try:
+            result = work()
+        except BaseException:
+            with self._board.changing():
+                self._busy.discard(lane)
+            raise
+        with self._board.changing():
+            for other in aboard:
+                other.granted.append(result)
+            self._busy.discard(lane)
+        return result
