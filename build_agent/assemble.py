@@ -98,6 +98,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
     # Its client is looked for while the first request is on its way.
     docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
+    disk = Disk(docker, folder, prune_cache=installation.mode == "aws")
     fence = Fence(clock.now)
     registry = Registry(lambda: client("ecr"), names)
     rollouts = RolloutClients(
@@ -113,6 +114,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         source=Source(
             folder,
             run=run,
+            now=clock.now,
             login=assumed_login(
                 client("sts"),
                 session_name=f"{installation.name}-{host.host_id}"[:64],
@@ -127,9 +129,10 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             clock=clock,
             folder=folder,
             names=names,
+            builds=disk.builds,
         ),
         services=Services(client("ecs")),
-        disk=Disk(docker, folder, prune_cache=installation.mode == "aws"),
+        disk=disk,
         recorder=recorder,
         keeper=keeper,
         clock=clock,
@@ -176,12 +179,12 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
 
 
 def clients(session: boto3.Session) -> Callable[[str], Any]:
-    """Makes each service's client once."""
+    """Makes each service's client once; a session makes one at a time (boto3, multithreading)."""
     made: dict[str, Any] = {}
-    making = threading.Lock()  # a session makes one client at a time
+    mutex = threading.Lock()
 
     def client(service: str) -> Any:
-        with making:
+        with mutex:
             if service not in made:
                 made[service] = session.client(service, config=_PATIENT)  # type: ignore[call-overload]
             return made[service]

@@ -7,15 +7,15 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
+from build_agent.building import Building
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
-from build_agent.image.images import Built
 from build_agent.means import Means
 from build_agent.queue.lease import Work
+from build_agent.source.known import Pushed
 from build_agent.source.left_out import left_out
 from build_agent.telling.logs import BuildLog
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
@@ -131,7 +131,7 @@ class Deployment:
         wanted = self.request.target.commit_id
         try:
             self.commit = self.means.source.fetch(
-                self.pipeline, wanted, stop=self.work.stop, sink=self.output
+                self.pipeline, wanted, stop=self.work.stop, sink=self.output, pushed=self._pushed
             )
         except DeploymentFailed as refused:
             self.tip = refused.commit_id
@@ -153,49 +153,32 @@ class Deployment:
         return self.running
 
     def _images(self, commit: Commit, running: Running) -> list[tuple[ImageSettings, str]]:
-        """Each image's digest: found in ECR, or built; pushed unless it is what runs."""
+        """Each image's digest: found in ECR, or built, and pushed unless it is what runs."""
         force = self.request.request_id if self.request.force_rebuild else None
         tags = {i: build_tag(image, commit.id, force=force)
                 for i, image in enumerate(self.pipeline.images)}  # fmt: skip
         found = {i: self.means.images.find(self.pipeline.images[i], tags[i]) for i in tags}
-        missing = [i for i, digest in found.items() if digest is None]
-        built = self._build(commit, [(i, tags[i]) for i in missing]) if missing else {}
-        for i, image_built in built.items():
-            check_architecture(image_built.architecture, running)
-            found[i] = self._same_as_running(self.pipeline.images[i], image_built, running)
-        to_push = [i for i in built if found[i] is None]
-        if to_push:
-            self._enter("push")
-        for i in to_push:
-            found[i] = self.means.images.push(
-                self.pipeline.images[i], built[i], commit=commit.id, tag=tags[i],
-                stop=self.work.stop, sink=self.output,
-            )  # fmt: skip
-            self.means.keeper.progress(self.work)
+        missing = {i: tags[i] for i, digest in found.items() if digest is None}
+        found |= self._build(commit, running, missing) if missing else {}
         digests = {i: digest for i, digest in found.items() if digest is not None}
         self.digests = {self.pipeline.images[i].repository: d for i, d in digests.items()}
         self._note(images=self.digests)
         return [(self.pipeline.images[i], digest) for i, digest in digests.items()]
 
-    def _build(self, commit: Commit, wanted: Sequence[tuple[int, str]]) -> dict[int, Built]:
+    def _build(self, commit: Commit, running: Running, wanted: Mapping[int, str]) -> dict[int, str]:
+        """The digests of the images of these numbers and build tags, built and pushed."""
         self._enter("build")
         self._make_room(FOR_BUILD)
-        built = {}
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
-            self._warn(left_out(tree, (self.pipeline.images[i].context for i, _tag in wanted)))
-            for number, tag in wanted:
-                built[number] = self._build_one(self.pipeline.images[number], commit, tree, tag)
-        return built
-
-    def _build_one(self, image: ImageSettings, commit: Commit, tree: Path, tag: str) -> Built:
-        try:
-            return self.means.images.build(
-                self.pipeline, image, commit, tree, tag=tag,
-                fresh=self.request.force_rebuild, stop=self.work.stop, sink=self._line,
+            self._warn(left_out(tree, (self.pipeline.images[i].context for i in wanted)))
+            building = Building(
+                means=self.means, pipeline=self.pipeline, commit=commit, running=running,
+                tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
+                on_built=lambda: self._enter("push"),
             )  # fmt: skip
-        except DeploymentFailed:
-            self.means.disk.check_not_full()  # a step that found no room is not to blame
-            raise
+            digests = building.run(self.work.stop)
+        self.means.keeper.progress(self.work)
+        return digests
 
     def _warn(self, warning: str | None) -> None:
         self.warning = warning
@@ -206,16 +189,6 @@ class Deployment:
         self.means.disk.make_room(
             self.pipeline.git_url, least=least, stop=self.work.stop, sink=self._line
         )
-
-    def _same_as_running(self, image: ImageSettings, built: Built, running: Running) -> str | None:
-        """The running digest if `built` is the same but for our own labels, else None."""
-        digest = running_digest(image, running)
-        if digest is None:
-            return None
-        same = self.means.images.same_as_running(image, built, digest, stop=self.work.stop)
-        if same:
-            self.output(f"the image is the same as the one that runs ({digest}): not pushed")
-        return digest if same else None
 
     def _roll_out(self, images: list[tuple[ImageSettings, str]], running: Running) -> Outcome:
         self._enter("rollout")
@@ -271,6 +244,14 @@ class Deployment:
         if self.running is not None:
             return self.running.task_definition
         return None if self.row.task_definition_after else self.before.running_task_definition
+
+    @property
+    def _pushed(self) -> Pushed | None:
+        """What this host may have fetched already; another reason asks what the tip is now."""
+        request, before = self.request, self.before
+        if request.reason != "push" or request.commit_id is None:
+            return None
+        return Pushed(request.commit_id, before.handled_tip, before.handled_at)
 
     @property
     def _names_deployment(self) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from build_agent.host.clock import Clock
 from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.process import Sink
+from build_agent.host.side_by_side import SlotsLike
+from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
-from build_agent.image.images import Built
+from build_agent.image.images import Built, Made
 from build_agent.queue.lease import Keeper
+from build_agent.source.known import Pushed
 from build_agent.telling.logs import Shipper
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
@@ -24,7 +28,13 @@ class SourceLike(Protocol):
     """What `source.Source` is."""
 
     def fetch(
-        self, pipeline: PipelineSettings, commit: str | None, *, stop: Stop, sink: Sink
+        self,
+        pipeline: PipelineSettings,
+        commit: str | None,
+        *,
+        stop: Stop,
+        sink: Sink,
+        pushed: Pushed | None = None,
     ) -> Commit: ...
 
     def tree(
@@ -40,6 +50,10 @@ class ImagesLike(Protocol):
     """What `image.Images` is."""
 
     def find(self, image: ImageSettings, tag: str) -> str | None: ...
+
+    def once(
+        self, image: ImageSettings, tag: str, make: Callable[[], Made], *, stop: Stop, sink: Sink
+    ) -> str: ...
 
     def build(
         self,
@@ -76,7 +90,7 @@ class DiskLike(Protocol):
 
     def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None: ...
 
-    def check_not_full(self) -> None: ...
+    def watched(self, sink: Sink) -> AbstractContextManager[Sink]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +106,5 @@ class Means:
     clock: Clock
     shipper: Shipper | None = None
     parallel: Parallel = one_by_one
+    slots: SlotsLike = field(default_factory=lambda: Slots(0))
+    """The host's build slots; a run has one of its own when its work begins."""

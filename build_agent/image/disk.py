@@ -1,27 +1,38 @@
-"""Room for the next fetch and build: pruned between builds only, and by free disk only."""
+"""Room for the next fetch and build: pruned by free disk only, and only while nobody builds.
+
+docker keeps what a build under way uses, but not what it needs next: `image prune --all` takes an
+image that was built a moment ago and is not pushed yet, and no filter keeps it (an image of cached
+layers is as old as they are). So a prune waits until no build is under way, and builds wait for it.
+A host that is busy all the time goes on without, for as long as each build has its room.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from build_agent.host.flights import Flights
+from build_agent.host.gate import Gate
 from build_agent.host.process import Sink
-from build_agent.host.stop import Stop
+from build_agent.host.stop import Interrupted, Stop
 from build_agent.image.docker import Docker, DockerSession
-from slipway.contracts.errors import WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 
 PRUNE_TIMEOUT = 600.0
 FREE_SHARE = 0.2
 """Share of the disk that should be free before a build."""
 FOR_FETCH, FOR_BUILD = 64 << 20, 2 << 30
-"""Bytes without which neither is begun."""
+"""Bytes without which neither is begun; for each build under way as much again."""
 CACHE_KEPT = "8GB"
 """BuildKit's cache after the first, gentle step."""
 
 FULL = 64 << 20
 """With fewer bytes free a disk is full for whoever failed on it."""
+DISK_FULL = "the disk is full"
+"""Begins the text of each error that says so."""
 
 FreeSpace = Callable[[Path], tuple[int, int]]
 """From a folder to (free, total) bytes of its disk."""
@@ -40,40 +51,79 @@ def is_tight(free: int, total: int) -> bool:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk of builds; `source` marks this installation's own images (their source label)."""
+    """The disk of builds; `builds`: each one uses it, from its begin until its image is pushed."""
 
     docker: Docker
     folder: Path
     prune_cache: bool
     space: FreeSpace = free_space
+    builds: Gate = field(default_factory=Gate)
+    _prunes: Flights[None] = field(default_factory=Flights)
 
     def make_room(self, source: str, *, least: int, stop: Stop, sink: Sink) -> None:
         """Prune step by step until there is room; WorldFailed if `least` bytes are not free then.
 
-        A prune needs no login, so nothing is written for it: the disk may be full to the last byte.
+        `source` marks the images that may go: those of this repository (their source label). While
+        others build nothing is pruned: then there is room with `least` bytes for each of them, too,
+        and without it they are waited for. A prune under way is waited for in any case.
         """
-        if not is_tight(*self.space(self.folder)):
+        free, total = self.space(self.folder)
+        if not is_tight(free, total) or self._is_room_beside_others(free, least):
             return
+        self._prunes.share(
+            "disk",
+            source,
+            lambda: self._prune(source, stop, sink),
+            stop=stop,
+            waiting=lambda: sink("waiting for room on the disk: it is being pruned"),
+        )
+        free, total = self.space(self.folder)
+        if is_tight(free, total) and free < least:
+            raise WorldFailed(f"{DISK_FULL}: {_told(free)} free after pruning")
+
+    @contextmanager
+    def watched(self, sink: Sink) -> Iterator[Sink]:
+        """What is built inside writes its output to the sink that this gives.
+
+        Of a build that fails while the disk is full the commit is not to blame: WorldFailed, which
+        says how much was free. It is looked at line by line: a step that failed frees what it took.
+        """
+        least = self.space(self.folder)[0]
+
+        def look(line: str) -> None:
+            nonlocal least
+            least = min(least, self.space(self.folder)[0])
+            sink(line)
+
+        try:
+            yield look
+        except Interrupted:
+            raise
+        except (DeploymentFailed, WorldFailed) as failed:
+            least = min(least, self.space(self.folder)[0])
+            of_disk = isinstance(failed, WorldFailed) and str(failed).startswith(DISK_FULL)
+            if of_disk or (isinstance(failed, DeploymentFailed) and least < FULL):
+                raise WorldFailed(f"{DISK_FULL}: {_told(least)} free when a build failed") from None
+            raise
+
+    def _is_room_beside_others(self, free: int, least: int) -> bool:
+        others = self.builds.using
+        return others > 0 and free >= least * (others + 1)
+
+    def _prune(self, source: str, stop: Stop, sink: Sink) -> None:
+        """While nobody builds; a prune needs no login, so nothing is written for it: the disk may
+        be full to the last byte."""
         docker = DockerSession(self.docker, self.folder / "no-docker-configuration")
-        for command in prune_commands(source, cache=self.prune_cache):
-            sink("the disk is filling up: docker " + " ".join(command))
-            self._prune(docker, command, stop)
-            if not is_tight(*self.space(self.folder)):
-                return
-        free, _total = self.space(self.folder)
-        if free < least:
-            raise WorldFailed(f"the disk is full: {free >> 20} MiB free after pruning")
-
-    def check_not_full(self) -> None:
-        """WorldFailed where so little is free that no build could end well."""
-        free, _total = self.space(self.folder)
-        if free < FULL:
-            raise WorldFailed(f"the disk is full: {free >> 20} MiB free after the build failed")
-
-    def _prune(self, docker: DockerSession, command: list[str], stop: Stop) -> None:
-        ended = docker(command, stop=stop, timeout=PRUNE_TIMEOUT)
-        if not ended.ok:
-            raise WorldFailed(f"docker {' '.join(command[:2])} failed: {' '.join(ended.tail[-1:])}")
+        waits = "waiting for room on the disk: other builds are under way"
+        with self.builds.alone(stop=stop, waiting=lambda: sink(waits)):
+            for command in prune_commands(source, cache=self.prune_cache):
+                if not is_tight(*self.space(self.folder)):
+                    return
+                sink("the disk is filling up: docker " + " ".join(command))
+                ended = docker(command, stop=stop, timeout=PRUNE_TIMEOUT)
+                if not ended.ok:
+                    last = " ".join(ended.tail[-1:])
+                    raise WorldFailed(f"docker {' '.join(command[:2])} failed: {last}")
 
 
 def prune_commands(source: str, *, cache: bool) -> list[list[str]]:
@@ -89,3 +139,7 @@ def prune_commands(source: str, *, cache: bool) -> list[list[str]]:
     if cache:
         thorough.append(["builder", "prune", "--all", "--force"])
     return gentle + thorough
+
+
+def _told(size: int) -> str:
+    return f"{size >> 20} MiB"

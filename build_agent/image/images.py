@@ -1,19 +1,24 @@
 """Images: found by build key, built with BuildKit, pushed with the build key's tag last.
 
-An image whose build tag is in ECR is whole, so it is never built again. When two images are
+An image whose build tag is in ECR is whole, so it is never built again. Nor is it built by two runs
+at once: the second waits for the first, and finds it. When two images are
 compared, the labels that Slipway sets do not count: the commit is one of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from build_agent.host.clock import Clock
+from build_agent.host.flights import Flights
+from build_agent.host.gate import Gate
 from build_agent.host.parallel import ahead
 from build_agent.host.process import Sink, TimedOut
 from build_agent.host.stop import Stop
@@ -33,21 +38,37 @@ LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "sour
 COMMIT_PLACEHOLDER = "{commit}"
 """Stands for the commit's id in the value of a build argument."""
 
+_PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+")
+
 FetchSecret = Callable[[str], str]
 """From an SSM parameter's name or a Secrets Manager ARN to its value."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """An image that docker holds, not pushed yet. `architecture` in docker's words."""
+    """An image that docker holds, not pushed yet. `architecture` in docker's words.
+
+    `token`: waits for ECR's token, which was asked for while docker built.
+    """
 
     image_id: str
     architecture: str
     content: Mapping[str, Any]
+    token: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image's digest; `is_pushed` False: it is another one's, with the same content."""
+
+    digest: str
+    is_pushed: bool
 
 
 class Images:
-    """Builds and pushes. `ecr` is boto3's client; `secret` fetches a build secret's value."""
+    """Builds and pushes, for several runs at once. `ecr` is boto3's client; `secret` fetches the
+    value of a build secret; `builds`: each build uses it until its image is pushed (`Disk`).
+    """
 
     def __init__(
         self,
@@ -58,18 +79,57 @@ class Images:
         clock: Clock,
         folder: Path,
         names: Names,
+        builds: Gate | None = None,
     ) -> None:
         self._docker = docker
         self._ecr = ecr
         self._secret = secret
         self._clock = clock
         self._folder = folder
-        self._tokens: dict[str, Callable[[], str]] = {}
+        self._builds = builds or Gate()
+        self._mutex = threading.Lock()
+        self._pushed_at: dict[str, int] = {}
+        self._flights: Flights[str | None] = Flights()
         self._registry = Registry(lambda: ecr, names)
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         """The digest that `tag` has in ECR, or None."""
         return self._registry.digest(image, tag)
+
+    def once(
+        self,
+        image: ImageSettings,
+        tag: str,
+        make: Callable[[], Made],
+        *,
+        stop: Stop,
+        sink: Sink,
+    ) -> str:
+        """The digest of `tag`: as ECR has it, or else as `make` builds and pushes it.
+
+        One run makes it at a time: whoever comes meanwhile waits, and makes it by itself only where
+        it is not in ECR then. Raises what `make` raises, and Interrupted where `stop` ends a wait.
+        """
+        mine: list[str] = []
+
+        def find_or_make() -> str | None:
+            found = self.find(image, tag)
+            if found is not None:
+                return found
+            waits = "waiting for the disk, which is being pruned"
+            with self._builds.use(stop=stop, waiting=lambda: sink(waits)):
+                made = make()
+            mine.append(made.digest)
+            return made.digest if made.is_pushed else None
+
+        while True:
+            shared = self._flights.share(
+                (image.repository_uri, tag), None, find_or_make, stop=stop,
+                waiting=lambda: sink("waiting for another run, which builds this image"),
+            )  # fmt: skip
+            digest = mine[0] if mine else shared
+            if digest is not None:
+                return digest
 
     def build(
         self,
@@ -89,7 +149,9 @@ class Images:
         """
         files = locate(tree, image)
         secrets = self._secrets(image)
-        token = self._ask_for_token(image)
+        # While docker builds: ECR's token lasts twelve hours, a build not as long. It is good for
+        # every registry of the region, of other accounts too, that the role may use.
+        token = ahead(self._new_token)
         with (
             tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as scratch,
             self._docker.session() as docker,
@@ -115,7 +177,8 @@ class Images:
             if not ended.ok:
                 tail = tuple(_hidden(line, secrets.values()) for line in ended.tail)
                 raise build_failure(tail, ended.returncode)
-            return self._inspect(docker, id_file.read_text().strip(), stop)
+            built = self._inspect(docker, id_file.read_text().strip(), stop)
+            return replace(built, token=token)
 
     def same_as_running(
         self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
@@ -145,12 +208,17 @@ class Images:
 
         The others are added by ECR itself: docker would go through every layer again for each.
         """
-        stamp = utc_stamp(self._clock.now())
+        stamp = self._stamp(image.repository_uri)
+        token = built.token or self._new_token
         with self._docker.session() as docker:
             registry = image.repository_uri.partition("/")[0]
-            docker.log_in(RegistryLogin.of_token(registry, self._token(image)), stop=stop)
-            self._push(docker, f"{image.repository_uri}:{stamp}", built, stop=stop, sink=sink)
-        pushed = self._registry.read(image, imageTag=stamp)
+            docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
+            name = f"{image.repository_uri}:{stamp}"
+            digest = self._push(docker, name, built, stop=stop, sink=sink)
+        # By digest, where docker told it: another host may have pushed within the same second.
+        pushed = self._registry.read(
+            image, **({"imageDigest": digest} if digest else {"imageTag": stamp})
+        )
         if pushed is None:
             raise WorldFailed(f"ECR does not have {image.repository}:{stamp}, which was pushed")
         for name in (commit, "latest"):
@@ -167,9 +235,17 @@ class Images:
 
     # --- steps
 
+    def _stamp(self, repository_uri: str) -> str:
+        """The time's tag, of this one push alone: two within a second would name one image."""
+        with self._mutex:
+            at = max(int(self._clock.now()), self._pushed_at.get(repository_uri, 0) + 1)
+            self._pushed_at[repository_uri] = at
+        return utc_stamp(at)
+
     def _push(
         self, docker: DockerSession, name: str, built: Built, *, stop: Stop, sink: Sink
-    ) -> None:
+    ) -> str | None:
+        """The digest of what was pushed, as docker tells it."""
         tagged = docker(["image", "tag", "--", built.image_id, name], stop=stop)
         if not tagged.ok:
             raise push_failure(tagged.tail)
@@ -181,18 +257,8 @@ class Images:
             raise push_failure(ended.tail)
         # On this host only the build tag stays: a name for every time would keep every image.
         docker(["image", "rm", "--no-prune", "--", name], stop=stop)
-
-    def _ask_for_token(self, image: ImageSettings) -> Callable[[], str]:
-        """While docker builds; ECR's token lasts twelve hours, a build not as long.
-
-        It is good for every registry of the region, of other accounts too, that the role may use.
-        """
-        asked = self._tokens[image.repository_uri] = ahead(self._new_token)
-        return asked
-
-    def _token(self, image: ImageSettings) -> str:
-        asked = self._tokens.pop(image.repository_uri, None)
-        return asked() if asked is not None else self._new_token()
+        told = [m[1] for line in ended.tail if (m := _PUSHED.search(line))]
+        return told[-1] if told else None
 
     def _new_token(self) -> str:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from build_agent.image.images import Built
+from build_agent.image.images import Built, Made
 from lambdas.notifier.slack import Answer
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
@@ -102,7 +102,9 @@ class Source:
     def __init__(self, world: Any) -> None:
         self._world = world
 
-    def fetch(self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any) -> Commit:
+    def fetch(
+        self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any, pushed: Any = None
+    ) -> Commit:
         world = self._world
         world.not_paused(pipeline.name)
         world.clockwork.sleep(world.dice.uniform(1, 10))
@@ -140,6 +142,9 @@ class Images:
     def find(self, image: Any, tag: str) -> str | None:
         found: str | None = self._world.ecr.get((image.repository, tag))
         return found
+
+    def once(self, image: Any, tag: str, make: Callable[[], Made], *, stop: Any, sink: Any) -> str:
+        return self.find(image, tag) or make().digest
 
     def build(
         self, pipeline: Any, image: Any, commit: Commit, tree: Path, *, tag: str, fresh: bool,
@@ -208,8 +213,9 @@ class Disk:
     def make_room(self, source: str, *, least: int, stop: Any, sink: Any) -> None:
         return None
 
-    def check_not_full(self) -> None:
-        return None
+    @contextmanager
+    def watched(self, sink: Any) -> Iterator[Any]:
+        yield sink
 
 
 @dataclass

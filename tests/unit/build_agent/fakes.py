@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from build_agent.host.stop import Stop
-from build_agent.image.images import Built
-from slipway.contracts.errors import WorldFailed
+from build_agent.image.images import Built, Made
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
 from slipway.following.service import Running
@@ -32,7 +32,9 @@ class FakeSource:
     fetched: list[str | None] = field(default_factory=list)
     on_fetch: Callable[[], None] = lambda: None
 
-    def fetch(self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any) -> Commit:
+    def fetch(
+        self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any, pushed: Any = None
+    ) -> Commit:
         stop.check()
         self.fetched.append(commit)
         found = commit or self.tip
@@ -67,6 +69,9 @@ class FakeImages:
 
     def find(self, image: ImageSettings, tag: str) -> str | None:
         return self.ecr.get(tag)
+
+    def once(self, image: Any, tag: str, make: Callable[[], Made], *, stop: Any, sink: Any) -> str:
+        return self.find(image, tag) or make().digest
 
     def build(
         self, pipeline: Any, image: Any, commit: Commit, tree: Path, *, tag: str, fresh: bool,
@@ -202,6 +207,11 @@ class FakeDisk:
         if self.free < least:
             raise WorldFailed("the disk is full")
 
-    def check_not_full(self) -> None:
-        if self.free == 0:
-            raise WorldFailed("the disk is full")
+    @contextmanager
+    def watched(self, sink: Any) -> Iterator[Any]:
+        try:
+            yield sink
+        except DeploymentFailed:
+            if self.free == 0:
+                raise WorldFailed("the disk is full") from None
+            raise

@@ -102,10 +102,10 @@ class Bench:
             tag="build-1", fresh=False, stop=STOP, sink=self.lines.append,
         )  # fmt: skip
 
-    def push(self) -> str:
-        built = Built("sha256:" + "2" * 64, "amd64", {})
+    def push(self, built: Built | None = None, *, tag: str = "build-1") -> str:
+        built = built or Built("sha256:" + "2" * 64, "amd64", {})
         return self.images.push(
-            self.image, built, commit=A, tag="build-1", stop=STOP, sink=self.lines.append
+            self.image, built, commit=A, tag=tag, stop=STOP, sink=self.lines.append
         )
 
     def tags(self) -> set[str]:

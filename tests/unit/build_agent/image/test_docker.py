@@ -141,12 +141,6 @@ def test_little_room_is_enough_to_try(tmp_path: Path) -> None:
     make_room(Daemon([GIB]).disk(tmp_path), least=FOR_FETCH)
 
 
-def test_a_build_that_failed_on_a_full_disk_is_the_worlds_fault(tmp_path: Path) -> None:
-    Daemon([GIB]).disk(tmp_path).check_not_full()
-    with pytest.raises(WorldFailed, match="disk is full: 3 MiB free"):
-        Daemon([3 << 20]).disk(tmp_path).check_not_full()
-
-
 def test_a_prune_writes_nothing_to_a_disk_that_may_be_full(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     make_room(Daemon([0, 30 * GIB]).disk(folder))

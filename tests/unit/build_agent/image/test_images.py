@@ -94,6 +94,33 @@ def test_a_push_adds_every_tag_the_build_tag_last(bench: Bench) -> None:
     assert bench.docker.verbs() == ["login", "image tag", "push", "image rm"]
 
 
+def test_two_pushes_within_a_second_have_a_tag_each(bench: Bench) -> None:
+    stamps: list[str] = []
+
+    def put(number: int, tag: str) -> str:
+        layers = [{"mediaType": "x", "size": 1, "digest": "sha256:" + str(number) * 64}]
+        manifest = json.dumps({**json.loads(MANIFEST), "layers": layers})
+        given = {"repositoryName": "app", "imageManifest": manifest, "imageTag": tag}
+        return str(bench.ecr.put_image(**given)["image"]["imageId"]["imageDigest"])
+
+    def push(arguments: list[str]) -> Finished:
+        stamp = arguments[-1].rpartition(":")[2]
+        stamps.append(stamp)
+        put(len(stamps), f"kept-{stamp}")  # moto forgets an image without a tag
+        digest = put(len(stamps), stamp)
+        put(9 - len(stamps), stamp)
+        return Finished(0, (f"{stamp}: digest: {digest} size: 527",), "")
+
+    # GIVEN another host, which pushes under the same name before this one looks
+    bench.docker.answers["push"] = push
+    # WHEN two images are pushed within a second, THEN each is told and tagged as what it is
+    digests = [bench.push(tag="build-1"), bench.push(tag="build-2")]
+    assert stamps == ["20270115080000", "20270115080001"]
+    for stamp, digest, tag in zip(stamps, digests, ("build-1", "build-2"), strict=True):
+        assert bench.images.find(bench.image, f"kept-{stamp}") == digest
+        assert bench.images.find(bench.image, tag) == digest
+
+
 def test_what_a_pipeline_runs_is_named_by_one_tag_of_its_own(bench: Bench) -> None:
     # GIVEN two images in the repository of two pipelines
     first = bench.push()
@@ -187,8 +214,7 @@ def test_the_login_is_asked_for_while_docker_builds_and_once(
     instead(bench.ecr, "get_authorization_token", asking)
     bench.docker.answers["build"] = building
     # WHEN it is built and pushed
-    bench.build()
-    bench.push()
+    bench.push(bench.build())
     # THEN that login is the one that is used, once: the next build asks anew
     assert calls == ["token"]
     bench.build()
@@ -238,8 +264,7 @@ def test_a_build_is_logged_in_to_the_registries_of_its_private_base_images(
 def test_one_token_serves_base_images_and_push(bench: Bench) -> None:
     token, calls = bench.ecr.get_authorization_token, []
     instead(bench.ecr, "get_authorization_token", lambda: calls.append("token") or token())
-    bench.build(base_repositories=("127.0.0.1:4566/base",))
-    bench.push()
+    bench.push(bench.build(base_repositories=("127.0.0.1:4566/base",)))
     assert calls == ["token"]
 
 

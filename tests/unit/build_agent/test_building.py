@@ -1,0 +1,138 @@
+"""The images of one pipeline, side by side where a slot is free."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from build_agent.building import Building
+from build_agent.host.slots import Slots
+from build_agent.host.stop import Interrupted, Stop
+from build_agent.image.images import Built
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
+from slipway.contracts.installation import ImageSettings
+from slipway.contracts.messages import Commit
+from slipway.following.service import Running
+from tests.unit.build_agent.fakes import URI, A, FakeDisk, FakeImages
+from tests.unit.build_agent.host.several import PATIENCE, Run
+from tests.unit.build_agent.world import make_pipeline
+
+NAMES = ("app", "sidecar", "proxy")
+RUNNING = Running(
+    task_definition="web:1", steady=True, architecture=None,
+    images={name: f"{URI}-{name}@sha256:{'0' * 64}" for name in NAMES},
+)  # fmt: skip
+WANTED = {number: f"build-{name}" for number, name in enumerate(NAMES)}
+
+
+class Yard(FakeImages):
+    """`building` is called in each build, with the image's name and the build's stop."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__()
+        self.slots, self.disk = Slots(slots), FakeDisk()
+        self.told: list[str] = []
+        self.building: Callable[[str, Stop], None] = lambda _name, _stop: None
+
+    def build(self, pipeline: Any, image: Any, commit: Commit, tree: Path, *, tag: str,
+              fresh: bool, stop: Stop, sink: Any) -> Built:  # fmt: skip
+        sink("#1 building")
+        self.building(image.repository, stop)
+        self.told.append(f"built {image.repository}")
+        return Built("sha256:" + tag, "amd64", {})
+
+    def push(self, image: Any, built: Built, *, commit: str, tag: str, stop: Stop, sink: Any
+             ) -> str:  # fmt: skip
+        self.told.append(f"pushed {image.repository}")
+        return f"sha256:{tag}"
+
+    def run(self, stop: Stop, wanted: dict[int, str] | None = None) -> dict[int, str]:
+        images = tuple(ImageSettings(repository=n, repository_uri=f"{URI}-{n}") for n in NAMES)
+        building = Building(
+            means=SimpleNamespace(images=self, disk=self.disk, slots=self.slots),  # type: ignore[arg-type]
+            pipeline=replace(make_pipeline(), images=images), commit=Commit(id=A),
+            running=RUNNING,
+            tree=Path("tree"), wanted=wanted or WANTED, fresh=False, line=self.told.append,
+            on_built=lambda: self.told.append("all are built"),
+        )  # fmt: skip
+        return building.run(stop)
+
+
+def test_images_are_built_at_the_same_time_where_slots_are_free() -> None:
+    yard, together = Yard(slots=2), threading.Barrier(3, timeout=PATIENCE)
+    yard.building = lambda _name, _stop: (together.wait(), None)[1]
+    assert yard.run(Stop()) == {number: f"sha256:{tag}" for number, tag in WANTED.items()}
+    assert yard.slots.free == 2
+    assert sorted(line for line in yard.told if "building" in line) == [
+        "[app] #1 building", "[proxy] #1 building", "[sidecar] #1 building",
+    ]  # fmt: skip
+
+
+def test_one_image_names_itself_in_no_line() -> None:
+    yard = Yard(slots=2)
+    yard.run(Stop(), {0: "build-app"})
+    assert yard.told == ["#1 building", "built app", "all are built", "pushed app"]
+
+
+@pytest.mark.parametrize("slots", [0, 2])
+def test_the_push_begins_when_the_last_image_is_built(slots: int) -> None:
+    yard = Yard(slots)
+    yard.run(Stop())
+    at = yard.told.index("all are built")
+    assert yard.told.count("all are built") == 1
+    assert sum(line.startswith("built") for line in yard.told[:at]) == 3
+    assert any(line.startswith("pushed") for line in yard.told[at:])
+
+
+def test_a_failing_image_ends_the_others() -> None:
+    yard, others = Yard(slots=2), threading.Barrier(3, timeout=PATIENCE)
+    ended: list[str] = []
+
+    def build(name: str, stop: Stop) -> None:
+        others.wait()
+        if name == "sidecar":
+            raise DeploymentFailed("Dockerfile step 2/2 RUN false failed", stage="build")
+        assert stop.wait(PATIENCE)
+        ended.append(name)
+        raise Interrupted(stop.reason)
+
+    yard.building = build
+    with pytest.raises(DeploymentFailed, match="RUN false"):
+        yard.run(Stop())
+    assert sorted(ended) == ["app", "proxy"]
+    assert not [line for line in yard.told if line.startswith("pushed")]
+
+
+def test_a_stop_of_the_run_ends_all_its_images() -> None:
+    yard, all_of_them = Yard(slots=2), threading.Barrier(4, timeout=PATIENCE)
+
+    def build(_name: str, stop: Stop) -> None:
+        all_of_them.wait()
+        assert stop.wait(PATIENCE)
+        raise Interrupted(stop.reason)
+
+    yard.building = build
+    run = Run(yard.run)
+    all_of_them.wait()
+    run.stop.request("SIGTERM")
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run.result()
+    assert yard.slots.free == 2
+
+
+def test_a_build_that_fails_on_a_full_disk_is_the_worlds_fault() -> None:
+    yard = Yard(slots=0)
+    yard.disk.free = 0
+
+    def build(_name: str, _stop: Stop) -> None:
+        raise DeploymentFailed("exit code 1")
+
+    yard.building = build
+    with pytest.raises(WorldFailed, match="the disk is full"):
+        yard.run(Stop())
