@@ -18,6 +18,7 @@ from rich.markdown import Markdown
 from bench import (
     answering,
     booting,
+    build_slots,
     cold_start,
     cost,
     deploy_step,
@@ -53,6 +54,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "notice": lambda: [noticing.section(peers.environment(WORK))],
         "push": lambda: pushing.sections(WORK),
         "boot": lambda: booting.sections(WORK),
+        "slots": lambda: [build_slots.section(WORK)],
         "drain": lambda: [draining.section()],
         "cold": lambda: [cold_start.section()],
         "fetch": lambda: [fetching.section(WORK)],
