@@ -30,7 +30,6 @@ class Flights(Generic[T]):
 
     def __init__(self) -> None:
         self._board = Board()
-        self._busy: set[Hashable] = set()
         self._wishes: dict[Hashable, list[_Wish[T]]] = {}
 
     def share(
@@ -51,7 +50,9 @@ class Flights(Generic[T]):
         with self._board.changing():
             self._wishes.setdefault(lane, []).append(wish)
         try:
-            self._board.await_turn(lambda: self._begin(lane, wish), stop=stop, waiting=waiting)
+            self._board.await_turn(
+                lambda: bool(wish.granted) or self._is_next(lane, wish), stop=stop, waiting=waiting
+            )
             return wish.granted[0] if wish.granted else self._do(lane, wish, work)
         finally:
             with self._board.changing():
@@ -64,27 +65,15 @@ class Flights(Generic[T]):
         with self._board.changing():
             return len(self._wishes.get(lane, ()))
 
-    def _begin(self, lane: Hashable, wish: _Wish[T]) -> bool:
-        """Whether the wish is granted, or its own work begins now."""
-        if wish.granted:
-            return True
-        first = next(other for other in self._wishes[lane] if not other.granted)
-        if lane in self._busy or first is not wish:
-            return False
-        self._busy.add(lane)
-        return True
+    def _is_next(self, lane: Hashable, wish: _Wish[T]) -> bool:
+        """Who is at work stays the first until the work is done: so nobody else begins."""
+        return next(other for other in self._wishes[lane] if not other.granted) is wish
 
     def _do(self, lane: Hashable, wish: _Wish[T], work: Callable[[], T]) -> T:
         with self._board.changing():
             aboard = [other for other in self._wishes[lane] if other.what == wish.what]
-        try:
-            result = work()
-        except BaseException:
-            with self._board.changing():
-                self._busy.discard(lane)
-            raise
+        result = work()
         with self._board.changing():
             for other in aboard:
                 other.granted.append(result)
-            self._busy.discard(lane)
         return result

@@ -110,7 +110,6 @@ def test_nothing_is_kept_of_what_is_over(airport: Airport) -> None:
     for _ in range(3):
         airport.flights.share("lane", "w", airport.work, stop=Stop())
     assert airport.flights._wishes == {}
-    assert airport.flights._busy == set()
 
 
 # --- the gate
