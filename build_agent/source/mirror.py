@@ -194,8 +194,9 @@ class Source:
         with self._gate(pipeline).alone(stop=stop):
             shutil.rmtree(mirror, ignore_errors=True)
             self._made_anew[mirror] += 1
-        for known in [key for key in self._fetched if key[0] == mirror]:
-            del self._fetched[known]
+        for known in list(self._fetched):  # of other mirrors some may come meanwhile
+            if known[0] == mirror:
+                del self._fetched[known]
 
     def _fetch_branch(
         self, pipeline: PipelineSettings, reference: str, stop: Stop, sink: Sink
