@@ -71,6 +71,7 @@ def waits(stop: Stop) -> int:
 def test_the_first_failure_ends_the_others_and_is_told() -> None:
     begun, slots = threading.Event(), Slots(1)
     not_begun: list[int] = []
+    ended: list[bool] = []
 
     def fails(_stop: Stop) -> int:
         assert begun.wait(PATIENCE)
@@ -78,7 +79,8 @@ def test_the_first_failure_ends_the_others_and_is_told() -> None:
 
     def waits_for_its_end(stop: Stop) -> int:
         begun.set()
-        return waits(stop)
+        ended.append(stop.wait(PATIENCE))
+        raise Interrupted(stop.reason)
 
     def comes_too_late(_stop: Stop) -> int:
         not_begun.append(1)
@@ -87,7 +89,7 @@ def test_the_first_failure_ends_the_others_and_is_told() -> None:
     jobs: list[Job] = [waits_for_its_end, fails, comes_too_late]
     with pytest.raises(DeploymentFailed, match="no Dockerfile"):
         side_by_side(jobs, slots=slots, stop=Stop())
-    assert (not_begun, slots.free) == ([], 1)
+    assert (ended, not_begun, slots.free) == ([True], [], 1)
 
 
 def test_a_stop_of_the_run_ends_them_all() -> None:
