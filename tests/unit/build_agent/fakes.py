@@ -30,6 +30,7 @@ class FakeSource:
     tip: str = A
     known: set[str] = field(default_factory=lambda: {A, B, C})
     fetched: list[str | None] = field(default_factory=list)
+    pushed: list[Any] = field(default_factory=list)
     on_fetch: Callable[[], None] = lambda: None
 
     def fetch(
@@ -37,6 +38,7 @@ class FakeSource:
     ) -> Commit:
         stop.check()
         self.fetched.append(commit)
+        self.pushed.append(pushed)
         found = commit or self.tip
         self.on_fetch()
         return Commit(id=found, author="Ada", subject=f"Change {found[:4]}")
