@@ -113,7 +113,7 @@ def yard(
         docker=docker, ecr=None, secret=str, clock=SystemClock(), folder=tmp_path,
         names=Names("slipway"), builds=disk.builds,
     )  # fmt: skip
-    images.find = lambda _image, _tag: None  # type: ignore[method-assign]
+    monkeypatch.setattr(images, "find", lambda _image, _tag: None)
     yield Yard(daemon, disk, images, tmp_path)
     daemon.run("image", "prune", "--all", "--force")
     daemon.run("builder", "prune", "--all", "--force")
