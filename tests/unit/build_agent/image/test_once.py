@@ -130,11 +130,11 @@ def test_who_waits_for_an_image_leaves_when_it_is_stopped(yard: Yard) -> None:
 def test_an_image_that_was_not_pushed_is_no_other_runs(yard: Yard) -> None:
     # GIVEN a run that finds its image to be the one that its service runs
     yard.instead = lambda: Made("sha256:runs", is_pushed=False)
-    first, late = building(yard), yard.want()
+    first, late = building(yard), [yard.want(), yard.want()]
     yard.door.open()
-    # THEN the one that waits for it compares with its own service
-    assert {first.result(), late.result()} == {"sha256:runs"}
-    assert yard.builds == [TAG, TAG]
+    # THEN each that waits for it compares with its own service
+    assert {run.result() for run in (first, *late)} == {"sha256:runs"}
+    assert yard.builds == [TAG] * 3
 
 
 def test_a_build_begins_when_no_prune_is_under_way(yard: Yard) -> None:
