@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from build_agent.host.capacity import build_slots, measure
 from build_agent.host.clock import RolloutClock, SystemClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.parallel import Threads, ahead
@@ -110,6 +111,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         codedeploy=lambda: fence.around(client("codedeploy")),
         balancing=lambda: client("elbv2"),
     )
+    slots = Slots(_build_slots(installation, folder))
     means = Means(
         source=Source(
             folder,
@@ -138,6 +140,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         clock=clock,
         shipper=shipper,
         parallel=parallel,
+        slots=slots,
     )
     ending = Ending(
         installation=installation,
@@ -166,7 +169,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,
         keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,
-        following=following, slots=Slots(installation.builds or 2),
+        following=following, slots=slots,
     )  # fmt: skip
     return Agent(
         worker=Worker(parts),
@@ -225,6 +228,13 @@ def build_secret(client: Callable[[str], Any], place: str) -> str:
         if code in ("ParameterNotFound", "ResourceNotFoundException"):
             raise DeploymentFailed(f"there is no build secret {place}", stage="build") from None
         raise WorldFailed(f"build secret {place} cannot be read ({code})") from None
+
+
+def _build_slots(installation: Installation, folder: Path) -> int:
+    found = measure(folder, own_disk=installation.mode == "aws")
+    return build_slots(
+        installation.builds, processors=found.processors, memory=found.memory, disk=found.disk
+    )
 
 
 def _ship(shipper: CloudWatchShipper, stream: str, lines: Iterable[str]) -> None:

@@ -26,8 +26,8 @@ from slipway.contracts.wording import duration
 
 MARGIN = 10.0
 """Seconds before the lock's end at which a run stops that could not renew it."""
-GRACE = 60.0
-"""Seconds that a run has to end in once it was told that it does not get on."""
+GRACE = 2
+"""Heartbeats that a run has to end in once it was told that it does not get on."""
 
 
 @dataclass
@@ -182,7 +182,7 @@ class Keeper:
     def _look_at(self, work: Work) -> None:
         """End what does not get on; give up what does not even end."""
         still = self._clock.now() - work.progress_at
-        if still > self._limits.no_progress + GRACE and work.standstill:
+        if still > self._limits.no_progress + GRACE * self._limits.heartbeat and work.standstill:
             self._give_up(work)
         elif still > self._limits.no_progress and not work.stop.requested:
             work.standstill = f"no progress for {duration(still)}: ended"

@@ -22,7 +22,7 @@ from slipway.contracts.table.wants import Want
 AWAKE_STATES = frozenset({"pending", "running"})
 BY_HAND = ("Client.UserInitiatedShutdown", "Client.UserInitiatedHibernate")
 """EC2's reasons where somebody has called StopInstances, Slipway or a person."""
-AGENT_FIRST = 2
+AGENT_FIRST = 4
 """Heartbeats that the agent has to end a run without progress, before its host is stopped."""
 
 

@@ -146,7 +146,7 @@ class Agent:
             fiber.freeze(self.frozen_until)
 
     def hang(self) -> None:
-        """One run, or the worker itself, does not get on, for ever; the others and the keeper do."""
+        """One run, or the worker itself, does not get on, for ever; the rest does."""
         fibers = self._fibers()
         if fibers:
             self.world.dice.choice(fibers).freeze(float("inf"))

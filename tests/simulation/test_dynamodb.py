@@ -80,7 +80,8 @@ def host_moves(dice: random.Random) -> list:
 
 
 def lock_moves(dice: random.Random) -> list:
-    holder, now = dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"]), float(dice.randint(1, 9))
+    holder = dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"])
+    now = float(dice.randint(1, 9))
     lock = Lock("shop", holder, dice.randint(1, 4))
     row = LockRow(pipeline="shop", fence=lock.fence)
     return [

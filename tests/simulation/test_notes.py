@@ -9,8 +9,8 @@ import pytest
 from tests.simulation.cases import (
     DECISION,
     ENDS,
-    PIPELINE,
     LEFT_BEHIND,
+    PIPELINE,
     REQUESTS,
     SNAPSHOT,
     WANTS,

@@ -47,9 +47,9 @@ class HostRow:
     """`boot`: the launch time as the host knows it (an opaque text). Times in seconds since epoch.
 
     `slots`: how many builds it can run at once. `runs`: what it is at, longest under way first;
-    `progress_at`: when any of them, or without any the agent itself, last got on. `claim_expires`: until when a
-    `stopping` claim must be honoured (0: its stop was sent, so only this boot honours it).
-    `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
+    `progress_at`: when any of them, or without any the agent itself, last got on. `claim_expires`:
+    until when a `stopping` claim must be honoured (0: its stop was sent, so only this boot honours
+    it). `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
     after which no host arrived; `next_start_at`: back-off.
     """
 
