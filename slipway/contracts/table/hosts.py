@@ -49,8 +49,8 @@ class HostRow:
     `slots`: how many builds it can run at once. `runs`: what it is at, longest under way first;
     `progress_at`: when any of them, or without any the agent itself, last got on. `claim_expires`:
     until when a `stopping` claim must be honoured (0: its stop was sent, so only this boot honours
-    it). `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a row
-    after which no host arrived; `next_start_at`: back-off.
+    it). `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a
+    row after which no host arrived; `next_start_at`: back-off.
     """
 
     host_id: str

@@ -8,6 +8,7 @@ import pytest
 
 from lambdas.decide.decision import start_delay
 from lambdas.decide.situation import (
+    AGENT_FIRST,
     EndAlert,
     Host,
     RaiseAlert,
@@ -159,7 +160,7 @@ class TestSleeping:
         assert chosen(StopIdle, host(idle_since=START - 9 * period), wants=(want(),)) == []
 
 
-STILL = LIMITS.no_progress + 2 * LIMITS.heartbeat
+STILL = LIMITS.no_progress + AGENT_FIRST * LIMITS.heartbeat
 """Seconds without progress after which a host is stopped: its agent has ended the run by then."""
 
 
@@ -245,9 +246,9 @@ class TestAlerts:
             assert chosen(EndAlert, waking, alerts=(standing,)) == []
 
     def test_the_alert_of_a_standstill_names_each_run(self):
-        still = at_work(run(still=4000), run("blog", "fetch", still=3999), slots=2)
+        still = at_work(run(still=4030), run("blog", "fetch", still=4029), slots=2)
         (alert,) = chosen(RaiseAlert, still)
-        assert alert.why == "no progress for 1 h 6 min in stage build of shop, stage fetch of blog"
+        assert alert.why == "no progress for 1 h 7 min in stage build of shop, stage fetch of blog"
 
     def test_a_silent_held_host_is_alerted_and_not_stopped(self):
         silent = host(heartbeat_at=START - 9000, up=9000, held=True)

@@ -1,0 +1,374 @@
+"""Several pipelines at once on one host: what is received, which runs begin, and how each ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from build_agent.host.identity import HostIdentity
+from slipway.contracts.installation import RolloutSettings
+from slipway.contracts.messages import BuildRequest, Target
+from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.world import World, make_installation, make_pipeline, make_request
+
+NAMES = ("web", "api", "jobs")
+
+
+class Later:
+    """Begins runs when told: until then they are under way."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Callable[[], None]] = []
+
+    def __call__(self, _name: str, body: Callable[[], None]) -> Any:
+        self.bodies.append(body)
+        return self
+
+    def join(self) -> None:
+        self.go()
+
+    def go(self) -> None:
+        while self.bodies:
+            self.bodies.pop(0)()
+
+
+def several(aws: Any, **rollout: Any) -> World:
+    settings = RolloutSettings(**rollout)
+    pipelines = tuple(make_pipeline(name, rollout=settings) for name in NAMES)
+    return World(aws, make_installation(pipelines=pipelines))
+
+
+def push_to(pipeline: str, number: int, **changes: Any) -> BuildRequest:
+    return make_request(number, pipeline=pipeline, **changes)
+
+
+# --- what is received
+
+
+def test_as_many_runs_begin_as_there_are_slots_longest_waiting_first(aws: Any) -> None:
+    # GIVEN pushes to three pipelines, and a host of two slots
+    world, later = several(aws), Later()
+    world.send(push_to("web", 3), push_to("api", 1), push_to("jobs", 2))
+    worker = world.worker(slots=2, spawn=later)
+    # WHEN
+    worker.step()
+    # THEN the two that wait longest are under way, and the third may be another host's at once
+    assert worker._runs.pipelines == {"api", "jobs"}
+    assert world.queued() == (1, 2)
+
+
+def test_nothing_is_received_without_a_free_slot(aws: Any) -> None:
+    world, later = several(aws), Later()
+    world.send(push_to("web", 1))
+    worker = world.worker(slots=1, spawn=later)
+    worker.step()
+    # WHEN another push comes while the slot is taken
+    world.send(push_to("api", 2))
+    assert worker.step() == "worked"
+    # THEN it wears out no receive; once the slot is free its run begins
+    assert world.queued() == (1, 1)
+    later.go()
+    worker.step()
+    assert worker._runs.pipelines == {"api"}
+
+
+def test_a_queue_that_holds_more_than_there_are_slots_for_is_not_emptied(aws: Any) -> None:
+    # GIVEN the backlog of twenty pipelines
+    pipelines = tuple(make_pipeline(f"p{n}") for n in range(20))
+    world, later = World(aws, make_installation(pipelines=pipelines)), Later()
+    world.send(*(push_to(p.name, n) for n, p in enumerate(pipelines)))
+    received: list[int] = []
+    worker = world.worker(slots=1, spawn=later)
+    receive = worker._intake._inbox.receive
+
+    def counted(wait: float) -> Any:
+        messages = receive(wait)
+        received.append(len(messages))
+        return messages
+
+    worker._intake._inbox.receive = counted  # type: ignore[method-assign]
+    # WHEN
+    worker.step()
+    # THEN one receive was enough
+    assert received == [10]
+    assert world.queued() == (19, 1)
+
+
+def test_a_rollback_needs_no_slot(aws: Any) -> None:
+    # GIVEN two deployments of web, and a host whose one slot is taken by the time it looks
+    world, later = several(aws), Later()
+    for number, tip in ((1, A), (2, B)):
+        world.source.tip = tip
+        world.send(push_to("web", number))
+        world.worker().step()
+    earlier = world.table.deployments.newest("web", 2)[1]
+    back = push_to("web", 4, reason="rollback",
+                   target=Target(kind="deployment", deployment_id=earlier.deployment_id))  # fmt: skip
+    world.send(push_to("api", 3), back)
+    worker = world.worker(slots=1, spawn=later)
+    # WHEN
+    worker.step()
+    # THEN both are under way
+    assert worker._runs.pipelines == {"api", "web"}
+    later.go()
+    assert world.outcome(back) in ("succeeded", "unchanged")
+
+
+def test_a_request_that_comes_twice_makes_no_second_run(aws: Any) -> None:
+    world, later = several(aws), Later()
+    request = push_to("web", 1)
+    world.send(request)
+    worker = world.worker(slots=2, spawn=later)
+    worker.step()
+    # WHEN
+    world.send_body(request.to_json())
+    worker.step()
+    # THEN
+    assert len(later.bodies) == 1
+    later.go()
+    assert world.images.built == [A]
+
+
+def test_another_run_of_the_same_agent_does_not_take_its_lock(world: World) -> None:
+    here, after = (HostIdentity("i-1", "boot", "us-east-1", process) for process in "pq")
+    locks, now = world.table.locks, world.clock.now()
+    assert locks.take("web", here.holder(1), now, ttl=60)
+    # THEN what a process before this one held is nobody's; what another run holds is that run's
+    assert locks.take("web", here.holder(2), now, ttl=60) is None
+    assert locks.take("web", after.holder(1), now, ttl=60)
+
+
+# --- a newer push
+
+
+def test_before_its_build_begins_a_run_moves_on_to_the_newest_push(aws: Any) -> None:
+    # GIVEN a push that comes while the one before is fetched: seen by its want alone
+    world = several(aws)
+    first, second = push_to("web", 1, commit_id=A), push_to("web", 2, commit_id=B)
+    world.send(first)
+
+    def pushed() -> None:
+        world.source.on_fetch = lambda: None
+        world.source.tip = B
+        world.send(second)
+
+    world.source.on_fetch = pushed
+    world.worker(slots=1).step()
+    # THEN only the newest is built
+    assert world.images.built == [B]
+    assert world.source.fetched == [None, None]
+
+
+def test_a_push_that_is_fetched_already_is_not_fetched_again(aws: Any) -> None:
+    world = several(aws)
+    world.source.tip = B
+    world.source.on_fetch = lambda: world.send(push_to("web", 2, commit_id=B))
+    world.send(push_to("web", 1, commit_id=A))
+    world.worker(slots=1).step()
+    assert world.images.built == [B]
+    assert world.source.fetched == [None]
+
+
+def test_what_is_noted_before_the_build_begins_is_fetched(aws: Any) -> None:
+    # GIVEN a push that another host received, and joined to this run
+    world = several(aws)
+    first, second = push_to("web", 1), push_to("web", 2)
+    world.send(first)
+
+    def noted() -> None:
+        world.source.on_fetch = lambda: None
+        world.source.tip = B
+        now = world.clock.now()
+        assert world.table.locks.ask_again("web", second.request_id, now, pushed_at=2.0)
+
+    world.source.on_fetch = noted
+    world.worker(slots=1).step()
+    # THEN it is built, and no run comes after it
+    assert world.images.built == [B]
+    assert world.table.locks.get("web").again is None
+
+
+def overtaken(world: World, *, slots: int = 2) -> tuple[BuildRequest, BuildRequest]:
+    """A build under way, while which a newer push is received by the same host."""
+    first, second = push_to("web", 1), push_to("web", 2)
+    later = Later()
+    world.send(first)
+    worker = world.worker(slots=slots, spawn=later)
+    worker.step()
+
+    def pushed() -> None:
+        world.images.on_build = lambda: None
+        world.source.tip = B
+        world.send(second)
+        worker.step()
+
+    world.images.on_build = pushed
+    later.go()
+    worker.step()
+    later.go()
+    return first, second
+
+
+def test_during_the_build_a_newer_push_is_noted_and_run_right_after(aws: Any) -> None:
+    world = several(aws)
+    first, second = overtaken(world)
+    assert (world.outcome(first), world.outcome(second)) == ("succeeded", "joined")
+    assert world.images.built[0] == A
+
+
+def test_a_stale_build_is_ended_where_that_is_configured(aws: Any) -> None:
+    # GIVEN
+    world = several(aws, cancel_stale_build=True)
+    # WHEN
+    first, second = overtaken(world)
+    # THEN the stale one is superseded, and the newest is built right after, under the same lock
+    assert (world.outcome(first), world.outcome(second)) == ("superseded", "joined")
+    rows = {row.status: row for row in world.table.deployments.newest("web", 9)}
+    assert set(rows) == {"superseded", "succeeded"}
+    stale = rows["superseded"]
+    assert stale.result.cause == "a newer push took the place of its build"
+    assert world.row.running_commit == B
+    assert world.images.pushed == [B]
+
+
+def test_a_stale_build_is_ended_though_no_slot_is_free_to_receive_for(aws: Any) -> None:
+    # GIVEN a host of one slot: the newer push is seen by its want, with the next beat
+    world = several(aws, cancel_stale_build=True)
+    first, second = push_to("web", 1), push_to("web", 2)
+    world.send(first)
+
+    def pushed() -> None:
+        world.images.on_build = lambda: None
+        world.source.tip = B
+        world.send(second)
+        world.keeper.beat()
+
+    world.images.on_build = pushed
+    worker = world.worker(slots=1)
+    worker.step()
+    worker.step()
+    assert (world.outcome(first), world.outcome(second)) == ("superseded", "succeeded")
+    assert world.row.running_commit == B
+
+
+# --- a run that does not get on
+
+
+def stands_still(world: World) -> None:
+    """In its build; the keeper beats on."""
+    limits = world.installation.limits
+    world.images.on_build = lambda: None
+    world.clock.pass_by(limits.no_progress + 1)
+    for lock in world.table.locks.all():
+        world.table.locks._store.update(
+            "LOCK", lock.pipeline, "SET expires_at = :e",
+            parameters={":e": world.clock.now() + limits.lock_ttl},
+        )  # fmt: skip
+    world.keeper.beat()
+
+
+def test_a_run_without_progress_is_ended_and_told_and_others_go_on(aws: Any) -> None:
+    # GIVEN two pipelines, one of which stands still in its build
+    world = several(aws)
+    slow, good = push_to("web", 1), push_to("api", 2)
+    world.images.on_build = lambda: stands_still(world)
+    world.send(slow, good)
+    # WHEN
+    world.worker(slots=2).step()
+    # THEN it has failed there, and the other is deployed
+    assert (world.outcome(slow), world.outcome(good)) == ("failed", "succeeded")
+    (row,) = world.table.deployments.newest("web", 9)
+    assert (row.result.stage, row.result.cause) == ("build", "no progress for 1 h 5 min: ended")
+    assert [r.status for r in world.topic.results] == ["failed", "succeeded"]
+
+
+def test_a_run_that_does_not_even_end_is_given_up(aws: Any) -> None:
+    # GIVEN a run that hangs for ever: it neither gets on nor ends when it is told to
+    world, later = several(aws), Later()
+    world.send(push_to("web", 1))
+    worker = world.worker(slots=1, spawn=later)
+    worker.step()
+    limits, seen = world.installation.limits, []
+
+    def hangs() -> None:
+        stands_still(world)
+        world.clock.pass_by(2 * limits.heartbeat + 1)
+        world.keeper.beat()
+        worker.step()
+        seen.append((worker._runs.room, worker._runs.pipelines, world.keeper.held))
+        world.clock.pass_by(limits.lock_ttl)
+        world.keeper.beat()
+        seen.append(world.table.locks.get("web").taken(world.clock.now()))
+
+    world.images.on_build = hangs
+    later.go()
+    # THEN its slot is free, nothing is held for it, and its lock has ended
+    assert seen == [(1, set(), ()), False]
+    # AND it changes nothing when it goes on after all
+    assert world.services.plans == []
+
+
+# --- telling, and stopping
+
+
+def test_the_host_s_row_tells_each_run(aws: Any) -> None:
+    world, seen = several(aws), []
+    world.images.on_build = lambda: seen.append(world.table.hosts.get("i-1"))
+    world.send(push_to("web", 1))
+    worker = world.worker(slots=2)
+    worker.step()
+    (row,) = seen
+    (run,) = row.runs
+    assert (row.slots, row.free_slots, run.pipeline, run.builds) == (2, 1, "web", True)
+    # THEN it has none when all are over
+    assert world.table.hosts.get("i-1").runs == ()
+
+
+def test_a_stop_gives_back_what_each_run_holds(aws: Any) -> None:
+    world, later = several(aws), Later()
+    world.send(push_to("web", 1), push_to("api", 2))
+    worker = world.worker(slots=2, spawn=later)
+    worker.step()
+    assert world.queued() == (0, 2)
+    # WHEN
+    worker.request_stop("SIGTERM")
+    worker.run()
+    # THEN
+    assert world.queued() == (2, 0)
+    assert not any(lock.holder for lock in world.table.locks.all())
+
+
+def test_a_run_that_fails_leaves_the_others_and_comes_again_later(aws: Any) -> None:
+    # GIVEN a table that fails one of two runs when it takes its lock
+    world = several(aws)
+    world.send(push_to("web", 1), push_to("api", 2))
+    worker = world.worker(slots=2)
+    take = worker._runs._parts.table.locks.take
+
+    def failing(pipeline: str, *more: Any, **named: Any) -> Any:
+        if pipeline == "web":
+            raise RuntimeError("the table is away")
+        return take(pipeline, *more, **named)
+
+    worker._runs._parts.table.locks.take = failing  # type: ignore[method-assign]
+    # WHEN
+    worker.step()
+    # THEN
+    assert world.outcome(push_to("api", 2)) == "succeeded"
+    assert world.queued() == (0, 1)  # hidden for some seconds
+    assert world.keeper.held == ()
+
+
+def test_two_pipelines_share_nothing_but_the_slots(aws: Any) -> None:
+    """A crash loop in one of them delays none of the others."""
+    world = several(aws)
+    bad, good = push_to("web", 1), push_to("api", 2)
+
+    def once() -> None:
+        world.images.on_build = lambda: None
+        raise RuntimeError("docker is away")
+
+    world.images.on_build = once
+    world.send(bad, good)
+    world.worker(slots=2).step()
+    assert (world.outcome(bad), world.outcome(good)) == (None, "succeeded")
