@@ -97,9 +97,10 @@ def test_what_is_paused_is_not_waited_for(world: World) -> None:
 
 
 def test_a_lock_that_is_freed_after_the_outcome_is_waited_for_no_longer(world: World) -> None:
-    # GIVEN a deployment that is over a moment before its lock is free
+    # GIVEN a deployment that is over two looks before its lock is free
     shop, api = begin(world, "shop", 1, 1), begin(world, "api", 2, 2)
     world.clock.then(lambda: world.end(api, "succeeded", at=world.clock.now()))
+    world.clock.then(lambda: None)
     world.clock.then(lambda: world.table.locks.take("api", "i-1/b/p.2", NOW, ttl=0))
     world.clock.then(lambda: end(world, shop))
     # WHEN, THEN
