@@ -49,6 +49,7 @@ class Agent:
         self.fiber: Fiber | None = None
         self.runs: list[Fiber] = []
         self.news = False
+        self.worker_hangs = False
         self.frozen_until = 0.0
         self.keeper, self.worker = self._assemble()
 
@@ -147,9 +148,11 @@ class Agent:
 
     def hang(self) -> None:
         """One run, or the worker itself, does not get on, for ever; the rest does."""
-        fibers = self._fibers()
-        if fibers:
-            self.world.dice.choice(fibers).freeze(float("inf"))
+        hung = self.world.dice.choice([None, *self.runs])
+        if hung is None:
+            self.worker_hangs = True
+        else:
+            hung.freeze(float("inf"))
 
     @property
     def stuck(self) -> bool:
@@ -169,6 +172,8 @@ class Agent:
         if self.dead or self.fiber is not None or at != self.next_at:
             return
         self.next_at = float("inf")
+        if self.worker_hangs:
+            return
         if self.frozen:
             self.wake(self.frozen_until)
             return

@@ -98,7 +98,7 @@ _leave_to_holder = Ends.leave_to_holder
 
 
 WORKERS_OWN = (
-    "build_agent.worker",
+    "build_agent.run",
     "build_agent.ends",
     "build_agent.queue.intake",
     "build_agent.queue.settle",

@@ -11,8 +11,6 @@ from tests.simulation.guards import Guard
 from tests.simulation.plans import cancelled, crowded, dying, in_a_row, often, with_faults
 from tests.simulation.stand_ins import always_true, false, no_reply
 
-KILLED = ("agent killed", "host killed at update", "host dies")
-
 FOLLOWED = [
     Case(
         loose(
@@ -20,7 +18,7 @@ FOLLOWED = [
             " AND step = :step AND claimed_by = :by AND claimed_until > :now",
         ),
         crowded("held up"),
-        breaks="is begun twice",
+        breaks="without its claim",
     ),
     Case(
         Guard(
@@ -35,15 +33,15 @@ FOLLOWED = [
     ),
     Case(
         Guard("the chain of follow messages", parts=frozenset({"chain"})),
-        with_faults(*KILLED),
+        often("kill agent", "agent killed"),
         cost="seconds until the outcome",
-        share=1.05,
+        share=1.1,
     ),
     Case(
         Guard("ECS's events call the follower", parts=frozenset({"ECS events"})),
-        often("stop by hand", "host is stopped"),
-        cost="seconds until the outcome",
-        share=1.03,
+        often("kill agent", "agent killed"),
+        cost="seconds until settled",
+        share=1.04,
     ),
     Case(
         patched("only the live chain's message takes a step", f"{FOLLOWER}._is_live", always_true),
@@ -60,7 +58,7 @@ FOLLOWED = [
         patched("an end decides anew", f"{ENDING}.decide_anew", no_reply),
         in_a_row,
         cost="seconds until live",
-        share=1.1,
+        share=1.03,
     ),
     Case(
         Guard(

@@ -133,7 +133,7 @@ CASES = [
         ),
         crowded(),
         cost="seconds until settled",
-        share=1.05,
+        share=1.04,
         seeds=40,
     ),
     Case(

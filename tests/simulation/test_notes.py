@@ -57,7 +57,7 @@ NOTED = [
         Guard("a Lambda that raised is tried again", parts=frozenset({"retries"})),
         with_faults("Lambda crashes", "call refused"),
         cost="seconds asleep with work",
-        share=2,
+        share=1.5,
         seeds=40,
     ),
     Case(
@@ -116,7 +116,7 @@ NOTED = [
         patched("the number is looked at first", f"{DECISION}._not_that_host", any_number),
         told_again,
         cost="writes refused",
-        share=1.004,
+        share=1.001,
         seeds=40,
     ),
     Case(
