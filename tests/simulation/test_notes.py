@@ -139,8 +139,8 @@ NOTED = [
     Case(
         patched("the worker knows what is settled", f"{REQUESTS}.settled", unknown_to_the_worker),
         with_faults("delivery late", "delivery twice", "old duplicate"),
-        cost="writes refused",
-        share=1.05,
+        cost="awake seconds",
+        share=1.02,
         seeds=30,
     ),
 ]

@@ -102,8 +102,8 @@ def test_a_rollback_needs_no_slot(aws: Any) -> None:
         world.send(push_to("web", number))
         world.worker().step()
     earlier = world.table.deployments.newest("web", 2)[1]
-    back = push_to("web", 4, reason="rollback",
-                   target=Target(kind="deployment", deployment_id=earlier.deployment_id))  # fmt: skip
+    target = Target(kind="deployment", deployment_id=earlier.deployment_id)
+    back = push_to("web", 4, reason="rollback", target=target)
     world.send(push_to("api", 3), back)
     worker = world.worker(slots=1, spawn=later)
     # WHEN
