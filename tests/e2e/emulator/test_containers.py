@@ -187,7 +187,7 @@ def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason
     [
         (Release("slow", after=5), 60, "SUCCESSFUL", set()),
         (
-            Release("slow", after=5),
+            Release("slower", after=20),
             0,
             "ROLLBACK_SUCCESSFUL",
             {"Task failed container health checks"},
@@ -203,7 +203,7 @@ def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason
 )
 @pytest.mark.usefixtures("service")
 def test_a_release_of_the_sample_takes_its_time(yard, release, start_period, status, reasons):
-    # GIVEN the sample application, which is healthy, or crashes, 5 s after its start
+    # GIVEN the sample application, which is healthy, or crashes, some seconds after its start
     check = {"command": HEALTH_COMMAND, "interval": 5, "startPeriod": start_period}
     definition = register(yard, image(yard, sample_digest(yard, release)), healthCheck=check)
     # WHEN it is rolled out
