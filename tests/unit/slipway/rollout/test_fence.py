@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from time import time as now
 from typing import Any
 
@@ -98,3 +99,16 @@ def test_the_lock_outlives_a_signature() -> None:
 @pytest.mark.parametrize("date", ["20261125T230001Z", b"20261125T230001Z"])
 def test_a_signatures_date_is_read(date: str | bytes) -> None:
     assert signed_at(date) == 1795647601
+
+
+def test_the_look_of_one_thread_is_not_another_s(time: Time) -> None:
+    # GIVEN a rollout whose process stood still after its look, and another's look just now
+    fence = Fence(time)
+    fence.noted(lambda: None)()
+    time.shift = LATE + 5
+    other = Thread(target=fence.noted(lambda: None))
+    other.start()
+    other.join()
+    # THEN the first one's change is as late as it was
+    with pytest.raises(WorldFailed, match="held up"):
+        fence.check(time())
