@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from bench import (
     noticing,
     peers,
     pushing,
+    rolling_back,
 )
 from bench.report import (
     Section,
@@ -53,6 +54,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "deploy": lambda: [deploy_step.section(peers.environment(WORK))],
         "notice": lambda: [noticing.section(peers.environment(WORK))],
         "push": lambda: pushing.sections(WORK),
+        "rollback": lambda: rolling_back.sections(WORK),
         "boot": lambda: booting.sections(WORK),
         "slots": lambda: [build_slots.section(WORK)],
         "drain": lambda: [draining.section()],
@@ -92,10 +94,15 @@ def report(sections: list[Section], about: dict[str, str], *, again: tuple[str, 
     if again:
         standing, whole = earlier(RESULTS)
         sections = with_measured_again(standing, sections, list(parts()))
-        said = [whole.get("measured again", ""), f"{', '.join(again)} ({about['date']})"]
-        about = {**whole, "measured again": "; ".join(dict.fromkeys(filter(None, said)))}
+        about = {**whole, "measured again": measured_again(whole, again, about["date"])}
     write(RESULTS, to_results(sections, about))
     (ROOT / "docs" / "benchmarks.md").write_text(to_markdown(sections, about), encoding="utf-8")
+
+
+def measured_again(whole: dict[str, str], again: Sequence[str], date: str) -> str:
+    """What was measured since the `whole`, each part on the same day once."""
+    said = [*whole.get("measured again", "").split("; "), f"{', '.join(again)} ({date})"]
+    return "; ".join(dict.fromkeys(filter(None, said)))
 
 
 @click.command()
