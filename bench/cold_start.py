@@ -19,7 +19,7 @@ CLIENTS = {
     "trigger": ("sns",),
     "starter": ("sns", "dynamodb", "ec2", "sqs"),
     "stopper": ("sns", "dynamodb", "ec2", "sqs"),
-    "follower": ("sns", "dynamodb", "ecs", "sqs", "ecr"),
+    "follower": ("sns", "dynamodb", "ecs", "sqs"),
     "reconciler": ("sns", "dynamodb", "ec2", "sqs"),
     "notifier": ("dynamodb", "ssm", "sqs"),
 }
@@ -39,13 +39,7 @@ def section(*, rounds: int = 9) -> Section:
         columns=("function", "import s", "clients s", "total s", "ten lines s", "ratio", "peak MB"),
     )
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "installation.json"
-        settings.write_text(make_installation().to_json())
-        environment = plain_environment(
-            SLIPWAY_INSTALLATION=str(settings),
-            SLIPWAY_HOSTS="i-1",
-            SLIPWAY_BUILD_QUEUE_URL="https://sqs.us-east-1.amazonaws.com/222222222222/slipway-build",
-        )
+        environment = function_environment(Path(folder))
         for function, clients in CLIENTS.items():
             ours, plain = _in_turns(function, clients, environment, rounds)
             total, ten = ours["import"] + ours["clients"], plain["import"] + plain["clients"]
@@ -55,6 +49,17 @@ def section(*, rounds: int = 9) -> Section:
             )  # fmt: skip
             made.bounds.append(Bound(f"cold start: {function} / ten lines", 1.3, total / ten))
     return made
+
+
+def function_environment(folder: Path) -> dict[str, str]:
+    """What a function finds in its environment; its settings are written to `folder`."""
+    settings = folder / "installation.json"
+    settings.write_text(make_installation().to_json(), encoding="utf-8")
+    return plain_environment(
+        SLIPWAY_INSTALLATION=str(settings),
+        SLIPWAY_HOSTS="i-1",
+        SLIPWAY_BUILD_QUEUE_URL="https://sqs.us-east-1.amazonaws.com/222222222222/slipway-build",
+    )
 
 
 def agent_start(*, rounds: int = 3) -> dict[str, float]:

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.measure import peak_mb, plain_environment, run_once
+from bench.cold_start import function_environment
+from bench.measure import peak_mb, run_once
 from local.accounts import client_of
 from local.configuration import NAMES, PROD_ACCOUNT, REGION
 from local.demo import await_sleep
@@ -35,7 +36,6 @@ from local.started import Ledger
 from local.up import bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
-from tests.unit.build_agent.world import make_installation
 
 MEASURED = Path(__file__).with_name("memory.json")
 SIZES = (128, 256, 512, 1024, 1769)
@@ -128,13 +128,7 @@ def _peaks(workplace: Workplace) -> dict[str, float] | None:
 
 def _cold_cpu(function: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "installation.json"
-        settings.write_text(make_installation().to_json())
-        environment = plain_environment(
-            SLIPWAY_INSTALLATION=str(settings),
-            SLIPWAY_HOSTS="i-1",
-            SLIPWAY_BUILD_QUEUE_URL=f"https://sqs.{REGION}.amazonaws.com/{PROD_ACCOUNT}/slipway-build",
-        )
+        environment = function_environment(Path(folder))
         command = [sys.executable, "-m", "bench.contenders.cold", function]
         root = Path(__file__).resolve().parents[1]
         costs = [run_once(command, environment=environment, cwd=root) for _ in range(ROUNDS)]
