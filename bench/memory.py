@@ -47,8 +47,8 @@ PATIENCE: Mapping[str, float] = {
     "starter": 1.5,
     # Somebody reads a channel.
     "notifier": 2.5,
-    # The notice comes within five seconds of ECS's event.
-    "follower": 3.0,
+    # The notice comes within five seconds of ECS's event; a step is still to be taken in them.
+    "follower": 2.0,
     # Nobody waits: a host is awake a few seconds longer.
     "stopper": 6.0,
     "reconciler": 6.0,

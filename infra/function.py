@@ -20,7 +20,7 @@ from infra.shared import Shared
 from slipway.configuration import Configuration
 
 MEMORY = {
-    "trigger": 1024,
+    "trigger": 512,
     "starter": 1024,
     "notifier": 512,
     "follower": 512,
