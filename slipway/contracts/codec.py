@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import re
 import types
@@ -21,10 +22,25 @@ from typing import Any, Literal, TypeVar, Union
 from slipway.contracts.errors import InvalidMessage
 
 T = TypeVar("T")
-Reader = Callable[[Any, str, bool], Any]
-"""From a JSON value, its path and whether to be strict to a member's value, or InvalidMessage."""
+Reader = Callable[[Any, bool], Any]
+"""From a JSON value and whether to be strict to a member's value, or _Wrong."""
 
-_MISSING: Any = object()
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What is its own JSON value."""
+
+
+class _Wrong(Exception):
+    """A value is not what it must be; `path` grows from the inside out, as `.name` and `[0]`."""
+
+    def __init__(self, problem: str, *path: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path = list(path)
+
+    @property
+    def where(self) -> str:
+        return "".join(reversed(self.path)).removeprefix(".") or "$"
 
 
 def matching(pattern: str, **options: Any) -> Any:
@@ -37,41 +53,72 @@ def encode(value: Any) -> Any:
 
     A member that is None is left out: reading puts the default back.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: encode(member)
-            for field in dataclasses.fields(value)
-            if (member := getattr(value, field.name)) is not None
-        }
-    if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    if isinstance(value, frozenset):
-        return sorted(encode(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
-    return value
+    kind: Any = type(value)
+    return value if kind in _PLAIN else _writer(kind)(value)
 
 
-def decode(cls: type[T], data: Any, *, strict: bool = True, path: str = "") -> T:
+@functools.cache
+def _writer(kind: type[Any]) -> Callable[[Any], Any]:
+    """What makes JSON values of a class's instances, found once for each class."""
+    if dataclasses.is_dataclass(kind):
+        return _members_of(tuple(field.name for field in dataclasses.fields(kind)))
+    if issubclass(kind, tuple | list):
+        return lambda value: [encode(item) for item in value]
+    if issubclass(kind, frozenset):
+        return lambda value: sorted(encode(item) for item in value)
+    if issubclass(kind, Mapping):
+        return lambda value: {key: encode(item) for key, item in value.items()}
+    return lambda value: value
+
+
+def _members_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    def write(value: Any) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for name in names:
+            member = getattr(value, name)
+            if member is not None:
+                members[name] = member if type(member) in _PLAIN else encode(member)
+        return members
+
+    return write
+
+
+def compact(value: Any) -> str:
+    """`encode(value)` as JSON text, without blanks."""
+    return _COMPACT.encode(encode(value))
+
+
+def decode(cls: type[T], data: Any, *, strict: bool = True) -> T:
     """The dataclass `cls` from a JSON value.
 
     Raises InvalidMessage with the path of the first member that is missing, unknown (if strict),
     of the wrong type, or against its pattern.
     """
+    try:
+        return _read_object_as(cls, data, strict)
+    except _Wrong as wrong:
+        raise InvalidMessage(wrong.where, wrong.problem) from None
+
+
+def _read_object_as(cls: type[T], data: Any, strict: bool) -> T:
     if not isinstance(data, dict):
-        raise InvalidMessage(path or "$", f"must be an object, not {_kind(data)}")
+        raise _Wrong(f"must be an object, not {_kind(data)}")
     members = _members(typing.cast(Any, cls))
     if strict:
         for name in data:
             if name not in members:
-                raise InvalidMessage(_join(path, str(name)), "is not a member of this message")
+                raise _Wrong("is not a member of this message", f".{name}")
     values: dict[str, Any] = {}
-    for name, (read, required) in members.items():
-        raw = data.get(name, _MISSING)
-        if raw is not _MISSING:
-            values[name] = read(raw, _join(path, name), strict)
-        elif required:
-            raise InvalidMessage(_join(path, name), "is missing")
+    name = ""
+    try:
+        for name, (read, required) in members.items():
+            if name in data:
+                values[name] = read(data[name], strict)
+            elif required:
+                raise _Wrong("is missing")
+    except _Wrong as wrong:
+        wrong.path.append(f".{name}")
+        raise
     return cls(**values)
 
 
@@ -97,47 +144,62 @@ def _reader(hint: Any, pattern: re.Pattern[str] | None = None) -> Reader:
         return _one_of(arguments)
     if dataclasses.is_dataclass(hint):
         cls = typing.cast(type[Any], hint)
-        return lambda raw, path, strict: decode(cls, raw, strict=strict, path=path)
+        return lambda raw, strict: _read_object_as(cls, raw, strict)
     return _text(pattern) if hint is str else _SCALARS[hint]
 
 
 def _optional(read: Reader) -> Reader:
-    return lambda raw, path, strict: None if raw is None else read(raw, path, strict)
+    return lambda raw, strict: None if raw is None else read(raw, strict)
 
 
 def _either(readers: list[Reader]) -> Reader:
     """What the first reader that takes the value makes of it; else what the last one says."""
 
-    def read_either(raw: Any, path: str, strict: bool) -> Any:
+    def read_either(raw: Any, strict: bool) -> Any:
         for read in readers[:-1]:
             try:
-                return read(raw, path, strict)
-            except InvalidMessage:
+                return read(raw, strict)
+            except _Wrong:
                 continue
-        return readers[-1](raw, path, strict)
+        return readers[-1](raw, strict)
 
     return read_either
 
 
 def _set_of(read: Reader) -> Reader:
     read_list = _list_of(read)
-    return lambda raw, path, strict: frozenset(read_list(raw, path, strict))
+    return lambda raw, strict: frozenset(read_list(raw, strict))
 
 
 def _list_of(read: Reader) -> Reader:
-    def read_list(raw: Any, path: str, strict: bool) -> Any:
+    def read_list(raw: Any, strict: bool) -> Any:
         if not isinstance(raw, list | tuple):
-            raise InvalidMessage(path, f"must be a list, not {_kind(raw)}")
-        return tuple(read(item, f"{path}[{i}]", strict) for i, item in enumerate(raw))
+            raise _Wrong(f"must be a list, not {_kind(raw)}")
+        found: list[Any] = []
+        try:
+            for item in raw:
+                found.append(read(item, strict))
+        except _Wrong as wrong:
+            wrong.path.append(f"[{len(found)}]")
+            raise
+        return tuple(found)
 
     return read_list
 
 
 def _object_of(read: Reader) -> Reader:
-    def read_object(raw: Any, path: str, strict: bool) -> Any:
+    def read_object(raw: Any, strict: bool) -> Any:
         if not isinstance(raw, dict):
-            raise InvalidMessage(path, f"must be an object, not {_kind(raw)}")
-        return {str(key): read(item, f"{path}.{key}", strict) for key, item in raw.items()}
+            raise _Wrong(f"must be an object, not {_kind(raw)}")
+        key: Any = ""
+        found: dict[str, Any] = {}
+        try:
+            for key, item in raw.items():
+                found[str(key)] = read(item, strict)
+        except _Wrong as wrong:
+            wrong.path.append(f".{key}")
+            raise
+        return found
 
     return read_object
 
@@ -152,47 +214,51 @@ _CONTAINERS: dict[Any, Callable[[Reader], Reader]] = {
 
 
 def _one_of(allowed: tuple[Any, ...]) -> Reader:
-    def read_one(raw: Any, path: str, _strict: bool) -> Any:
+    def read_one(raw: Any, _strict: bool) -> Any:
         if not isinstance(raw, str) or raw not in allowed:
             names = ", ".join(repr(a) for a in allowed)
-            raise InvalidMessage(path, f"must be one of {names}, not {_shown(raw)}")
+            raise _Wrong(f"must be one of {names}, not {_shown(raw)}")
         return raw
 
     return read_one
 
 
 def _text(pattern: re.Pattern[str] | None) -> Reader:
-    def read_text(raw: Any, path: str, _strict: bool) -> Any:
+    def read_text(raw: Any, _strict: bool) -> Any:
         if not isinstance(raw, str):
-            raise InvalidMessage(path, f"must be a string, not {_kind(raw)}")
+            raise _Wrong(f"must be a string, not {_kind(raw)}")
         if pattern is not None and not pattern.fullmatch(raw):
-            raise InvalidMessage(path, f"{_shown(raw)} must match {pattern.pattern}")
+            raise _Wrong(f"{_shown(raw)} must match {pattern.pattern}")
         return raw
 
     return read_text
 
 
-def _number(raw: Any, path: str, _strict: bool) -> float:
-    if not isinstance(raw, int | float) or isinstance(raw, bool):
-        raise InvalidMessage(path, f"must be a number, not {_kind(raw)}")
-    if not _is_finite(raw):
-        raise InvalidMessage(path, "must be a finite number")
-    return float(raw)
+def _number(raw: Any, _strict: bool) -> float:
+    if type(raw) not in (float, int):  # a bool is an int, too
+        raise _Wrong(f"must be a number, not {_kind(raw)}")
+    try:
+        number = float(raw)
+    except OverflowError:  # an integer of more digits than a float can hold
+        number = math.inf
+    if not math.isfinite(number):
+        raise _Wrong("must be a finite number")
+    return number
 
 
-def _integer(raw: Any, path: str, _strict: bool) -> int:
+def _integer(raw: Any, _strict: bool) -> int:
     if not isinstance(raw, int) or isinstance(raw, bool):
-        raise InvalidMessage(path, f"must be an integer, not {_kind(raw)}")
+        raise _Wrong(f"must be an integer, not {_kind(raw)}")
     return raw
 
 
-def _truth(raw: Any, path: str, _strict: bool) -> bool:
+def _truth(raw: Any, _strict: bool) -> bool:
     if not isinstance(raw, bool):
-        raise InvalidMessage(path, f"must be true or false, not {_kind(raw)}")
+        raise _Wrong(f"must be true or false, not {_kind(raw)}")
     return raw
 
 
-def _anything(raw: Any, _path: str, _strict: bool) -> Any:
+def _anything(raw: Any, _strict: bool) -> Any:
     return raw
 
 
@@ -204,19 +270,8 @@ _SCALARS: Mapping[Any, Reader] = {
 }
 
 
-def _is_finite(number: int | float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # an integer of more digits than a float can hold
-        return False
-
-
 def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is field.default_factory is dataclasses.MISSING
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _kind(value: Any) -> str:

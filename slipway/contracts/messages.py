@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from slipway.contracts.codec import decode, encode, matching
+from slipway.contracts.codec import compact, decode, matching
 from slipway.contracts.errors import InvalidMessage
 
 SCHEMA = 1
@@ -94,7 +94,7 @@ class BuildRequest:
         return self.target.kind == "tip"
 
     def to_json(self) -> str:
-        return _to_json(self)
+        return compact(self)
 
     @classmethod
     def from_json(cls, text: str) -> BuildRequest:
@@ -199,7 +199,7 @@ class CloseNotice:
         return values
 
     def to_json(self) -> str:
-        return _to_json(self)
+        return compact(self)
 
     @classmethod
     def from_json(cls, text: str) -> CloseNotice:
@@ -219,7 +219,7 @@ class FollowMessage:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
-        return _to_json(self)
+        return compact(self)
 
     @classmethod
     def from_json(cls, text: str) -> FollowMessage:
@@ -229,10 +229,6 @@ class FollowMessage:
 def sns_attributes(values: dict[str, str]) -> dict[str, dict[str, str]]:
     """`values` in the shape of SNS Publish's MessageAttributes."""
     return {k: {"DataType": "String", "StringValue": v} for k, v in values.items()}
-
-
-def _to_json(message: Any) -> str:
-    return json.dumps(encode(message), separators=(",", ":"), ensure_ascii=False)
 
 
 def _from_json(cls: type[M], text: str) -> M:

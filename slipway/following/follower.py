@@ -224,7 +224,7 @@ class Held:
         """The world answers again; where a change had failed, once that change is behind."""
         trouble = self.followed.trouble
         is_there = following is not None and trouble and following.state.step == trouble.change
-        if not is_there or _changes(step):
+        if trouble is not None and (not is_there or _changes(step)):
             self.followed = replace(self.followed, trouble=None)
 
     def _failed(self, step: Advanced, error: Exception) -> None:

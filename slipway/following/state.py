@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.contracts.codec import decode, encode
+from slipway.contracts.codec import compact, decode
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, Commit, Stage
 from slipway.rollout.state import VERSION as ROLLOUT_VERSION
@@ -89,7 +89,7 @@ class Followed:
 
 def to_json(followed: Followed) -> str:
     """The state as JSON, without blanks."""
-    return json.dumps(encode(followed), separators=(",", ":"), ensure_ascii=False)
+    return compact(followed)
 
 
 def from_json(text: str) -> Followed:

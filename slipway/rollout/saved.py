@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from slipway.contracts.codec import decode, encode
+from slipway.contracts.codec import compact, decode
 from slipway.contracts.errors import InvalidMessage
 from slipway.rollout.state import VERSION, RolloutState
 
 
 def to_json(state: RolloutState) -> str:
     """The state as JSON, without blanks."""
-    return json.dumps(encode(state), separators=(",", ":"), ensure_ascii=False)
+    return compact(state)
 
 
 def from_json(text: str) -> RolloutState:

@@ -23,12 +23,12 @@ TRANSACTION_TRIES = 5
 def to_attribute(value: Any) -> dict[str, Any]:
     """The typed DynamoDB value of str, bool, int, float, None, list, tuple or dict."""
     match value:
+        case str():
+            return {"S": value}
         case None:
             return {"NULL": True}
         case bool():
             return {"BOOL": value}
-        case str():
-            return {"S": value}
         case int() | float():
             return {"N": repr(value)}
         case list() | tuple():
@@ -42,10 +42,12 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
     """The plain value of a typed DynamoDB value; a number without a fraction is an int."""
     ((kind, value),) = attribute.items()
     match kind:
+        case "S" | "BOOL":
+            return value
         case "NULL":
             return None
         case "N":
-            return float(value) if any(c in value for c in ".eE") else int(value)
+            return int(value) if value.lstrip("-").isdigit() else float(value)
         case "L":
             return [from_attribute(item) for item in value]
         case "M":
