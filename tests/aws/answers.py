@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -81,20 +80,18 @@ class Form:
 
     def answered(self, request: dict[str, Any], answer: Callable[[], Any]) -> Any:
         self.look_at_request(request)
-        given = self.given(answer)
+        try:
+            given = answer()
+        except Exception as error:
+            self.look_at_raised(error)
+            raise
         self.look_at_answer(given)
         return given
 
-    def given(self, function: Callable[..., Any], *itself: Any, **request: Any) -> Any:
-        """What `function` gives; what it raises is looked at."""
-        try:
-            return function(*itself, **request)
-        except ClientError as error:
+    def look_at_raised(self, error: Exception) -> None:
+        if isinstance(error, ClientError):
             self.look_at_error(error)
-            raise
-        except (BotoCoreError, AssertionError):
-            raise
-        except Exception as error:
+        elif not isinstance(error, (BotoCoreError, AssertionError)):
             raise self._no(f"its client does not raise {error!r}") from error
 
     def look_at_request(self, request: dict[str, Any]) -> None:
@@ -130,18 +127,18 @@ class Sample:
     """Which of a million calls are looked at: the first `ALL` of each kind, then each `THEN`th.
 
     The kind of a request is its number of members and its expressions. Looking at each would cost
-    a simulated history three tenths more, this costs half of that.
+    a simulated history three tenths more.
     """
 
-    ALL, THEN = 50, 8
+    ALL, THEN = 50, 50
 
     def __init__(self) -> None:
-        self._seen: Counter[Any] = Counter()
+        self._seen: dict[Any, int] = {}
 
     def takes(self, request: dict[str, Any]) -> bool:
         told = request.get
         kind = (len(request), told("UpdateExpression"), told("ConditionExpression"))
-        self._seen[kind] = number = self._seen[kind] + 1
+        self._seen[kind] = number = self._seen.get(kind, 0) + 1
         return number <= self.ALL or number % self.THEN == 0
 
 
@@ -241,7 +238,7 @@ def _passing(
     service: str, name: str, function: Any, *, bound: bool = False, often: bool = False
 ) -> Any:
     """`function` as the operation `name`; `bound`: it is no method but a function of its own."""
-    sample = Sample() if often else None
+    takes = Sample().takes if often else None
 
     @cache
     def form() -> Form:  # loading a model takes a second: when it is needed
@@ -251,8 +248,12 @@ def _passing(
         return _form(service, operations(service)[name], False)
 
     def passing(*itself: Any, **request: Any) -> Any:
-        if sample is not None and not sample.takes(request):
-            return form().given(function, *itself, **request)
+        if takes is not None and not takes(request):
+            try:
+                return function(*itself, **request)
+            except Exception as error:
+                form().look_at_raised(error)
+                raise
         return form().answered(request, functools.partial(function, *itself, **request))
 
     if not bound:

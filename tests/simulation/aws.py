@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -43,7 +44,7 @@ class Caller:
     def client(self, service: str, inner: Any) -> Any:
         return _Client(self, service, inner)
 
-    def call(self, service: str, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    def call(self, service: str, function: Callable[..., Any], /, **arguments: Any) -> Any:
         if self.dead:
             raise Killed
         if self.calls_left is not None:
@@ -74,12 +75,7 @@ class _Client:
         found = getattr(self._inner, name)
         if name in NOT_CALLS:
             return found
-        caller, service = self._caller, self._service
-
-        def call(**arguments: Any) -> Any:
-            return caller.call(service, found, arguments)
-
-        self.__dict__[name] = call
+        call = self.__dict__[name] = partial(self._caller.call, self._service, found)
         return call
 
 

@@ -6,6 +6,7 @@ moto. Items are kept in the typed form in which they come and are never changed 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -187,7 +188,11 @@ def _or(tokens: _Tokens) -> Test:
     while tokens.next == "OR":
         tokens.take()
         tests.append(_and(tokens))
-    return tests[0] if len(tests) == 1 else lambda i, n, v: any(t(i, n, v) for t in tests)
+    return functools.reduce(_either, tests)
+
+
+def _either(one: Test, other: Test) -> Test:
+    return lambda i, n, v: one(i, n, v) or other(i, n, v)
 
 
 def _and(tokens: _Tokens) -> Test:
@@ -195,7 +200,11 @@ def _and(tokens: _Tokens) -> Test:
     while tokens.next == "AND":
         tokens.take()
         tests.append(_atom(tokens))
-    return tests[0] if len(tests) == 1 else lambda i, n, v: all(t(i, n, v) for t in tests)
+    return functools.reduce(_both, tests)
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda i, n, v: one(i, n, v) and other(i, n, v)
 
 
 def _atom(tokens: _Tokens) -> Test:
@@ -256,7 +265,9 @@ def _operand(token: str) -> Callable[[Item, Names, Item], Any]:
     if token.startswith(":"):
         return lambda item, names, values: values[token]
     path = token.split(".")
-    if len(path) == 1 and not token.startswith("#"):
+    if len(path) == 1:
+        if token.startswith("#"):
+            return lambda item, names, values: item.get(names[token])
         return lambda item, names, values: item.get(token)
 
     def look_up(item: Item, names: Names, values: Item) -> Any:
@@ -290,6 +301,13 @@ def _set(tokens: _Tokens) -> Change:
     path = tokens.take().split(".")
     tokens.take("=")
     value = _value(tokens)
+    if len(path) == 1:
+        (member,) = path
+
+        def change_member(before: Item, after: Item, names: Names, values: Item) -> None:
+            after[_name(member, names)] = value(before, names, values)
+
+        return change_member
 
     def change(before: Item, after: Item, names: Names, values: Item) -> None:
         _assign(after, [_name(p, names) for p in path], value(before, names, values))
