@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.report import Bound, Section
 from build_agent.host import process
@@ -25,6 +26,7 @@ from local.workplace import Workplace
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
+from tests.aws.answers import AwsFake
 
 BUILDS = 4
 AT_ONCE = (1, 2, 4)
@@ -124,10 +126,10 @@ def _tree(folder: Path, steps: list[str]) -> Path:
     return folder
 
 
-class _NoEcr:
+class _NoEcr(AwsFake, service="ecr"):
     """Nothing is pushed."""
 
-    def get_authorization_token(self) -> dict[str, list[dict[str, str]]]:
+    def get_authorization_token(self, **_request: Any) -> dict[str, list[dict[str, str]]]:
         return {"authorizationData": [{"authorizationToken": ""}]}
 
 
