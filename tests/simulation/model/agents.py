@@ -1,4 +1,4 @@
-"""The steps of an agent: arrive, receive, claim, lock, fetch, hand over, delete; follow."""
+"""The steps of an agent's main thread: arrive, receive, claim, give to a run, say idle; follow."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from tests.simulation.model.changes import (
     agent_gone,
     host_with,
     into_queue,
-    sorted_with,
+    minus_all,
 )
-from tests.simulation.model.following import FIRST, Following
+from tests.simulation.model.following import Following
 from tests.simulation.model.real import Real
+from tests.simulation.model.runs import Runs, is_building
 from tests.simulation.model.state import (
+    HANDED,
     NAMES,
+    SLOTS,
     STANDING,
     HostState,
-    Rollout,
+    Run,
     State,
-    Violation,
+    under_way,
 )
 
 NOTICES = 2
@@ -28,18 +31,22 @@ NOTICES = 2
 class Agents:
     """One on each host; `without` as the model's."""
 
-    def __init__(self, real: Real, following: Following, without: frozenset[str]) -> None:
+    def __init__(
+        self, real: Real, following: Following, runs: Runs, without: frozenset[str]
+    ) -> None:
         self._real = real
         self._following = following
+        self._runs = runs
         self._without = without
 
     def steps(self, s: State, index: int) -> Iterator[tuple[str, bool, State]]:
         host = s.hosts[index]
         if host.phase in ("", "hung") or host.ec2 != "running":
             return
-        step = getattr(self, "_" + host.phase)
-        for label, after in step(s, index, host):
+        for label, after in getattr(self, "_" + host.phase)(s, index, host):
             yield f"{NAMES[index]} {label}", False, after
+        for run in host.runs:
+            yield from self._runs.steps(s, index, run)
         if not s.crashes:
             return
         for phase, label in (("up", "crashes"), ("hung", "hangs for ever")):
@@ -64,7 +71,7 @@ class Agents:
 
     def _poll(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
         yield from self._follows(s, index)
-        if s.queue:
+        if s.queue and sum(is_building(run) for run in host.runs) < SLOTS:
             taken = s._replace(queue=())
             if "delete last" in self._without:
                 taken = taken._replace(want=self._real.cleared(s.want, s.queue))
@@ -72,6 +79,8 @@ class Agents:
         said = sum(n[0] == index for n in s.notices)
         said += sum(p[0] in "dck" and p[1] == index for p in s.lambdas)
         if said >= (NOTICES if host.row.state == "busy" else 1) or host.phase == "said":
+            return
+        if under_way(host):
             return
         row, number = self._real.row_move(host.row, "say_idle", host.boot)
         if number is not None:
@@ -82,66 +91,45 @@ class Agents:
     _said = _poll
 
     def _got(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
-        if "claim" in self._without:
-            yield "begins work", host_with(s, index, phase="lock")
-            return
-        row, mine = self._real.row_move(host.row, "begin_work", host.boot)
-        if mine:
-            yield "begins work", host_with(s, index, row=row, phase="lock")
-        else:
-            given = into_queue(s, host.held)
-            yield "gives its requests back", host_with(given, index, held=(), phase="poll")
-
-    def _lock(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
-        """The pipeline's, by a host that is at work or by a rollout that is followed."""
-        if all(r in s.settled for r in host.held):
+        """Claims the host, and then gives what it has received to a run."""
+        if "claim" not in self._without:
+            row, mine = self._real.row_move(host.row, "begin_work", host.boot)
+            if not mine:
+                yield "gives its requests back", self._given_back(s, index, host.held)
+                return
+            s = host_with(s, index, row=row)
+        if all(request in s.settled for request in host.held):
             yield "finds all settled", host_with(s, index, phase="clear")
-            return
-        lock, taken = self._real.lock_move(s.lock, "take", index + 1)
-        if taken or "lock" in self._without:
-            yield (
-                "locks",
-                host_with(self._let_go(s, index), index, phase="fetch")._replace(lock=lock),
-            )
-            return
+        elif under_way(host) and "under way" not in self._without:
+            yield self._leaves_to_run(s, index, host.held)
+        else:
+            number = 1 + max((run.number for run in host.runs), default=0)
+            runs = (*host.runs, Run(number, "lock", host.held, 0))
+            yield "begins a run", host_with(s, index, held=(), phase="poll", runs=runs)
+
+    def _leaves_to_run(self, s: State, index: int, held: tuple[int, ...]) -> tuple[str, State]:
+        """The pipeline is under way here: its holder runs the tip once more.
+
+        What its own deployment was begun for comes again, and so does all if nobody has the lock.
+        """
+        begun = self._runs.begun(s, held)
+        left = minus_all(held, begun)
         lock, asked = self._real.lock_move(s.lock, "ask_again", index + 1)
-        if asked:
-            joined = s._replace(lock=lock, settled=s.settled | set(host.held))
-            yield "joins the other's run", host_with(joined, index, phase="clear")
+        if not left or not asked:
+            return "gives back what is under way", self._given_back(s, index, held)
+        joined = into_queue(s, begun)._replace(lock=lock, settled=s.settled | set(left))
+        return "joins its own run", host_with(joined, index, held=left, phase="clear")
 
-    def _fetch(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
-        """The tip; an older run that nobody was told of is told, and the note `again` taken."""
-        lock = s.lock
-        if lock[0] == index + 1:
-            lock, _ = self._real.lock_move(lock, "take_again", index + 1)
-        fetched = host_with(s, index, tip=s.pushed, phase="hand")
-        yield f"fetches {s.pushed}", fetched._replace(lock=lock, silent=False)
-
-    def _hand(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
-        """One transaction: the deployment has the lock and the rollout, the request its end."""
-        if any(h.phase == "hand" for i, h in enumerate(s.hosts) if i != index):
-            raise Violation("two hosts roll out one pipeline at the same time")
-        lock, handed = self._real.lock_move(s.lock, "hand_over", index + 1)
-        if not handed:
-            given = into_queue(s, host.held)
-            yield "has lost its lock", host_with(given, index, held=(), tip=0, phase="poll")
-            return
-        after = s._replace(
-            lock=lock,
-            rollout=Rollout(host.tip, FIRST, index + 1, STANDING, False),
-            settled=s.settled | set(host.held),
-            want=self._real.cleared(s.want, host.held),
-        )
-        phase = "delete" if "follow message" in self._without else "send"
-        yield f"hands over {host.tip}", host_with(after, index, tip=0, phase=phase)
-
-    def _send(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
-        sent = s._replace(follow=sorted_with(s.follow, (False, FIRST)))
-        yield "sends the follow message", host_with(sent, index, phase="delete")
+    def _given_back(self, s: State, index: int, held: tuple[int, ...]) -> State:
+        return host_with(into_queue(s, held), index, held=(), phase="poll")
 
     def _clear(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
         cleared = s._replace(want=self._real.cleared(s.want, host.held))
-        yield "clears its wants", host_with(cleared, index, phase="delete")
+        if s.crashes:
+            yield "clears its wants", host_with(cleared, index, phase="delete")
+        else:  # nobody can tell when it deletes
+            deleted = host_with(cleared, index, held=(), phase="poll")
+            yield "clears its wants, deletes its requests", deleted
 
     def _delete(self, s: State, index: int, host: HostState) -> Iterator[tuple[str, State]]:
         yield "deletes its requests", host_with(s, index, held=(), phase="poll")
@@ -149,20 +137,26 @@ class Agents:
     # --- what it follows while it waits
 
     def _follows(self, s: State, index: int) -> Iterator[tuple[str, State]]:
-        rollout = s.rollout
-        if rollout is None or (rollout.claimer, rollout.claim) != (index + 1, STANDING):
+        """The next steps of a rollout that a run has passed on; where a stop is claimed it lets go.
+
+        Its claim is a process's: it outlasts the run that has handed over.
+        """
+        if not self._has_rollout(s, index):
             return
-        *_, (label, after) = self._following.steps(s, index + 1, rollout.step)
+        assert s.rollout is not None
+        if s.hosts[index].row.state == "stopping":
+            yield "lets go", self._following.let_go(s, index + 1, s.rollout.step)
+        *_, (label, after) = self._following.steps(s, index + 1, s.rollout.step)
         yield label, after
 
     def _in_between(self, s: State, index: int) -> Iterator[tuple[str, State]]:
         """Where a process may die in the middle of what it follows."""
-        rollout = s.rollout
-        if rollout is not None and (rollout.claimer, rollout.claim) == (index + 1, STANDING):
-            yield from self._following.steps(s, index + 1, rollout.step)[:-1]
+        if self._has_rollout(s, index):
+            assert s.rollout is not None
+            yield from self._following.steps(s, index + 1, s.rollout.step)[:-1]
 
-    def _let_go(self, s: State, index: int) -> State:
-        """Before it builds it leaves what it follows to others."""
-        if s.rollout is None or s.rollout.claimer != index + 1:
-            return s
-        return self._following.let_go(s, index + 1, s.rollout.step)
+    def _has_rollout(self, s: State, index: int) -> bool:
+        rollout = s.rollout
+        if rollout is None or (rollout.claimer, rollout.claim) != (index + 1, STANDING):
+            return False
+        return not any(run.phase in HANDED for run in s.hosts[index].runs)

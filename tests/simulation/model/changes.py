@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.simulation.model.state import DEAD, NEVER, STANDING, WORKING, State
-
-CLAIMED = 2
-"""How the newest step of a rollout is called in a canonical state."""
+from tests.simulation.model.state import (
+    DEAD,
+    ENDING,
+    GONE,
+    STANDING,
+    State,
+    run_of,
+)
 
 
 def quiet(s: State) -> bool:
     """Nothing is about to happen, so that timers of many minutes run out."""
-    phases = {host.phase for host in s.hosts}
-    moving = any(host.ec2 in ("pending", "stopping") for host in s.hosts)
-    at_work = phases & (WORKING | {"got"}) or (s.queue and phases & {"poll", "said"})
-    coming = s.topic or s.flight or s.notices or s.stopped or s.lambdas or s.follow
-    standing = s.rollout is not None and s.rollout.claim == STANDING
-    return not (coming or at_work or moving or standing)
+    if s.topic or s.flight or s.notices or s.stopped or s.lambdas or s.follow:
+        return False
+    if s.rollout is not None and s.rollout.claim == STANDING:
+        return False
+    return not any(_moves(s, index) for index in range(len(s.hosts)))
+
+
+def _moves(s: State, index: int) -> bool:
+    host = s.hosts[index]
+    if host.ec2 in ("pending", "stopping") or any(run.phase not in GONE for run in host.runs):
+        return True
+    if host.phase == "up":  # one that crashed is back in seconds, or hangs; a boot may be silent
+        return host.row.boot == host.boot and host.row.state != "stopping"
+    receives = bool(s.queue) and host.phase in ("poll", "said")
+    return receives or host.phase == "got" or host.phase in ENDING
 
 
 def publish(s: State, request: int) -> State:
@@ -29,7 +42,7 @@ def into_queue(s: State, requests: tuple[int, ...]) -> State:
 
 
 def with_lambda(s: State, process: tuple[Any, ...]) -> State:
-    return s._replace(lambdas=tuple(sorted((*s.lambdas, process), key=repr)))
+    return s._replace(lambdas=tuple(sorted((*s.lambdas, process))))
 
 
 def host_with(s: State, index: int, **changes: Any) -> State:
@@ -43,8 +56,13 @@ def minus(items: tuple[Any, ...], item: Any) -> tuple[Any, ...]:
     return items[:at] + items[at + 1 :]
 
 
+def minus_all(items: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(item for item in items if item not in out)
+
+
 def copies(s: State, request: int) -> int:
     there = [*s.queue, *s.flight, *(r for h in s.hosts for r in h.held)]
+    there += [r for h in s.hosts for run in h.runs for r in run.held if run.phase != "late"]
     there += [r for target, r in s.topic if target == "q"]
     starts = [r for target, r in s.topic if target == "s"]
     return max(there.count(request), starts.count(request) + 1)
@@ -52,73 +70,6 @@ def copies(s: State, request: int) -> int:
 
 def sorted_with(items: tuple[Any, ...], item: Any) -> tuple[Any, ...]:
     return tuple(sorted((*items, item)))
-
-
-def canonical(s: State) -> State:
-    """The same state with boots and numbers renamed to the smallest: only equality counts.
-
-    Follow messages that nobody would act on are dropped, save those of what is over.
-    """
-    s = _steps_renamed(s)
-    for index in range(len(s.hosts)):
-        s = _renamed(s, index)
-    return s
-
-
-def _steps_renamed(s: State) -> State:
-    if s.rollout is None:
-        kept = {(True, NEVER) for is_over, _ in s.follow if is_over and s.untold}
-        return s._replace(follow=tuple(sorted(kept)))
-    shift = CLAIMED - s.rollout.step
-    over = {(True, NEVER) for is_over, _ in s.follow if is_over and s.untold}
-    live = [
-        (False, step if step == NEVER else step + shift)
-        for is_over, step in s.follow
-        if not is_over and step in (NEVER, s.rollout.step, s.rollout.step - 1)
-    ]
-    return s._replace(
-        rollout=s.rollout._replace(step=CLAIMED),
-        follow=tuple(sorted([*over, *live])),
-        lambdas=tuple(
-            sorted(((*p[:4], CLAIMED, *p[5:]) if p[0] == "F" else p for p in s.lambdas), key=repr)
-        ),
-    )
-
-
-def _renamed(s: State, index: int) -> State:
-    host = s.hosts[index]
-    pairs = {(host.row.boot, host.row.number)}
-    pairs |= {(b, n) for h, b, n in s.notices if h == index}
-    pairs |= {(p[2], p[3]) for p in s.lambdas if p[1] == index}
-    boots = {NEVER: NEVER}
-    for boot in sorted({host.boot, *(b for b, _ in pairs)} - {NEVER}):
-        boots[boot] = len(boots) - 1
-    numbers: dict[tuple[int, int], int] = {}
-    for boot in boots:
-        ranked = sorted({n for b, n in pairs if b == boot})
-        numbers |= {(boot, n): rank for rank, n in enumerate(ranked)}
-    if all(a == b for a, b in boots.items()) and all(n == r for (_, n), r in numbers.items()):
-        return s
-    row = host.row._replace(
-        boot=boots[host.row.boot], number=numbers[(host.row.boot, host.row.number)]
-    )
-    s = host_with(s, index, boot=boots[host.boot], row=row)
-    return s._replace(
-        notices=tuple(
-            sorted(
-                (h, boots[b], numbers[(b, n)]) if h == index else (h, b, n) for h, b, n in s.notices
-            )
-        ),
-        lambdas=tuple(
-            sorted(
-                (
-                    (p[0], p[1], boots[p[2]], numbers[(p[2], p[3])], *p[4:]) if p[1] == index else p
-                    for p in s.lambdas
-                ),
-                key=repr,
-            )
-        ),
-    )
 
 
 def agent_gone(
@@ -129,13 +80,58 @@ def agent_gone(
     ec2: str = "running",
     phase: str = "",
 ) -> State:
-    """The agent ends; what it held comes back when its lease has run out."""
+    """The agent ends with all its runs; what it held comes back when its lease has run out."""
+    host = s.hosts[index]
     if "delete last" not in without:
-        flight = tuple(sorted((*s.flight, *s.hosts[index].held)))
-        s = s._replace(flight=flight)
+        s = into_flight(s, host.held)
+        for run in host.runs:
+            s = into_flight(s, () if run.phase == "late" else run.held)
     if s.rollout is not None and s.rollout.claimer == index + 1:
         s = s._replace(rollout=s.rollout._replace(claimer=DEAD))
-    return host_with(s, index, ec2=ec2, phase=phase, held=(), tip=0)
+    holder, again = s.lock
+    if abs(holder) // 10 == index + 1:
+        s = s._replace(lock=(run_of(index, 0) if holder > 0 else 0, again))
+    return host_with(s, index, ec2=ec2, phase=phase, held=(), runs=())
+
+
+def is_left(s: State, holder: int) -> bool:
+    """Nobody renews the lock of that run any more: its agent is gone, or has given it up."""
+    host, number = divmod(holder, 10)
+    return not any(
+        run.number == number != 0 and run.phase != "late" for run in s.hosts[host - 1].runs
+    )
+
+
+def into_flight(s: State, requests: tuple[int, ...]) -> State:
+    """The messages of these are extended no more: they will be visible again."""
+    return s._replace(flight=tuple(sorted((*s.flight, *messages(requests)))))
+
+
+def messages(requests: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of the requests that a message has brought."""
+    return tuple(request for request in requests if request > 0)
+
+
+def named(requests: tuple[int, ...]) -> tuple[int, ...]:
+    """All of them, whoever has brought them."""
+    return tuple(abs(request) for request in requests)
+
+
+def asked_by_push(number: int) -> int:
+    return 10 * number
+
+
+def asked_by_drift(s: State) -> int:
+    return asked_by_push(s.pushed) + 1
+
+
+def asked_again(s: State) -> tuple[int, State]:
+    """The request that the note `again` stands for; each taking of the lock makes another one.
+
+    Here they share a number: what is left of an earlier one counts as a copy of the new one.
+    """
+    request = asked_by_push(s.pushed) + 2
+    return request, s._replace(settled=s.settled - {request}) if request in s.settled else s
 
 
 def start_host(s: State, index: int) -> State:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.simulation.model.changes import copies, publish, sorted_with
+from tests.simulation.model.changes import asked_again, copies, publish, sorted_with
 from tests.simulation.model.real import Real
 from tests.simulation.model.state import (
     FOLLOWER,
     NEVER,
     STANDING,
-    Bounds,
     Rollout,
     State,
     Violation,
@@ -25,9 +24,8 @@ COPIES = 2
 class Following:
     """A step is claimed, taken, and let go of; `without` as the model's."""
 
-    def __init__(self, real: Real, bounds: Bounds, without: frozenset[str]) -> None:
+    def __init__(self, real: Real, without: frozenset[str]) -> None:
         self._real = real
-        self._bounds = bounds
         self._without = without
 
     # --- the follower
@@ -113,14 +111,14 @@ class Following:
         if not s.untold:
             return s
         s = s._replace(silent=False)
-        if "decide anew" not in self._without and s.lock[0] == 0:
+        if "decide anew" not in self._without and s.lock[0] <= 0:
             s = self._decided_anew(s)
         return s._replace(untold=False)
 
     def _decided_anew(self, s: State) -> State:
         if s.lock[1]:
-            request = 4 * s.pushed + 2 + self._bounds.crashes - s.crashes
-            s = s._replace(want=self._real.noted(s.want, request, request in s.settled))
+            request, s = asked_again(s)
+            s = s._replace(want=self._real.noted(s.want, request, settled=False))
             lock, _ = self._real.lock_move(s.lock, "take_orphaned_again", 0)
             s = s._replace(lock=lock)
         return publish(s, s.want) if s.want and copies(s, s.want) < COPIES else s

@@ -16,6 +16,8 @@ from lambdas.decide.situation import (
 )
 from tests.simulation.model.changes import (
     agent_gone,
+    asked_again,
+    asked_by_drift,
     copies,
     host_with,
     publish,
@@ -31,10 +33,10 @@ from tests.simulation.model.state import (
     FOLLOWER,
     NAMES,
     NEVER,
-    WORKING,
     Bounds,
     State,
     Violation,
+    at_work,
 )
 
 COPIES = 2
@@ -68,7 +70,7 @@ class Functions:
 
     def starter_notes(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
         request = p[4]
-        noted = s._replace(want=self._real.noted(s.want, request, request in s.settled))
+        noted = s._replace(want=self._real.noted(s.want, request, settled=request in s.settled))
         yield f"starter notes {request}", False, with_lambda(noted, ("S", index, NEVER, 0))
 
     def _starter_looks(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
@@ -147,12 +149,12 @@ class Functions:
         return s
 
     def _ask(self, s: State, action: Ask) -> State:
-        request = 4 * s.pushed + 1
+        request = asked_by_drift(s)
         if action.orphan is not None:
-            request += 1 + self._bounds.crashes - s.crashes
+            request, s = asked_again(s)
             lock, _ = self._real.lock_move(s.lock, "take_orphaned_again", 0)
             s = s._replace(lock=lock)
-        want = self._real.noted(s.want, request, request in s.settled)
+        want = self._real.noted(s.want, request, settled=request in s.settled)
         if want != request or request in s.settled:
             return s
         return publish(s._replace(want=want), request)
@@ -201,7 +203,7 @@ class Functions:
         host, why = s.hosts[index], p[4]
         name = NAMES[index]
         if host.ec2 == "running":
-            if host.phase in WORKING:
+            if at_work(host):
                 raise Violation(f"{name} is stopped ({why}) while it works")
             stopping = agent_gone(s, index, without=self._without, ec2="stopping")
             yield f"StopInstances {name}", False, with_lambda(stopping, ("e", *p[1:]))

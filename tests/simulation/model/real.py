@@ -45,6 +45,7 @@ from tests.simulation.model.values import (
     lock_item,
     request_of,
     result_of,
+    runs_told,
     settled_of,
     want_of,
     wanted,
@@ -80,6 +81,8 @@ class Real:
         elif move == "claim_broken":
             seen = HostRow(host_id="i-1", boot=name, heartbeat_at=HEARD)
             answer = hosts.claim_broken(seen, NOW, claim=60, unchanged=arguments[1])
+        elif move == "heartbeat":
+            answer = hosts.heartbeat("i-1", name, NOW, runs=runs_told(arguments[0]))
         elif move in ("stop_sent", "take_back_claim"):
             answer = getattr(hosts, move)("i-1", name)
         else:
@@ -89,7 +92,7 @@ class Real:
         if claim:
             claim = STANDING if claim > NOW else LAPSED
         boot_after = int(after.boot) if after.boot else NEVER
-        return Row(boot_after, after.state, after.idle_number, claim), answer
+        return Row(boot_after, after.state, after.idle_number, claim, len(after.runs)), answer
 
     def lock_move(
         self, lock: tuple[int, bool], move: str, who: int
@@ -116,7 +119,7 @@ class Real:
                     begun_row(),
                     rollout="{}",
                     next_look=NOW,
-                    claimed_by=claimer_of(who),
+                    claimed_by=claimer_of(who // 10),
                     claimed_until=STANDING,
                 ),
                 lock=mine,
@@ -164,7 +167,7 @@ class Real:
         found: tuple[tuple[int, bool], bool] = self._known[key]
         return found
 
-    def noted(self, want: int, request: int, settled: bool) -> int:
+    def noted(self, want: int, request: int, *, settled: bool) -> int:
         """The want after the real Wants.note."""
         key = ("note", want, request, settled)
         if key not in self._known:

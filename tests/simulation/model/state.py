@@ -12,23 +12,39 @@ NEVER = -1
 
 
 class Row(NamedTuple):
-    """A host row as far as moves and decisions look at it. `claim`: 0, STANDING or LAPSED."""
+    """A host row as far as moves and decisions look at it. `claim`: 0, STANDING or LAPSED; `told`:
+    how many runs the last heartbeat told of.
+    """
 
     boot: int
     state: str
     number: int
     claim: float
+    told: int
+
+
+class Run(NamedTuple):
+    """One run of an agent. `held`: its requests; one that was asked for by the note `again`, and
+    that no message brought, is negative. `tip`: the push that it has fetched.
+    """
+
+    number: int
+    phase: str
+    held: tuple[int, ...]
+    tip: int
 
 
 class HostState(NamedTuple):
-    """`boot` is the instance's own; `phase` is its agent's ('' while there is none)."""
+    """`boot` is the instance's own; `phase` is its agent's main thread's ('' while there is none),
+    which holds `held` until it has given that to a run.
+    """
 
     ec2: str
     boot: int
     row: Row
     phase: str
     held: tuple[int, ...]
-    tip: int
+    runs: tuple[Run, ...]
 
 
 class Rollout(NamedTuple):
@@ -44,14 +60,15 @@ class Rollout(NamedTuple):
 
 
 class State(NamedTuple):
-    """Requests are numbers in order of their time: 4t for push t, 4t+1 the drift check's for t,
-    4t+2 and more those made of an orphaned `again`.
+    """Requests are numbers in order of their time: 10t for push t, 10t+1 the drift check's for t,
+    10t+2 and more those made of a note `again`.
 
-    `topic`: ('q' or 's', request), to be delivered to queue or starter. `notices`: (host, boot,
-    number). `stopped`: hosts whose EC2 event is to come. `lock`: holder (0: free; DEPLOYMENT), note
-    `again`. `lambdas`: (kind, host, boot, number, more …). `rollout`: None, or the one that is
-    followed. `untold`: something is left to do after the last one's outcome; `silent`: people were
-    not told of it. `follow`: the follow queue, (of the one that is over, step or NEVER: look now).
+    `topic`: ('q' or 's', request), to be delivered to queue or starter. `settled`: of those that
+    may still come. `notices`: (host, boot, number). `stopped`: hosts whose EC2 event is to come.
+    `lock`: holder (0: free; DEPLOYMENT; a `run_of`, negative once it has expired), note `again`.
+    `lambdas`: (kind, host, boot, number, more …). `rollout`: None, or the one that is followed.
+    `untold`: something is left to do after the last one's outcome; `silent`: people were not told
+    of it. `follow`: the follow queue, (of the one that is over, step or NEVER: look now).
     """
 
     pushed: int
@@ -74,6 +91,7 @@ class State(NamedTuple):
     lost: int
     doubled: int
     crashes: int
+    hangs: int
 
 
 @dataclass(frozen=True)
@@ -85,15 +103,40 @@ class Bounds:
     lost: int = 1
     doubled: int = 1
     crashes: int = 1
+    hangs: int = 0
+    """Runs that do not get on, and nothing else of their agent."""
     at_once: int = 2
     split_reads: bool = False
     """Starter and reconciler read EC2 and the table at different moments (the stopper always)."""
 
 
-WORKING = frozenset({"lock", "fetch", "hand", "send", "clear", "delete"})
-HOLDING = frozenset({"fetch", "hand"})
+SLOTS = 2
+"""Build slots of a host."""
+ENDING = frozenset({"clear", "delete"})
+"""What is settled goes: its wants, then its messages; by the main thread, or by a run."""
+LOCKED = frozenset({"fetch", "hand", "hung", "release"})
+"""A run has the lock: its heartbeat tells so."""
+HANDED = frozenset({"send", "forget", "add"})
+"""A run has handed over and is not over yet."""
+GONE = frozenset({"hung", "late"})
+"""A run does not get on. `hung`: nobody knows yet; `late`: it was given up, and may still wake."""
 FOLLOWER, DEAD, DEPLOYMENT = 3, 8, 9
 """Who claims a step, besides hosts; and the lock's holder once a rollout was handed over."""
+
+
+def run_of(index: int, number: int) -> int:
+    """The holder of a lock: a run of the host's agent; number 0: of an agent that is gone."""
+    return 10 * (index + 1) + number
+
+
+def at_work(host: HostState) -> bool:
+    """Whether a stop of the host would interrupt somebody who gets on."""
+    return host.phase in ENDING or any(run.phase not in GONE for run in host.runs)
+
+
+def under_way(host: HostState) -> tuple[Run, ...]:
+    """The runs that the main thread knows of: those that are given up count no more."""
+    return tuple(run for run in host.runs if run.phase != "late")
 
 
 class Violation(Exception):
@@ -110,22 +153,22 @@ def start(bounds: Bounds) -> State:
     """Nothing pushed. One host: stopped. Two: both awake and idle (somebody has started them), or
     one pipeline would never have two hosts awake.
     """
-    host = HostState("stopped", 0, Row(NEVER, "idle", 0, 0.0), "", (), 0)
-    awake = HostState("running", 0, Row(0, "idle", 0, 0.0), "poll", (), 0)
+    host = HostState("stopped", 0, Row(NEVER, "idle", 0, 0.0, 0), "", (), ())
+    awake = HostState("running", 0, Row(0, "idle", 0, 0.0, 0), "poll", (), ())
     return State(
         *(0, 0, 0, (), (), (), 0, frozenset(), (0, False)),
         (host,) if bounds.hosts == 1 else (awake,) * bounds.hosts,
         *((), (), ()),
         *(None, False, False, ()),
-        *(bounds.lost, bounds.doubled, bounds.crashes),
+        *(bounds.lost, bounds.doubled, bounds.crashes, bounds.hangs),
     )
 
 
 def at_rest(state: State, bounds: Bounds) -> bool:
-    under_way = state.topic or state.queue or state.flight or state.want or state.lambdas
+    coming = state.topic or state.queue or state.flight or state.want or state.lambdas
     return (
         state.pushed == state.deployed == bounds.pushes
-        and not under_way
+        and not coming
         and not state.notices
         and not state.stopped
         and state.lock == (0, False)

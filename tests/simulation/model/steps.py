@@ -7,11 +7,13 @@ from typing import Any
 
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.model.agents import Agents
+from tests.simulation.model.canonical import canonical
 from tests.simulation.model.changes import (
     agent_gone,
-    canonical,
+    asked_by_push,
     host_with,
     into_queue,
+    is_left,
     minus,
     publish,
     sorted_with,
@@ -19,8 +21,9 @@ from tests.simulation.model.changes import (
 from tests.simulation.model.following import Following, dead
 from tests.simulation.model.functions import Functions
 from tests.simulation.model.real import Real
+from tests.simulation.model.runs import Runs
 from tests.simulation.model.state import (
-    HOLDING,
+    DEPLOYMENT,
     LAPSED,
     NAMES,
     NEVER,
@@ -35,8 +38,8 @@ class Model:
     """The steps that the world can take from a state.
 
     `without` names parts of the world that are taken out: `ticks`, `stopped event`, `dev side`,
-    `delete last`, `say idle again`, `claim`, `lock`. Guards inside the real code are taken out by
-    `client`, a table with looser conditions, or by patching what `decide` is made of.
+    `delete last`, `say idle again`, `claim`, `lock`, `under way`. Guards inside the real code are
+    taken out by `client`, a table with looser conditions, or by patching what it is made of.
     """
 
     def __init__(
@@ -49,8 +52,9 @@ class Model:
         self.bounds = bounds
         self.without = without
         real = Real(client, without)
-        self._following = Following(real, bounds, without)
-        self._agents = Agents(real, self._following, without)
+        self._following = Following(real, without)
+        runs = Runs(real, self._following, without)
+        self._agents = Agents(real, self._following, runs, without)
         self._functions = Functions(real, self._following, bounds, without)
 
     def steps(self, s: State) -> Iterator[Step]:
@@ -79,7 +83,7 @@ class Model:
             return
         number = s.pushed + 1
         pushed = s._replace(pushed=number)
-        yield f"push {number}", False, publish(pushed, 4 * number)
+        yield f"push {number}", False, publish(pushed, asked_by_push(number))
         if s.lost and "dev side" not in self.without:
             yield f"push {number}, its trigger is lost", True, pushed._replace(lost=s.lost - 1)
 
@@ -175,8 +179,8 @@ class Model:
         if dead(s) and s.rollout is not None:
             lapsed = s.rollout._replace(claim=LAPSED)
             yield "the claim on the rollout lapses", False, s._replace(rollout=lapsed)
-        if 0 < holder <= len(s.hosts) and s.hosts[holder - 1].phase not in HOLDING:
-            yield "the lock expires", False, s._replace(lock=(0, again))
+        if holder > DEPLOYMENT and is_left(s, holder):
+            yield "the lock expires", False, s._replace(lock=(-holder, again))
         ticking = any(p[0] == "d" and p[1] == NEVER for p in s.lambdas)
         if "ticks" in self.without or ticking or len(s.lambdas) >= self.bounds.at_once:
             return

@@ -18,11 +18,14 @@ from tests.simulation.model.state import (
     DEPLOYMENT,
     FOLLOWER,
     LAPSED,
+    NAMES,
     NEVER,
     NOW,
+    SLOTS,
     STANDING,
     Rollout,
     Row,
+    run_of,
 )
 
 SHOP = "shop"
@@ -35,18 +38,28 @@ def boot_text(boot: int) -> str:
 
 
 def holder_of(who: int) -> str:
+    """As `HostIdentity.holder` names it: host, boot, process and run."""
     if who == DEPLOYMENT:
         return held_by(FOLLOWED)
-    return f"i-{who}/1/p.1" if who else ""
+    host, number = divmod(abs(who), 10)
+    if not host:
+        return ""
+    return f"{NAMES[host - 1]}/1/p.{number}" if number else f"{NAMES[host - 1]}/1/earlier.1"
 
 
 def holder_in(row: LockRow) -> int:
     if row.is_followed:
         return DEPLOYMENT
-    return int(row.holder.split("/")[0][2:]) if row.holder else 0
+    if not row.holder:
+        return 0
+    name, _, process = row.holder.split("/")
+    number = int(process.removeprefix("p.")) if process.startswith("p.") else 0
+    holder = run_of(NAMES.index(name), number)
+    return holder if row.expires_at > NOW else -holder
 
 
 def claimer_of(who: int) -> str:
+    """A process claims for all that it follows: a host's agent, whichever run has handed over."""
     return {FOLLOWER: "the follower/1", DEAD: "dead"}.get(who, f"host i-{who}/1/p")
 
 
@@ -118,7 +131,6 @@ def want_of(request: BuildRequest, noted_at: float) -> Want:
 
 
 def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
-    run = HostRun(run=1, pipeline=SHOP, stage="build", progress_at=heartbeat)
     return HostRow(
         host_id=name,
         boot=boot_text(row.boot),
@@ -128,7 +140,15 @@ def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
         progress_at=heartbeat,
         idle_since=idle,
         claim_expires=row.claim,
-        runs=(run,) if row.state == "busy" else (),
+        slots=SLOTS,
+        runs=runs_told(row.told),
+    )
+
+
+def runs_told(count: int) -> tuple[HostRun, ...]:
+    return tuple(
+        HostRun(run=number, pipeline=SHOP, stage="build", progress_at=HEARD)
+        for number in range(1, count + 1)
     )
 
 
@@ -141,6 +161,7 @@ def host_item(row: Row) -> dict[str, Any]:
         "heartbeat_at": HEARD,
         "progress_at": HEARD,
         "claim_expires": row.claim,
+        "runs": [encode(run) for run in runs_told(row.told)],
     }
     return item if row.boot == NEVER else {**item, "boot": str(row.boot)}
 
@@ -148,6 +169,8 @@ def host_item(row: Row) -> dict[str, Any]:
 def expiry_of(holder: int) -> float:
     if holder == DEPLOYMENT:
         return NEVER_EXPIRES
+    if holder < 0:
+        return LAPSED
     return STANDING if holder else 0.0
 
 
