@@ -241,7 +241,7 @@ def _ship(shipper: CloudWatchShipper, stream: str, lines: Iterable[str]) -> None
     """A rollout's lines, beside those of its build; shipped before its outcome is recorded."""
     for line in lines:
         shipper.ship(stream, line)
-    shipper.drain(DRAIN_SECONDS)
+    shipper.drain(stream, DRAIN_SECONDS)
 
 
 def _queue_url(sqs: Any, name: str) -> str:

@@ -25,6 +25,8 @@ EVENT_CHARACTERS = 8192
 BACKLOG = 20_000
 """Lines that wait to be shipped at most; more are dropped and counted."""
 FLUSH_SECONDS = 2.0
+STREAMS_KNOWN = 100
+"""Streams that are known to be made; then they are found to be there once more."""
 DRAIN_SECONDS = 5.0
 """How long a deployment's end waits for its last lines at most; then it ends without them."""
 
@@ -82,7 +84,7 @@ class Shipper(Protocol):
 
     def ship(self, stream: str, line: str) -> None: ...
 
-    def drain(self, patience: float) -> bool: ...
+    def drain(self, stream: str, patience: float) -> bool: ...
 
 
 class BuildLog:
@@ -105,7 +107,7 @@ class BuildLog:
     def end(self) -> None:
         """Nothing more comes: what waits is shipped, so that who sees the end sees it all."""
         if self._shipper is not None:
-            self._shipper.drain(DRAIN_SECONDS)
+            self._shipper.drain(self._stream, DRAIN_SECONDS)
 
     @property
     def tail(self) -> tuple[str, ...]:
@@ -119,10 +121,11 @@ class CloudWatchShipper:
         self._client = client
         self._group = group
         self._now = now
-        self._waiting: deque[tuple[str, int, str]] = deque()
+        self._waiting: dict[str, deque[tuple[int, str]]] = {}
+        self._count = 0
         self._lock = threading.Lock()
         self._shipped = threading.Condition(self._lock)
-        self._under_way = 0
+        self._under_way: str | None = None
         self._wake = threading.Event()
         self._ending = False
         self._made: set[str] = set()
@@ -133,12 +136,12 @@ class CloudWatchShipper:
         self._thread.start()
 
     def ship(self, stream: str, line: str) -> None:
-        event = (stream, int(self._now() * 1000), line[:EVENT_CHARACTERS] or " ")
+        event = (int(self._now() * 1000), line[:EVENT_CHARACTERS] or " ")
         with self._lock:
-            if len(self._waiting) >= BACKLOG:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(event)
+            self._waiting.setdefault(stream, deque()).append(event)
+            self._count += 1
+            if self._count > BACKLOG:
+                self._drop_one()
 
     def stop(self, patience: float = 5.0) -> None:
         """Ship what waits, for at most `patience` seconds."""
@@ -146,26 +149,28 @@ class CloudWatchShipper:
         self._wake.set()
         self._thread.join(patience)
 
-    def drain(self, patience: float) -> bool:
-        """Wait until all that waits now is shipped (or dropped): at most `patience` seconds."""
+    def drain(self, stream: str, patience: float) -> bool:
+        """Wait until all of the stream that waits now is shipped (or dropped): at most `patience`
+        seconds. Other streams' lines, which may come without an end, are not waited for.
+        """
         self._wake.set()
         with self._shipped:
             return self._shipped.wait_for(
-                lambda: not (self._waiting or self._under_way), timeout=patience
+                lambda: stream not in self._waiting and self._under_way != stream, timeout=patience
             )
 
     def flush(self) -> None:
         """Ship what waits now; called by the thread, and by tests."""
         while batch := self._take():
-            stream = batch[0][0]
+            stream, events = batch
             try:
-                self._put(stream, [{"timestamp": t, "message": m} for _, t, m in batch])
+                self._put(stream, [{"timestamp": t, "message": m} for t, m in events])
             except Exception as error:  # noqa: BLE001 - logging never fails what it logs
-                self.dropped += len(batch)
-                Log().warning("build output was not shipped", lines=len(batch), error=str(error))
+                self.dropped += len(events)
+                Log().warning("build output was not shipped", lines=len(events), error=str(error))
                 return
             finally:
-                self._is_done(len(batch))
+                self._is_done()
 
     def _work(self) -> None:
         while not self._ending:
@@ -174,30 +179,48 @@ class CloudWatchShipper:
             self.flush()
         self.flush()
 
-    def _take(self) -> list[tuple[str, int, str]]:
-        """The next batch: events of one stream, within PutLogEvents' limits, in order."""
-        batch: list[tuple[str, int, str]] = []
-        size = 0
-        with self._lock:
-            while self._waiting and len(batch) < BATCH_EVENTS and size < BATCH_BYTES:
-                if batch and self._waiting[0][0] != batch[0][0]:
-                    break
-                event = self._waiting.popleft()
-                size += 4 * len(event[2]) + 26
-                batch.append(event)
-            self._under_way += len(batch)
-        return batch
+    def _take(self) -> tuple[str, list[tuple[int, str]]] | None:
+        """The next batch: events of one stream, within PutLogEvents' limits, in order.
 
-    def _is_done(self, events: int) -> None:
+        The streams take turns.
+        """
+        with self._lock:
+            stream = next(iter(self._waiting), None)
+            if stream is None:
+                return None
+            waiting, size = self._waiting.pop(stream), 0
+            batch: list[tuple[int, str]] = []
+            while waiting and len(batch) < BATCH_EVENTS and size < BATCH_BYTES:
+                event = waiting.popleft()
+                size += 4 * len(event[1]) + 26
+                batch.append(event)
+            if waiting:
+                self._waiting[stream] = waiting
+            self._count -= len(batch)
+            self._under_way = stream
+        return stream, batch
+
+    def _drop_one(self) -> None:
+        """The oldest line of the stream that has the most."""
+        stream = max(self._waiting, key=lambda name: len(self._waiting[name]))
+        self._waiting[stream].popleft()
+        if not self._waiting[stream]:
+            del self._waiting[stream]
+        self._count -= 1
+        self.dropped += 1
+
+    def _is_done(self) -> None:
         with self._shipped:
-            self._under_way -= events
+            self._under_way = None
             self._shipped.notify_all()
 
     def _put(self, stream: str, events: list[dict[str, Any]]) -> None:
         if stream not in self._made:
             with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
                 self._client.create_log_stream(logGroupName=self._group, logStreamName=stream)
-            self._made = {stream}
+            if len(self._made) >= STREAMS_KNOWN:
+                self._made.clear()
+            self._made.add(stream)
         self._client.put_log_events(
             logGroupName=self._group, logStreamName=stream, logEvents=events
         )

@@ -1,97 +1,20 @@
-"""One mirror for several runs at once: real git, stopped where a test wants it."""
+"""One mirror for several runs at once, with real git: fetches, and a mirror that is damaged."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from build_agent.host import process
-from build_agent.host.process import Finished
-from build_agent.host.stop import Interrupted, Stop
+from build_agent.host.stop import Interrupted
 from build_agent.source.known import Fetched, Pushed, is_known
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.host.several import Door, Run, until
+from tests.unit.build_agent.source.shared import STOP, Shared
 from tests.unit.build_agent.source.test_mirror import Remote
 from tests.unit.build_agent.world import make_pipeline
-
-STOP = Stop()
-
-
-class Shared(Remote):
-    """A remote whose source's git calls `before` and `after` with its verb; fetches are counted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.before: Callable[[str], None] = lambda _verb: None
-        self.after: Callable[[str], None] = lambda _verb: None
-        self.verbs: list[str] = []
-        self.fetching = self.most_fetching = 0
-        self.mutex = threading.Lock()
-        self.time = 1000.0
-        super().__init__(folder)
-        self.source = self.make_source(run=self.run, now=lambda: self.time)
-
-    def run(self, command: Sequence[str], **options: Any) -> Finished:
-        verb = next(part for part in command[2:] if part in VERBS)
-        with self.mutex:
-            self.verbs.append(verb)
-            self.fetching += verb == "fetch"
-            self.most_fetching = max(self.most_fetching, self.fetching)
-        try:
-            self.before(verb)
-            ended = process.run(command, **options)
-            self.after(verb)
-        finally:
-            with self.mutex:
-                self.fetching -= verb == "fetch"
-        return ended
-
-    def at(self, verb: str, do: Callable[[], None]) -> Callable[[str], None]:
-        return lambda name: do() if name == verb else None
-
-    @property
-    def fetches(self) -> int:
-        return self.verbs.count("fetch")
-
-    @property
-    def mirror(self) -> Path:
-        (mirror,) = (self.work / "mirrors").iterdir()
-        return mirror
-
-    def begin(self, branch: str = "main", commit: str | None = None) -> Run[str]:
-        """A fetch in a run of its own, which has asked when this returns."""
-        pipeline = make_pipeline(git_url=f"file://{self.path}", branch=branch)
-        waits = self.asked
-        run = Run(lambda stop: self.source.fetch(pipeline, commit, stop=stop, sink=print).id)
-        until(lambda: self.asked > waits)
-        return run
-
-    @property
-    def asked(self) -> int:
-        return self.source._flights.waits(self.source._mirror(self.pipeline))
-
-    def damage(self) -> None:
-        """The mirror as a disk leaves it that went away: git takes it for no repository."""
-        (self.mirror / "HEAD").write_bytes(b"\0" * 20)
-
-    def lose(self, name: str) -> None:
-        """The mirror without one object, as if the disk had lost it."""
-        (pack,) = self.mirror.glob("objects/pack/*.pack")
-        content = pack.read_bytes()
-        shutil.rmtree(pack.parent)
-        command = ["git", f"--git-dir={self.mirror}", "unpack-objects", "-q"]
-        subprocess.run(command, input=content, check=True)
-        (self.mirror / "objects" / name[:2] / name[2:]).unlink()
-
-
-VERBS = ("init", "fetch", "log", "read-tree", "cat-file", "rev-list", "merge-base", "ls-remote")
 
 
 @pytest.fixture
@@ -324,96 +247,3 @@ def test_a_mirror_that_lacks_files_is_made_anew_by_the_next_fetch(shared: Shared
     shared.source = shared.make_source(run=shared.run)
     assert shared.fetch() == tip
     assert shared.files(tip) == {"file": "1"}
-
-
-# --- trees
-
-
-def read(shared: Shared, commit: str, door: Door | None = None) -> Run[tuple[Path, list[str]]]:
-    """A run that reads the files of `commit`, for as long as the door is closed."""
-
-    def reads(stop: Stop) -> tuple[Path, list[str]]:
-        with shared.source.tree(shared.pipeline, commit, stop=stop) as tree:
-            if door is not None:
-                door()
-            return tree, sorted(path.name for path in tree.iterdir())
-
-    return Run(reads)
-
-
-def trees(shared: Shared) -> list[Path]:
-    return list((shared.work / "trees").iterdir())
-
-
-def test_a_tree_is_laid_out_once_and_gone_after_the_last(shared: Shared) -> None:
-    tip, inside, last = shared.commit(), Door(), Door()
-    shared.fetch()
-    runs = [read(shared, tip, inside) for _ in range(3)]
-    stays = read(shared, tip, last)
-    until(lambda: inside.reached == 3 and last.reached)
-    inside.open()
-    places = {run.result()[0] for run in runs}
-    # THEN it is there while one of them reads it
-    assert shared.verbs.count("read-tree") == 1
-    assert (next(iter(places)) / "file").read_text() == "text"
-    last.open()
-    assert places == {stays.result()[0]}
-    assert trees(shared) == []
-    # AND is laid out anew for who comes later
-    assert shared.files(tip) == {"file": "text"}
-    assert shared.verbs.count("read-tree") == 2
-
-
-def test_each_commit_has_a_tree_of_its_own(shared: Shared) -> None:
-    first, door = shared.commit("a"), Door()
-    second = shared.commit("b")
-    shared.fetch()
-    runs = [read(shared, first, door), read(shared, second, door)]
-    until(lambda: door.reached == 2)
-    door.open()
-    assert [run.result()[1] for run in runs] == [["a"], ["a", "b"]]
-
-
-@pytest.mark.parametrize("how", ["stopped", "failed"])
-def test_a_tree_that_one_could_not_lay_out_is_laid_out_by_the_next(
-    shared: Shared, how: str
-) -> None:
-    tip, door, seen = shared.commit(), Door(), []
-    shared.fetch()
-
-    def first_comes_to_nothing() -> None:
-        seen.append(1)
-        if len(seen) > 1:
-            return
-        door()
-        if how == "failed":
-            raise WorldFailed("the disk is full")
-
-    shared.before = shared.at("read-tree", first_comes_to_nothing)
-    first = read(shared, tip)
-    until(lambda: door.reached)
-    late = [read(shared, tip), read(shared, tip)]
-    (tree,) = shared.source._trees._trees.values()
-    until(lambda: tree.users == 3)
-    if how == "stopped":
-        first.stop.request("SIGTERM")
-    door.open()
-    with pytest.raises(Interrupted if how == "stopped" else WorldFailed):
-        first.result()
-    assert [run.result()[1] for run in late] == [["file"], ["file"]]
-    assert (len(seen), trees(shared)) == (2, [])
-
-
-def test_who_waits_for_a_tree_leaves_when_it_is_stopped(shared: Shared) -> None:
-    tip, door = shared.commit(), Door()
-    shared.fetch()
-    shared.before = shared.at("read-tree", door)
-    first = read(shared, tip)
-    until(lambda: door.reached)
-    late = read(shared, tip)
-    late.stop.request("SIGTERM")
-    with pytest.raises(Interrupted, match="SIGTERM"):
-        late.result()
-    door.open()
-    assert first.result()[1] == ["file"]
-    assert trees(shared) == []

@@ -82,7 +82,7 @@ def test_lines_are_shipped_in_order_a_stream_for_each_deployment() -> None:
     shipper.flush()
     shipped = [(s, [e["message"] for e in events]) for s, events in client.puts]
     # An empty message is refused by PutLogEvents: it becomes a space.
-    assert shipped == [("a", ["1", " "]), ("b", ["3"]), ("a", ["4"])]
+    assert shipped == [("a", ["1", " ", "4"]), ("b", ["3"])]
     assert client.puts[0][1][0]["timestamp"] == 5000
 
 
@@ -156,7 +156,7 @@ def test_a_deployments_end_waits_for_lines_that_are_on_their_way() -> None:
     output("last words")
     shipper._wake.set()
     assert client.asked.wait(10)
-    assert shipper.drain(0.0) is False  # taken is not shipped
+    assert shipper.drain("a", 0.0) is False  # taken is not shipped
     # WHEN the deployment ends
     ending = threading.Thread(target=output.end)
     ending.start()
@@ -174,6 +174,26 @@ def test_logs_that_cannot_be_shipped_hold_nothing_up() -> None:
     shipper = CloudWatchShipper(client, "g")
     shipper.start()
     BuildLog(shipper, "a")("lost")
-    assert shipper.drain(10) is True
+    assert shipper.drain("a", 10) is True
     assert shipper.dropped == 1
     shipper.stop()
+
+
+def test_a_deployments_end_does_not_wait_for_another_ones_output() -> None:
+    # GIVEN two deployments, of which one writes without an end
+    client = SlowLogs()
+    client.let.set()
+    shipper = CloudWatchShipper(client, "g")
+    shipper.ship("ends", "last words")
+    for number in range(2500):
+        shipper.ship("goes on", str(number))
+    # WHEN one batch of each is shipped
+    for _ in range(2):
+        batch = shipper._take()
+        assert batch is not None
+        shipper._put(batch[0], [{"timestamp": t, "message": m} for t, m in batch[1]])
+        shipper._is_done()
+    # THEN the other one's are in turn, and nobody waits for the rest of them
+    assert [stream for stream, _ in client.puts] == ["ends", "goes on"]
+    assert shipper.drain("ends", 0.0) is True
+    assert shipper.drain("goes on", 0.0) is False
