@@ -9,6 +9,8 @@ from slipway.contracts.messages import BuildRequest
 from tests.e2e.chain import Chain
 
 NAME = "chaos-witness"
+READ_SECONDS = 120.0
+"""A message whose handing out got lost is hidden for thirty."""
 
 
 @dataclass
@@ -51,6 +53,15 @@ class Witness:
 
     def look(self) -> dict[str, BuildRequest]:
         """All that was accepted since the beginning."""
+        self.chain.until("the end of the witness's queue", self._has_read_all, READ_SECONDS)
+        return self.requests
+
+    def _has_read_all(self) -> bool:
+        """What was handed out in an answer that got lost is still in the queue, and comes again."""
+        self._read()
+        return self.chain.depth(NAME) == 0
+
+    def _read(self) -> None:
         sqs = self.chain.prod("sqs")
         while found := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -59,4 +70,3 @@ class Witness:
                 request = BuildRequest.from_json(message["Body"])
                 self.requests[request.request_id] = request
                 sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-        return self.requests
