@@ -26,7 +26,7 @@ from slipway.rollout.actions import Change
 from slipway.rollout.cancelling import cancel
 from slipway.rollout.follow import deadline
 from slipway.rollout.roll_out import resumed, take
-from slipway.rollout.state import Advanced, sure
+from slipway.rollout.state import Advanced, RolloutState, sure
 from slipway.rollout.unfinished import left_behind
 
 ORDERS_EVERY = 2.0
@@ -309,13 +309,15 @@ class Held:
         return self._parts.installation.limits.lock_ttl
 
     def _save(self) -> None:
-        now = self._parts.now()
+        now, revisions = self._parts.now(), _revisions(self.followed.under_way)
         saved = self._table.following.save(
-            self.claim, to_json(self.followed), next_look=self.next_look, now=now, ttl=self._ttl
-        )
+            self.claim, to_json(self.followed), next_look=self.next_look, now=now, ttl=self._ttl,
+            revisions=revisions,
+        )  # fmt: skip
         if not saved:
             raise Interrupted("the claim on the rollout was lost")
         self._saved_at = now
+        self.row = replace(self.row, **revisions)  # type: ignore[arg-type]
         state = self.followed.under_way
         self._saved_step = state.step if state else None
 
@@ -331,18 +333,10 @@ class Held:
             self.followed = self.followed.entered(stage, now)
             self._table.deployments.enter_stage(self.row.deployment_id, stage, now)
             self._detail = None
-        if progress.step == "update" and progress.task_definition:
-            state = self.followed.under_way
-            before = {"task_definition_before": state.before} if state and state.before else {}
-            self._note(task_definition_after=progress.task_definition, **before)
         detail = progress_text(progress)
         if detail and detail != self._detail:
             self._detail = detail
-            self._note(detail=detail)
-
-    def _note(self, **values: object) -> None:
-        self._table.deployments.note(self.row.deployment_id, **values)
-        self.row = replace(self.row, **values)  # type: ignore[arg-type]
+            self._table.deployments.note(self.row.deployment_id, detail=detail)
 
 
 def _is_live(step: int, row: DeploymentRow) -> bool:
@@ -355,6 +349,14 @@ def _read(row: DeploymentRow) -> Followed:
         return from_json(row.rollout or "")
     except InvalidMessage as error:
         raise UnknownState(f"{row.deployment_id}: {error}") from None
+
+
+def _revisions(state: RolloutState | None) -> dict[str, str]:
+    """What the service ran and what it is about to be given, as members of the row."""
+    if state is None or state.told != "update":
+        return {}
+    named = {"task_definition_before": state.before, "task_definition_after": state.after}
+    return {name: revision for name, revision in named.items() if revision is not None}
 
 
 def _changes(step: Advanced) -> bool:

@@ -7,6 +7,7 @@ follows claims a step; a step has one claimer, so it is taken once. A claim outl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,15 +81,35 @@ class Following:
             {**_of(claim), ":now": now, ":until": now + ttl},
         )
 
-    def save(self, claim: Claim, rollout: str, *, next_look: float, now: float, ttl: float) -> bool:
-        """Write down what is known, and extend the claim; False as `renew`."""
+    def save(
+        self,
+        claim: Claim,
+        rollout: str,
+        *,
+        next_look: float,
+        now: float,
+        ttl: float,
+        revisions: Mapping[str, str],
+    ) -> bool:
+        """Write down what is known, and extend the claim; False as `renew`.
+
+        `revisions`: the row's `task_definition_before` and `_after`, once they are known. They are
+        written with the intent to change the service, so that there is no change without them.
+        """
+        also = "".join(f", {name} = :{name}" for name in revisions)
         return self._update(
             claim.deployment_id,
-            "SET rollout = :rollout, next_look = :look, claimed_until = :until",
+            f"SET rollout = :rollout, next_look = :look, claimed_until = :until{also}",
             _OURS,
-            {**_of(claim), ":now": now, ":until": now + ttl, ":rollout": rollout,
-             ":look": next_look},
-        )  # fmt: skip
+            {
+                **_of(claim),
+                ":now": now,
+                ":until": now + ttl,
+                ":rollout": rollout,
+                ":look": next_look,
+                **{f":{name}": revision for name, revision in revisions.items()},
+            },
+        )
 
     def release(self, claim: Claim, rollout: str, *, next_look: float) -> bool:
         """Write down what is known, and let others take the next step; False if it was lost."""

@@ -123,6 +123,33 @@ def test_a_takeover_that_comes_after_the_end_changes_no_outcome() -> None:
     assert [told.status for told in chain.said.told] == ["succeeded"]
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [denied("dynamodb:UpdateItem"), stepwise.Killed()],
+    ids=["refused", "died"],
+)
+def test_what_the_service_is_given_is_known_though_its_telling_failed(ends: BaseException) -> None:
+    # GIVEN a table that refuses the stage in which the service is changed, or a death just then
+    chain = chain_of(ecs.becomes_healthy(2.0))
+    enter_stage, failures = chain.table.deployments.enter_stage, [ends]
+
+    def once(deployment_id: str, stage: str, now: float) -> bool:
+        if stage == "update" and failures:
+            raise failures.pop()
+        return enter_stage(deployment_id, stage, now)
+
+    chain.table.deployments.enter_stage = once  # type: ignore[method-assign]
+    # WHEN it is gone on with from what is saved
+    row = chain.by_follower()
+    # THEN the row names what ran and what runs: `earlier.py` and the invariants rest on it
+    assert (row.status, failures) == ("succeeded", [])
+    assert row.result is not None
+    assert row.task_definition_before is not None
+    assert row.task_definition_before.endswith(row.result.task_definition_before or "?")
+    assert row.task_definition_after is not None
+    assert row.task_definition_after.endswith(row.result.task_definition_after or "?")
+
+
 def test_a_claim_whose_answer_was_lost_within_the_client_is_ours() -> None:
     # GIVEN a client that repeats a write whose answer it did not get
     chain = chain_of(ecs.becomes_healthy(2.0))
