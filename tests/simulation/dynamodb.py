@@ -143,17 +143,6 @@ class FakeDynamoDB(AwsFake, service="dynamodb", often=True):
 # --- expressions
 
 
-def _cached(compile_text: Callable[[str], Any]) -> Callable[[str], Any]:
-    known: dict[str, Any] = {}
-
-    def look_up(text: str) -> Any:
-        if text not in known:
-            known[text] = compile_text(text)
-        return known[text]
-
-    return look_up
-
-
 class _Tokens:
     def __init__(self, text: str) -> None:
         self.tokens = _TOKEN.findall(text)
@@ -174,7 +163,7 @@ class _Tokens:
         return token
 
 
-@_cached
+@functools.cache
 def compiled_condition(text: str) -> Test:
     tokens = _Tokens(text)
     test = _or(tokens)
@@ -283,7 +272,7 @@ def _name(part: str, names: Names) -> str:
     return names[part] if part.startswith("#") else part
 
 
-@_cached
+@functools.cache
 def compiled_update(text: str) -> list[Change]:
     tokens = _Tokens(text)
     changes: list[Change] = []

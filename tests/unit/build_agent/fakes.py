@@ -17,7 +17,7 @@ from slipway.contracts.messages import Commit
 from slipway.following.service import Running
 from slipway.rollout import Progress, RolloutPlan, RolloutResult
 from slipway.rollout.api import Changes
-from slipway.rollout.state import Advanced, on
+from slipway.rollout.state import Advanced, RolloutState, on
 
 URI = "127.0.0.1:4566/app"
 A, B, C = "a" * 40, "b" * 40, "c" * 40
@@ -172,10 +172,15 @@ class FakeServices:
         )
 
     def take(self, step: Advanced, means: Any) -> Advanced | None:
-        """The whole rollout as one step; what was registered for a state is registered once."""
+        """First what the service is to be given, then the whole rollout as one step.
+
+        What was registered for a state is registered once.
+        """
         if step.state.result is not None:
             return None
         plan = step.state.plan
+        if step.state.told != "update" and plan.target != definition(self.revision):
+            return on(self._to_update(step.state))
         registered = self.registered.get(step.state.id)
         if registered is not None:
             plan = replace(plan, target=registered, images={})
@@ -184,6 +189,15 @@ class FakeServices:
         if result.outcome == "unchanged" and registered is not None:
             result = replace(result, outcome="succeeded")
         return on(replace(step.state, step="over", result=result))
+
+    def _to_update(self, state: RolloutState) -> RolloutState:
+        return replace(
+            state,
+            step="update",
+            told="update",
+            before=definition(self.revision),
+            after=state.plan.target or definition(self.newest + 1),
+        )
 
     def _tell(self, on_progress: Any, step: Any, target: int) -> None:
         if step == "register":
