@@ -186,9 +186,8 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
         if _pushed_at(world, row) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     service = world.services[pipeline]
-    running = short(service.arn(service.primary))
-    asked = rollback.result.task_definition_after if rollback.result else None
-    if not after and running not in {asked, *_left_by(rows, rollback)}:
+    running = service.arn(service.primary)
+    if not after and running not in {rollback.task_definition_after, *_left_by(rows, rollback)}:
         raise Violation(f"{pipeline} was rolled back, and runs something else")
     return not after
 
@@ -204,7 +203,7 @@ def _pushed_at(world: World, row: DeploymentRow) -> float:
 def _left_by(rows: list[DeploymentRow], rollback: DeploymentRow) -> set[str]:
     """What newer pushes had brought to the service when the world, or a newer one, ended them."""
     return {
-        short(row.task_definition_after)
+        row.task_definition_after
         for row in rows
         if row.status in ("gave_up", "superseded")
         and row.task_definition_after
