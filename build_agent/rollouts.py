@@ -7,6 +7,7 @@ takes the next step.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from build_agent.telling.logs import Log
 from slipway.contracts.errors import Interrupted
@@ -40,10 +41,17 @@ class Rollouts:
         self._take_new()
         return min((held.next_look for held in self._held), default=float("inf"))
 
-    def go_on(self, now: float) -> None:
-        """Take the steps that are due. What another follows now, or fails here, is let go of."""
+    def go_on(self, now: float, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Take the steps that are due, the longest due first; no further rollout's once `until`.
+
+        What another follows now, or fails here, is let go of.
+        """
         self._take_new()
-        self._held = [held for held in self._held if self._takes_steps(held, now)]
+        for held in sorted(self._held, key=lambda held: held.next_look):
+            if until():
+                return
+            if not self._takes_steps(held, now):
+                self._held.remove(held)
 
     def let_go(self) -> None:
         """Leave all to the follower."""

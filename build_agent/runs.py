@@ -21,7 +21,11 @@ class _Begun:
 
 
 class Runs:
-    """Begins runs and knows those that have not ended. `ended`: called after each."""
+    """Begins runs and knows those that have not ended.
+
+    `freed`: called when a slot is free again, which may be before the run's end; `ended`: after
+    each run.
+    """
 
     def __init__(
         self,
@@ -30,12 +34,14 @@ class Runs:
         slots: Slots,
         spawn: Spawn,
         jitter: Callable[[], float],
+        freed: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._slots = slots
         self._spawn = spawn
         self._jitter = jitter
+        self._freed = freed
         self._ended = ended
         self._mutex = threading.Lock()
         self._begun: dict[int, _Begun] = {}
@@ -121,3 +127,4 @@ class Runs:
                 begun.builds = False
         if had_one:
             self._slots.give_back()
+            self._freed()

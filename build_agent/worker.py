@@ -103,7 +103,7 @@ class Worker:
         )  # fmt: skip
         self._runs = Runs(
             run_parts, slots=parts.slots, spawn=parts.spawn, jitter=parts.jitter,
-            ended=self._run_ended,
+            freed=self._news.set, ended=self._run_ended,
         )  # fmt: skip
 
     def run(self) -> None:
@@ -129,12 +129,13 @@ class Worker:
         and begin runs, or say that we idle.
         """
         presence, runs = self._presence, self._runs
+        self._news.clear()
         self._keeper.goes_round()
         runs.tidy()
         if not presence.arrive() or presence.is_to_be_stopped():
             self._rollouts.let_go()
             return "waiting"
-        self._rollouts.go_on(self._clock.now())
+        self._rollouts.go_on(self._clock.now(), until=self._news.is_set)
         if not runs.room:
             return "worked"
         try:
@@ -198,4 +199,3 @@ class Worker:
             self._news.wait(min(LOOK_EVERY, max(0.0, self._rollouts.next_look - self._clock.now())))
         elif not self._runs.room:
             self._news.wait(LOOK_EVERY)
-        self._news.clear()

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from build_agent.host.identity import HostIdentity
+from build_agent.worker import Worker
 from slipway.contracts.installation import RolloutSettings
 from slipway.contracts.messages import BuildRequest, Target
 from tests.unit.build_agent.fakes import A, B
+from tests.unit.build_agent.test_rollouts import unanswered
 from tests.unit.build_agent.world import World, make_installation, make_pipeline, make_request
 
 NAMES = ("web", "api", "jobs")
@@ -92,6 +94,64 @@ def test_a_queue_that_holds_more_than_there_are_slots_for_is_not_emptied(aws: An
     # THEN one receive was enough
     assert received == [10]
     assert world.queued() == (19, 1)
+
+
+def test_a_slot_that_is_free_waits_for_no_rollout(aws: Any) -> None:
+    # GIVEN a host of one slot that follows two rollouts, both due, and builds for a third
+    pipelines = tuple(make_pipeline(name) for name in (*NAMES, "last"))
+    world, later = World(aws, make_installation(pipelines=pipelines)), Later()
+    world.services.script = unanswered
+    worker = world.worker(slots=1, spawn=later)
+    for name, tip in (("web", A), ("api", B)):
+        world.source.tip = tip
+        world.send(push_to(name, 1 + NAMES.index(name)))
+        worker.step()
+        later.go()
+    world.send(push_to("jobs", 3))
+    worker.step()
+    # WHEN its slot is free while the first of the rollouts is looked at, and a request waits
+    world.send(push_to("last", 4))
+    world.clock.pass_by(30)
+    looks, receives = [], []
+
+    def look(result: Any) -> Any:
+        looks.append(len(receives))
+        world.services.script = unanswered  # the third's own first step
+        later.go()
+        world.services.script = look
+        return unanswered(result)
+
+    receive = worker._intake._inbox.receive
+
+    def counted(wait: float) -> Any:
+        receives.append(wait)
+        return receive(wait)
+
+    worker._intake._inbox.receive = counted  # type: ignore[method-assign]
+    world.services.script = look
+    Worker.step(worker)
+    # THEN its run begins before anybody looks at the second
+    assert (looks[0], receives) == (0, [0.0])
+    assert worker._runs.pipelines == {"last"}
+    assert len(looks) == 1
+
+
+def test_what_waits_for_a_slot_is_told_once_it_is_free(aws: Any) -> None:
+    # GIVEN a run that has built, whose rollout's first steps take long
+    world, later, seen = several(aws), Later(), list[bool]()
+    world.send(push_to("web", 1))
+    worker = world.worker(slots=1, spawn=later)
+    worker.step()
+
+    def update(result: Any) -> Any:
+        seen.append(worker._news.is_set())
+        return result
+
+    world.services.script = update
+    # WHEN
+    later.go()
+    # THEN the worker need not await their end
+    assert seen[0]
 
 
 def test_a_rollback_needs_no_slot(aws: Any) -> None:
