@@ -11,6 +11,7 @@ from bench.local_run import LocalRun, local_run
 from bench.report import Bound, Section
 from local.hops import Watch
 from local.machine.possible import obstacle
+from local.plan import Options
 from local.waiting import wait_for
 from local.workplace import Workplace
 
@@ -38,7 +39,7 @@ def sections(work: Path) -> list[Section]:
         made = _section([], [])
         made.remarks = [f"Not measured: {why_not}."]
         return [made]
-    with local_run(work, machine=True) as run:
+    with local_run(work, Options(machine=True)) as run:
         first = [_boot(run, new_disk=True) for _ in range(FIRST_BOOTS)]
         later = [_boot(run, new_disk=False) for _ in range(LATER_BOOTS)]
     return [_section(first, later)]

@@ -93,12 +93,12 @@ class LocalRun:
 
 
 @contextmanager
-def local_run(work: Path, *, machine: bool = False) -> Iterator[LocalRun]:
-    """Up, and down at the end; `machine`: its host is one that boots."""
+def local_run(work: Path, options: Options | None = None) -> Iterator[LocalRun]:
+    """Up, and down at the end."""
     workplace = Workplace(work / "local")
     workplace.directory.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    bring_up(workplace, Options(machine=machine), progress)
+    bring_up(workplace, options or Options(), progress)
     try:
         state = read_state(workplace)
         installation = load_installation(workplace.installation_file)
