@@ -1,5 +1,8 @@
 """A small, complete model of waking and sleeping: every interleaving of a bounded world.
 
+An agent is a main thread and its runs: that one goes on receiving while they work, their steps come
+in every order. One pipeline: so a second run begins only where `under way` is taken out.
+
 What is real: `lambdas.decide.decision.decide`, and every move on want, host and lock rows (the
 code of `slipway.contracts.table` against a table in memory; answers are remembered: the same move
 on the same row answers the same). What is modelled: EC2, SNS, SQS, the steps of a Lambda and of an
@@ -9,15 +12,20 @@ Time is not counted. The timers of many minutes have run out whenever the reconc
 nothing else is under way (earlier costs one of the doubled deliveries), a queue count may be 0
 whatever is in the queue, deliveries come in any order. Only this is assumed of time: a claim does
 not lapse while its claimer lives (a Lambda's timeout is shorter than the claim), and a lock does
-not expire while its holder lives (its heartbeat renews it).
+not expire while its holder lives and was not given up (the keeper renews it). An agent that has
+crashed is back before the timers of many minutes run out, or never.
 
 Faults come from a budget: deliveries lost, deliveries doubled, and crashes (of a Lambda between any
-two steps, of an agent at any step, of a host, also while it starts; or a stop that EC2 refuses).
-Bounded besides: Lambdas at the same time, and copies of one request under way (two).
+two steps, of an agent with all its runs at any step, of a host, also while it starts; or a stop
+that EC2 refuses), runs that hang (and may wake after they were given up). Bounded besides: Lambdas
+at the same time, and copies of one request under way.
+
+Left out: builds that fail, and that a run which hung is ended as failed; whether a deployment was
+begun for a request is known as long as its run lives.
 
 A state is at rest when every push is deployed, nothing is under way and every host is stopped. From
 every state rest must be reachable without another fault; in none may StopInstances meet a working
-host, two hosts be in a rollout, or an older commit replace a newer one.
+host, two runs (of one host or two) be in a rollout, or an older commit replace a newer one.
 """
 
 from tests.simulation.model.state import Bounds, State, Violation, at_rest, start

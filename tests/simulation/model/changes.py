@@ -60,12 +60,16 @@ def minus_all(items: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(item for item in items if item not in out)
 
 
-def copies(s: State, request: int) -> int:
-    there = [*s.queue, *s.flight, *(r for h in s.hosts for r in h.held)]
-    there += [r for h in s.hosts for run in h.runs for r in run.held if run.phase != "late"]
-    there += [r for target, r in s.topic if target == "q"]
-    starts = [r for target, r in s.topic if target == "s"]
-    return max(there.count(request), starts.count(request) + 1)
+def may_publish(s: State, request: int, at_most: int) -> bool:
+    """Whether another copy of the request may be under way, besides what is for the starter."""
+    if ("s", request) in s.topic:
+        return False
+    there = [*s.queue, *s.flight, *(r for target, r in s.topic if target == "q")]
+    for host in s.hosts:
+        there += host.held
+        for run in host.runs:
+            there += run.held if run.phase != "late" else ()
+    return there.count(request) < at_most
 
 
 def sorted_with(items: tuple[Any, ...], item: Any) -> tuple[Any, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.simulation.model.changes import asked_again, copies, publish, sorted_with
+from tests.simulation.model.changes import asked_again, may_publish, publish, sorted_with
 from tests.simulation.model.real import Real
 from tests.simulation.model.state import (
     FOLLOWER,
     NEVER,
     STANDING,
+    Bounds,
     Rollout,
     State,
     Violation,
@@ -18,14 +19,14 @@ from tests.simulation.model.state import (
 
 FIRST = 1
 """The step that who hands over has claimed."""
-COPIES = 2
 
 
 class Following:
     """A step is claimed, taken, and let go of; `without` as the model's."""
 
-    def __init__(self, real: Real, without: frozenset[str]) -> None:
+    def __init__(self, real: Real, bounds: Bounds, without: frozenset[str]) -> None:
         self._real = real
+        self._bounds = bounds
         self._without = without
 
     # --- the follower
@@ -121,7 +122,8 @@ class Following:
             s = s._replace(want=self._real.noted(s.want, request, settled=False))
             lock, _ = self._real.lock_move(s.lock, "take_orphaned_again", 0)
             s = s._replace(lock=lock)
-        return publish(s, s.want) if s.want and copies(s, s.want) < COPIES else s
+        again = s.want and may_publish(s, s.want, self._bounds.copies)
+        return publish(s, s.want) if again else s
 
 
 def is_live(rollout: Rollout, step: int) -> bool:

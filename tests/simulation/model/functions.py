@@ -18,8 +18,8 @@ from tests.simulation.model.changes import (
     agent_gone,
     asked_again,
     asked_by_drift,
-    copies,
     host_with,
+    may_publish,
     publish,
     quiet,
     sorted_with,
@@ -38,9 +38,6 @@ from tests.simulation.model.state import (
     Violation,
     at_work,
 )
-
-COPIES = 2
-"""Copies of one request that may be under way at once."""
 
 
 class Functions:
@@ -143,7 +140,7 @@ class Functions:
             index = NAMES.index(row.host_id)
             return with_lambda(s, ("c", index, boot, 0, action.unchanged))
         if isinstance(action, Republish):
-            return publish(s, s.want) if copies(s, s.want) < COPIES else s
+            return publish(s, s.want) if may_publish(s, s.want, self._bounds.copies) else s
         if isinstance(action, Ask):
             return self._ask(s, action)
         return s

@@ -106,6 +106,8 @@ class Bounds:
     hangs: int = 0
     """Runs that do not get on, and nothing else of their agent."""
     at_once: int = 2
+    copies: int = 2
+    """Copies of one request that may be under way at once."""
     split_reads: bool = False
     """Starter and reconciler read EC2 and the table at different moments (the stopper always)."""
 

@@ -52,7 +52,7 @@ class Model:
         self.bounds = bounds
         self.without = without
         real = Real(client, without)
-        self._following = Following(real, without)
+        self._following = Following(real, bounds, without)
         runs = Runs(real, self._following, without)
         self._agents = Agents(real, self._following, runs, without)
         self._functions = Functions(real, self._following, bounds, without)
