@@ -125,7 +125,7 @@ class Ends:
         lock = self._table.locks.get(request.pipeline)
         if lock.deployment is None or not request.is_tip:
             return False
-        self._table.locks.ask_takeover(request.pipeline, request.request_id, self._clock.now())
+        self._table.locks.ask_takeover(request, self._clock.now())
         self._send(FollowMessage(deployment_id=lock.deployment), 0.0)
         return True
 
@@ -152,17 +152,17 @@ class Ends:
                 self._supersede(Delivery(request, []), work, "a newer push took its place")
 
     def end_undone(self, delivery: Delivery, work: Work) -> None:
-        """A push that is older than the rollback that stands: superseded.
+        """What is older than the rollback that stands: superseded.
 
-        The tip was dealt with: it stays unrun on purpose, so the drift check need not ask.
+        A push's tip was dealt with: it stays unrun on purpose, so the drift check need not ask.
         """
         request = delivery.request
-        if request.commit_id is not None:
+        if request.is_tip and request.commit_id is not None:
             self._table.pipelines.change(
                 request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
                 ahead_tip=None, ahead_since=None,
             )  # fmt: skip
-        self._supersede(delivery, work, "an operator's rollback is newer than this push")
+        self._supersede(delivery, work, "an operator's rollback is newer than this request")
 
     def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:
         """Settle without deploying; a deployment that had begun for it ends, too."""

@@ -31,7 +31,7 @@ from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock, again_request
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.backoff import LOCKED_DELAY
-from slipway.following.follower import FollowerParts
+from slipway.following.follower import FollowerParts, Held
 from slipway.following.handing import ToRollOut, hand_over
 from slipway.following.outcome import Ended, of_failure, undoes_rollback
 from slipway.following.record import Recorder
@@ -58,16 +58,22 @@ class RunParts:
 
 
 class Run:
-    """The run of that `number`. `built`: called once no build slot is needed any more."""
+    """The run of that `number`. `handed_over`: called once a deployment's row owns its work."""
 
     def __init__(
-        self, parts: RunParts, number: int, pipeline: str, kept: Kept, built: Callable[[], None]
+        self,
+        parts: RunParts,
+        number: int,
+        pipeline: str,
+        kept: Kept,
+        handed_over: Callable[[], None],
     ) -> None:
         self.number = number
         self.pipeline = pipeline
         self.kept = kept
         self.work: Work | None = None
-        self._built = built
+        self._handed_over = handed_over
+        self._rollout: Held | None = None
         self._parts = parts
         self._table = parts.table
         self._keeper = parts.keeper
@@ -102,13 +108,19 @@ class Run:
             raise
         finally:
             self._keeper.end(work)
+            self._take_first_steps()
+
+    def _take_first_steps(self) -> None:
+        """Of what was handed over. Last: nothing is held then that would wait for them."""
+        if self._rollout is not None:
+            self._parts.rollouts.add(self._rollout, self._parts.clock.now())
 
     def _work_under_lock(self, work: Work) -> None:
         kept = self.kept
         for delivery in kept.begun.values():
             self._ends.end_begun(delivery, work)
         for delivery in kept.in_order():
-            if work.handed_over:
+            if self._rollout is not None:
                 self._ends.leave_to_holder(delivery)
                 continue
             superseded = kept.superseded if delivery is kept.tip else 0
@@ -116,7 +128,7 @@ class Run:
                 self._settler.give_back(kept.messages, LOCKED_DELAY)
                 self._table.locks.abandon(work.lock)
                 return
-        while not self._table.locks.release(work.lock):
+        while self._rollout is None and not self._table.locks.release(work.lock):
             again = self._asked_again(work.lock)
             if again is not None and not self._attempt(Delivery(again, []), work, settles=1):
                 self._table.locks.abandon(work.lock)
@@ -209,16 +221,16 @@ class Run:
         self._keeper.check(work)
         parts, request = self._parts, delivery.request
         try:
-            held = hand_over(parts.following, row, request, what, work.lock, settles=settles)
+            self._rollout = hand_over(
+                parts.following, row, request, what, work.lock, settles=settles
+            )
         except WrongUse as error:
             failure = DeploymentFailed(str(error), stage="rollout")
             return of_failure(failure, stage="rollout", now_running=None)
-        work.handed_over = True
         self._keeper.end(work)
-        self._built()
+        self._handed_over()
         self._settler.forget(delivery)
         self._log.info("handed over", deployment_id=row.deployment_id, pipeline=row.pipeline)
-        parts.rollouts.add(held, parts.clock.now())
         return None
 
     def _deployment(

@@ -1,4 +1,8 @@
-"""The runs under way on this host: begun within its build slots, each pipeline in one of them."""
+"""The runs under way on this host: begun within its build slots, each pipeline in one of them.
+
+A run whose rollout was handed over is under way no more: what comes for its pipeline then is a new
+run's, whatever the old one still does.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,15 @@ from build_agent.queue.supersede import Kept
 from build_agent.run import Run, RunParts
 from slipway.following.backoff import delay_after
 
+FIRST_STEPS = 10.0
+"""Seconds that a stop waits for a run which takes the first steps of its rollout."""
+
 
 @dataclass
 class _Begun:
     run: Run
     builds: bool
+    handed_over: bool = False
     task: Task | None = None
 
 
@@ -49,7 +57,7 @@ class Runs:
         self._failures = 0
 
     def __bool__(self) -> bool:
-        return bool(self._begun)
+        return bool(self.pipelines)
 
     @property
     def room(self) -> int:
@@ -60,7 +68,8 @@ class Runs:
     def pipelines(self) -> Collection[str]:
         """Those whose work is under way here."""
         with self._mutex:
-            return {begun.run.pipeline for begun in self._begun.values()}
+            under_way = [begun for begun in self._begun.values() if not begun.handed_over]
+        return {begun.run.pipeline for begun in under_way}
 
     def begin(self, pipeline: str, kept: Kept) -> bool:
         """Work on what is held of the pipeline; False if that needs a slot and none is free."""
@@ -69,7 +78,7 @@ class Runs:
             return False
         self._count += 1
         number = self._count
-        run = Run(self._parts, number, pipeline, kept, lambda: self._built(number))
+        run = Run(self._parts, number, pipeline, kept, lambda: self._handed_over(number))
         self._parts.keeper.assign(kept.messages, number)
         with self._mutex:
             begun = self._begun[number] = _Begun(run, builds)
@@ -85,12 +94,12 @@ class Runs:
                 self._forget(run.number)
 
     def join(self) -> None:
-        """Wait until all have ended."""
+        """Wait until all have ended; not for ever for the first steps of what was handed over."""
         with self._mutex:
-            tasks = [begun.task for begun in self._begun.values()]
-        for task in tasks:
-            if task is not None:
-                task.join()
+            runs = list(self._begun.values())
+        for begun in runs:
+            if begun.task is not None:
+                begun.task.join(FIRST_STEPS if begun.handed_over else None)
 
     def _go(self, run: Run) -> None:
         delay = 0
@@ -114,12 +123,19 @@ class Runs:
         self._ended()
 
     def _forget(self, number: int) -> None:
-        self._built(number)
+        self._free_slot(number)
         with self._mutex:
             self._begun.pop(number, None)
 
-    def _built(self, number: int) -> None:
-        """The run needs its slot no more."""
+    def _handed_over(self, number: int) -> None:
+        """The deployment's row owns the run's work from here on."""
+        with self._mutex:
+            begun = self._begun.get(number)
+            if begun is not None:
+                begun.handed_over = True
+        self._free_slot(number)
+
+    def _free_slot(self, number: int) -> None:
         with self._mutex:
             begun = self._begun.get(number)
             had_one = begun is not None and begun.builds

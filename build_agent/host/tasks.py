@@ -10,8 +10,8 @@ from typing import Protocol
 class Task(Protocol):
     """Something under way."""
 
-    def join(self) -> None:
-        """Wait until it has ended."""
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, or for `timeout` seconds."""
 
 
 Spawn = Callable[[str, Callable[[], None]], Task]
@@ -26,7 +26,7 @@ def in_thread(name: str, body: Callable[[], None]) -> Task:
 
 
 class _Ended:
-    def join(self) -> None:
+    def join(self, timeout: float | None = None) -> None:
         return None
 
 

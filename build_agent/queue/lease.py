@@ -51,8 +51,6 @@ class Work:
     standstill: str | None = None
     overtaken: bool = False
     given_up: bool = False
-    handed_over: bool = False
-    """The deployment's row owns the rollout, and the lock is the deployment's."""
 
 
 class Keeper:
@@ -219,7 +217,8 @@ class Keeper:
 
     def _obey(self, work: Work, lock: LockRow) -> None:
         """What others ask the holder of the lock."""
-        if lock.takeover is not None:
+        asked = work.request is not None and lock.gives_way(work.request)
+        if lock.is_cancelled or asked:
             work.stop.request(f"{lock.takeover} takes over")
         elif work.pipeline in self._ends_stale_builds and (
             lock.again is not None or self._is_newer_wanted(work)

@@ -12,7 +12,7 @@ from infra.requests.topics import Topic
 from infra.shared import Shared
 from slipway.contracts.requesting import BUILD_QUEUE_TAKES
 
-MAX_RECEIVES = 100
+MAX_RECEIVES = 200
 """The backstop for a request that kills the agent; what fails is given up long before."""
 
 

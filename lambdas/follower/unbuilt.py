@@ -87,7 +87,7 @@ def begin(request: BuildRequest, here: World) -> Held | None:
     except Interrupted as lost:
         # Perhaps for this very request: then it is found settled when it comes again.
         logger.info("the lock is another's", extra={"why": str(lost)})
-        here.again(request, LOCKED)
+        _come_again(request, LOCKED, here)
         return None
     except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
         _failed(request, error, here)
@@ -112,7 +112,7 @@ def _under_lock(
         _end_undone(request, lock, here)
         return None
     if _has_moved(request, commit, here):
-        here.again(request, MOVED)
+        _come_again(request, MOVED, here)
         return None
     row = here.recorder.begin(request, lock)
     if row is not None and row.result is not None:
@@ -241,7 +241,7 @@ def _gave_way(request: BuildRequest, here: World) -> bool:
     """A rollback that can be done asks what is under way to give way; whether it has, at once."""
     if request.reason != "rollback" or not _can_go_back(request, here):
         return False
-    here.table.locks.ask_takeover(request.pipeline, request.request_id, here.parts.now())
+    here.table.locks.ask_takeover(request, here.parts.now())
     followed = here.table.locks.get(request.pipeline).deployment
     if followed is None:
         return True
@@ -272,11 +272,27 @@ def _wait(request: BuildRequest, here: World) -> None:
     and whoever ends what is followed publishes the wants that stand then.
     """
     if request.reason == "rollback":
-        here.again(request, GIVES_WAY)
+        _come_again(request, GIVES_WAY, here)
         return
     here.table.wants.note(request, here.parts.now(), builder=False)
     if not here.table.locks.get(request.pipeline).is_followed:
-        here.again(request, LOCKED)
+        _come_again(request, LOCKED, here)
+
+
+def _come_again(request: BuildRequest, delay: float, here: World) -> None:
+    """One message of a request that waits is on its way, however often it was delivered.
+
+    Else each delivery would bring another, and they would multiply. The want says until when; what
+    is lost then is published again from it.
+    """
+    now = here.parts.now()
+    want = here.table.wants.get(request)
+    if (
+        want is None
+        or want.request_id != request.request_id
+        or (want.noted_at <= now and here.table.wants.touch(want, now + delay / 2))
+    ):
+        here.again(request, delay)
 
 
 def _hand_over(
@@ -306,8 +322,8 @@ def _stay_back(request: BuildRequest, here: World) -> None:
 
 
 def _end_undone(request: BuildRequest, lock: Lock, here: World) -> None:
-    """Superseded, with what was begun for it. The tip stays unrun on purpose: it is dealt with."""
-    if request.commit_id is not None:
+    """Superseded, with what was begun for it. A tip stays unrun on purpose: it is dealt with."""
+    if request.is_tip and request.commit_id is not None:
         here.table.pipelines.change(
             request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
             ahead_tip=None, ahead_since=None,
@@ -363,7 +379,7 @@ def _failed(request: BuildRequest, error: Exception, here: World) -> None:
     attempts = here.table.requests.count_attempt(request.request_id, now, kept=limits.settled_kept)
     logger.warning("not begun", extra={"error": str(error), "attempts": attempts.count})
     if not is_given_up(attempts, now, limits) or _is_recorded(request, here):
-        here.again(request, delay_after(attempts.count, here.parts.jitter()))
+        _come_again(request, delay_after(attempts.count, here.parts.jitter()), here)
         return
     with _locked(request, here) as lock:
         row = here.recorder.begin(request, lock) if lock is not None else None

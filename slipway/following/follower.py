@@ -273,7 +273,7 @@ class Held:
         self._orders_at = now
         row = self._table.deployments.get(self.row.deployment_id)
         lock = self._table.locks.get(self.row.pipeline)
-        if lock.gives_way and self.followed.under_way is not None:
+        if lock.gives_way(self.followed.request) and self.followed.under_way is not None:
             self._record(of_superseded(self.followed.stage, "a newer request took its place"))
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)

@@ -281,6 +281,7 @@ class _Joined:
     clockwork: Clockwork
     fiber: Fiber
 
-    def join(self) -> None:
-        while not self.fiber.done:
+    def join(self, timeout: float | None = None) -> None:
+        end = float("inf") if timeout is None else self.clockwork.time + timeout
+        while not self.fiber.done and self.clockwork.time < end:
             self.clockwork.sleep(LOOK)

@@ -23,7 +23,7 @@ OBEYED, OBEYED_IN_FAULTS = 70.0, 1500.0
 """Seconds from a cancel to an outcome that may be a success all the same: two looks; or a claim
 whose holder died, and the schedule's looks, some of them lost.
 """
-RECEIVES = 60
+RECEIVES = 120
 """Receives of one message that are never reached (the queue's backstop is above)."""
 
 
@@ -146,11 +146,19 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
         repository.bad.get(tip, ""), set()
     )
     gave_up = any(r.status == "gave_up" for r in rows)
-    if not gave_up and not ended & expected and not any(map(_is_cancelled, told)):
+    excused = any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
+    if not gave_up and not ended & expected and not excused:
         raise Violation(
             f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def _made_way_for_a_rollback(rows: list[DeploymentRow], told: list[DeploymentRow]) -> bool:
+    """An operator's rollback took the tip's place, and somebody cancelled that one."""
+    made_way = [row.ended_at or 0.0 for row in told if row.status == "superseded"]
+    cancelled = [r.ended_at or 0.0 for r in rows if r.reason == "rollback" and _is_cancelled(r)]
+    return bool(made_way) and max(cancelled, default=0.0) > max(made_way)
 
 
 def _is_cancelled(row: DeploymentRow) -> bool:

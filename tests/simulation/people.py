@@ -103,7 +103,7 @@ class People:
         self._world.table.wants.note(request, self._world.clockwork.time, builder=builder)
         self._publish(request)
         locks, now = self._world.table.locks, self._world.clockwork.time
-        if locks.ask_takeover(pipeline, request.request_id, now):
+        if locks.ask_takeover(request, now):
             self._world.say("whoever deploys it is to give way")
             self._look_now(pipeline)
 

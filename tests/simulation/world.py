@@ -244,6 +244,7 @@ class World:
             and not any(
                 lock.again or lock.untold or lock.is_followed for lock in self.table.locks.all()
             )
+            and not any(row.ahead_tip for row in self.table.pipelines.all().values())
         )
 
     def check_asleep(self) -> None:

@@ -16,7 +16,7 @@ from slipway.cli.options import only_pipeline, pipeline_argument, verb, waiting
 from slipway.cli.show.moments import short_moment
 from slipway.cli.show.output import Output
 from slipway.contracts.errors import WrongUse
-from slipway.contracts.messages import Target
+from slipway.contracts.messages import BuildRequest, Target
 from slipway.contracts.sentences import commit_line
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 
@@ -79,10 +79,17 @@ def command(
     )
     publish(session, request)
     with asked(request):
-        if session.table.locks.ask_takeover(name, request.request_id, session.clock.now()):
+        if _ask_takeover(session, request):
             out.say(f"{name}: the deployment under way is asked to give way")
             _wake_follower(session, name)
     wait_for(session, out, request, no_wait=no_wait, timeout=timeout)
+
+
+def _ask_takeover(session: Session, request: BuildRequest) -> bool:
+    """Whether another deployment is under way; the request's own may have begun by now."""
+    if session.table.requests.deployments_of([request.request_id]):
+        return False
+    return session.table.locks.ask_takeover(request, session.clock.now())
 
 
 def _wake_follower(session: Session, pipeline: str) -> None:

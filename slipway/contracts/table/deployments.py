@@ -208,7 +208,8 @@ def _fenced(lock: Lock, deployment_id: str) -> Write:
     expression = "SET recorded = :id"
     parameters: dict[str, Any] = {":id": deployment_id}
     if lock.holder == held_by(deployment_id):
-        expression += ", untold = :id, holder = :free, expires_at = :zero REMOVE takeover"
+        expression += ", untold = :id, holder = :free, expires_at = :zero"
+        expression += " REMOVE takeover, takeover_at, takeover_reason"
         parameters |= {":free": "", ":zero": 0}
     return Write(
         "update",

@@ -20,6 +20,8 @@ NEVER = 253402300800.0
 _DEPLOYMENT = "deployment:"
 _CANCEL = "cancel:"
 _PEOPLE = "cli:"
+_ROLLBACK = "rollback"
+_NO_TAKEOVER = "takeover, takeover_at, takeover_reason"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,9 @@ class LockRow:
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
-    way, or `cancel:<who>`. `untold`: the deployment whose outcome is recorded, until all that
-    follows from the outcome is done.
+    way, or `cancel:<who>`; `takeover_at`: when it was asked for (seconds since the epoch);
+    `takeover_reason`: that request's reason. `untold`: the deployment whose outcome is recorded,
+    until all that follows from the outcome is done.
     """
 
     pipeline: str
@@ -42,6 +45,8 @@ class LockRow:
     again_by: str | None = None
     again_at: float | None = None
     takeover: str | None = None
+    takeover_at: float | None = None
+    takeover_reason: str | None = None
     untold: str | None = None
 
     @property
@@ -60,9 +65,21 @@ class LockRow:
         return host if slash and not self.holder.startswith((_PEOPLE, _DEPLOYMENT)) else None
 
     @property
-    def gives_way(self) -> bool:
-        """A newer request asks the holder to give way; a cancel takes nothing over."""
-        return self.takeover is not None and not self.takeover.startswith(_CANCEL)
+    def is_cancelled(self) -> bool:
+        """The deployment that the holder works on was cancelled: that takes nothing over."""
+        return self.takeover is not None and self.takeover.startswith(_CANCEL)
+
+    def gives_way(self, request: BuildRequest) -> bool:
+        """Whether the holder, which works on `request`, is to give way.
+
+        To a newer request, and to an operator's rollback whatever was pushed since. Never to the
+        request itself, which may be delivered twice, nor to an older one that comes late.
+        """
+        if self.takeover in (None, request.request_id) or self.is_cancelled:
+            return False
+        if self.takeover_reason == _ROLLBACK != request.reason:
+            return True
+        return self.takeover_at is None or self.takeover_at > request.pushed_at
 
     def taken(self, now: float) -> bool:
         return bool(self.holder) and self.expires_at > now
@@ -105,7 +122,7 @@ class Locks:
             PARTITION,
             pipeline,
             "SET pipeline = :p, holder = :h, fence = :next, expires_at = :e, taken_at = :now"
-            " REMOVE takeover",
+            f" REMOVE {_NO_TAKEOVER}",
             condition="attribute_not_exists(fence) OR fence = :fence",
             parameters={
                 ":p": pipeline,
@@ -163,19 +180,34 @@ class Locks:
         row = self.get(pipeline)
         return row.taken(now) and bool(row.again)
 
-    def ask_takeover(self, pipeline: str, asker: str, now: float) -> bool:
-        """Ask the holder to give way (an operator's rollback); False if nobody holds it now."""
+    def ask_takeover(self, request: BuildRequest, now: float) -> bool:
+        """Ask the holder to give way to `request`; False if nobody holds the lock now.
+
+        The holder decides (see `LockRow.gives_way`).
+        """
         return self._store.update(
             PARTITION,
-            pipeline,
-            "SET takeover = :asker",
+            request.pipeline,
+            "SET takeover = :asker, takeover_at = :at, takeover_reason = :reason",
             condition="holder <> :free AND expires_at > :now",
-            parameters={":asker": asker, ":free": "", ":now": now},
+            parameters={
+                ":asker": request.request_id,
+                ":at": request.pushed_at,
+                ":reason": request.reason,
+                ":free": "",
+                ":now": now,
+            },
         )
 
     def interrupt(self, pipeline: str, by: str, now: float) -> bool:
         """Interrupt the holder, whose deployment `by` has cancelled; False as `ask_takeover`."""
-        return self.ask_takeover(pipeline, f"{_CANCEL}{by}", now)
+        return self._store.update(
+            PARTITION,
+            pipeline,
+            "SET takeover = :asker REMOVE takeover_at, takeover_reason",
+            condition="holder <> :free AND expires_at > :now",
+            parameters={":asker": f"{_CANCEL}{by}", ":free": "", ":now": now},
+        )
 
     def take_again(self, lock: Lock) -> bool:
         """Take the note `again` as done by the run that starts now; False if there is none."""

@@ -15,7 +15,8 @@ PARTITION = "WANT"
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """`noted_at`: when it was written or last published again. `body`: the request as JSON.
+    """`noted_at`: when it was written or last published again; later than now while a message of
+    the request is on its way. `body`: the request as JSON.
 
     `builder`: a build host is needed; False: the follower is looking whether one is.
     """

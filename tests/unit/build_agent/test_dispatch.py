@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ class Later:
         self.bodies.append(body)
         return self
 
-    def join(self) -> None:
+    def join(self, timeout: float | None = None) -> None:
         self.go()
 
     def go(self) -> None:
@@ -319,3 +320,36 @@ def test_two_pipelines_share_nothing_but_the_slots(aws: Any) -> None:
     world.send(bad, good)
     world.worker(slots=2).step()
     assert (world.outcome(bad), world.outcome(good)) == (None, "succeeded")
+
+
+def test_a_run_that_hangs_after_its_hand_over_keeps_no_later_push_waiting(aws: Any) -> None:
+    # GIVEN a rollout that was handed over, in whose first step the run's thread hangs
+    world, hung = several(aws), []
+    world.send(push_to("web", 1))
+
+    class Hung(BaseException):
+        """As far as the worker sees, the thread never comes back."""
+
+    def never_back(_name: str, body: Callable[[], None]) -> Any:
+        hung.append(body)
+        with contextlib.suppress(Hung):
+            body()
+        return world
+
+    worker = world.worker(slots=1, spawn=never_back)
+
+    def hang(*_held: Any) -> None:
+        worker._runs._end = lambda *_run: None  # type: ignore[method-assign]
+        raise Hung
+
+    worker._rollouts.add = hang  # type: ignore[method-assign]
+    worker.step()
+    (first,) = world.table.deployments.newest("web", 5)
+    assert first.is_followed
+    # WHEN
+    assert not worker._runs
+    world.source.tip = B
+    world.send(push_to("web", 2))
+    worker.step()
+    # THEN the later push has a run of its own
+    assert len(hung) == 2

@@ -152,7 +152,7 @@ def test_an_operator_may_take_over(world: World) -> None:
     world.send(request)
 
     def ask() -> None:
-        world.table.locks.ask_takeover("web", "cli:ada", world.clock.now())
+        world.table.locks.ask_takeover(make_request(2, reason="rollback"), world.clock.now())
         world.keeper.beat()
 
     world.images.on_build = ask

@@ -175,7 +175,8 @@ def test_a_takeover_ends_it_as_superseded_and_what_waited_is_asked_for() -> None
     chain.table.wants.note(push, chain.now)
     assert chain.table.locks.ask_again("web", "3" * 32, chain.now, by="bob", pushed_at=8.0)
     # WHEN an operator's rollback asks it to give way
-    assert chain.table.locks.ask_takeover("web", "4" * 32, chain.now)
+    rollback = replace(REQUEST, request_id="4" * 32, pushed_at=REQUEST.pushed_at + 1)
+    assert chain.table.locks.ask_takeover(rollback, chain.now)
     follow(from_queue(FollowMessage(deployment_id=DEPLOYMENT)), here(chain))
     # THEN it is superseded, the lock is free, and the waiting push is asked for once more
     row = chain.row
@@ -183,6 +184,17 @@ def test_a_takeover_ends_it_as_superseded_and_what_waited_is_asked_for() -> None
     lock = chain.table.locks.get("web")
     assert (lock.holder, lock.again, lock.takeover) == ("", None, None)
     assert [request.request_id for request in chain.said.published] == [push.request_id]
+
+
+def test_a_rollout_gives_way_to_no_second_delivery_of_its_own_request() -> None:
+    # GIVEN a rollout under way
+    chain = chain_of()
+    follow(from_queue(due(chain)), here(chain))
+    # WHEN its request, delivered twice, asks for its place
+    assert chain.table.locks.ask_takeover(REQUEST, chain.now)
+    follow(from_queue(FollowMessage(deployment_id=DEPLOYMENT)), here(chain))
+    # THEN it goes on
+    assert (chain.row.status, chain.table.locks.get("web").deployment) == (None, DEPLOYMENT)
 
 
 EVENTS_OF_A_ROLLOUT = sorted(

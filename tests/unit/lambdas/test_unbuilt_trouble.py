@@ -229,3 +229,20 @@ def test_a_branch_that_moves_while_its_images_are_looked_for_is_looked_up_again(
     assert here.chain.made() == []
     assert here.back == [(request, unbuilt.MOVED)]
     assert here.table.locks.get("web").holder == ""
+
+
+def test_a_request_that_waits_has_one_message_on_its_way() -> None:
+    # GIVEN a rollback that waits for a build to give way
+    here = Here()
+    here.ran(V6)
+    here.table.locks.take("web", "i-1/boot", here.scripted.clock.now(), ttl=330)
+    request = rollback()
+    here.hears(request)
+    # WHEN it is delivered a second time, THEN no second message is sent
+    again = {"Records": [{"body": request.to_json()}]}
+    follow(again, here.world())
+    assert here.back == [(request, unbuilt.GIVES_WAY)]
+    # AND the one that was sent brings the next
+    here.scripted.clock.sleep(unbuilt.GIVES_WAY)
+    follow(again, here.world())
+    assert here.back == [(request, unbuilt.GIVES_WAY)] * 2

@@ -128,9 +128,20 @@ def test_a_lost_lease_of_another_message_does_not_stop_the_work(held: Held, worl
 
 
 def test_an_operator_who_takes_over_stops_the_work(held: Held, world: World) -> None:
-    world.table.locks.ask_takeover("web", "cli:ada", world.clock.now())
+    held.work.request = make_request(1)
+    rollback = make_request(2, reason="rollback")
+    world.table.locks.ask_takeover(rollback, world.clock.now())
     held.keeper.beat()
-    assert held.work.stop.reason == "cli:ada takes over"
+    assert held.work.stop.reason == f"{rollback.request_id} takes over"
+
+
+def test_a_request_that_was_received_twice_does_not_stop_its_own_work(
+    held: Held, world: World
+) -> None:
+    held.work.request = make_request(1, reason="rollback")
+    world.table.locks.ask_takeover(held.work.request, world.clock.now())
+    held.keeper.beat()
+    assert not held.work.stop.requested
 
 
 def test_one_part_that_fails_does_not_keep_the_others_from_their_turn(

@@ -115,7 +115,8 @@ def test_a_takeover_that_comes_after_the_end_changes_no_outcome() -> None:
         held.go_on()
     chain.table.deployments.finish = finish  # type: ignore[method-assign]
     # WHEN a rollback asks it to give way
-    assert chain.table.locks.ask_takeover("web", "4" * 32, chain.now)
+    rollback = replace(three_ways.REQUEST, request_id="4" * 32, reason="rollback")
+    assert chain.table.locks.ask_takeover(rollback, chain.now)
     _pass(chain, held)
     chain.world.ecs.clock.sleep(20.0)
     held.go_on()

@@ -305,9 +305,3 @@ def test_who_leaves_is_told_that_the_cancel_stands(world: World) -> None:
     says = "interrupted: the cancel stands: `slipway watch shop` follows it\n"
     assert says in result.stderr
     assert rollout.row.cancelled_by
-
-
-def test_a_cancel_is_no_takeover_and_a_newer_request_is() -> None:
-    assert not replace(BY_HOST, takeover="cancel:arn:aws:iam::222222222222:user/eve").gives_way
-    assert replace(BY_HOST, takeover="a" * 32).gives_way
-    assert not BY_HOST.gives_way

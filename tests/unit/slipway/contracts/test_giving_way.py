@@ -1,0 +1,76 @@
+"""Who gives way to whom: what the lock's holder works on, and who asks for its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.contracts.messages import BuildRequest, Target
+from slipway.contracts.table.locks import LockRow
+from tests.unit.build_agent.world import START, make_request
+
+BACK: dict[str, Any] = {
+    "reason": "rollback",
+    "target": Target(kind="deployment", deployment_id="web-20261120080000-abcdef"),
+}
+PUSH, ROLLBACK = make_request(5), make_request(6, **BACK)
+EARLIER = START - 1
+
+
+def asked_by(request: BuildRequest) -> LockRow:
+    return LockRow(
+        pipeline="web",
+        takeover=request.request_id,
+        takeover_at=request.pushed_at,
+        takeover_reason=request.reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("holder", "asker", "gives_way"),
+    [
+        (PUSH, make_request(7), True),
+        (PUSH, make_request(4), False),
+        (PUSH, make_request(4, pushed_at=PUSH.pushed_at), False),
+        (PUSH, PUSH, False),
+        (PUSH, ROLLBACK, True),
+        (PUSH, make_request(4, **BACK, pushed_at=EARLIER), True),
+        (ROLLBACK, make_request(7, **BACK), True),
+        (ROLLBACK, make_request(4, **BACK, pushed_at=EARLIER), False),
+        (ROLLBACK, ROLLBACK, False),
+        (ROLLBACK, make_request(7), True),
+        (ROLLBACK, make_request(4), False),
+    ],
+    ids=[
+        "a newer push",
+        "an older push",
+        "a push of the same moment",
+        "itself",
+        "a rollback",
+        "a rollback, by a clock that is late",
+        "a newer rollback",
+        "an older rollback",
+        "a rollback itself, delivered twice",
+        "a push after the rollback",
+        "a push from before the rollback",
+    ],
+)
+def test_a_holder_gives_way_to_what_is_newer(
+    holder: BuildRequest, asker: BuildRequest, gives_way: bool
+) -> None:
+    assert asked_by(asker).gives_way(holder) is gives_way
+
+
+def test_who_asked_by_an_earlier_version_is_given_way() -> None:
+    assert LockRow(pipeline="web", takeover="a" * 32).gives_way(PUSH)
+
+
+def test_a_cancel_takes_nothing_over() -> None:
+    cancelled = LockRow(pipeline="web", takeover="cancel:arn:aws:iam::222222222222:user/eve")
+    assert (cancelled.is_cancelled, cancelled.gives_way(PUSH)) == (True, False)
+
+
+def test_nobody_asks() -> None:
+    free = LockRow(pipeline="web")
+    assert (free.is_cancelled, free.gives_way(PUSH)) == (False, False)
