@@ -2,7 +2,8 @@
 
 The local supervisor starts this module in place of `build_agent` while the tests run. What the
 agent does is left alone: boto3's clients are listened to, nothing else. In the host's directory,
-`die-at.json` names the point, `journal.jsonl` collects all that were passed.
+`die-at.json` names the point, `journal.jsonl` collects all that were passed. `hold-at.json` names a
+point for each pipeline: whoever works on it goes no further, while the rest of the agent goes on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.e2e.chaos.points import Point, point_of
 
 MODULE = __name__ if __name__ != "__main__" else "tests.e2e.chaos.agent"
 DIE_AT = "die-at.json"
+HOLD_AT = "hold-at.json"
 JOURNAL = "journal.jsonl"
 
 
@@ -51,15 +53,27 @@ class Doom:
             return
         point = point_of(model.name, context["slipway_asked"], parsed)
         if point is not None:
+            held = self._is_held(point)
             with self._lock:
-                self._pass(point)
+                self._pass(point, held=held)
+            while held:
+                time.sleep(60)
 
-    def _pass(self, point: Point) -> None:
+    def _pass(self, point: Point, *, held: bool) -> None:
         line = {"at": time.time(), "pid": os.getpid(), "point": point.name, "about": point.subject}
+        line |= {"pipeline": point.pipeline, "held": held}
         with (self.directory / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(line) + "\n")
         if self._is_the_end(point):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_held(self, point: Point) -> bool:
+        """Whether whoever passes here is to go no further, until the process's end."""
+        try:
+            told = json.loads((self.directory / HOLD_AT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        return bool(told.get(point.pipeline) == point.name)
 
     def _is_the_end(self, point: Point) -> bool:
         """Whether to die here; whoever dies takes the order away, so that the next one lives."""

@@ -32,6 +32,11 @@ class Point:
     name: str
     subject: str = ""
 
+    @property
+    def pipeline(self) -> str:
+        """Of a subject that is a deployment."""
+        return self.subject.rsplit("-", 2)[0]
+
 
 def point_of(operation: str, asked: Values, answered: Values) -> Point | None:
     """The point that a successful call stands for; `asked` and `answered` as boto3 has them."""

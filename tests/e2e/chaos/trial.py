@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from local.push import Pushed
 from local.waiting import wait_for
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import DEPLOY_SECONDS, Chain
-from tests.e2e.chaos.agent import DIE_AT, JOURNAL
+from tests.e2e.chaos.agent import DIE_AT, HOLD_AT, JOURNAL
 from tests.e2e.chaos.witness import Witness
 
 PIPELINE = "sample"
@@ -54,10 +54,11 @@ class Trial:
     began: float = field(default_factory=time.time)
     journal_kept: bool = True
     """Whether the agent is the one that notes its points: without them builds are not counted."""
+    pipeline: str = PIPELINE
 
     def __post_init__(self) -> None:
         self.requests_before = set(self.witness.look())
-        self.rows_before = {row.deployment_id for row in self.chain.deployments(PIPELINE)}
+        self.rows_before = {row.deployment_id for row in self.chain.deployments(self.pipeline)}
         self.services_before = {d["serviceDeploymentArn"] for d in self.service_deployments()}
 
     # --- doing
@@ -72,20 +73,20 @@ class Trial:
         return self.chain.workplace.hosts_dir / self.host
 
     def push(self, message: str, behaviour: str = "works", after: int = 0) -> Pushed:
-        pushed = self.chain.push(message, behaviour, PIPELINE, after)
+        pushed = self.chain.push(message, behaviour, self.pipeline, after)
         self.say(f"pushed {pushed.commit_id[:7]} {message!r}")
         return pushed
 
     def push_commit(self, commit_id: str, message: str, *, quietly: bool = False) -> Pushed:
         """Push one commit of the repository's clone as the branch's tip."""
-        branch = self.chain.pipeline(PIPELINE).branch
+        branch = self.chain.pipeline(self.pipeline).branch
         began = time.time()
-        repository = self.chain.repository(PIPELINE)
+        repository = self.chain.repository(self.pipeline)
         repository.git("push", "--quiet", "origin", f"{commit_id}:refs/heads/{branch}")
         if not quietly:
             self.say(f"pushed {commit_id[:7]} {message!r}")
         return Pushed(
-            pipeline=PIPELINE,
+            pipeline=self.pipeline,
             branch=branch,
             commit_id=commit_id,
             message=message,
@@ -98,6 +99,20 @@ class Trial:
         self.home.mkdir(parents=True, exist_ok=True)
         order = json.dumps({"point": point, "passes": passes})
         (self.home / DIE_AT).write_text(order, encoding="utf-8")
+
+    @contextmanager
+    def holding(self, points: Mapping[str, str]) -> Iterator[Callable[[], bool]]:
+        """Agents that pass one of these points in that pipeline's work hold there until their end.
+
+        `points`: by pipeline. Answers whether all are held.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        order = self.home / HOLD_AT
+        order.write_text(json.dumps(dict(points)), encoding="utf-8")
+        try:
+            yield lambda: {p["pipeline"] for p in self.journal() if p["held"]} == set(points)
+        finally:
+            order.unlink()
 
     @contextmanager
     def installed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
@@ -150,7 +165,7 @@ class Trial:
         """The deployment of that push is in this stage."""
 
         def there() -> DeploymentRow | None:
-            row = self.chain.deployment_of(pushed.commit_id, PIPELINE)
+            row = self.chain.deployment_of(pushed.commit_id, self.pipeline)
             return row if row is not None and row.stage == stage else None
 
         return wait_for(f"stage {stage}", there, seconds=DEPLOY_SECONDS, poll=0.03)
@@ -176,7 +191,7 @@ class Trial:
 
     def _ends(self, last: Pushed, runs: str | None, allowed: Cost) -> None:
         chain, short = self.chain, (runs or "nothing")[:7]
-        self._until("the last commit", lambda: chain.serves(PIPELINE) == runs)
+        self._until("the last commit", lambda: chain.serves(self.pipeline) == runs)
         served = time.time() - last.ended_at
         chain.until_ended(last, END_SECONDS)
         self._until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)
@@ -186,7 +201,7 @@ class Trial:
         asleep = time.time() - last.ended_at
         requests = self._every_request_has_its_outcome()
         rows = self._every_outcome_has_one_row_and_one_notice()
-        self._until("the last commit, still", lambda: chain.serves(PIPELINE) == runs)
+        self._until("the last commit, still", lambda: chain.serves(self.pipeline) == runs)
         assert chain.depth(chain.names.build_dead_letters) == 0
         assert chain.depth(chain.names.follow_dead_letters) == 0
         self._every_success_is_one_for_ecs_too()
@@ -209,7 +224,7 @@ class Trial:
 
     def rows(self) -> list[DeploymentRow]:
         """The case's deployments, newest first."""
-        found = self.chain.deployments(PIPELINE)
+        found = self.chain.deployments(self.pipeline)
         return [row for row in found if row.deployment_id not in self.rows_before]
 
     def asked(self) -> set[str]:
@@ -217,7 +232,7 @@ class Trial:
         return {
             request_id
             for request_id, request in self.witness.look().items()
-            if request_id not in self.requests_before and request.pipeline == PIPELINE
+            if request_id not in self.requests_before and request.pipeline == self.pipeline
         }
 
     def builds_begun(self) -> int:
@@ -266,7 +281,7 @@ class Trial:
     # --- what it cost
 
     def _cost(self, commit: str) -> Cost:
-        row = self.chain.deployment_of(commit, PIPELINE)
+        row = self.chain.deployment_of(commit, self.pipeline)
         assert row is not None
         points = self.journal()
         builds = [p for p in points if p["point"] == "in build" and p["about"] == row.deployment_id]
@@ -292,7 +307,7 @@ class Trial:
 
     def service_deployments(self) -> list[dict[str, Any]]:
         """ECS's own history of the service: one entry per rollout that was begun."""
-        pipeline = self.chain.pipeline(PIPELINE)
+        pipeline = self.chain.pipeline(self.pipeline)
         answer = self.chain.prod("ecs").list_service_deployments(
             cluster=pipeline.cluster, service=pipeline.service, maxResults=100
         )
