@@ -87,7 +87,7 @@ def begin(request: BuildRequest, here: World) -> Held | None:
     except Interrupted as lost:
         # Perhaps for this very request: then it is found settled when it comes again.
         logger.info("the lock is another's", extra={"why": str(lost)})
-        _come_again(request, LOCKED, here)
+        here.come_again(request, LOCKED)
         return None
     except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
         _failed(request, error, here)
@@ -112,7 +112,7 @@ def _under_lock(
         _end_undone(request, lock, here)
         return None
     if _has_moved(request, commit, here):
-        _come_again(request, MOVED, here)
+        here.come_again(request, MOVED)
         return None
     row = here.recorder.begin(request, lock)
     if row is not None and row.result is not None:
@@ -272,27 +272,11 @@ def _wait(request: BuildRequest, here: World) -> None:
     and whoever ends what is followed publishes the wants that stand then.
     """
     if request.reason == "rollback":
-        _come_again(request, GIVES_WAY, here)
+        here.come_again(request, GIVES_WAY)
         return
     here.table.wants.note(request, here.parts.now(), builder=False)
     if not here.table.locks.get(request.pipeline).is_followed:
-        _come_again(request, LOCKED, here)
-
-
-def _come_again(request: BuildRequest, delay: float, here: World) -> None:
-    """One message of a request that waits is on its way, however often it was delivered.
-
-    Else each delivery would bring another, and they would multiply. The want says until when; what
-    is lost then is published again from it.
-    """
-    now = here.parts.now()
-    want = here.table.wants.get(request)
-    if (
-        want is None
-        or want.request_id != request.request_id
-        or (want.noted_at <= now and here.table.wants.touch(want, now + delay / 2))
-    ):
-        here.again(request, delay)
+        here.come_again(request, LOCKED)
 
 
 def _hand_over(
@@ -379,7 +363,7 @@ def _failed(request: BuildRequest, error: Exception, here: World) -> None:
     attempts = here.table.requests.count_attempt(request.request_id, now, kept=limits.settled_kept)
     logger.warning("not begun", extra={"error": str(error), "attempts": attempts.count})
     if not is_given_up(attempts, now, limits) or _is_recorded(request, here):
-        _come_again(request, delay_after(attempts.count, here.parts.jitter()), here)
+        here.come_again(request, delay_after(attempts.count, here.parts.jitter()))
         return
     with _locked(request, here) as lock:
         row = here.recorder.begin(request, lock) if lock is not None else None

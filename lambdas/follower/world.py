@@ -78,6 +78,20 @@ class World:
         """Takes the steps of rollouts."""
         return Follower(self.parts)
 
+    def come_again(self, request: BuildRequest, delay: float) -> None:
+        """Let a request that waits come again, by one message however often it was delivered.
+
+        Else each delivery would bring another, and they would multiply. Its want says until when
+        one is on its way; what is lost then is published again from it.
+        """
+        now, wants = self.parts.now(), self.table.wants
+        want = wants.get(request)
+        if want is not None and want.request_id == request.request_id:
+            is_on_its_way = want.noted_at > now
+            if is_on_its_way or not wants.touch(want, now + delay / 2):
+                return
+        self.again(request, delay)
+
 
 def world(invocation: str) -> World:
     """Everything that the follower needs; `invocation` tells its claims from another one's."""
