@@ -40,6 +40,8 @@ def loose(name: str, condition: str, instead: str = "") -> Guard:
 
 WORKER = "build_agent.worker.Worker"
 ENDS = "build_agent.ends.Ends"
+UNBUILT = "lambdas.follower.world.World"
+LOCK = "slipway.contracts.table.locks.LockRow"
 ENDING = "slipway.following.ending.Ending"
 FOLLOWING = "slipway.contracts.table.following.Following"
 SETTLER = "build_agent.queue.settle.Settler"

@@ -55,6 +55,15 @@ def rolled_back(seed: int) -> Plan:
     return Plan(seed, 1, 1, actions, frozenset({"delivery late", "delivery twice"}), 3600)
 
 
+def rolled_back_meanwhile(seed: int) -> Plan:
+    """Two pushes that run, and a third: an operator goes back while it is built or rolled out."""
+    pushes = tuple((at, "push", (0, "good")) for at in (0.0, 500.0, 1000.0))
+    actions = (*pushes, (1010.0 + seed % 20 * 10, "rollback", 0))
+    return Plan(
+        seed, 1, 1, actions, frozenset({"received twice", "delivery twice", "call slow"}), 1200
+    )
+
+
 def often(verb: str, *faults: str, every: int = 300) -> Callable[[int], Plan]:
     """Eight pushes, `every` so many seconds, and after each what the verb says."""
 

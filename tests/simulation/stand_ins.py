@@ -10,6 +10,9 @@ from build_agent.ends import Ends
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.supersede import _join
 from lambdas.decide import decision
+from lambdas.follower.world import World
+from slipway.contracts.messages import BuildRequest
+from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
 
@@ -57,6 +60,14 @@ def locked(snapshot: Any, pipeline: str) -> bool:
 
 def never_paused(pipelines: Any, pipeline: str) -> Any:
     return dataclasses.replace(_row_of(pipelines, pipeline), paused=False)
+
+
+def whoever_asks(lock: LockRow, _request: BuildRequest) -> bool:
+    return lock.takeover is not None and not lock.is_cancelled
+
+
+def as_often_as_delivered(here: World, request: BuildRequest, delay: float) -> None:
+    here.again(request, delay)
 
 
 def join_all(ends: Any, delivery: Any) -> None:

@@ -16,8 +16,10 @@ from tests.simulation.cases import (
     ENDING,
     ENDS,
     KEEPER,
+    LOCK,
     ROUGH_CALLS,
     SETTLER,
+    UNBUILT,
     Case,
     noticed,
     patched,
@@ -27,17 +29,20 @@ from tests.simulation.plans import (
     calm,
     crowded,
     rolled_back,
+    rolled_back_meanwhile,
     told_again,
     while_stopping,
     with_faults,
 )
 from tests.simulation.stand_ins import (
     any_boot,
+    as_often_as_delivered,
     deleted_at_once,
     each_by_itself,
     false,
     no_reply,
     settled_first,
+    whoever_asks,
 )
 
 
@@ -209,6 +214,17 @@ CASES = [
         patched("a rollback stands", "build_agent.run.undoes_rollback", false),
         rolled_back,
         breaks="undid",
+    ),
+    Case(
+        patched("a request takes no place of its own", f"{LOCK}.gives_way", whoever_asks),
+        rolled_back_meanwhile,
+        breaks="its tip is",
+    ),
+    Case(
+        patched("one message on its way", f"{UNBUILT}.come_again", as_often_as_delivered),
+        rolled_back_meanwhile,
+        cost="invocations",
+        share=1.2,
     ),
 ]
 
