@@ -18,7 +18,11 @@ ADDRESS_AN_HOUR = 0.005
 
 
 class Dashboard(Construct):
-    """One page, named as the installation. `price`: dollars for an hour of one host, or None."""
+    """One page, named as the installation.
+
+    `price`: dollars for an hour of one host, or None. `builds`: build slots of one host, or None
+    where each host counts its own.
+    """
 
     def __init__(
         self,
@@ -30,6 +34,7 @@ class Dashboard(Construct):
         hosts: Mapping[str, str],
         alarms: list[cloudwatch.IAlarm],
         price: float | None,
+        builds: int | None,
     ) -> None:
         super().__init__(scope, construct_id)
         cloudwatch.Dashboard(
@@ -40,7 +45,7 @@ class Dashboard(Construct):
             widgets=[
                 [_outcomes(), _failure_rate()],
                 [_lead_time(), _time_to_restore()],
-                [_queue(build_queue), _awake(hosts, price)],
+                [_queue(build_queue, builds and builds * len(hosts)), _awake(hosts, price)],
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=24, height=3)],
             ],
         )
@@ -107,11 +112,14 @@ def _time_to_restore() -> cloudwatch.GraphWidget:
     )
 
 
-def _queue(queue: sqs.Queue) -> cloudwatch.GraphWidget:
+def _queue(queue: sqs.Queue, slots: int | None) -> cloudwatch.GraphWidget:
+    """What waits, and what runs hold: a run holds its request until its rollout is handed over."""
     minutes = cdk.Duration.minutes(5)
+    all_busy = [cloudwatch.HorizontalAnnotation(value=slots, label="build slots")] if slots else []
     return cloudwatch.GraphWidget(
-        title="Build requests",
+        title="Build requests that wait, and that runs hold",
         width=12,
+        left_annotations=all_busy,
         left=[
             queue.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=minutes, label="waiting"

@@ -55,6 +55,7 @@ class Watch:
             hosts=hosts,
             alarms=list(self._alarms.all.values()),
             price=shared.configuration.build_host.price_per_hour,
+            builds=shared.configuration.build_host.builds,
         )
 
     def _given_up(self) -> None:

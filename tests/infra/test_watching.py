@@ -55,12 +55,17 @@ def test_the_dashboard_answers_what_is_asked_of_it(full: Stacks) -> None:
         "Change failure rate",
         "Lead time (commit time to steady), and push to steady",
         "Time to restore, failure in production to next success",
-        "Build requests",
+        "Build requests that wait, and that runs hold",
         "Hosts awake, a day",
         "Alarms",
     }
     lead_time = json.dumps(widgets["Lead time (commit time to steady), and push to steady"])
     assert lead_time.count("p50") == lead_time.count("p90") == 2
+    # AND whether all slots of the three hosts are taken
+    requests = widgets["Build requests that wait, and that runs hold"]
+    assert requests["annotations"]["horizontal"] == [
+        {"label": "build slots", "value": 6, "yAxis": "left"}
+    ]
     # AND what the hosts cost, at the price that is configured, with their addresses
     assert "0.0775*" in json.dumps(widgets["Hosts awake, a day"])
 
