@@ -20,7 +20,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bench.cost import BOOT_SECONDS, BURST, GAP, Setup
+from bench.cost import BURST, GAP
 from bench.report import Section, shown
 from build_agent.queue.inbox import Delivery
 from build_agent.queue.supersede import Kept
@@ -32,6 +32,7 @@ from slipway.contracts.table.hosts import HostRow, HostRun, HostState
 from slipway.contracts.table.locks import NEVER, LockRow, held_by
 from slipway.contracts.table.wants import Want
 from slipway.contracts.wording import counted
+from slipway.cost.model import BOOT_SECONDS, Setup
 
 DAY = 86_400.0
 PIPELINES, PUSHES = 1_000, 100_000

@@ -11,13 +11,13 @@ import boto3
 import psutil
 from moto import mock_aws
 
-from bench.cost import CUSTOM_METRIC_MONTH
 from bench.local_run import LocalRun
 from bench.measure import peak_mb
 from bench.report import Section
 from build_agent.queue.inbox import Message
 from build_agent.worker import LOOK_EVERY, Worker
 from local.state import read_state
+from slipway.cost.prices import OF_AWS
 from tests.unit.build_agent.world import World, make_installation
 
 HOUR = 3_600.0
@@ -75,7 +75,7 @@ def section() -> Section:
         made.rows.append((name, count, count * 730 * DOLLARS.get(name, 0.5e-6)))
     made.rows.append(("in all", sum(calls.values()), ""))
     made.remarks.append(
-        f"A custom metric costs ${CUSTOM_METRIC_MONTH:.2f} a month whether the agent idles or not."
+        f"A custom metric costs ${OF_AWS.metric_month:.2f} a month whether the agent idles or not."
     )
     return made
 

@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "push-to-live": "slipway.cli.verbs.push_to_live",
     "history": "slipway.cli.verbs.history",
     "report": "slipway.cli.verbs.report",
+    "cost": "slipway.cli.verbs.cost",
     "logs": "slipway.cli.verbs.logs",
     "redeploy": "slipway.cli.verbs.redeploy",
     "rollback": "slipway.cli.verbs.rollback",
@@ -49,7 +50,7 @@ VERBS: dict[str, str] = {
 }
 """Verb to the module that holds it: a click command or group named `command`."""
 
-ANSWERS = {"config", "status", "history", "report", "logs", "doctor"}
+ANSWERS = {"config", "status", "history", "report", "cost", "logs", "doctor"}
 """Verbs that only answer: one whose answer could not be written has not done its work."""
 
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cost import (
-    CACHE_GB,
-    FREE_GB,
-    INSTANCES,
-    SYSTEM_GB,
-    Setup,
-    break_even,
-    cheapest_other,
-    chosen_idle,
-    codebuild,
-    codepipeline_v2,
-    slipway_month,
-)
+from bench.cost import CACHE_GB, FREE_GB, SYSTEM_GB, chosen_idle
 from build_agent.image.disk import CACHE_KEPT, FOR_BUILD
 from slipway.configuration import BuildHost, LimitSettings
+from slipway.cost.model import Setup, break_even, codebuild, codepipeline_v2, others, slipway
+from slipway.cost.prices import INSTANCE_HOUR, OF_AWS
 from tests.places import ROOT
 
 OPERATING = ROOT / "docs" / "operating.md"
@@ -29,7 +19,7 @@ MEDIUM, LARGE = Setup(), Setup(instance="c7g.large")
 def test_the_default_instance_is_the_cheapest(minutes: int) -> None:
     default = BuildHost.model_fields["instance_type"].default
     assert default == MEDIUM.instance
-    assert default == min(INSTANCES, key=lambda name: Setup(instance=name).deployment(minutes))
+    assert default == min(INSTANCE_HOUR, key=lambda name: Setup(instance=name).deployment(minutes))
 
 
 def test_from_half_an_hour_on_credits_cost_more_than_a_larger_host() -> None:
@@ -52,8 +42,9 @@ def test_the_default_disk_is_the_one_that_is_counted() -> None:
 def test_from_the_break_even_on_it_is_the_cheapest_and_not_before(minutes: int) -> None:
     least = break_even(MEDIUM, minutes)
     assert least is not None
-    assert slipway_month(MEDIUM, least, minutes) <= cheapest_other(least, minutes)
-    assert slipway_month(MEDIUM, least - 1, minutes) > cheapest_other(least - 1, minutes)
+    ours, theirs = slipway(MEDIUM, minutes), others(minutes, OF_AWS)
+    assert ours.month(least) <= min(way.month(least) for way in theirs)
+    assert ours.month(least - 1) > min(way.month(least - 1) for way in theirs)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +58,8 @@ def test_the_operators_page_says_the_same(
     each = " each" if boots < 1 else ""
     ours = [f"${one.deployment(minutes, boots=boots, idle=idle):.4f}{each}"
             for one in (MEDIUM, LARGE)]  # fmt: skip
-    others = [f"${cost:.4f}" for cost in (codebuild(minutes), codepipeline_v2(minutes))]
-    row = " | ".join([f"| b = {minutes} min, {how}", *ours, *others]) + " |"
+    theirs = [f"${way(minutes, OF_AWS).deployment:.4f}" for way in (codebuild, codepipeline_v2)]
+    row = " | ".join([f"| b = {minutes} min, {how}", *ours, *theirs]) + " |"
     assert row in OPERATING.read_text(encoding="utf-8")
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.cost import waiting_host
-from bench.following import (
-    Look,
-    durable_function,
-    followed,
-    looks,
-    step_functions,
-)
+from bench.following import durable_function, step_functions
 from slipway.contracts.installation import Limits
+from slipway.cost.following import Look, followed, looks
 from tests.places import ROOT
 
 PAGES = [ROOT / "docs" / "operating.md", ROOT / "docs" / "architecture.md"]

@@ -1,0 +1,107 @@
+"""`slipway cost`: dollars by AWS's price pages, and a plain word for what has no price."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from slipway.cli.main import main
+from slipway.cost.model import MOST
+from tests.places import CONFIGURATIONS
+
+FULL = CONFIGURATIONS / "full.json"
+FORTY = ("--deployments", "40", "--build-minutes", "4")
+
+
+def cost(*words: str) -> Result:
+    return CliRunner().invoke(main, ["cost", *words])
+
+
+def months(*words: str) -> dict[str, Any]:
+    answer = cost(*words, "--json")
+    assert answer.exit_code == 0, answer.output
+    return {way["way"]: way for way in json.loads(answer.stdout)["ways"]}
+
+
+def test_forty_deployments_a_month_cost_what_the_price_pages_say() -> None:
+    ways = months(*FORTY)
+    # 50 GB of gp3; 12 metrics and 9 alarms beyond the free ten, one of them composed
+    assert ways["Slipway, 1 host"]["standing"] == pytest.approx(
+        50 * 0.08 + 12 * 0.3 + 9 * 0.1 + 0.5
+    )
+    # a started minute of general1.small is half a cent: 4 of build, 1.5 of the rollout
+    assert ways["CodeBuild alone"]["month"] == pytest.approx(40 * 6 * 0.005)
+    assert ways["CodePipeline V1 + CodeBuild"]["month"] == pytest.approx(1 + 40 * 4 * 0.005)
+    v2 = 40 * (4 * 0.005 + 6 * 0.002)
+    assert ways["CodePipeline V2 + CodeBuild"]["month"] == pytest.approx(v2)
+
+
+def test_it_says_from_how_many_deployments_on_slipway_is_the_cheapest() -> None:
+    text = cost(*FORTY).stdout
+    assert "40 deployments a month, 4 min of build each" in text
+    least = int(text.split("the cheapest from ")[1].split()[0])
+    at, before = ([w["month"] for w in months("--deployments", str(count), *FORTY[2:]).values()]
+                  for count in (least, least - 1))  # fmt: skip
+    assert (at[0] <= min(at[1:]), before[0] <= min(before[1:])) == (True, False)
+
+
+def test_where_it_never_is_the_cheapest_it_says_so() -> None:
+    text = cost(*FORTY, "--price", "instance_hour=9").stdout
+    assert f"not the cheapest up to {MOST} deployments a month" in text
+
+
+def test_a_configuration_s_hosts_are_counted() -> None:
+    ways = months(str(FULL), *FORTY)
+    # 3 hosts of 100 GB at 0.0725 an hour, awake for 35 s, 4 min and their idle period
+    assert ways["Slipway, 3 hosts"]["standing"] == pytest.approx(300 * 0.08 + 3.6 + 1.1 + 0.5)
+
+
+def test_another_price_takes_the_place_of_aws_s() -> None:
+    dearer = months(*FORTY, "--price", "gp3_gb_month=0.1", "--price", "codebuild_minute=0.01")
+    assert dearer["Slipway, 1 host"]["standing"] == pytest.approx(10.0)
+    assert dearer["CodeBuild alone"]["month"] == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("gp3", "no such price; there are instance_hour, "),
+        ("gp3_gb_month", "give dollars"),
+        ("gp3_gb_month=cheap", "give dollars"),
+        ("gp3_gb_month=-1", "give dollars"),
+        ("gp3_gb_month=nan", "give dollars"),
+        ("gp3_gb_month=inf", "give dollars"),
+    ],
+)
+def test_a_wrong_price_is_named(given: str, says: str) -> None:
+    answer = cost(*FORTY, "--price", given)
+    assert (answer.exit_code, says in answer.stderr, given in answer.stderr) == (2, True, True)
+
+
+def test_an_instance_type_without_a_price_is_named(tmp_path: Path) -> None:
+    configuration = json.loads(FULL.read_text())
+    del configuration["buildHost"]["pricePerHour"]
+    configuration["buildHost"]["instanceType"] = "m7g.large"
+    file = tmp_path / "ours.json"
+    file.write_text(json.dumps(configuration))
+    answer = cost(str(file), *FORTY)
+    assert answer.exit_code == 2
+    assert "'m7g.large'" in answer.stderr
+    assert "buildHost.pricePerHour" in answer.stderr
+
+
+def test_a_configuration_that_is_wrong_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.json"
+    file.write_text("{}")
+    answer = cost(str(file), *FORTY)
+    assert answer.exit_code == 2
+    assert "Traceback" not in answer.output
+
+
+@pytest.mark.parametrize("words", [(), FORTY[:2], ("--deployments", "-1", *FORTY[2:])])
+def test_what_is_to_be_counted_must_be_said(words: tuple[str, ...]) -> None:
+    assert cost(*words).exit_code == 2

@@ -1,0 +1,12 @@
+"""The model counts the follower as it is."""
+
+from __future__ import annotations
+
+from infra.function import MEMORY
+from lambdas.follower import handler
+from slipway.cost.following import FOLLOWER_MB, GROWTH
+
+
+def test_the_follower_is_counted_with_its_memory_and_its_looks() -> None:
+    assert MEMORY["follower"] == FOLLOWER_MB
+    assert handler.GROWTH == GROWTH
