@@ -24,6 +24,8 @@ from slipway.following.record import tip_request_of
 
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
+TAKEN_OVER_DELAY = 5
+"""The same, where it has asked a rollout to give way: that may wait for a dead follower's claim."""
 
 
 class Ends:
@@ -94,14 +96,15 @@ class Ends:
 
     # --- taken in by another run
 
-    def leave_to_holder(self, delivery: Delivery) -> None:
+    def leave_to_holder(self, delivery: Delivery, *, freed: int = FREED_DELAY) -> None:
         """The pipeline is deployed elsewhere: its holder runs the tip once more, others wait.
 
-        Not for a request whose own deployment was begun: that may be the very run.
+        Not for a request whose own deployment was begun: that may be the very run. `freed`: seconds
+        until it is looked at again where nobody holds the lock.
         """
         request = delivery.request
         if self._takes_over(request):
-            self._settler.give_back(delivery.messages, FREED_DELAY)
+            self._settler.give_back(delivery.messages, TAKEN_OVER_DELAY)
             return
         if not request.is_tip or delivery.deployment_id is not None:
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
@@ -114,7 +117,7 @@ class Ends:
             pushed_at=request.pushed_at,
         )
         if not asked:
-            self._settler.give_back(delivery.messages, FREED_DELAY)
+            self._settler.give_back(delivery.messages, freed)
         elif not self._settler.join(delivery):
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
 
@@ -125,6 +128,9 @@ class Ends:
         lock = self._table.locks.get(request.pipeline)
         if lock.deployment is None or not request.is_tip:
             return False
+        row = self._table.deployments.get(lock.deployment)
+        if row is None or (row.pushed_at or 0.0) >= request.pushed_at:
+            return False  # it would not give way
         self._table.locks.ask_takeover(request, self._clock.now())
         self._send(FollowMessage(deployment_id=lock.deployment), 0.0)
         return True
@@ -152,17 +158,17 @@ class Ends:
                 self._supersede(Delivery(request, []), work, "a newer push took its place")
 
     def end_undone(self, delivery: Delivery, work: Work) -> None:
-        """What is older than the rollback that stands: superseded.
+        """A push that is older than the rollback that stands: superseded.
 
-        A push's tip was dealt with: it stays unrun on purpose, so the drift check need not ask.
+        The tip was dealt with: it stays unrun on purpose, so the drift check need not ask.
         """
         request = delivery.request
-        if request.is_tip and request.commit_id is not None:
+        if request.commit_id is not None:
             self._table.pipelines.change(
                 request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
                 ahead_tip=None, ahead_since=None,
             )  # fmt: skip
-        self._supersede(delivery, work, "an operator's rollback is newer than this request")
+        self._supersede(delivery, work, "an operator's rollback is newer than this push")
 
     def _supersede(self, delivery: Delivery, work: Work, cause: str) -> None:
         """Settle without deploying; a deployment that had begun for it ends, too."""

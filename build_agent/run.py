@@ -167,7 +167,7 @@ class Run:
 
     def _begin_anew(self, work: Work) -> None:
         """The attempt has ended for good; what else is asked of the pipeline goes on."""
-        work.stop, work.standstill, work.overtaken = Stop(), None, False
+        work.stop, work.standstill, work.told_at, work.overtaken = Stop(), None, None, False
         self._keeper.progress(work, "received")
         if self._stop.requested:
             work.stop.request(self._stop.reason)

@@ -1,7 +1,8 @@
 """The runs under way on this host: begun within its build slots, each pipeline in one of them.
 
 A run whose rollout was handed over is under way no more: what comes for its pipeline then is a new
-run's, whatever the old one still does.
+run's, whatever the old one still does. The same goes for one that hangs on its way to its work, or
+from there: the keeper looks at work alone.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from build_agent.queue.supersede import Kept
 from build_agent.run import Run, RunParts
 from slipway.following.backoff import delay_after
 
+ASIDE = 120.0
+"""Seconds that a run may take before its work begins, and after its end: some calls of AWS's."""
 FIRST_STEPS = 10.0
 """Seconds that a stop waits for a run which takes the first steps of its rollout."""
+LOOK = 1.0
 
 
 @dataclass
 class _Begun:
     run: Run
     builds: bool
+    seen_at: float
+    """When it was at its work, or began."""
     handed_over: bool = False
     task: Task | None = None
 
@@ -31,8 +37,8 @@ class _Begun:
 class Runs:
     """Begins runs and knows those that have not ended.
 
-    `freed`: called when a slot is free again, which may be before the run's end; `ended`: after
-    each run.
+    `worked`: called before a run ends or is handed over; `news`: after its end, and when a slot is
+    free.
     """
 
     def __init__(
@@ -42,15 +48,15 @@ class Runs:
         slots: Slots,
         spawn: Spawn,
         jitter: Callable[[], float],
-        freed: Callable[[], None],
-        ended: Callable[[], None],
+        worked: Callable[[], None],
+        news: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._slots = slots
         self._spawn = spawn
         self._jitter = jitter
-        self._freed = freed
-        self._ended = ended
+        self._worked = worked
+        self._news = news
         self._mutex = threading.Lock()
         self._begun: dict[int, _Begun] = {}
         self._count = 0
@@ -81,25 +87,33 @@ class Runs:
         run = Run(self._parts, number, pipeline, kept, lambda: self._handed_over(number))
         self._parts.keeper.assign(kept.messages, number)
         with self._mutex:
-            begun = self._begun[number] = _Begun(run, builds)
+            begun = self._begun[number] = _Begun(run, builds, self._parts.clock.now())
         begun.task = self._spawn(f"run-{number}", lambda: self._go(run))
         return True
 
     def tidy(self) -> None:
-        """What was given up counts no more: its slot is free."""
+        """What was given up, or hangs beside its work, counts no more: its slot is free."""
+        now, at_work = self._parts.clock.now(), {work.run for work in self._parts.keeper.works}
         with self._mutex:
-            runs = [begun.run for begun in self._begun.values()]
-        for run in runs:
-            if run.work is not None and run.work.given_up:
+            all_begun = list(self._begun.values())
+        for begun in all_begun:
+            run = begun.run
+            if run.number in at_work:
+                begun.seen_at = now
+            given_up = run.work is not None and run.work.given_up
+            if given_up or now - begun.seen_at > ASIDE:
+                self._parts.keeper.let_go(self._parts.keeper.held_by(run.number))
                 self._forget(run.number)
 
     def join(self) -> None:
         """Wait until all have ended; not for ever for the first steps of what was handed over."""
         with self._mutex:
-            runs = list(self._begun.values())
-        for begun in runs:
-            if begun.task is not None:
-                begun.task.join(FIRST_STEPS if begun.handed_over else None)
+            all_begun = list(self._begun.values())
+        for begun in all_begun:
+            waited = 0.0
+            while begun.task is not None and begun.task.is_alive() and waited < FIRST_STEPS:
+                begun.task.join(LOOK)
+                waited += LOOK if begun.handed_over else 0.0
 
     def _go(self, run: Run) -> None:
         delay = 0
@@ -119,8 +133,9 @@ class Runs:
             parts.settler.give_back(parts.keeper.held_by(run.number), delay)
         except Exception as error:  # noqa: BLE001 - their leases end by themselves
             parts.log.warning("requests were not given back", error=str(error))
+        self._worked()
         self._forget(run.number)
-        self._ended()
+        self._news()
 
     def _forget(self, number: int) -> None:
         self._free_slot(number)
@@ -129,6 +144,7 @@ class Runs:
 
     def _handed_over(self, number: int) -> None:
         """The deployment's row owns the run's work from here on."""
+        self._worked()
         with self._mutex:
             begun = self._begun.get(number)
             if begun is not None:
@@ -143,4 +159,4 @@ class Runs:
                 begun.builds = False
         if had_one:
             self._slots.give_back()
-            self._freed()
+            self._news()

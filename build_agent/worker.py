@@ -39,6 +39,10 @@ from slipway.following.record import Recorder
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at a stop claim that stands, or at the queue once idle was said."""
+UNDER_WAY_DELAY = 5
+"""Seconds until a request comes again whose pipeline has a run here that holds no lock: it has not
+taken it yet, or is about to end.
+"""
 
 Step = Literal["waiting", "idle", "worked"]
 """`waiting`: a stop is claimed; `idle`: there was nothing to do; `worked`: there was, or is."""
@@ -103,7 +107,7 @@ class Worker:
         )  # fmt: skip
         self._runs = Runs(
             run_parts, slots=parts.slots, spawn=parts.spawn, jitter=parts.jitter,
-            freed=self._news.set, ended=self._run_ended,
+            worked=self._presence.worked, news=self._news.set,
         )  # fmt: skip
 
     def run(self) -> None:
@@ -175,13 +179,9 @@ class Worker:
     def _is_overtaken(self, pipeline: str, kept: Kept) -> None:
         """What comes for a pipeline under way here is noted with its lock."""
         for delivery in kept.all:
-            self._ends.leave_to_holder(delivery)
+            self._ends.leave_to_holder(delivery, freed=UNDER_WAY_DELAY)
         if kept.tip is not None:
             self._keeper.overtake(pipeline)
-
-    def _run_ended(self) -> None:
-        self._presence.worked()
-        self._news.set()
 
     # --- waiting
 

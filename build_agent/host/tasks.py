@@ -10,6 +10,9 @@ from typing import Protocol
 class Task(Protocol):
     """Something under way."""
 
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or for `timeout` seconds."""
 
@@ -26,6 +29,9 @@ def in_thread(name: str, body: Callable[[], None]) -> Task:
 
 
 class _Ended:
+    def is_alive(self) -> bool:
+        return False
+
     def join(self, timeout: float | None = None) -> None:
         return None
 

@@ -27,7 +27,9 @@ from slipway.contracts.wording import duration
 MARGIN = 10.0
 """Seconds before the lock's end at which a run stops that could not renew it."""
 GRACE = 2
-"""Heartbeats that a run has to end in once it was told that it does not get on."""
+"""Heartbeats that a run has to end in once it was told that it does not get on. One that is told to
+end for another reason has the time of a lock: then nothing that it holds is its own.
+"""
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Work:
     """What a run holds, where it is, and how it is told to stop. `run`: its number.
 
     `builds`: it has a build slot. `standstill`, `overtaken`: why it is to end, if for one of these.
+    `told_at`: since when the keeper knows that it is told to end (seconds since the epoch).
     """
 
     run: int
@@ -49,6 +52,7 @@ class Work:
     stage: str = "received"
     progress_at: float = 0.0
     standstill: str | None = None
+    told_at: float | None = None
     overtaken: bool = False
     given_up: bool = False
 
@@ -178,12 +182,16 @@ class Keeper:
         self._safely("heartbeat", self._heartbeat)
 
     def _look_at(self, work: Work) -> None:
-        """End what does not get on; give up what does not even end."""
-        still = self._clock.now() - work.progress_at
-        if still > self._limits.no_progress + GRACE * self._limits.heartbeat and work.standstill:
-            self._give_up(work)
-        elif still > self._limits.no_progress and not work.stop.requested:
-            work.standstill = f"no progress for {duration(still)}: ended"
+        """End what does not get on; give up what does not even end, whoever told it to."""
+        now, limits = self._clock.now(), self._limits
+        still = now - work.progress_at
+        if work.stop.requested:
+            work.told_at = work.told_at or now
+            patience = GRACE * limits.heartbeat if work.standstill else limits.lock_ttl
+            if now - work.told_at > patience:
+                self._give_up(work)
+        elif still > limits.no_progress:
+            work.standstill, work.told_at = f"no progress for {duration(still)}: ended", now
             work.stop.request(work.standstill)
 
     def _give_up(self, work: Work) -> None:

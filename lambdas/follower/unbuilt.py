@@ -274,9 +274,16 @@ def _wait(request: BuildRequest, here: World) -> None:
     if request.reason == "rollback":
         here.come_again(request, GIVES_WAY)
         return
-    here.table.wants.note(request, here.parts.now(), builder=False)
+    _note(request, here)
     if not here.table.locks.get(request.pipeline).is_followed:
         here.come_again(request, LOCKED)
+
+
+def _note(request: BuildRequest, here: World) -> None:
+    """Its want, unless that stands: it says when the next message of the request comes."""
+    want = here.table.wants.get(request)
+    if want is None or want.request_id != request.request_id:
+        here.table.wants.note(request, here.parts.now(), builder=False)
 
 
 def _hand_over(
@@ -306,8 +313,8 @@ def _stay_back(request: BuildRequest, here: World) -> None:
 
 
 def _end_undone(request: BuildRequest, lock: Lock, here: World) -> None:
-    """Superseded, with what was begun for it. A tip stays unrun on purpose: it is dealt with."""
-    if request.is_tip and request.commit_id is not None:
+    """Superseded, with what was begun for it. The tip stays unrun on purpose: it is dealt with."""
+    if request.commit_id is not None:
         here.table.pipelines.change(
             request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
             ahead_tip=None, ahead_since=None,

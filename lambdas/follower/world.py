@@ -35,6 +35,8 @@ from slipway.rollout.fence import Fence
 _ONCE = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
 """For what a rollout calls: it counts its own tries."""
 LINE_CHARACTERS = 8192
+LONGEST_AWAITED = 120.0
+"""Seconds: less than the time for which the follow queue hides a message that is worked on."""
 
 
 class InvocationClock(StepClock):
@@ -79,18 +81,15 @@ class World:
         return Follower(self.parts)
 
     def come_again(self, request: BuildRequest, delay: float) -> None:
-        """Let a request that waits come again, by one message however often it was delivered.
+        """Let a request that waits come again: by one message, however often it was delivered.
 
-        Else each delivery would bring another, and they would multiply. Its want says until when
-        one is on its way; what is lost then is published again from it.
+        Else each delivery would bring another, and they would multiply. A message that gets lost is
+        no longer waited for once the queue would bring back the one that is worked on.
         """
-        now, wants = self.parts.now(), self.table.wants
-        want = wants.get(request)
-        if want is not None and want.request_id == request.request_id:
-            is_on_its_way = want.noted_at > now
-            if is_on_its_way or not wants.touch(want, now + delay / 2):
-                return
-        self.again(request, delay)
+        now = self.parts.now()
+        until = now + min(delay / 2, LONGEST_AWAITED) * (1 - self.parts.jitter() / 10)
+        if self.table.wants.await_next(request, now, until):
+            self.again(request, delay)
 
 
 def world(invocation: str) -> World:

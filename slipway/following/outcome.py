@@ -159,15 +159,8 @@ def _attempted_at(result: DeploymentResult) -> float:
 
 
 def undoes_rollback(request: BuildRequest, row: PipelineRow) -> bool:
-    """Whether a tip request is older than the operator's rollback that stands (or is a guess).
-
-    An older rollback would undo it, too: it waited for the newer one, or came late.
-    """
-    if row.rolled_back_to is None:
-        return False
-    if request.reason == "rollback":
-        return request.pushed_at < (row.rolled_back_at or 0.0)
-    if not request.is_tip:
+    """Whether a tip request is older than the operator's rollback that stands (or is a guess)."""
+    if not request.is_tip or row.rolled_back_to is None:
         return False
     return request.reason == "drift" or request.pushed_at <= (row.rolled_back_at or 0.0)
 

@@ -281,6 +281,9 @@ class _Joined:
     clockwork: Clockwork
     fiber: Fiber
 
+    def is_alive(self) -> bool:
+        return not self.fiber.done
+
     def join(self, timeout: float | None = None) -> None:
         end = float("inf") if timeout is None else self.clockwork.time + timeout
         while not self.fiber.done and self.clockwork.time < end:

@@ -31,9 +31,9 @@ class LockRow:
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
-    way, or `cancel:<who>`; `takeover_at`: when it was asked for (seconds since the epoch);
-    `takeover_reason`: that request's reason. `untold`: the deployment whose outcome is recorded,
-    until all that follows from the outcome is done.
+    way, or `cancel:<who>`; `takeover_at`, `takeover_reason`: its `pushed_at` and its reason.
+    `untold`: the deployment whose outcome is recorded, until all that follows from the outcome is
+    done.
     """
 
     pipeline: str

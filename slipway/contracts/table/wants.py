@@ -15,10 +15,11 @@ PARTITION = "WANT"
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """`noted_at`: when it was written or last published again; later than now while a message of
-    the request is on its way. `body`: the request as JSON.
+    """`noted_at`: when it was written or last published again. `body`: the request as JSON.
 
     `builder`: a build host is needed; False: the follower is looking whether one is.
+    `coming_until`: the follower has sent itself a message of the request, which is on its way until
+    then at least (seconds since the epoch).
     """
 
     pipeline: str
@@ -27,6 +28,7 @@ class Want:
     noted_at: float
     body: str
     builder: bool = True
+    coming_until: float | None = None
 
     @property
     def request(self) -> BuildRequest:
@@ -90,6 +92,27 @@ class Wants:
             condition="request_id = :id AND noted_at = :before",
             parameters={":now": now, ":id": want.request_id, ":before": want.noted_at},
         )
+
+    def await_next(self, request: BuildRequest, now: float, until: float) -> bool:
+        """Note that a message of the request is on its way until `until`, if its want stands.
+
+        False: another is on its way. True as well where an answer got lost that said so: that is
+        found by `until`, which no two deliveries may have in common.
+        """
+        noted = self._store.update(
+            PARTITION,
+            sort_key(request),
+            "SET coming_until = :until",
+            condition="request_id = :id AND"
+            " (attribute_not_exists(coming_until) OR coming_until <= :now)",
+            parameters={":id": request.request_id, ":now": now, ":until": until},
+        )
+        if noted:
+            return True
+        want = self.get(request)
+        if want is None or want.request_id != request.request_id:
+            return True
+        return want.coming_until == until
 
     def clear(self, requests: Collection[BuildRequest]) -> None:
         """Clear the wants of settled requests; a want of any other request stays."""

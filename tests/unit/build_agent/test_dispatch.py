@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from build_agent.host.identity import HostIdentity
 from build_agent.worker import Worker
-from slipway.contracts.installation import RolloutSettings
+from slipway.contracts.installation import Limits, RolloutSettings
 from slipway.contracts.messages import BuildRequest, Target
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.test_rollouts import unanswered
@@ -26,6 +25,9 @@ class Later:
     def __call__(self, _name: str, body: Callable[[], None]) -> Any:
         self.bodies.append(body)
         return self
+
+    def is_alive(self) -> bool:
+        return bool(self.bodies)
 
     def join(self, timeout: float | None = None) -> None:
         self.go()
@@ -230,32 +232,6 @@ def test_a_run_without_progress_is_ended_and_told_and_others_go_on(aws: Any) -> 
     assert [r.status for r in world.topic.results] == ["failed", "succeeded"]
 
 
-def test_a_run_that_does_not_even_end_is_given_up(aws: Any) -> None:
-    # GIVEN a run that hangs for ever: it neither gets on nor ends when it is told to
-    world, later = several(aws), Later()
-    world.send(push_to("web", 1))
-    worker = world.worker(slots=1, spawn=later)
-    worker.step()
-    limits, seen = world.installation.limits, []
-
-    def hangs() -> None:
-        stands_still(world)
-        world.clock.pass_by(2 * limits.heartbeat + 1)
-        world.keeper.beat()
-        worker.step()
-        seen.append((worker._runs.room, worker._runs.pipelines, world.keeper.held))
-        world.clock.pass_by(limits.lock_ttl)
-        world.keeper.beat()
-        seen.append(world.table.locks.get("web").taken(world.clock.now()))
-
-    world.images.on_build = hangs
-    later.go()
-    # THEN its slot is free, nothing is held for it, and its lock has ended
-    assert seen == [(1, set(), ()), False]
-    # AND it changes nothing when it goes on after all
-    assert world.services.plans == []
-
-
 # --- telling, and stopping
 
 
@@ -322,34 +298,27 @@ def test_two_pipelines_share_nothing_but_the_slots(aws: Any) -> None:
     assert (world.outcome(bad), world.outcome(good)) == (None, "succeeded")
 
 
-def test_a_run_that_hangs_after_its_hand_over_keeps_no_later_push_waiting(aws: Any) -> None:
-    # GIVEN a rollout that was handed over, in whose first step the run's thread hangs
-    world, hung = several(aws), []
+def test_the_idle_period_begins_at_the_hand_over(aws: Any) -> None:
+    # GIVEN a build that takes longer than the idle period
+    world, said = several(aws), []
     world.send(push_to("web", 1))
+    worker = world.worker(slots=1)
+    add = worker._rollouts.add
 
-    class Hung(BaseException):
-        """As far as the worker sees, the thread never comes back."""
+    def first_steps(*held: Any) -> None:
+        # WHEN the worker looks at the queue while the first steps of the rollout are taken
+        said.append(worker.step())
+        add(*held)
 
-    def never_back(_name: str, body: Callable[[], None]) -> Any:
-        hung.append(body)
-        with contextlib.suppress(Hung):
-            body()
-        return world
+    worker._rollouts.add = first_steps  # type: ignore[method-assign]
 
-    worker = world.worker(slots=1, spawn=never_back)
+    def build() -> None:
+        for _ in range(Limits().idle_period // 30):
+            world.clock.pass_by(60)
+            world.keeper.beat()
 
-    def hang(*_held: Any) -> None:
-        worker._runs._end = lambda *_run: None  # type: ignore[method-assign]
-        raise Hung
-
-    worker._rollouts.add = hang  # type: ignore[method-assign]
+    world.images.on_build = build
     worker.step()
-    (first,) = world.table.deployments.newest("web", 5)
-    assert first.is_followed
-    # WHEN
-    assert not worker._runs
-    world.source.tip = B
-    world.send(push_to("web", 2))
-    worker.step()
-    # THEN the later push has a run of its own
-    assert len(hung) == 2
+    # THEN the host says nothing of being idle
+    assert said == ["idle"]
+    assert not worker._presence.said_idle

@@ -65,6 +65,22 @@ def test_a_push_takes_over_where_its_pipeline_is_configured_so(aws: Any) -> None
     assert world.row.running_commit == B
 
 
+def test_an_older_push_takes_nothing_over(aws: Any) -> None:
+    # GIVEN a pipeline whose pushes take over, and the rollout of push 2
+    settings = make_pipeline(rollout=RolloutSettings(new_push="takeOver"))
+    world = World(aws, replace(make_installation(), pipelines=(settings,)))
+    first, second = make_request(1), make_request(2)
+    worker = under_way(world, second)
+    # WHEN push 1 comes late
+    world.send(first)
+    world.clock.pass_by(3)
+    worker.step()
+    # THEN it asks nobody to give way, and does not come again and again
+    lock = world.table.locks.get("web")
+    assert (lock.takeover, lock.again) == (None, first.request_id)
+    assert world.outcome(first) == "joined"
+
+
 def test_what_is_followed_is_followed_on_during_a_build(world: World) -> None:
     # GIVEN a rollout that this host follows
     worker = under_way(world, make_request(1))

@@ -240,9 +240,44 @@ def test_a_request_that_waits_has_one_message_on_its_way() -> None:
     here.hears(request)
     # WHEN it is delivered a second time, THEN no second message is sent
     again = {"Records": [{"body": request.to_json()}]}
+    here.scripted.clock.sleep(0.1)
     follow(again, here.world())
     assert here.back == [(request, unbuilt.GIVES_WAY)]
     # AND the one that was sent brings the next
     here.scripted.clock.sleep(unbuilt.GIVES_WAY)
     follow(again, here.world())
     assert here.back == [(request, unbuilt.GIVES_WAY)] * 2
+
+
+def test_a_redeploy_that_waits_for_a_build_has_one_message_on_its_way() -> None:
+    # GIVEN an agent that builds, and a redeploy of what is built
+    here = Here()
+    here.built(A)
+    here.table.locks.take("web", "i-1/boot", here.scripted.clock.now(), ttl=330)
+    request = request_of("redeploy")
+    here.hears(request)
+    # WHEN it is delivered twice more, THEN still one message is on its way
+    for _ in range(2):
+        here.scripted.clock.sleep(0.1)
+        follow({"Records": [{"body": request.to_json()}]}, here.world())
+    assert here.back == [(request, unbuilt.LOCKED)]
+
+
+def test_a_message_comes_again_although_nobody_has_noted_its_want() -> None:
+    here = Here()
+    here.table.locks.take("web", "i-1/boot", here.scripted.clock.now(), ttl=330)
+    request = rollback()
+    follow({"Records": [{"body": request.to_json()}]}, here.world())
+    assert here.back == [(request, unbuilt.GIVES_WAY)]
+
+
+def test_a_want_that_is_noted_meanwhile_keeps_nobody_waiting() -> None:
+    # GIVEN a starter that notes the rollback's want while the follower looks
+    here = Here()
+    here.ran(V6)
+    here.table.locks.take("web", "i-1/boot", here.scripted.clock.now(), ttl=330)
+    request = rollback()
+    here.table.wants.note(request, here.scripted.clock.now() + 0.5, builder=False)
+    # WHEN its message comes, THEN another does
+    follow({"Records": [{"body": request.to_json()}]}, here.world())
+    assert here.back == [(request, unbuilt.GIVES_WAY)]

@@ -117,9 +117,6 @@ def test_a_rollback_stands_only_if_it_succeeded() -> None:
     assert "rolled_back_to" not in pipeline_changes(request, result("failed"), ROW, None)
 
 
-ROLLBACK = {"reason": "rollback", "target": Target(kind="deployment", deployment_id=OLD)}
-
-
 @pytest.mark.parametrize(
     ("changes", "undoes"),
     [
@@ -128,11 +125,9 @@ ROLLBACK = {"reason": "rollback", "target": Target(kind="deployment", deployment
         ({"pushed_at": START + 1}, False),
         ({"pushed_at": START + 1, "reason": "drift"}, True),
         ({"pushed_at": START - 1, "target": Target(kind="commit", commit_id=A)}, False),
-        ({"pushed_at": START - 1, **ROLLBACK}, True),
-        ({"pushed_at": START, **ROLLBACK}, False),
     ],
 )
-def test_only_what_is_newer_undoes_a_rollback(changes: dict[str, Any], undoes: bool) -> None:
+def test_only_a_later_push_undoes_a_rollback(changes: dict[str, Any], undoes: bool) -> None:
     row = PipelineRow(pipeline="web", rolled_back_to=OLD, rolled_back_at=START)
     assert undoes_rollback(make_request(1, **changes), row) is undoes
     assert not undoes_rollback(make_request(1, **changes), PipelineRow(pipeline="web"))
