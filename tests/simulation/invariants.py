@@ -58,15 +58,17 @@ def _every_request_has_its_outcome(world: World) -> None:
 def _is_dead_letter(world: World, request: BuildRequest) -> bool:
     """SNS gave up on bringing it to the queue: it lies in that subscription's dead-letter queue.
 
-    All the same it must have an outcome if its want was noted and no newer push took the want over.
+    All the same it must have an outcome if its want was noted and no other request took the want
+    over: that of a newer push, or another one of the same push.
     """
     if request.request_id in world.queued:
         return False
-    newer = any(
-        r.pipeline == request.pipeline and r.is_tip and r.pushed_at > request.pushed_at
+    taken_over = any(
+        r.pipeline == request.pipeline and r.is_tip and r.pushed_at >= request.pushed_at
         for r in world.accepted.values()
+        if r.request_id != request.request_id
     )
-    return newer or request.request_id not in world.started
+    return taken_over or request.request_id not in world.started
 
 
 def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
