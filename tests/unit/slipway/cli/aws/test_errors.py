@@ -49,7 +49,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "taskdef": ["taskdef", *SERVICE],
 }
 """What each verb is called with, for those that ask AWS."""
-WITHOUT_AWS = {"init", "config check", "config schema"} | {
+WITHOUT_AWS = {"cost", "init", "config check", "config schema"} | {
     f"local {name}" for name in ("up", "down", "push", "status")
 }
 PRINTS_NO_ANSWER = {"local up", "local down", "config schema"}
