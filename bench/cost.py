@@ -16,9 +16,8 @@ from slipway.cost.model import (
     IDLE_SECONDS,
     ROLLOUT_MINUTES,
     Setup,
+    all_ways,
     break_even,
-    others,
-    slipway,
 )
 from slipway.cost.prices import INSTANCE_HOUR, OF_AWS, READ
 
@@ -114,7 +113,7 @@ def _months() -> Section:
         setup = Setup(instance=instance)
         for minutes in (2, 10, 30):
             cheapest_from = break_even(setup, minutes) or "never"
-            ways = [slipway(setup, minutes), *others(minutes, OF_AWS)]
+            ways = all_ways(setup, minutes)
             for deployments in (20, 200, 2000):
                 months = [way.month(deployments) for way in ways]
                 made.rows.append(

@@ -20,6 +20,7 @@ from lambdas.follower.world import World, world
 from lambdas.shared.observability import about, logger, observed
 from slipway.contracts.errors import Interrupted, InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
+from slipway.following.backoff import look_pause
 from slipway.following.follower import Held, UnknownState
 
 gc.freeze()
@@ -27,8 +28,6 @@ gc.enable()
 
 BUDGET = 6.0
 """Seconds after which an invocation takes no further step: it has to end within ten."""
-GROWTH = 6
-"""The follower's looks are as far apart as the rollout is old, divided by this, within limits."""
 
 
 @observed
@@ -76,10 +75,8 @@ def _go_on(held: Held, here: World) -> None:
 
 def _next(held: Held, here: World) -> float:
     """When the next look is due: the later the rollout, the rarer; an event may come before."""
-    limits, now = here.installation.limits, here.parts.now()
-    age = now - min(state.begun for state in held.followed.rollouts)
-    pause = min(limits.follow_longest, max(limits.follow_first, age / GROWTH))
-    return held.look_within(pause)
+    age = here.parts.now() - min(state.begun for state in held.followed.rollouts)
+    return held.look_within(look_pause(age, here.installation.limits))
 
 
 def _message(body: str, here: World) -> None:

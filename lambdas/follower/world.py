@@ -83,8 +83,8 @@ class World:
     def come_again(self, request: BuildRequest, delay: float) -> None:
         """Let a request that waits come again: by one message, however often it was delivered.
 
-        Else each delivery would bring another, and they would multiply. A message that gets lost is
-        no longer waited for once the queue would bring back the one that is worked on.
+        Else each delivery would bring another, and they would multiply. Who dies before it is sent
+        was at a message that the queue brings back: by then none is awaited, and another is sent.
         """
         now = self.parts.now()
         until = now + min(delay / 2, LONGEST_AWAITED) * (1 - self.parts.jitter() / 10)

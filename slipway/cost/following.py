@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from slipway.contracts.installation import Limits
 from slipway.cost.prices import OF_AWS, Prices
+from slipway.following.backoff import look_pause
 
 FOLLOWER_MB = 512
 """The follower's memory, as `infra/function.py` gives it."""
-GROWTH = 6
-"""A rollout of so many seconds is looked at after one more: as `lambdas/follower/handler.py`."""
 LOOK_SECONDS = 0.3
 ROW_KB = 4.0
 """The deployment's row with what is known of the rollout: in the tests' scenarios 3.3 KB at the
@@ -32,7 +31,7 @@ def looks(minutes: float) -> int:
     """How often the follow queue calls in a rollout of so many minutes, as the handler does it."""
     limits, age, count = Limits(), 0.0, 0
     while age < 60 * minutes:
-        age += min(limits.follow_longest, max(limits.follow_first, age / GROWTH))
+        age += look_pause(age, limits)
         count += 1
     return count
 

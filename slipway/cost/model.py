@@ -116,14 +116,15 @@ def codepipeline_v2(minutes: float, prices: Prices) -> Way:
     return Way("CodePipeline V2 + CodeBuild", 0.0, build + actions)
 
 
-def others(minutes: float, prices: Prices) -> list[Way]:
-    """What else deploys to ECS."""
-    return [made(minutes, prices) for made in (codebuild, codepipeline_v1, codepipeline_v2)]
+def all_ways(setup: Setup, minutes: float) -> list[Way]:
+    """Slipway, and after it what else deploys to ECS, at the same prices."""
+    others = (codebuild, codepipeline_v1, codepipeline_v2)
+    return [slipway(setup, minutes), *(made(minutes, setup.prices) for made in others)]
 
 
 def break_even(setup: Setup, minutes: float) -> int | None:
     """Deployments a month from which Slipway is the cheapest; None: not within MOST."""
-    ours, theirs = slipway(setup, minutes), others(minutes, setup.prices)
+    ours, *theirs = all_ways(setup, minutes)
     for deployments in range(1, MOST + 1):
         if ours.month(deployments) <= min(way.month(deployments) for way in theirs):
             return deployments

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,15 @@ from urllib.request import Request, urlopen
 
 from local.accounts import client_of
 from local.demo import await_sleep
+from local.down import take_down
 from local.http import fetch, served_commit
+from local.plan import Options
+from local.progress import Progress
 from local.push import Pushed, push_release
 from local.sample_repository import SampleRepository
 from local.slack import SlackMessage, slack_messages
 from local.state import PipelineState, State, read_state
+from local.up import bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
 from slipway.contracts.installation import Installation, load_installation
@@ -216,3 +221,14 @@ class Chain:
     def until_asleep(self) -> None:
         """Every build host is stopped."""
         await_sleep(self.state)
+
+
+@contextmanager
+def local_chain(directory: Path, options: Options) -> Iterator[Chain]:
+    """A local run in `directory`: up, and down at the end."""
+    workplace, progress = Workplace(directory), Progress()
+    bring_up(workplace, options, progress)
+    try:
+        yield Chain(directory)
+    finally:
+        take_down(workplace, progress)

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from local.down import take_down
 from local.machine.possible import obstacle
 from local.plan import Options
-from local.progress import Progress
-from local.up import bring_up
 from local.workplace import Workplace
-from tests.e2e.chain import Chain
+from tests.e2e.chain import Chain, local_chain
 from tests.e2e.machine import MachineHost
 from tests.e2e.without import Permission, taken_out
 from tests.skipping import cannot_run
@@ -31,35 +28,33 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     # Whoever ends the tests early ends the run with them, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory: Path = tmp_path_factory.mktemp("run")
-    workplace, progress = Workplace(directory), Progress()
-    bring_up(workplace, Options(pipelines=2, internal_endpoints=True), progress)
-    chain, missing = Chain(directory), os.environ.get("SLIPWAY_E2E_WITHOUT")
-    with taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext():
+    missing = os.environ.get("SLIPWAY_E2E_WITHOUT")
+    with (
+        local_chain(directory, Options(pipelines=2, internal_endpoints=True)) as chain,
+        taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext(),
+    ):
         yield chain
-    take_down(workplace, progress)
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A run whose service may take its time, with its first commit deployed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    workplace, progress = Workplace(tmp_path_factory.mktemp("slow")), Progress()
-    bring_up(workplace, Options(start_period=60, internal_endpoints=True), progress)
-    yield Chain(workplace.directory)
-    take_down(workplace, progress)
+    options = Options(start_period=60, internal_endpoints=True)
+    with local_chain(tmp_path_factory.mktemp("slow"), options) as chain:
+        yield chain
 
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineHost]:
     """Up, with its first commit deployed. Skipped, or failed, where none can run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    workplace, progress = Workplace(tmp_path_factory.mktemp("machine")), Progress()
-    why_not = obstacle(workplace)
+    directory = tmp_path_factory.mktemp("machine")
+    why_not = obstacle(Workplace(directory))
     if why_not is not None:
         cannot_run(f"no machine can run here: {why_not}")
-    bring_up(workplace, Options(machine=True, internal_endpoints=True), progress)
-    yield MachineHost(Chain(workplace.directory))
-    take_down(workplace, progress)
+    with local_chain(directory, Options(machine=True, internal_endpoints=True)) as chain:
+        yield MachineHost(chain)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,12 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.down import take_down
 from local.plan import Options
-from local.progress import Progress
-from local.up import bring_up
-from local.workplace import Workplace
-from tests.e2e.chain import Chain
+from tests.e2e.chain import Chain, local_chain
 from tests.e2e.story import Story
 
 AFTER = 20
@@ -24,11 +20,9 @@ is long after the others are live, however busy the machine is.
 @pytest.fixture
 def five(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A host of two build slots with five pipelines, each with its first commit deployed."""
-    workplace = Workplace(tmp_path_factory.mktemp("five"))
     options = Options(pipelines=5, builds=2, idle_period=60, start_period=AFTER)
-    bring_up(workplace, options, Progress())
-    yield Chain(workplace.directory)
-    take_down(workplace, Progress())
+    with local_chain(tmp_path_factory.mktemp("five"), options) as chain:
+        yield chain
 
 
 def test_a_crash_loop_in_one_pipeline_delays_none_of_the_others(five: Chain) -> None:

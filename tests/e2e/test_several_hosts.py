@@ -8,14 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from local.down import take_down
 from local.plan import Options
-from local.progress import Progress
 from local.push import Pushed
-from local.up import bring_up
-from local.workplace import Workplace
 from slipway.contracts.table.deployments import DeploymentRow
-from tests.e2e.chain import Chain
+from tests.e2e.chain import Chain, local_chain
 
 DRAINED_WITHIN = 240.0
 """Seconds: a request that was given back is hidden for one minute, the schedule looks once in one,
@@ -26,11 +22,9 @@ and then a host boots for it.
 @pytest.fixture
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A run of its own; the first commits are on their way."""
-    workplace = Workplace(tmp_path_factory.mktemp("wide"))
     options = Options(pipelines=5, hosts=3, builds=1, wait_for_first=False)
-    bring_up(workplace, options, Progress())
-    yield Chain(workplace.directory)
-    take_down(workplace, Progress())
+    with local_chain(tmp_path_factory.mktemp("wide"), options) as chain:
+        yield chain
 
 
 def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from slipway.cli.show.output import Output, wants_colour
-from slipway.cost.model import MOST, Setup, Way, break_even, others, slipway
+from slipway.cost.model import MOST, Setup, Way, all_ways, break_even
 from slipway.cost.prices import READ, Prices, with_others
 
 
@@ -58,12 +58,12 @@ def command(
     out = Output(as_json=as_json)
     setup = _setup(file)
     setup = replace(setup, prices=with_others(setup.prices, given))
-    ours, theirs = slipway(setup, build_minutes), others(build_minutes, setup.prices)
+    ways = all_ways(setup, build_minutes)
     least = break_even(setup, build_minutes)
     out.say(f"{_counted(deployments)} a month, {build_minutes:g} min of build each ({READ})")
     out.table(
         ("WAY", "A MONTH", "STANDS", "A DEPLOYMENT"),
-        [_row(way, deployments) for way in (ours, *theirs)],
+        [_row(way, deployments) for way in ways],
     )
     out.say(_cheapest_from(least))
     out.data(
@@ -71,7 +71,7 @@ def command(
             "deployments": deployments,
             "buildMinutes": build_minutes,
             "prices": READ,
-            "ways": [_as_json(way, deployments) for way in (ours, *theirs)],
+            "ways": [_as_json(way, deployments) for way in ways],
             "cheapestFrom": least,
         }
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 from slipway.contracts.codec import decode, encode
 from slipway.contracts.messages import Commit, DeploymentResult
+from slipway.contracts.table.locks import NO_TAKEOVER, Lock, held_by
 from slipway.contracts.table.locks import PARTITION as LOCK
-from slipway.contracts.table.locks import Lock, held_by
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
 from slipway.contracts.table.pipelines import change_expression
 from slipway.contracts.table.store import Store, Write
@@ -208,8 +208,7 @@ def _fenced(lock: Lock, deployment_id: str) -> Write:
     expression = "SET recorded = :id"
     parameters: dict[str, Any] = {":id": deployment_id}
     if lock.holder == held_by(deployment_id):
-        expression += ", untold = :id, holder = :free, expires_at = :zero"
-        expression += " REMOVE takeover, takeover_at, takeover_reason"
+        expression += f", untold = :id, holder = :free, expires_at = :zero REMOVE {NO_TAKEOVER}"
         parameters |= {":free": "", ":zero": 0}
     return Write(
         "update",

@@ -9,6 +9,7 @@ runs the tip once more. Released locks keep their row, so that the fencing numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from slipway.contracts.codec import decode
 from slipway.contracts.messages import BuildRequest, request_id_of
@@ -21,7 +22,8 @@ _DEPLOYMENT = "deployment:"
 _CANCEL = "cancel:"
 _PEOPLE = "cli:"
 _ROLLBACK = "rollback"
-_NO_TAKEOVER = "takeover, takeover_at, takeover_reason"
+NO_TAKEOVER = "takeover, takeover_at, takeover_reason"
+"""What to remove of a lock's row so that nobody asks its holder for anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ class Locks:
             PARTITION,
             pipeline,
             "SET pipeline = :p, holder = :h, fence = :next, expires_at = :e, taken_at = :now"
-            f" REMOVE {_NO_TAKEOVER}",
+            f" REMOVE {NO_TAKEOVER}",
             condition="attribute_not_exists(fence) OR fence = :fence",
             parameters={
                 ":p": pipeline,
@@ -185,28 +187,30 @@ class Locks:
 
         The holder decides (see `LockRow.gives_way`).
         """
-        return self._store.update(
-            PARTITION,
+        return self._ask(
             request.pipeline,
             "SET takeover = :asker, takeover_at = :at, takeover_reason = :reason",
-            condition="holder <> :free AND expires_at > :now",
-            parameters={
-                ":asker": request.request_id,
-                ":at": request.pushed_at,
-                ":reason": request.reason,
-                ":free": "",
-                ":now": now,
-            },
+            now,
+            {":asker": request.request_id, ":at": request.pushed_at, ":reason": request.reason},
         )
 
     def interrupt(self, pipeline: str, by: str, now: float) -> bool:
         """Interrupt the holder, whose deployment `by` has cancelled; False as `ask_takeover`."""
+        return self._ask(
+            pipeline,
+            "SET takeover = :asker REMOVE takeover_at, takeover_reason",
+            now,
+            {":asker": f"{_CANCEL}{by}"},
+        )
+
+    def _ask(self, pipeline: str, what: str, now: float, parameters: dict[str, Any]) -> bool:
+        """Write what the lock's holder is asked for; False if nobody holds it now."""
         return self._store.update(
             PARTITION,
             pipeline,
-            "SET takeover = :asker REMOVE takeover_at, takeover_reason",
+            what,
             condition="holder <> :free AND expires_at > :now",
-            parameters={":asker": f"{_CANCEL}{by}", ":free": "", ":now": now},
+            parameters={**parameters, ":free": "", ":now": now},
         )
 
     def take_again(self, lock: Lock) -> bool:

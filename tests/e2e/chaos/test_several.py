@@ -9,12 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.down import take_down
 from local.plan import Options
-from local.progress import Progress
-from local.up import bring_up
-from local.workplace import Workplace
-from tests.e2e.chain import Chain
+from tests.e2e.chain import local_chain
 from tests.e2e.chaos.conftest import listened_to
 from tests.e2e.chaos.trial import END_SECONDS, Cost, Say, Trial
 
@@ -39,13 +35,10 @@ HELD = (
 def trials(tmp_path_factory: pytest.TempPathFactory, say: Say) -> Iterator[list[Trial]]:
     """A host with a build slot for each of its pipelines; a trial of each, all asleep."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    workplace, count = Workplace(tmp_path_factory.mktemp("several")), len(HELD)
-    options = Options(pipelines=count, builds=count, internal_endpoints=True)
-    bring_up(workplace, options, Progress())
-    chain = Chain(workplace.directory)
-    with listened_to(chain) as witness:
+    options = Options(pipelines=len(HELD), builds=len(HELD), internal_endpoints=True)
+    directory = tmp_path_factory.mktemp("several")
+    with local_chain(directory, options) as chain, listened_to(chain) as witness:
         yield [Trial(chain, witness, say, pipeline=name) for name in chain.state.pipelines]
-    take_down(workplace, Progress())
 
 
 @pytest.mark.chaos

@@ -7,7 +7,7 @@ import pytest
 from bench.cost import CACHE_GB, FREE_GB, SYSTEM_GB, chosen_idle
 from build_agent.image.disk import CACHE_KEPT, FOR_BUILD
 from slipway.configuration import BuildHost, LimitSettings
-from slipway.cost.model import Setup, break_even, codebuild, codepipeline_v2, others, slipway
+from slipway.cost.model import Setup, all_ways, break_even, codebuild, codepipeline_v2
 from slipway.cost.prices import INSTANCE_HOUR, OF_AWS
 from tests.places import ROOT
 
@@ -42,7 +42,7 @@ def test_the_default_disk_is_the_one_that_is_counted() -> None:
 def test_from_the_break_even_on_it_is_the_cheapest_and_not_before(minutes: int) -> None:
     least = break_even(MEDIUM, minutes)
     assert least is not None
-    ours, theirs = slipway(MEDIUM, minutes), others(minutes, OF_AWS)
+    ours, *theirs = all_ways(MEDIUM, minutes)
     assert ours.month(least) <= min(way.month(least) for way in theirs)
     assert ours.month(least - 1) > min(way.month(least - 1) for way in theirs)
 

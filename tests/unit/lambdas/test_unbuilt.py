@@ -90,7 +90,11 @@ class Here:
     def hears(self, request: BuildRequest) -> None:
         """As starter and topic do: the want first, then the message, then what it leads to."""
         self.table.wants.note(request, self.scripted.clock.now(), builder=False)
-        follow({"Records": [{"body": request.to_json()}]}, self.world())
+        self.receives(request)
+
+    def receives(self, message: BuildRequest | FollowMessage) -> None:
+        """The message alone, as the follow queue delivers it."""
+        follow({"Records": [{"body": message.to_json()}]}, self.world())
 
     def goes_on(self) -> None:
         """The chain's messages, until none is left."""
@@ -100,7 +104,7 @@ class Here:
             due, message = min(self.chain.queue, key=lambda entry: entry[0])
             self.chain.queue.remove((due, message))
             self.scripted.clock.sleep(max(0.0, due - self.scripted.clock.now()))
-            follow({"Records": [{"body": message.to_json()}]}, self.world())
+            self.receives(message)
 
     def row(self) -> DeploymentRow:
         found: DeploymentRow = self.table.deployments.newest("web", 1)[0]
@@ -280,7 +284,7 @@ def test_a_settled_request_is_only_forgotten() -> None:
     here.hears(request)
     here.goes_on()
     made = here.chain.made()
-    follow({"Records": [{"body": request.to_json()}]}, here.world())
+    here.receives(request)
     assert (here.chain.made(), len(here.chain.said.told)) == (made, 1)
 
 
@@ -331,6 +335,6 @@ def test_a_crash_after_the_record_is_told_by_the_next_delivery() -> None:
 def test_the_follower_s_own_messages_are_no_requests() -> None:
     here = Here()
     message = FollowMessage(deployment_id=EARLIER, step=1)
-    follow({"Records": [{"body": message.to_json()}]}, here.world())
+    here.receives(message)
     assert here.chain.made() == []
     assert V7.endswith("web:7")

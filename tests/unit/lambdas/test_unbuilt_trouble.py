@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lambdas.follower import unbuilt
-from lambdas.follower.handler import follow
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import Commit, DeploymentResult, Target
 from slipway.contracts.table.deployments import DeploymentRow
@@ -164,7 +163,7 @@ def test_a_request_that_comes_before_its_want_waits_with_a_want() -> None:
     here.branch = B
     waiting = request_of("redeploy", 2)
     # WHEN
-    follow({"Records": [{"body": waiting.to_json()}]}, here.world())
+    here.receives(waiting)
     # THEN its want stands, so that the end of the rollout publishes it
     assert [(w.request_id, w.builder) for w in here.table.wants.all()] == [
         (waiting.request_id, False)
@@ -187,7 +186,7 @@ def test_a_rollout_that_ends_before_the_want_is_noted_loses_nobody() -> None:
 
     here.table.wants.note = ends_first
     waiting = request_of("redeploy", 2)
-    follow({"Records": [{"body": waiting.to_json()}]}, here.world())
+    here.receives(waiting)
     assert here.back == [(waiting, unbuilt.LOCKED)]
 
 
@@ -202,14 +201,14 @@ def test_a_message_that_comes_twice_begins_once(again: bool) -> None:
 
         def twice(*arguments: Any, **values: Any) -> bool:
             here.table.deployments.start = note
-            follow({"Records": [{"body": request.to_json()}]}, here.world())
+            here.receives(request)
             return bool(note(*arguments, **values))
 
         here.table.deployments.start = twice
     here.hears(request)
     here.goes_on()
     while here.back:
-        follow({"Records": [{"body": here.back.pop()[0].to_json()}]}, here.world())
+        here.receives(here.back.pop()[0])
         here.goes_on()
     assert here.chain.made().count("UpdateService") == 1
     assert [told.status for told in here.chain.said.told] == ["succeeded"]
@@ -239,13 +238,12 @@ def test_a_request_that_waits_has_one_message_on_its_way() -> None:
     request = rollback()
     here.hears(request)
     # WHEN it is delivered a second time, THEN no second message is sent
-    again = {"Records": [{"body": request.to_json()}]}
     here.scripted.clock.sleep(0.1)
-    follow(again, here.world())
+    here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)]
     # AND the one that was sent brings the next
     here.scripted.clock.sleep(unbuilt.GIVES_WAY)
-    follow(again, here.world())
+    here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)] * 2
 
 
@@ -259,7 +257,7 @@ def test_a_redeploy_that_waits_for_a_build_has_one_message_on_its_way() -> None:
     # WHEN it is delivered twice more, THEN still one message is on its way
     for _ in range(2):
         here.scripted.clock.sleep(0.1)
-        follow({"Records": [{"body": request.to_json()}]}, here.world())
+        here.receives(request)
     assert here.back == [(request, unbuilt.LOCKED)]
 
 
@@ -267,7 +265,7 @@ def test_a_message_comes_again_although_nobody_has_noted_its_want() -> None:
     here = Here()
     here.table.locks.take("web", "i-1/boot", here.scripted.clock.now(), ttl=330)
     request = rollback()
-    follow({"Records": [{"body": request.to_json()}]}, here.world())
+    here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)]
 
 
@@ -279,5 +277,5 @@ def test_a_want_that_is_noted_meanwhile_keeps_nobody_waiting() -> None:
     request = rollback()
     here.table.wants.note(request, here.scripted.clock.now() + 0.5, builder=False)
     # WHEN its message comes, THEN another does
-    follow({"Records": [{"body": request.to_json()}]}, here.world())
+    here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)]

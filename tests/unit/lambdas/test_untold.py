@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lambdas.follower import unbuilt
-from lambdas.follower.handler import follow
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import Target
 from tests import scripted_ecs as ecs
@@ -31,7 +30,7 @@ class Untold(Here):
         self.chain.said.deployment = refused  # type: ignore[method-assign]
         self.scripted.clock.sleep(60.0)
         _due, self.message = self.chain.queue.pop()
-        follow({"Records": [{"body": self.message.to_json()}]}, self.world())
+        self.receives(self.message)
         self.chain.said.deployment = deployment  # type: ignore[method-assign]
         self.chain.queue.clear()
         self.first = self.row().deployment_id
@@ -56,10 +55,10 @@ def test_the_next_outcome_is_recorded_after_what_was_not_told() -> None:
 def test_its_message_tells_it_though_the_lock_has_forgotten_it() -> None:
     here = Untold()
     here.table.locks.told("web", here.first)
-    follow({"Records": [{"body": here.message.to_json()}]}, here.world())
+    here.receives(here.message)
     assert here.told() == [here.first]
     # AND once only
-    follow({"Records": [{"body": here.message.to_json()}]}, here.world())
+    here.receives(here.message)
     assert here.told() == [here.first]
 
 

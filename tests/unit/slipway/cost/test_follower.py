@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from infra.function import MEMORY
 from lambdas.follower import handler
-from slipway.cost.following import FOLLOWER_MB, GROWTH
+from slipway.cost import following
 
 
 def test_the_follower_is_counted_with_its_memory_and_its_looks() -> None:
-    assert MEMORY["follower"] == FOLLOWER_MB
-    assert handler.GROWTH == GROWTH
+    assert MEMORY["follower"] == following.FOLLOWER_MB
+    assert handler.look_pause is following.look_pause

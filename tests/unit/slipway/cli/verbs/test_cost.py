@@ -56,7 +56,7 @@ def test_where_it_never_is_the_cheapest_it_says_so() -> None:
 
 def test_a_configuration_s_hosts_are_counted() -> None:
     ways = months(str(FULL), *FORTY)
-    # 3 hosts of 100 GB at 0.0725 an hour, awake for 35 s, 4 min and their idle period
+    # 3 hosts of 100 GB, and an alarm of each
     assert ways["Slipway, 3 hosts"]["standing"] == pytest.approx(300 * 0.08 + 3.6 + 1.1 + 0.5)
 
 
