@@ -75,8 +75,9 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
         if asked and not agent.stop.requested:
             systemd.stopping()
             agent.worker.request_stop("told to stop by a signal")
-        # A poll that has nothing yet holds nothing: nobody waits for its end.
-        if asked and agent.inbox.waiting and time.monotonic() - asked[0] > POLL_PATIENCE:
+        # A poll that has nothing yet holds nothing: nobody waits for its end where no run is left.
+        patient = not asked or time.monotonic() - asked[0] <= POLL_PATIENCE
+        if not patient and agent.inbox.waiting and agent.worker.holds_nothing:
             break
     agent.keeper.stop()
     agent.shipper.stop()

@@ -66,6 +66,11 @@ class Runs:
         return bool(self.pipelines)
 
     @property
+    def all_ended(self) -> bool:
+        """Whether none is left, not even one that was handed over."""
+        return not self._begun
+
+    @property
     def room(self) -> int:
         """Build slots that are free."""
         return self._slots.free

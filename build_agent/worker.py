@@ -166,6 +166,11 @@ class Worker:
         """Whether the last look at the queue found nothing to do."""
         return self._presence.resting and not self._runs
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no run has begun that has not ended, and no rollout is followed here."""
+        return self._runs.all_ended and not self._rollouts
+
     def _begin(self, kept: dict[str, Kept]) -> None:
         """Runs for the pipelines, longest waiting first; those beyond the slots go back."""
         for pipeline in sorted(kept, key=lambda name: kept[name].since):

@@ -99,6 +99,25 @@ def test_a_queue_that_holds_more_than_there_are_slots_for_is_not_emptied(aws: An
     assert world.queued() == (19, 1)
 
 
+def test_a_worker_with_a_run_or_a_rollout_holds_something(aws: Any) -> None:
+    world, later = several(aws), Later()
+    world.services.script = unanswered
+    worker = world.worker(slots=2, spawn=later)
+    worker.step()
+    assert worker.holds_nothing
+    # WHEN a run is under way, beside which the worker polls
+    world.send(push_to("web", 1))
+    worker.step()
+    assert not worker.holds_nothing
+    # AND its rollout is followed here
+    later.go()
+    assert not worker._runs
+    assert not worker.holds_nothing
+    # THEN only who has let go of both holds nothing
+    worker._rollouts.let_go()
+    assert worker.holds_nothing
+
+
 def test_a_slot_that_is_free_waits_for_no_rollout(aws: Any) -> None:
     # GIVEN a host of one slot that follows two rollouts, both due, and builds for a third
     pipelines = tuple(make_pipeline(name) for name in (*NAMES, "last"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from build_agent.__main__ import main, run_until_stopped
+from build_agent.__main__ import POLL_PATIENCE, main, run_until_stopped
 from build_agent.assemble import Agent, build_secret, own
 from build_agent.host.stop import Stop
 from build_agent.telling.logs import Log
@@ -28,7 +28,9 @@ class Part:
     def __init__(self, name: str, said: list[str], stop: Stop) -> None:
         self.name, self.said, self.stop_event = name, said, stop
         self.waiting = self.resting = False
-        self.ends_on_stop = True
+        self.ends_on_stop = self.holds_nothing = True
+        self.ends_after = threading.Event()
+        self.ends_after.set()
 
     def start(self) -> None:
         self.said.append(f"{self.name} starts")
@@ -40,6 +42,7 @@ class Part:
         while not (self.stop_event.wait(0.01) and self.ends_on_stop):
             if self.said[-1] == "die":
                 return
+        self.ends_after.wait()
         self.said.append("worker ends")
 
     def request_stop(self, reason: str) -> None:
@@ -74,6 +77,20 @@ def test_a_long_poll_that_has_nothing_is_not_awaited(tmp_path: Path) -> None:
     assert run_until_stopped(assembled.agent, Log()) == 0
     assert time.monotonic() - began < 3
     assembled.said.append("die")
+
+
+def test_a_run_beside_a_long_poll_gives_back_before_the_end(tmp_path: Path) -> None:
+    # GIVEN a worker that polls while a run is at work, which takes longer than a poll is waited for
+    assembled = Assembled(tmp_path)
+    worker = assembled.parts["worker"]
+    assembled.parts["inbox"].waiting, worker.holds_nothing = True, False
+    worker.ends_after.clear()
+    threading.Timer(0.2 + 3 * POLL_PATIENCE, worker.ends_after.set).start()
+    # WHEN
+    sigterm_soon()
+    # THEN
+    assert run_until_stopped(assembled.agent, Log()) == 0
+    assert assembled.said[-3:] == ["worker ends", "keeper stops", "shipper stops"]
 
 
 def test_a_worker_that_ends_by_itself_is_a_failure(tmp_path: Path) -> None:
