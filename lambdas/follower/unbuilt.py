@@ -19,7 +19,7 @@ from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.requests import Settled
-from slipway.following.backoff import delay_after, is_given_up
+from slipway.following.backoff import PAUSED_DELAY, delay_after, is_given_up
 from slipway.following.build_key import build_tag
 from slipway.following.earlier import to_earlier
 from slipway.following.follower import Held
@@ -77,8 +77,9 @@ def begin(request: BuildRequest, here: World) -> Held | None:
     if here.table.requests.settled([request.request_id]):
         here.table.wants.clear([request])
         return None
-    if before.paused:
-        return None  # its want stands; `resume` publishes it
+    if before.paused:  # `resume` publishes its want; a newer push may have that by then
+        here.come_again(request, PAUSED_DELAY)
+        return None
     try:
         if undoes_rollback(request, before):
             _stay_back(request, here)

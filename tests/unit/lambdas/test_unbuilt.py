@@ -14,6 +14,7 @@ from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, FollowMessage, Target
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.backoff import PAUSED_DELAY
 from slipway.following.build_key import build_tag
 from slipway.following.record import Recorder
 from slipway.following.service import Running, running_now
@@ -264,6 +265,20 @@ def test_a_paused_pipeline_s_request_waits() -> None:
     here.hears(rollback())
     assert len(here.table.wants.all()) == 1
     assert here.table.deployments.newest("web", 9)[0].deployment_id == EARLIER
+
+
+def test_a_paused_pipeline_s_request_comes_again_by_one_message() -> None:
+    # GIVEN its want may be another's by the time the pipeline is resumed
+    here = Here()
+    here.ran(V6)
+    here.table.pipelines.change("web", paused=True)
+    request = rollback()
+    # WHEN it is delivered twice
+    here.hears(request)
+    here.scripted.clock.sleep(1.0)
+    here.receives(request)
+    # THEN
+    assert here.back == [(request, PAUSED_DELAY)]
 
 
 def test_a_drift_that_would_undo_a_rollback_is_superseded() -> None:
