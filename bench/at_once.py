@@ -80,13 +80,18 @@ class Pushing:
         self._commit = commit
         self._began = began
         self.after = after
+        self._deployment_id = ""
         self._waits_until: float | None = None
         self._live: float | None = None
 
     def row(self) -> DeploymentRow | None:
         """The push's deployment, once it has fetched."""
-        for row in self._run.sources.table.deployments.newest(self.pipeline, 5):
+        deployments = self._run.sources.table.deployments
+        if self._deployment_id:
+            return deployments.get(self._deployment_id)
+        for row in deployments.newest(self.pipeline, 5):
             if row.commit is not None and row.commit.id == self._commit:
+                self._deployment_id = row.deployment_id
                 return row
         return None
 

@@ -31,7 +31,8 @@ class Options:
     itself when it is off. `builds`: build slots of each host; None: what this machine allows.
     `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
-    a service may be unhealthy.
+    a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
+    of which starts a process.
     """
 
     port: int | None = None
@@ -45,6 +46,7 @@ class Options:
     machine: bool = False
     idle_period: int = IDLE_PERIOD
     start_period: int = START_PERIOD
+    health_interval: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,7 @@ def make_plan(workplace: Workplace, options: Options) -> Plan:
         prod_account=PROD_ACCOUNT,
         pending_seconds=options.pending_seconds,
         stopping_seconds=MACHINE_OFF_SECONDS if options.machine else options.stopping_seconds,
+        health_interval_seconds=options.health_interval,
         git_users=((DEVELOPER, password),),
         internal_endpoints=options.internal_endpoints,
     )

@@ -16,6 +16,7 @@ from local.emulator.extension import (
     ecs_containers,
     ecs_deployments,
     ecs_events,
+    ecs_news,
     faults,
     git_credentials,
     iam_rules,
@@ -59,6 +60,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     credentials = git_credentials.install(settings)
     registry.install(settings)
     ecs_containers.install(settings)
+    ecs_news.install()
     ecs_deployments.install(ecs_events.install())
     sqs_delays.install()
     sqs_redrive.install()
