@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.trigger.handler import publish_pushes
-from slipway.cli.aws.cancelling import UnderWay, Waits, ask_to_end, end_waiting, look
+from slipway.cli.aws.cancelling import (
+    LeftBehind,
+    UnderWay,
+    Waits,
+    ask_to_end,
+    end_left_behind,
+    end_waiting,
+    look,
+)
 from slipway.contracts.errors import SlipwayError
 from slipway.contracts.messages import BuildRequest, FollowMessage, Target, request_id_of
 from slipway.contracts.requesting import may_need_no_builder, publish_request
 from slipway.contracts.table import Table
+from slipway.following.state import from_json
 from tests.simulation.aws import Caller
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+LOOKS_AGAIN = 60.0
+"""Seconds until an operator's command looks at what is still there."""
 
 
 class Operator:
@@ -120,12 +132,21 @@ class People:
             self._world.say(f"an operator cancels {pipeline}: {found}")
             match found:
                 case UnderWay(deployment_id):
-                    if ask_to_end(operator, deployment_id, pipeline):
+                    over = self._is_over(deployment_id)
+                    if ask_to_end(operator, deployment_id, pipeline) and not over:
                         self._world.cancelled.setdefault(deployment_id, self._world.clockwork.time)
+                case LeftBehind(rows):
+                    end_left_behind(operator, rows)
+                    self._world.clockwork.after(LOOKS_AGAIN, lambda: self.cancel(pipeline))
                 case Waits(wants):
                     end_waiting(operator, wants)
         except (BotoCoreError, ClientError, SlipwayError) as error:
             self._world.say(f"the cancel fails: {str(error)[:60]}")
+
+    def _is_over(self, deployment_id: str) -> bool:
+        """Its rollout has ended, and that is only to be recorded: too late to cancel it."""
+        row = self._world.table.deployments.get(deployment_id)
+        return bool(row and row.rollout) and from_json(row.rollout).under_way is None
 
     def duplicate(self) -> None:
         """An old request comes again, long after it was settled."""

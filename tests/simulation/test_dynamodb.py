@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from slipway.contracts.messages import BuildRequest, Commit, request_id_of
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, request_id_of
 from slipway.contracts.table import Table
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.table.deployments import DeploymentRow
@@ -120,6 +120,20 @@ def work_moves(dice: random.Random) -> list:
         status="cancelled",
         ended_at=now,
     )
+    left = DeploymentResult(
+        deployment_id=deployment,
+        pipeline="shop",
+        status="cancelled",
+        stage="received",
+        reason="push",
+        settles=1,
+        request_id=made.request_id,
+        commit=None,
+        pushed_by="ada",
+        pushed_at=now,
+        started_at=now,
+        ended_at=now,
+    )
     return [
         lambda t: t.wants.note(made, now),
         lambda t: t.wants.all(),
@@ -135,6 +149,7 @@ def work_moves(dice: random.Random) -> list:
             )
             for w in t.wants.all()
         ],
+        lambda t: t.unbegun.end_left_behind(left, settled_kept=9),
         lambda t: t.requests.settle_once(settled, kept=9),
         lambda t: t.requests.join(settled, kept=9),
         lambda t: t.requests.point(made.request_id, deployment, now, kept=9),

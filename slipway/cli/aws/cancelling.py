@@ -14,6 +14,7 @@ from slipway.cli.user.ending import uninterrupted
 from slipway.contracts.messages import Commit, DeploymentResult, FollowMessage
 from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.record import tip_request_of
 
 if TYPE_CHECKING:
     from slipway.cli.aws.session import Session
@@ -38,6 +39,13 @@ class Waits:
 
 
 @dataclass(frozen=True)
+class LeftBehind:
+    """Deployments that nobody is at work on or takes up again: a newer push has their want."""
+
+    rows: tuple[DeploymentRow, ...]
+
+
+@dataclass(frozen=True)
 class Elsewhere:
     """Somebody deploys by hand, with `slipway deploy`; `holder` of the lock says who."""
 
@@ -49,7 +57,7 @@ class Begins:
     """An agent has the lock just now, and its deployment is not there yet."""
 
 
-Found = UnderWay | Waits | Elsewhere | Begins
+Found = UnderWay | LeftBehind | Waits | Elsewhere | Begins
 
 
 def to_cancel(
@@ -57,23 +65,32 @@ def to_cancel(
 ) -> Found | None:
     """What of a pipeline can be cancelled: what is under way, else what waits; None: nothing is.
 
+    What waits takes the place of what was left behind: that ends first, or nobody would end it.
     `newest`: its newest deployments, newest first; `wants`: its own.
     """
     waiting = tuple(wants)
     if lock.deployment:
         return UnderWay(lock.deployment)
     taken = lock.taken(now)
-    if taken and lock.holder.startswith("cli:"):
-        return Waits(waiting) if waiting else Elsewhere(lock.holder)
-    comes_again = {want.request_id for want in waiting}
     open_rows = [row for row in newest if row.status is None]
+    left_behind = tuple(filter(_is_left_behind, open_rows))
+    if taken and lock.holder.startswith("cli:"):
+        return Waits(waiting) if waiting and not left_behind else Elsewhere(lock.holder)
+    comes_again = {want.request_id for want in waiting}
     begun = next((row for row in open_rows if taken or row.request_id in comes_again), None)
     if begun is not None:
         return UnderWay(begun.deployment_id)
+    if left_behind:
+        return LeftBehind(left_behind)
     if waiting:
         return Waits(waiting)
     ended = newest[0].ended_at if newest else None
     return Begins() if taken and (ended is None or ended < lock.taken_at) else None
+
+
+def _is_left_behind(row: DeploymentRow) -> bool:
+    """Of a push, not handed over: a request of another kind has a want that no other one takes."""
+    return row.rollout is None and tip_request_of(row) is not None
 
 
 def look(session: Session, pipeline: str) -> Found | None:
@@ -122,6 +139,32 @@ def end_waiting(session: Session, wants: Iterable[Want]) -> list[DeploymentRow]:
                 ended.append(row)
                 call_follower(session, row.deployment_id)
     return ended
+
+
+def end_left_behind(session: Session, rows: Iterable[DeploymentRow]) -> list[DeploymentRow]:
+    """The same for deployments that nobody takes up again: those that were ended.
+
+    The push that would have taken their place may be cancelled next; nobody would end them then.
+    """
+    ended: list[DeploymentRow] = []
+    kept = session.installation.limits.settled_kept
+    for row in rows:
+        with begun(lambda: _recorded(ended)), uninterrupted():
+            over = _cancelled(session, row)
+            if over is None or over.result is None:
+                continue
+            if session.table.unbegun.end_left_behind(over.result, settled_kept=kept):
+                ended.append(over)
+                call_follower(session, row.deployment_id)
+    return ended
+
+
+def _cancelled(session: Session, row: DeploymentRow) -> DeploymentRow | None:
+    request = tip_request_of(row)
+    if request is None:
+        return None
+    pipeline = session.table.pipelines.get(row.pipeline)
+    return cancelled(row, request, pipeline, session.caller, session.clock.now())
 
 
 def _recorded(ended: Sequence[DeploymentRow]) -> str:
@@ -182,10 +225,14 @@ def cancelled_row(
         started_at=now,
         stages={"received": now},
         commit=Commit(id=named) if named else None,
-        status="cancelled",
-        ended_at=now,
-        cancelled_by=by,
     )
+    return cancelled(row, request, pipeline, by, now)
+
+
+def cancelled(
+    row: DeploymentRow, request: BuildRequest, pipeline: PipelineRow, by: str, now: float
+) -> DeploymentRow:
+    """`row`, which `request` asked for, with its end: before it touched the service."""
     result = DeploymentResult(
         deployment_id=row.deployment_id,
         pipeline=row.pipeline,
@@ -196,10 +243,10 @@ def cancelled_row(
         commit=row.commit,
         pushed_by=row.pushed_by,
         pushed_at=row.pushed_at,
-        started_at=now,
+        started_at=row.started_at,
         ended_at=now,
         cause=cancelled_by(by),
         failures_before=pipeline.failures,
         cancelled_by=by,
     )
-    return replace(row, result=result)
+    return replace(row, status="cancelled", ended_at=now, cancelled_by=by, result=result)

@@ -10,9 +10,11 @@ from slipway.cli.aws.begun import begun
 from slipway.cli.aws.cancelling import (
     Begins,
     Elsewhere,
+    LeftBehind,
     UnderWay,
     Waits,
     ask_to_end,
+    end_left_behind,
     end_waiting,
     look,
     stands,
@@ -50,12 +52,17 @@ def command(
     name = only_pipeline(session, pipeline)
     limit = session.installation.limits.give_up_after if timeout is None else timeout
     deadline = session.clock.now() + limit
+    over: list[DeploymentRow] = []
     while True:
         match look(session, name):
             case UnderWay(deployment_id) if ask_to_end(session, deployment_id, name):
                 _asked(session, out, name, deployment_id, no_wait=no_wait, deadline=deadline)
+            case LeftBehind(rows):  # what waits is looked at next
+                over += end_left_behind(session, rows)
             case Waits(wants) if ended := end_waiting(session, wants):
-                return _say(out, ended)
+                return _say(out, [*over, *ended])
+            case None if over:
+                return _say(out, over)
             case Elsewhere(holder):
                 raise WrongUse(f"pipeline {name!r} is deployed by {holder}: end it there")
             case None:

@@ -144,12 +144,6 @@ class Deployments:
                 *_key_pair(result.deployment_id), _FINISH, **_finish_expressions(result, claim)
             )
         expression, parameters = change_expression(result.pipeline, changes or {})
-        finish = Write(
-            "update",
-            deployment_key(result.deployment_id),
-            expression=_FINISH,
-            **_finish_expressions(result, claim),
-        )
         change = Write(
             "update",
             {"pk": PIPELINE, "sk": result.pipeline},
@@ -157,7 +151,7 @@ class Deployments:
             parameters=parameters,
         )
         fenced = [_fenced(lock, result.deployment_id)] if lock else []
-        return self._store.transact([finish, change, *fenced])
+        return self._store.transact([finishing(result, claim), change, *fenced])
 
     def announced(self, deployment_id: str, now: float) -> None:
         """Note that the close notice was accepted by SNS."""
@@ -216,6 +210,19 @@ def _fenced(lock: Lock, deployment_id: str) -> Write:
         expression=expression,
         condition="fence = :fence AND holder = :holder",
         parameters={**parameters, ":fence": lock.fence, ":holder": lock.holder},
+    )
+
+
+def finishing(result: DeploymentResult, claim: Claim | None = None) -> Write:
+    """The write that records the outcome of a deployment that has none, for a transaction.
+
+    Without `claim`: only of one that was not handed over.
+    """
+    return Write(
+        "update",
+        deployment_key(result.deployment_id),
+        expression=_FINISH,
+        **_finish_expressions(result, claim),
     )
 
 

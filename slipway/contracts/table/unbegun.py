@@ -1,11 +1,12 @@
-"""Requests that end before anything was begun for them, with an outcome like any deployment's."""
+"""Requests that end with nobody at work on them, with an outcome like any deployment's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from slipway.contracts.codec import encode
-from slipway.contracts.table.deployments import DeploymentRow, deployment_key
+from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.table.deployments import DeploymentRow, deployment_key, finishing
 from slipway.contracts.table.locks import PARTITION as LOCK
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
 from slipway.contracts.table.pipelines import change_expression
@@ -17,7 +18,7 @@ RowValue = str | float | int | bool | None
 
 
 class Unbegun:
-    """The move that ends a request of which only a want stands."""
+    """The moves that end what an operator cancels while nobody works on it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,8 +53,29 @@ class Unbegun:
                 settled_write(settled, settled_kept),
                 clearing(want),
                 _recorded(row, ended + deployments_kept),
-                _to_be_told(row),
+                _to_be_told(row.deployment_id, row.pipeline),
                 *([_changed(want.pipeline, changes)] if changes else []),
+            ]
+        )
+
+    def end_left_behind(self, result: DeploymentResult, *, settled_kept: float) -> bool:
+        """Record `result` of a deployment that was begun, and that nobody takes up again.
+
+        One transaction, as above. False if somebody has the pipeline's lock, if it has its outcome
+        or was handed over, or while an earlier outcome is still to be told: look again.
+        """
+        settled = Settled(
+            request_id=result.request_id,
+            outcome=result.status,
+            pipeline=result.pipeline,
+            settled_at=result.ended_at,
+            deployment_id=result.deployment_id,
+        )
+        return self._store.transact(
+            [
+                finishing(result),
+                settled_write(settled, settled_kept),
+                _to_be_told(result.deployment_id, result.pipeline, free_at=result.ended_at),
             ]
         )
 
@@ -63,13 +85,16 @@ def _recorded(row: DeploymentRow, expires: float) -> Write:
     return Write("put", values, condition="attribute_not_exists(pk)")
 
 
-def _to_be_told(row: DeploymentRow) -> Write:
+def _to_be_told(deployment_id: str, pipeline: str, *, free_at: float | None = None) -> Write:
+    """`free_at`: only if nobody holds the lock then."""
+    free = {} if free_at is None else {":free": "", ":now": free_at}
+    unheld = " AND (attribute_not_exists(holder) OR holder = :free OR expires_at <= :now)"
     return Write(
         "update",
-        {"pk": LOCK, "sk": row.pipeline},
+        {"pk": LOCK, "sk": pipeline},
         expression="SET pipeline = :pipeline, untold = :id",
-        condition="attribute_not_exists(untold)",
-        parameters={":pipeline": row.pipeline, ":id": row.deployment_id},
+        condition=f"attribute_not_exists(untold){unheld if free else ''}",
+        parameters={":pipeline": pipeline, ":id": deployment_id, **free},
     )
 
 

@@ -13,8 +13,10 @@ from slipway.cli.aws.cancelling import (
     Begins,
     Elsewhere,
     Found,
+    LeftBehind,
     UnderWay,
     Waits,
+    cancelled,
     cancelled_row,
     to_cancel,
 )
@@ -39,7 +41,8 @@ OPEN = DeploymentRow(
     reason="push", started_at=NOW - 60,
 )  # fmt: skip
 ENDED = replace(OPEN, status="succeeded", ended_at=NOW - 30)
-LEFT_BEHIND = replace(OPEN, request_id="f" * 32)
+LEFT_BEHIND = replace(OPEN, request_id="f" * 32, pushed_by="ada", pushed_at=NOW - 70)
+HANDED_OVER = replace(LEFT_BEHIND, rollout="{}")
 FREE = LockRow(pipeline="shop")
 BY_HOST = LockRow(pipeline="shop", holder="i-1/boot", expires_at=NOW + 300, taken_at=NOW - 61)
 BY_NEXT = replace(BY_HOST, taken_at=NOW - 1)
@@ -62,8 +65,10 @@ BY_ROLLOUT = replace(BY_HOST, holder=held_by(OPEN.deployment_id), expires_at=NEV
         (BY_NEXT, [ENDED], [], Begins()),
         (BY_NEXT, [], [], Begins()),
         (LOST, [OPEN], [WANT], UnderWay(OPEN.deployment_id)),
-        (LOST, [LEFT_BEHIND], [], None),
-        (FREE, [LEFT_BEHIND], [WANT], Waits((WANT,))),
+        (LOST, [LEFT_BEHIND], [], LeftBehind((LEFT_BEHIND,))),
+        (FREE, [LEFT_BEHIND], [WANT], LeftBehind((LEFT_BEHIND,))),
+        (BY_HAND, [LEFT_BEHIND], [WANT], Elsewhere(BY_HAND.holder)),
+        (FREE, [HANDED_OVER], [WANT], Waits((WANT,))),
     ],
     ids=[
         "never deployed",
@@ -78,7 +83,9 @@ BY_ROLLOUT = replace(BY_HOST, holder=held_by(OPEN.deployment_id), expires_at=NEV
         "an agent has just begun the first",
         "a host died, its request comes again",
         "a host died, its request never comes again",
-        "a push waits after one that was left behind",
+        "a push waits that has the want of one before it",
+        "the same, while somebody deploys by hand",
+        "a push waits behind what was handed over",
     ],
 )
 def test_what_there_is_to_cancel(
@@ -253,6 +260,42 @@ def test_while_an_earlier_outcome_is_to_be_told_the_next_one_waits(world: World)
     assert result.exit_code == 0, result.output
     assert world.clock.waits == 2
     assert world.table.locks.get("shop").untold != rollout.deployment_id
+
+
+def test_what_a_newer_push_left_behind_ends_with_it(world: World) -> None:
+    # GIVEN a deployment that nobody takes up again: a newer push that waits has its want
+    row = world.begin("shop", 1, started_at=NOW, request_id="f" * 32)
+    wait_for_a_host(world)
+
+    def tells() -> None:
+        untold = world.table.locks.get("shop").untold
+        assert untold == row.deployment_id
+        world.table.locks.told("shop", untold)
+
+    world.clock.then(tells)
+    # WHEN
+    result = world.run("cancel", "shop")
+    # THEN both are over
+    assert result.exit_code == 0, result.output
+    ended = world.table.deployments.newest("shop", 5)
+    assert [each.status for each in ended] == ["cancelled", "cancelled"]
+    settled = world.table.requests.settled(["f" * 32, PUSHED.request_id])
+    assert {one.outcome for one in settled.values()} == {"cancelled"}
+    assert len(settled) == 2
+
+
+def test_what_was_left_behind_is_not_ended_once_a_host_has_the_lock(world: World) -> None:
+    # GIVEN
+    row = world.begin("shop", 1, started_at=NOW, request_id="f" * 32)
+    request = replace(PUSHED, request_id=row.request_id)
+    over = cancelled(row, request, PipelineRow(pipeline="shop"), "eve", NOW)
+    world.table.locks.take("shop", "i-1/boot", NOW, ttl=600)
+    # WHEN
+    assert over.result is not None
+    ended = world.table.unbegun.end_left_behind(over.result, settled_kept=60)
+    # THEN
+    assert not ended
+    assert world.table.requests.settled([row.request_id]) == {}
 
 
 def test_a_host_that_takes_the_request_meanwhile_is_asked_instead(
