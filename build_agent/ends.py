@@ -20,7 +20,6 @@ from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.following.backoff import LOCKED_DELAY, delay_after, is_given_up
 from slipway.following.outcome import Ended, tip_seen
-from slipway.following.record import tip_request_of
 
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
@@ -145,16 +144,9 @@ class Ends:
         self._supersede(delivery, work, "a newer push took its place")
 
     def end_left_behind(self, newest: BuildRequest, work: Work) -> None:
-        """End or announce deployments of older pushes whose requests may never come again.
-
-        A run `again` has no message in the queue; if the world failed it, its want brings it back,
-        unless a newer push has taken that want over. The run that begins now takes its place.
-        """
-        for row in self._recorder.unannounced(work.pipeline):
-            request = tip_request_of(row)
-            if request is None or request.request_id == newest.request_id:
-                continue
-            if request.pushed_at <= newest.pushed_at:
+        """End or announce what older pushes left behind: `newest` takes their place."""
+        if newest.is_tip:
+            for request, _row in self._recorder.left_behind(newest):
                 self._supersede(Delivery(request, []), work, "a newer push took its place")
 
     def end_undone(self, delivery: Delivery, work: Work) -> None:

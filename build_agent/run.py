@@ -181,6 +181,7 @@ class Run:
         before = self._table.pipelines.get(request.pipeline)
         if before.paused:  # since the request was received: another pipeline's may have come first
             raise Interrupted("the pipeline is paused")
+        self._ends.end_left_behind(request, work)
         if undoes_rollback(request, before):
             self._ends.end_undone(delivery, work)
             return
@@ -193,7 +194,6 @@ class Run:
             if row.cancelled_by is not None:  # between two attempts
                 raise Interrupted("the deployment was cancelled")
             if request.is_tip:
-                self._ends.end_left_behind(request, work)
                 self._table.locks.take_again(work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
             deployment = self._deployment(request, row, work, before)

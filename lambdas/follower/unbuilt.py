@@ -108,6 +108,7 @@ def _begin(request: BuildRequest, pipeline: PipelineSettings, here: World) -> He
 def _under_lock(
     request: BuildRequest, commit: Commit | None, found: Found, lock: Lock, here: World
 ) -> Held | None:
+    _end_left_behind(request, lock, here)
     before = here.table.pipelines.get(request.pipeline)
     if undoes_rollback(request, before):  # one that has ended since the request came
         _end_undone(request, lock, here)
@@ -310,7 +311,20 @@ def _stay_back(request: BuildRequest, here: World) -> None:
     """An operator's rollback is newer than this request."""
     with _locked(request, here) as lock:
         if lock is not None:
+            _end_left_behind(request, lock, here)
             _end_undone(request, lock, here)
+
+
+def _end_left_behind(request: BuildRequest, lock: Lock, here: World) -> None:
+    """What older pushes left behind is superseded, or told: this request takes their place."""
+    if not request.is_tip:
+        return
+    for older, row in here.recorder.left_behind(request):
+        if row.result is not None:
+            _close(older, row, here)
+            continue
+        ended = of_superseded("received", "a newer push took its place")
+        _end(older, row, replace(ended, commit=row.commit), lock, here)
 
 
 def _end_undone(request: BuildRequest, lock: Lock, here: World) -> None:

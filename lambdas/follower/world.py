@@ -88,7 +88,7 @@ class World:
         """
         now = self.parts.now()
         until = now + min(delay / 2, LONGEST_AWAITED) * (1 - self.parts.jitter() / 10)
-        if self.table.wants.await_next(request, now, until):
+        if self.table.wants.await_next(request, now, until, due=now + delay):
             self.again(request, delay)
 
 

@@ -69,6 +69,22 @@ class Recorder:
         """The pipeline's newest deployments that have no outcome, or one that nobody was told."""
         return [row for row in self.newest(pipeline) if row.announced_at is None]
 
+    def left_behind(self, newest: BuildRequest) -> list[tuple[BuildRequest, DeploymentRow]]:
+        """Deployments of older pushes whose requests may never come again, with those.
+
+        A run `again` has no message in the queue; if the world failed it, its want brings it back,
+        unless a newer request of the tip has taken that want over. Whoever deals with that one,
+        `newest`, ends them under the pipeline's lock, or tells how they ended.
+        """
+        older = []
+        for row in self.unannounced(newest.pipeline):
+            request = tip_request_of(row)
+            if request is None or request.request_id == newest.request_id:
+                continue
+            if request.pushed_at <= newest.pushed_at:
+                older.append((request, row))
+        return older
+
     def newest(self, pipeline: str) -> list[DeploymentRow]:
         return self._table.deployments.newest(pipeline, LOOKED_BACK)
 

@@ -47,7 +47,7 @@ def written_by_cancel() -> set[tuple[str, str]]:
     changes = tip_dealt_with(request)
     table.unbegun.end(want, row, changes=changes, settled_kept=1, deployments_kept=1)
     if row.result is not None:
-        table.unbegun.end_left_behind(row.result, settled_kept=1)
+        table.unbegun.end_left_behind(row.result, changes=changes, settled_kept=1)
     table.following.ask_cancel(row.deployment_id, "eve")
     table.locks.interrupt("shop", "eve", at)
     return client.writes

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.trigger.handler import publish_pushes
 from slipway.cli.aws.cancelling import (
-    LeftBehind,
+    LeftOver,
     UnderWay,
     Waits,
     ask_to_end,
@@ -135,7 +135,7 @@ class People:
                     over = self._is_over(deployment_id)
                     if ask_to_end(operator, deployment_id, pipeline) and not over:
                         self._world.cancelled.setdefault(deployment_id, self._world.clockwork.time)
-                case LeftBehind(rows):
+                case LeftOver(rows):
                     end_left_behind(operator, rows)
                     self._world.clockwork.after(LOOKS_AGAIN, lambda: self.cancel(pipeline))
                 case Waits(wants):

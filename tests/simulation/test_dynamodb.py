@@ -149,7 +149,8 @@ def work_moves(dice: random.Random) -> list:
             )
             for w in t.wants.all()
         ],
-        lambda t: t.unbegun.end_left_behind(left, settled_kept=9),
+        lambda t: t.unbegun.end_left_behind(left, changes={"failures": 1}, settled_kept=9),
+        lambda t: t.unbegun.end_left_behind(left, changes={}, settled_kept=None),
         lambda t: t.requests.settle_once(settled, kept=9),
         lambda t: t.requests.join(settled, kept=9),
         lambda t: t.requests.point(made.request_id, deployment, now, kept=9),

@@ -39,7 +39,7 @@ class Waits:
 
 
 @dataclass(frozen=True)
-class LeftBehind:
+class LeftOver:
     """Deployments that nobody is at work on or takes up again: a newer push has their want."""
 
     rows: tuple[DeploymentRow, ...]
@@ -57,7 +57,7 @@ class Begins:
     """An agent has the lock just now, and its deployment is not there yet."""
 
 
-Found = UnderWay | LeftBehind | Waits | Elsewhere | Begins
+Found = UnderWay | LeftOver | Waits | Elsewhere | Begins
 
 
 def to_cancel(
@@ -81,7 +81,7 @@ def to_cancel(
     if begun is not None:
         return UnderWay(begun.deployment_id)
     if left_behind:
-        return LeftBehind(left_behind)
+        return LeftOver(left_behind)
     if waiting:
         return Waits(waiting)
     ended = newest[0].ended_at if newest else None
@@ -133,7 +133,7 @@ def end_waiting(session: Session, wants: Iterable[Want]) -> list[DeploymentRow]:
     """
     ended: list[DeploymentRow] = []
     for want in wants:
-        with begun(lambda: _recorded(ended)), uninterrupted():
+        with begun(lambda: recorded(ended)), uninterrupted():
             row = _end(session, want)
             if row is not None:
                 ended.append(row)
@@ -147,27 +147,35 @@ def end_left_behind(session: Session, rows: Iterable[DeploymentRow]) -> list[Dep
     The push that would have taken their place may be cancelled next; nobody would end them then.
     """
     ended: list[DeploymentRow] = []
-    kept = session.installation.limits.settled_kept
     for row in rows:
-        with begun(lambda: _recorded(ended)), uninterrupted():
-            over = _cancelled(session, row)
-            if over is None or over.result is None:
-                continue
-            if session.table.unbegun.end_left_behind(over.result, settled_kept=kept):
+        with begun(lambda: recorded(ended)), uninterrupted():
+            over = _end_left_behind(session, row)
+            if over is not None:
                 ended.append(over)
                 call_follower(session, row.deployment_id)
     return ended
 
 
-def _cancelled(session: Session, row: DeploymentRow) -> DeploymentRow | None:
-    request = tip_request_of(row)
+def _end_left_behind(session: Session, row: DeploymentRow) -> DeploymentRow | None:
+    table, request = session.table, tip_request_of(row)
     if request is None:
         return None
-    pipeline = session.table.pipelines.get(row.pipeline)
-    return cancelled(row, request, pipeline, session.caller, session.clock.now())
+    pipeline = table.pipelines.get(row.pipeline)
+    over = cancelled(row, request, pipeline, session.caller, session.clock.now())
+    is_settled = bool(table.requests.settled([row.request_id]))
+    newer = request.pushed_at > (pipeline.handled_at or 0.0)
+    changes = tip_dealt_with(replace(request, commit_id=row.commit.id)) if row.commit else {}
+    ended = over.result is not None and table.unbegun.end_left_behind(
+        over.result,
+        changes=changes if newer else {},
+        settled_kept=None if is_settled else session.installation.limits.settled_kept,
+    )
+    if ended:
+        table.wants.clear([request])
+    return over if ended else None
 
 
-def _recorded(ended: Sequence[DeploymentRow]) -> str:
+def recorded(ended: Sequence[DeploymentRow]) -> str:
     """Whoever is not called by us is called by the reconciler."""
     names = ", ".join(row.deployment_id for row in ended)
     return f"cancelled, and to be told within minutes: {names}" if ended else ""

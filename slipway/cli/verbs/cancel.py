@@ -10,13 +10,14 @@ from slipway.cli.aws.begun import begun
 from slipway.cli.aws.cancelling import (
     Begins,
     Elsewhere,
-    LeftBehind,
+    LeftOver,
     UnderWay,
     Waits,
     ask_to_end,
     end_left_behind,
     end_waiting,
     look,
+    recorded,
     stands,
 )
 from slipway.cli.aws.follow import INTERVAL, follow_to_end, tell_end
@@ -53,25 +54,44 @@ def command(
     limit = session.installation.limits.give_up_after if timeout is None else timeout
     deadline = session.clock.now() + limit
     over: list[DeploymentRow] = []
-    while True:
-        match look(session, name):
-            case UnderWay(deployment_id) if ask_to_end(session, deployment_id, name):
-                _asked(session, out, name, deployment_id, no_wait=no_wait, deadline=deadline)
-            case LeftBehind(rows):  # what waits is looked at next
-                over += end_left_behind(session, rows)
-            case Waits(wants) if ended := end_waiting(session, wants):
-                return _say(out, [*over, *ended])
-            case None if over:
-                return _say(out, over)
-            case Elsewhere(holder):
-                raise WrongUse(f"pipeline {name!r} is deployed by {holder}: end it there")
-            case None:
-                raise WrongUse(f"pipeline {name!r}: nothing is under way, and nothing waits")
-            case UnderWay() | Waits() | Begins():
-                pass  # it has moved on since the look
-        if session.clock.now() >= deadline:
-            raise WorldFailed(f"{name}: nothing could be cancelled within {duration(limit)}")
-        session.clock.wait(INTERVAL)
+    with begun(lambda: recorded(over)):
+        while not _cancel(session, out, name, over, no_wait=no_wait, deadline=deadline):
+            if session.clock.now() >= deadline:
+                what = "nothing more" if over else "nothing"
+                raise WorldFailed(f"{name}: {what} could be cancelled within {duration(limit)}")
+            session.clock.wait(INTERVAL)
+
+
+def _cancel(
+    session: Session,
+    out: Output,
+    pipeline: str,
+    over: list[DeploymentRow],
+    *,
+    no_wait: bool,
+    deadline: float,
+) -> bool:
+    """One look, and what it asks for; whether all is done. `over`: what was ended before."""
+    match look(session, pipeline):
+        case UnderWay(deployment_id) if ask_to_end(session, deployment_id, pipeline):
+            _say(out, over)
+            _asked(session, out, pipeline, deployment_id, no_wait=no_wait, deadline=deadline)
+        case LeftOver(rows):  # what waits is looked at next
+            over += end_left_behind(session, rows)
+            return False
+        case Waits(wants) if ended := end_waiting(session, wants):
+            _say(out, [*over, *ended])
+            return True
+        case None if over:
+            _say(out, over)
+            return True
+        case Elsewhere(holder):
+            raise WrongUse(f"pipeline {pipeline!r} is deployed by {holder}: end it there")
+        case None:
+            raise WrongUse(f"pipeline {pipeline!r}: nothing is under way, and nothing waits")
+        case UnderWay() | Waits() | Begins():
+            pass  # it has moved on since the look
+    return False
 
 
 def _asked(

@@ -58,11 +58,18 @@ class Unbegun:
             ]
         )
 
-    def end_left_behind(self, result: DeploymentResult, *, settled_kept: float) -> bool:
+    def end_left_behind(
+        self,
+        result: DeploymentResult,
+        *,
+        changes: Mapping[str, RowValue],
+        settled_kept: float | None,
+    ) -> bool:
         """Record `result` of a deployment that was begun, and that nobody takes up again.
 
-        One transaction, as above. False if somebody has the pipeline's lock, if it has its outcome
-        or was handed over, or while an earlier outcome is still to be told: look again.
+        One transaction, as above; `settled_kept` is None where its request is settled already.
+        False if somebody has the pipeline's lock, if it has its outcome or was handed over, or
+        while an earlier outcome is still to be told: look again.
         """
         settled = Settled(
             request_id=result.request_id,
@@ -74,8 +81,9 @@ class Unbegun:
         return self._store.transact(
             [
                 finishing(result),
-                settled_write(settled, settled_kept),
+                *([settled_write(settled, settled_kept)] if settled_kept is not None else []),
                 _to_be_told(result.deployment_id, result.pipeline, free_at=result.ended_at),
+                *([_changed(result.pipeline, changes)] if changes else []),
             ]
         )
 

@@ -93,19 +93,19 @@ class Wants:
             parameters={":now": now, ":id": want.request_id, ":before": want.noted_at},
         )
 
-    def await_next(self, request: BuildRequest, now: float, until: float) -> bool:
+    def await_next(self, request: BuildRequest, now: float, until: float, *, due: float) -> bool:
         """Note that a message of the request is on its way until `until`, if its want stands.
 
-        False: another is on its way. True as well where an answer got lost that said so: that is
-        found by `until`, which no two deliveries may have in common.
+        False: another is on its way, and none is needed at `due`. True as well where an answer got
+        lost that said so: that is found by `until`, which no two deliveries may have in common.
         """
         noted = self._store.update(
             PARTITION,
             sort_key(request),
             "SET coming_until = :until",
-            condition="request_id = :id AND"
-            " (attribute_not_exists(coming_until) OR coming_until <= :now)",
-            parameters={":id": request.request_id, ":now": now, ":until": until},
+            condition="request_id = :id AND (attribute_not_exists(coming_until)"
+            " OR coming_until <= :now OR coming_until > :due)",
+            parameters={":id": request.request_id, ":now": now, ":until": until, ":due": due},
         )
         if noted:
             return True

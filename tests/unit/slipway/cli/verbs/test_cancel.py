@@ -13,7 +13,7 @@ from slipway.cli.aws.cancelling import (
     Begins,
     Elsewhere,
     Found,
-    LeftBehind,
+    LeftOver,
     UnderWay,
     Waits,
     cancelled,
@@ -24,6 +24,7 @@ from slipway.contracts.messages import BuildRequest, FollowMessage, Target
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import NEVER, LockRow, held_by
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.requests import Settled
 from slipway.contracts.table.wants import Want
 from tests.unit.slipway.cli.rollouts import Followed, calls
 from tests.unit.slipway.cli.world import NOW, World
@@ -65,8 +66,8 @@ BY_ROLLOUT = replace(BY_HOST, holder=held_by(OPEN.deployment_id), expires_at=NEV
         (BY_NEXT, [ENDED], [], Begins()),
         (BY_NEXT, [], [], Begins()),
         (LOST, [OPEN], [WANT], UnderWay(OPEN.deployment_id)),
-        (LOST, [LEFT_BEHIND], [], LeftBehind((LEFT_BEHIND,))),
-        (FREE, [LEFT_BEHIND], [WANT], LeftBehind((LEFT_BEHIND,))),
+        (LOST, [LEFT_BEHIND], [], LeftOver((LEFT_BEHIND,))),
+        (FREE, [LEFT_BEHIND], [WANT], LeftOver((LEFT_BEHIND,))),
         (BY_HAND, [LEFT_BEHIND], [WANT], Elsewhere(BY_HAND.holder)),
         (FREE, [HANDED_OVER], [WANT], Waits((WANT,))),
     ],
@@ -284,6 +285,35 @@ def test_what_a_newer_push_left_behind_ends_with_it(world: World) -> None:
     assert len(settled) == 2
 
 
+def test_what_was_left_behind_with_a_settled_request_ends_all_the_same(world: World) -> None:
+    # GIVEN a request that another host dropped in favour of the newer one, unaware of its row
+    row = world.begin("shop", 1, started_at=NOW, request_id="f" * 32)
+    settled = Settled(
+        request_id=row.request_id, outcome="superseded", pipeline="shop", settled_at=NOW
+    )
+    world.table.requests.settle_once(settled, kept=60)
+    # WHEN
+    result = world.run("cancel", "shop")
+    # THEN
+    assert result.exit_code == 0, result.output
+    assert world.table.deployments.newest("shop", 1)[0].status == "cancelled"
+    assert world.table.requests.settled([row.request_id])[row.request_id] == settled
+    # AND its commit is not asked for by the drift check
+    assert world.table.pipelines.get("shop").handled_tip == row.commit.id
+
+
+def test_what_was_ended_is_said_though_the_rest_could_not_be(world: World) -> None:
+    # GIVEN a push that waits behind one whose end nobody tells
+    row = world.begin("shop", 1, started_at=NOW, request_id="f" * 32)
+    wait_for_a_host(world)
+    # WHEN
+    result = world.run("cancel", "shop", "--timeout", "4")
+    # THEN
+    assert result.exit_code == 3
+    assert "nothing more could be cancelled within 4.0 s" in result.stderr
+    assert row.deployment_id in result.stderr
+
+
 def test_what_was_left_behind_is_not_ended_once_a_host_has_the_lock(world: World) -> None:
     # GIVEN
     row = world.begin("shop", 1, started_at=NOW, request_id="f" * 32)
@@ -292,7 +322,7 @@ def test_what_was_left_behind_is_not_ended_once_a_host_has_the_lock(world: World
     world.table.locks.take("shop", "i-1/boot", NOW, ttl=600)
     # WHEN
     assert over.result is not None
-    ended = world.table.unbegun.end_left_behind(over.result, settled_kept=60)
+    ended = world.table.unbegun.end_left_behind(over.result, changes={}, settled_kept=60)
     # THEN
     assert not ended
     assert world.table.requests.settled([row.request_id]) == {}
