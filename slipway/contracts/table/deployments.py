@@ -141,7 +141,7 @@ class Deployments:
         """
         if not changes and lock is None:
             return self._store.update(
-                *_key_pair(result.deployment_id), _FINISH, **_finish_expressions(result, claim)
+                *_key_pair(result.deployment_id), **_finish_expressions(result, claim)
             )
         expression, parameters = change_expression(result.pipeline, changes or {})
         change = Write(
@@ -187,10 +187,8 @@ def pipeline_of(deployment_id: str) -> str:
     return deployment_id.rsplit("-", 2)[0]
 
 
-_FINISH = (
-    "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
-    " REMOVE rollout, claimed_by, claimed_until, next_look"
-)
+_FINISH = "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
+_FORGET = " REMOVE rollout, claimed_by, claimed_until, next_look"
 _NOT_OVER = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
 
 
@@ -219,10 +217,7 @@ def finishing(result: DeploymentResult, claim: Claim | None = None) -> Write:
     Without `claim`: only of one that was not handed over.
     """
     return Write(
-        "update",
-        deployment_key(result.deployment_id),
-        expression=_FINISH,
-        **_finish_expressions(result, claim),
+        "update", deployment_key(result.deployment_id), **_finish_expressions(result, claim)
     )
 
 
@@ -233,11 +228,16 @@ def _finish_expressions(result: DeploymentResult, claim: Claim | None) -> dict[s
         ":ended": result.ended_at,
         ":result": encode(result),
     }
+    expression = _FINISH
+    if result.cancelled_by is not None:
+        expression += ", cancelled_by = :cancelled"
+        parameters[":cancelled"] = result.cancelled_by
     condition = f"{_NOT_OVER} AND attribute_not_exists(rollout)"
     if claim is not None:
         condition = f"{_NOT_OVER} AND step = :step AND claimed_by = :by"
         parameters |= {":step": claim.step, ":by": claim.by}
     return {
+        "expression": expression + _FORGET,
         "condition": condition,
         "names": {"#status": "status", "#result": "result"},
         "parameters": parameters,

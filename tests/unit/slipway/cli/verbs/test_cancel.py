@@ -280,6 +280,7 @@ def test_what_a_newer_push_left_behind_ends_with_it(world: World) -> None:
     assert result.exit_code == 0, result.output
     ended = world.table.deployments.newest("shop", 5)
     assert [each.status for each in ended] == ["cancelled", "cancelled"]
+    assert len({each.cancelled_by for each in ended} - {None}) == 1
     settled = world.table.requests.settled(["f" * 32, PUSHED.request_id])
     assert {one.outcome for one in settled.values()} == {"cancelled"}
     assert len(settled) == 2
