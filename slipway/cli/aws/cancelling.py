@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from slipway.cli.aws.begun import begun
 from slipway.cli.aws.follow import RECENT
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from slipway.contracts.table.locks import LockRow
     from slipway.contracts.table.pipelines import PipelineRow
     from slipway.contracts.table.wants import Want
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,14 +133,7 @@ def end_waiting(session: Session, wants: Iterable[Want]) -> list[DeploymentRow]:
 
     Others are left out: something has begun for them meanwhile, or they ended otherwise.
     """
-    ended: list[DeploymentRow] = []
-    for want in wants:
-        with begun(lambda: recorded(ended)), uninterrupted():
-            row = _end(session, want)
-            if row is not None:
-                ended.append(row)
-                call_follower(session, row.deployment_id)
-    return ended
+    return _end_each(session, wants, _end)
 
 
 def end_left_behind(session: Session, rows: Iterable[DeploymentRow]) -> list[DeploymentRow]:
@@ -146,12 +141,18 @@ def end_left_behind(session: Session, rows: Iterable[DeploymentRow]) -> list[Dep
 
     The push that would have taken their place may be cancelled next; nobody would end them then.
     """
+    return _end_each(session, rows, _end_left_behind)
+
+
+def _end_each(
+    session: Session, what: Iterable[T], end: Callable[[Session, T], DeploymentRow | None]
+) -> list[DeploymentRow]:
     ended: list[DeploymentRow] = []
-    for row in rows:
+    for one in what:
         with begun(lambda: recorded(ended)), uninterrupted():
-            over = _end_left_behind(session, row)
-            if over is not None:
-                ended.append(over)
+            row = end(session, one)
+            if row is not None:
+                ended.append(row)
                 call_follower(session, row.deployment_id)
     return ended
 
