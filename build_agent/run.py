@@ -194,9 +194,9 @@ class Run:
             if row.cancelled_by is not None:  # between two attempts
                 raise Interrupted("the deployment was cancelled")
             if request.is_tip:
-                self._table.locks.take_again(work.lock)
+                self._take_note(delivery, work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)
-            deployment = self._deployment(request, row, work, before)
+            deployment = self._deployment(delivery, row, work, before)
             ended, images = deployment.run(), deployment.digests
             if isinstance(ended, ToRollOut):
                 handed = self._hand_over(delivery, deployment.row, ended, work, settles=settles)
@@ -213,6 +213,16 @@ class Run:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
+
+    def _take_note(self, delivery: Delivery, lock: Lock) -> bool:
+        """Take the note `again` as done by the run that works on `delivery`; False: there is none.
+
+        What no message brought has a want alone, and the newer push that left the note may have
+        taken that one's place, and its own with it when it joined: so the want is there first.
+        """
+        if not delivery.messages:
+            self._table.wants.note(delivery.request, self._parts.clock.now())
+        return self._table.locks.take_again(lock)
 
     def _hand_over(
         self, delivery: Delivery, row: DeploymentRow, what: ToRollOut, work: Work, *, settles: int
@@ -234,8 +244,9 @@ class Run:
         return None
 
     def _deployment(
-        self, request: BuildRequest, row: DeploymentRow, work: Work, before: PipelineRow
+        self, delivery: Delivery, row: DeploymentRow, work: Work, before: PipelineRow
     ) -> Deployment:
+        request = delivery.request
         return Deployment(
             means=self._parts.means,
             pipeline=self._parts.installation.pipeline(request.pipeline),
@@ -243,7 +254,9 @@ class Run:
             row=row,
             work=work,
             before=before,
-            overtaken=Overtaken(self._table, work.lock, request).since,
+            overtaken=Overtaken(
+                self._table, request, take_note=lambda: self._take_note(delivery, work.lock)
+            ).since,
         )
 
     def _abandon_quietly(self, lock: Lock) -> None:
@@ -257,18 +270,20 @@ class Run:
 class Overtaken:
     """Whether a newer push has come than a run has fetched: by the note `again`, or by its want.
 
-    The note is taken: this run is the one that it asks for.
+    `take_note` takes the note: this run is the one that it asks for.
     """
 
-    def __init__(self, table: Table, lock: Lock, request: BuildRequest) -> None:
+    def __init__(
+        self, table: Table, request: BuildRequest, *, take_note: Callable[[], bool]
+    ) -> None:
         self._table = table
-        self._lock = lock
         self._request = request
+        self._take_note = take_note
         self._newest = request.pushed_at
 
     def since(self, fetched: str) -> bool:
         """Whether there is a newer push than the one of the commit `fetched`."""
-        noted = self._table.locks.take_again(self._lock)
+        noted = self._take_note()
         want = self._table.wants.get(self._request)
         if want is None or want.pushed_at <= self._newest:
             return noted

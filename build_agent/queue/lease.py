@@ -225,8 +225,9 @@ class Keeper:
 
     def _obey(self, work: Work, lock: LockRow) -> None:
         """What others ask the holder of the lock."""
-        asked = work.request is not None and lock.gives_way(work.request)
-        if lock.is_cancelled or asked:
+        if work.deployment_id is not None and lock.cancelled == work.deployment_id:
+            work.stop.request("the deployment was cancelled")
+        elif work.request is not None and lock.gives_way(work.request):
             work.stop.request(f"{lock.takeover} takes over")
         elif work.pipeline in self._ends_stale_builds and (
             lock.again is not None or self._is_newer_wanted(work)

@@ -49,5 +49,5 @@ def written_by_cancel() -> set[tuple[str, str]]:
     if row.result is not None:
         table.unbegun.end_left_behind(row.result, changes=changes, settled_kept=1)
     table.following.ask_cancel(row.deployment_id, "eve")
-    table.locks.interrupt("shop", "eve", at)
+    table.locks.interrupt("shop", row.deployment_id, at)
     return client.writes

@@ -63,7 +63,7 @@ def never_paused(pipelines: Any, pipeline: str) -> Any:
 
 
 def whoever_asks(lock: LockRow, _request: BuildRequest) -> bool:
-    return lock.takeover is not None and not lock.is_cancelled
+    return lock.takeover is not None and lock.cancelled is None
 
 
 def as_often_as_delivered(here: World, request: BuildRequest, delay: float) -> None:

@@ -89,7 +89,7 @@ def lock_moves(dice: random.Random) -> list:
         lambda t: t.locks.renew(lock, now, ttl=3),
         lambda t: t.locks.ask_again("shop", holder, now),
         lambda t: t.locks.ask_takeover(request(dice), now),
-        lambda t: t.locks.interrupt("shop", "ada", now),
+        lambda t: t.locks.interrupt("shop", "shop-20261118110640-0a1b2c", now),
         lambda t: t.locks.told("shop", "shop-20261120170531-abcdef"),
         lambda t: t.locks.take_again(lock),
         lambda t: t.locks.release(lock),

@@ -117,7 +117,7 @@ def ask_to_end(session: Session, deployment_id: str, pipeline: str) -> bool:
         if not asked:
             return False
         if not table.locks.get(pipeline).is_followed:
-            table.locks.interrupt(pipeline, session.caller, session.clock.now())
+            table.locks.interrupt(pipeline, deployment_id, session.clock.now())
         if table.locks.get(pipeline).deployment == deployment_id:
             call_follower(session, deployment_id)
     return True

@@ -33,7 +33,7 @@ class LockRow:
 
     `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
     pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
-    way, or `cancel:<who>`; `takeover_at`, `takeover_reason`: its `pushed_at` and its reason.
+    way, or `cancel:<deployment>`; `takeover_at`, `takeover_reason`: its `pushed_at` and its reason.
     `untold`: the deployment whose outcome is recorded, until all that follows from the outcome is
     done.
     """
@@ -67,9 +67,13 @@ class LockRow:
         return host if slash and not self.holder.startswith((_PEOPLE, _DEPLOYMENT)) else None
 
     @property
-    def is_cancelled(self) -> bool:
-        """The deployment that the holder works on was cancelled: that takes nothing over."""
-        return self.takeover is not None and self.takeover.startswith(_CANCEL)
+    def cancelled(self) -> str | None:
+        """The deployment that the holder is to end, for it was cancelled: that takes nothing over.
+
+        Named, because the note stays: the holder may work on another deployment by now.
+        """
+        asked = self.takeover or ""
+        return asked.removeprefix(_CANCEL) if asked.startswith(_CANCEL) else None
 
     def gives_way(self, request: BuildRequest) -> bool:
         """Whether the holder, which works on `request`, is to give way.
@@ -77,7 +81,7 @@ class LockRow:
         To a newer request, and to an operator's rollback whatever was pushed since. Never to the
         request itself, which may be delivered twice, nor to an older one that comes late.
         """
-        if self.takeover in (None, request.request_id) or self.is_cancelled:
+        if self.takeover in (None, request.request_id) or self.cancelled is not None:
             return False
         if self.takeover_reason == _ROLLBACK != request.reason:
             return True
@@ -194,13 +198,16 @@ class Locks:
             {":asker": request.request_id, ":at": request.pushed_at, ":reason": request.reason},
         )
 
-    def interrupt(self, pipeline: str, by: str, now: float) -> bool:
-        """Interrupt the holder, whose deployment `by` has cancelled; False as `ask_takeover`."""
+    def interrupt(self, pipeline: str, deployment_id: str, now: float) -> bool:
+        """Interrupt the holder if it works on this deployment, which somebody has cancelled.
+
+        False as `ask_takeover`.
+        """
         return self._ask(
             pipeline,
             "SET takeover = :asker REMOVE takeover_at, takeover_reason",
             now,
-            {":asker": f"{_CANCEL}{by}"},
+            {":asker": f"{_CANCEL}{deployment_id}"},
         )
 
     def _ask(self, pipeline: str, what: str, now: float, parameters: dict[str, Any]) -> bool:

@@ -86,10 +86,12 @@ class Runs:
         yield f"fetches {s.pushed}", self._fetched(s, index, run)._replace(silent=False)
 
     def _fetched(self, s: State, index: int, run: Run) -> State:
-        lock, who = s.lock, run_of(index, run.number)
+        lock, who, want = s.lock, run_of(index, run.number), s.want
         if lock[0] == who:
+            if not messages(run.held):  # a note that is taken may have cost its want
+                want = self._real.noted(want, max(named(run.held)), settled=False)
             lock, _ = self._real.lock_move(lock, "take_again", who)
-        return self._with(s._replace(lock=lock), index, run, tip=s.pushed, phase="hand")
+        return self._with(s._replace(lock=lock, want=want), index, run, tip=s.pushed, phase="hand")
 
     def _hand(self, s: State, index: int, run: Run) -> Steps:
         """One transaction: the deployment has the lock and the rollout, the request its end.

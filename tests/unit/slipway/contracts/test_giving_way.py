@@ -67,10 +67,11 @@ def test_who_asked_by_an_earlier_version_is_given_way() -> None:
 
 
 def test_a_cancel_takes_nothing_over() -> None:
-    cancelled = LockRow(pipeline="web", takeover="cancel:arn:aws:iam::222222222222:user/eve")
-    assert (cancelled.is_cancelled, cancelled.gives_way(PUSH)) == (True, False)
+    cancelled = LockRow(pipeline="web", takeover="cancel:web-20261118110640-0a1b2c")
+    assert cancelled.cancelled == "web-20261118110640-0a1b2c"
+    assert not cancelled.gives_way(PUSH)
 
 
 def test_nobody_asks() -> None:
     free = LockRow(pipeline="web")
-    assert (free.is_cancelled, free.gives_way(PUSH)) == (False, False)
+    assert (free.cancelled, free.gives_way(PUSH)) == (None, False)

@@ -157,7 +157,7 @@ def test_an_agent_at_work_is_interrupted(world: World) -> None:
     noted = world.table.deployments.get(row.deployment_id)
     assert noted is not None
     assert noted.cancelled_by
-    assert world.table.locks.get("shop").takeover == f"cancel:{noted.cancelled_by}"
+    assert world.table.locks.get("shop").takeover == f"cancel:{noted.deployment_id}"
     # AND there is no rollout that anybody were to look at
     assert calls(world) == []
 
