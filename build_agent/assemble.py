@@ -140,7 +140,6 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         clock=clock,
         shipper=shipper,
         parallel=parallel,
-        slots=slots,
     )
     ending = Ending(
         installation=installation,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from build_agent.host.process import Sink
-from build_agent.host.side_by_side import side_by_side
+from build_agent.host.side_by_side import SlotsLike, side_by_side
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
 from build_agent.means import Means
@@ -22,7 +22,8 @@ from slipway.following.service import Running, check_architecture, running_diges
 class Building:
     """`wanted`: build tags by the image's number in the pipeline; `fresh`: without any cache.
 
-    `line` takes the output. `on_built` is called when the last image is built and is to be pushed.
+    `line` takes the output; `slots` are taken for further threads. `on_built` is called when the
+    last image is built and is to be pushed.
     """
 
     means: Means
@@ -33,6 +34,7 @@ class Building:
     wanted: Mapping[int, str]
     fresh: bool
     line: Sink
+    slots: SlotsLike
     on_built: Callable[[], None]
     _to_build: set[int] = field(init=False)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -43,7 +45,7 @@ class Building:
     def run(self, stop: Stop) -> dict[int, str]:
         """The images' digests. One that fails ends the others, and what it raised is raised."""
         jobs = [partial(self._provide, number) for number in self.wanted]
-        made = side_by_side(jobs, slots=self.means.slots, stop=stop)
+        made = side_by_side(jobs, slots=self.slots, stop=stop)
         return dict(zip(self.wanted, made, strict=True))
 
     def _provide(self, number: int, stop: Stop) -> str:

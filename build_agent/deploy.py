@@ -45,6 +45,10 @@ Outcome = Ended | ToRollOut
 Noted = TypeVar("Noted", Ended, ToRollOut)
 
 COMMITS_TOLD = 10
+FETCHES = 5
+"""Of one deployment at most. Where pushes come faster than they are fetched the last is built, and
+what came after it runs next.
+"""
 BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
 """Stages of their own; what comes after them is one rollout."""
 
@@ -113,7 +117,9 @@ class Deployment:
         told = self._told_before()
         if told is not None and runs_as_told(told, running):
             return of_told(told)
-        while self.request.is_tip and self.overtaken(commit.id):
+        for _ in range(FETCHES - 1):
+            if not self.request.is_tip or not self.overtaken(commit.id):
+                break
             self.output("a newer push has come: its commit is fetched")
             commit = self._fetch()
         digests = self._images(commit, running)
@@ -174,7 +180,7 @@ class Deployment:
             building = Building(
                 means=self.means, pipeline=self.pipeline, commit=commit, running=running,
                 tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
-                on_built=lambda: self._enter("push"),
+                slots=self.work.slots, on_built=lambda: self._enter("push"),
             )  # fmt: skip
             digests = building.run(self.work.stop)
         self.means.keeper.progress(self.work)

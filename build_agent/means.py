@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from build_agent.host.clock import Clock
 from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.process import Sink
-from build_agent.host.side_by_side import SlotsLike
-from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
 from build_agent.queue.lease import Keeper
@@ -106,5 +104,3 @@ class Means:
     clock: Clock
     shipper: Shipper | None = None
     parallel: Parallel = one_by_one
-    slots: SlotsLike = field(default_factory=lambda: Slots(0))
-    """The host's build slots; a run has one of its own when its work begins."""

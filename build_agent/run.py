@@ -15,6 +15,7 @@ from build_agent.deploy import Deployment
 from build_agent.ends import Ends
 from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
+from build_agent.host.slots import RunSlots
 from build_agent.host.stop import Interrupted, Stop
 from build_agent.means import Means
 from build_agent.queue.inbox import Delivery
@@ -28,7 +29,7 @@ from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.locks import Lock, again_request
+from slipway.contracts.table.locks import Lock, LockRow, again_request
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.backoff import LOCKED_DELAY
 from slipway.following.follower import FollowerParts, Held
@@ -58,7 +59,9 @@ class RunParts:
 
 
 class Run:
-    """The run of that `number`. `handed_over`: called once a deployment's row owns its work."""
+    """The run of that `number`, with its build slots. `handed_over` is called once a deployment's
+    row owns its work.
+    """
 
     def __init__(
         self,
@@ -66,14 +69,18 @@ class Run:
         number: int,
         pipeline: str,
         kept: Kept,
+        *,
+        slots: RunSlots,
         handed_over: Callable[[], None],
     ) -> None:
         self.number = number
         self.pipeline = pipeline
         self.kept = kept
+        self.slots = slots
         self.work: Work | None = None
         self._handed_over = handed_over
         self._rollout: Held | None = None
+        self._taken: LockRow | None = None
         self._parts = parts
         self._table = parts.table
         self._keeper = parts.keeper
@@ -94,7 +101,7 @@ class Run:
             return
         work = self.work = Work(
             run=self.number, pipeline=self.pipeline, lock=lock, renewed_at=now,
-            builds=self.kept.builds,
+            slots=self.slots,
         )  # fmt: skip
         self._keeper.begin(work)
         try:
@@ -160,13 +167,17 @@ class Run:
             self._begin_anew(work)
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
-            return self._ends.world_failed(delivery, work, error, log)
+            given_up = self._ends.world_failed(delivery, work, error, log)
+            if given_up:
+                self._put_note_back()
+            return given_up
         finally:
             work.deployment_id, work.request, work.messages = None, None, ()
         return True
 
     def _begin_anew(self, work: Work) -> None:
         """The attempt has ended for good; what else is asked of the pipeline goes on."""
+        self._put_note_back()
         work.stop, work.standstill, work.told_at, work.overtaken = Stop(), None, None, False
         self._keeper.progress(work, "received")
         if self._stop.requested:
@@ -220,9 +231,25 @@ class Run:
         What no message brought has a want alone, and the newer push that left the note may have
         taken that one's place, and its own with it when it joined: so the want is there first.
         """
+        self._taken = None  # a fetch has come after it
+        row = self._table.locks.get(lock.pipeline)
+        if row.again is None:
+            return False
         if not delivery.messages:
             self._table.wants.note(delivery.request, self._parts.clock.now())
-        return self._table.locks.take_again(lock)
+        if not self._table.locks.take_again(lock):
+            return False
+        self._taken = row
+        return True
+
+    def _put_note_back(self) -> None:
+        """The push that left the note joined this run, which ends without having fetched it."""
+        row, self._taken = self._taken, None
+        if row is not None and row.again is not None:
+            self._table.locks.ask_again(
+                row.pipeline, row.again, self._parts.clock.now(),
+                by=row.again_by or "", pushed_at=row.again_at or 0.0,
+            )  # fmt: skip
 
     def _hand_over(
         self, delivery: Delivery, row: DeploymentRow, what: ToRollOut, work: Work, *, settles: int

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from build_agent.host.slots import Slots
+from build_agent.host.slots import RunSlots, Slots
 from build_agent.host.tasks import Spawn, Task
 from build_agent.queue.supersede import Kept
 from build_agent.run import Run, RunParts
@@ -27,7 +27,7 @@ LOOK = 1.0
 @dataclass
 class _Begun:
     run: Run
-    builds: bool
+    slots: RunSlots
     seen_at: float
     """When it was at its work, or began."""
     handed_over: bool = False
@@ -84,15 +84,18 @@ class Runs:
 
     def begin(self, pipeline: str, kept: Kept) -> bool:
         """Work on what is held of the pipeline; False if that needs a slot and none is free."""
-        builds = kept.builds
-        if builds and not self._slots.take():
+        slots = RunSlots(self._slots)
+        if kept.builds and not slots.take():
             return False
         self._count += 1
         number = self._count
-        run = Run(self._parts, number, pipeline, kept, lambda: self._handed_over(number))
+        run = Run(
+            self._parts, number, pipeline, kept,
+            slots=slots, handed_over=lambda: self._handed_over(number),
+        )  # fmt: skip
         self._parts.keeper.assign(kept.messages, number)
         with self._mutex:
-            begun = self._begun[number] = _Begun(run, builds, self._parts.clock.now())
+            begun = self._begun[number] = _Begun(run, slots, self._parts.clock.now())
         begun.task = self._spawn(f"run-{number}", lambda: self._go(run))
         return True
 
@@ -143,7 +146,7 @@ class Runs:
         self._news()
 
     def _forget(self, number: int) -> None:
-        self._free_slot(number)
+        self._free_slots(number)
         with self._mutex:
             self._begun.pop(number, None)
 
@@ -154,14 +157,10 @@ class Runs:
             begun = self._begun.get(number)
             if begun is not None:
                 begun.handed_over = True
-        self._free_slot(number)
+        self._free_slots(number)
 
-    def _free_slot(self, number: int) -> None:
+    def _free_slots(self, number: int) -> None:
         with self._mutex:
             begun = self._begun.get(number)
-            had_one = begun is not None and begun.builds
-            if begun is not None:
-                begun.builds = False
-        if had_one:
-            self._slots.give_back()
+        if begun is not None and begun.slots.let_go():
             self._news()

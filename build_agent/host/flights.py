@@ -2,7 +2,8 @@
 
 Whoever asked before the work began shares its result: what was looked up before an asker came may
 not hold what the asker knows of. Work that fails is the failure of the run that did it alone, and
-so is its stop: the next one that waits does the work itself.
+so is its stop: the next one that waits does the work itself. So does it where work hangs, once the
+run at it is given up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class _Wish(Generic[T]):
     """One run's; `granted` holds the result once there is one."""
 
     what: Hashable
+    stop: Stop
     granted: list[T] = field(default_factory=list)
 
 
@@ -46,7 +48,7 @@ class Flights(Generic[T]):
         Raises what `work` raises, and Interrupted where `stop` is requested during the wait, which
         `waiting` is told of.
         """
-        wish: _Wish[T] = _Wish(what)
+        wish: _Wish[T] = _Wish(what, stop)
         with self._board.changing():
             self._wishes.setdefault(lane, []).append(wish)
         try:
@@ -66,8 +68,11 @@ class Flights(Generic[T]):
             return len(self._wishes.get(lane, ()))
 
     def _is_next(self, lane: Hashable, wish: _Wish[T]) -> bool:
-        """Who is at work stays the first until the work is done: so nobody else begins."""
-        return next(other for other in self._wishes[lane] if not other.granted) is wish
+        """Who is at work stays the first until the work is done, or its run is given up: so nobody
+        else begins.
+        """
+        before = (other for other in self._wishes[lane] if not other.granted)
+        return next(w for w in before if w is wish or not w.stop.is_given_up) is wish
 
     def _do(self, lane: Hashable, wish: _Wish[T], work: Callable[[], T]) -> T:
         with self._board.changing():

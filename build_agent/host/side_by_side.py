@@ -26,21 +26,22 @@ def side_by_side(jobs: Sequence[Callable[[Stop], T]], *, slots: SlotsLike, stop:
     The first runs in the caller's own slot; for each slot that is free a thread helps, which has
     ended when this returns. Raises what the first that failed has raised, when all have ended.
     """
-    return _SideBySide(jobs, slots).run(stop)
+    return _SideBySide(jobs, slots, stop).run()
 
 
 class _SideBySide(Generic[T]):
-    def __init__(self, jobs: Sequence[Callable[[Stop], T]], slots: SlotsLike) -> None:
+    def __init__(self, jobs: Sequence[Callable[[Stop], T]], slots: SlotsLike, stop: Stop) -> None:
+        self._whole = stop
         self._left = deque(enumerate(jobs))
         self._slots = slots
-        self._stop = Stop()
+        self._stop = Stop(of=stop)
         self._mutex = threading.Lock()
         self._helpers: list[threading.Thread] = []
         self._results: dict[int, T] = {}
         self._failure: BaseException | None = None
 
-    def run(self, stop: Stop) -> list[T]:
-        with stop.waking(lambda: self._stop.request(stop.reason)):
+    def run(self) -> list[T]:
+        with self._whole.waking(lambda: self._stop.request(self._whole.reason)):
             self._work()
             while self._helpers:
                 self._helpers.pop().join()

@@ -12,9 +12,15 @@ __all__ = ["Interrupted", "Stop"]
 
 
 class Stop:
-    """A request to stop, with its reason; the first one stands."""
+    """A request to stop, with its reason; the first one stands.
 
-    def __init__(self) -> None:
+    `of`: the stop of the whole, of which this is a part's: who is given up is given up with all
+    parts.
+    """
+
+    def __init__(self, of: Stop | None = None) -> None:
+        self._of = of
+        self._is_given_up = False
         self._event = threading.Event()
         self._mutex = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
@@ -29,6 +35,14 @@ class Stop:
             wakers = list(self._wakers)
         for wake in wakers:
             wake()
+
+    def give_up(self) -> None:
+        """Nobody waits any more for whoever was told to stop, and does not even do that."""
+        self._is_given_up = True
+
+    @property
+    def is_given_up(self) -> bool:
+        return self._is_given_up or (self._of is not None and self._of.is_given_up)
 
     @property
     def requested(self) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from build_agent.host.clock import Clock
 from build_agent.host.identity import HostIdentity
+from build_agent.host.slots import RunSlots, Slots
 from build_agent.host.stop import Stop
 from build_agent.queue.inbox import Inbox, Message
 from build_agent.telling.logs import Log
@@ -36,7 +37,7 @@ end for another reason has the time of a lock: then nothing that it holds is its
 class Work:
     """What a run holds, where it is, and how it is told to stop. `run`: its number.
 
-    `builds`: it has a build slot. `standstill`, `overtaken`: why it is to end, if for one of these.
+    `slots`: its build slots. `standstill`, `overtaken`: why it is to end, if for one of these.
     `told_at`: since when the keeper knows that it is told to end (seconds since the epoch).
     """
 
@@ -44,7 +45,7 @@ class Work:
     pipeline: str
     lock: Lock
     renewed_at: float
-    builds: bool = True
+    slots: RunSlots = field(default_factory=lambda: RunSlots(Slots(0)))
     request: BuildRequest | None = None
     messages: tuple[Message, ...] = ()
     stop: Stop = field(default_factory=Stop)
@@ -197,6 +198,7 @@ class Keeper:
     def _give_up(self, work: Work) -> None:
         self._log.error("a run does not end: it is given up", pipeline=work.pipeline)
         work.given_up = True
+        work.stop.give_up()
         self.let_go(self.held_by(work.run))
         with self._mutex:
             self._works.pop(work.run, None)
@@ -272,7 +274,7 @@ class Keeper:
                 stage=work.stage,
                 deployment_id=work.deployment_id,
                 progress_at=work.progress_at,
-                builds=work.builds,
+                slots=work.slots.held,
             )
             for work in self.works
         ]

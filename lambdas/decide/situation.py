@@ -136,7 +136,7 @@ class Snapshot:
         runs = host.row.runs if host.busy else ()
         told = {run.pipeline for run in runs}
         untold = self._locked_by.get(host.host_id, frozenset()) - told
-        return max(0, host.row.slots - sum(run.builds for run in runs) - len(untold))
+        return max(0, host.row.slots - sum(run.slots for run in runs) - len(untold))
 
     @cached_property
     def _locked_by(self) -> Mapping[str, frozenset[str]]:

@@ -271,7 +271,8 @@ def _wait(request: BuildRequest, here: World) -> None:
     """A request whose pipeline is followed is published again from its want; others come back.
 
     The want is noted before the lock is looked at: the starter may not have heard the request yet,
-    and whoever ends what is followed publishes the wants that stand then.
+    and whoever ends what is followed publishes the wants that stand then. A newer push may have
+    taken a tip's want by then: so a message of it is on its way as well.
     """
     if request.reason == "rollback":
         here.come_again(request, GIVES_WAY)
@@ -279,6 +280,8 @@ def _wait(request: BuildRequest, here: World) -> None:
     _note(request, here)
     if not here.table.locks.get(request.pipeline).is_followed:
         here.come_again(request, LOCKED)
+    elif request.is_tip:
+        here.come_again(request, PAUSED_DELAY)
 
 
 def _note(request: BuildRequest, here: World) -> None:

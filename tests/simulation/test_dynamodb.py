@@ -60,7 +60,7 @@ def host_moves(dice: random.Random) -> list:
     number, beat = dice.randint(0, 3), float(dice.randint(1, 9))
     seen = HostRow(host_id=host, boot=boot, arrived_at=beat, heartbeat_at=beat)
     runs = [
-        HostRun(run=run, pipeline=f"p{run}", stage="build", progress_at=beat, builds=run > 1)
+        HostRun(run=run, pipeline=f"p{run}", stage="build", progress_at=beat, slots=int(run > 1))
         for run in range(1, 1 + number)
     ]
     return [

@@ -28,10 +28,11 @@ _CLAIM_LAPSED = "(claim_expires > :zero AND claim_expires <= :now)"
 
 @dataclass(frozen=True, kw_only=True)
 class HostRun:
-    """One pipeline's work on a host, as its last heartbeat told. `builds`: it has a build slot.
+    """One pipeline's work on a host, as its last heartbeat told.
 
-    `run`: its number in the agent's process. `progress_at`: when it last got on, in seconds since
-    the epoch.
+    `slots`: its build slots: none for what builds nothing, several where images are built side by
+    side. `run`: its number in the agent's process. `progress_at`: when it last got on, in seconds
+    since the epoch.
     """
 
     run: int
@@ -39,7 +40,11 @@ class HostRun:
     stage: str
     progress_at: float
     deployment_id: str | None = None
-    builds: bool = True
+    slots: int = 1
+
+    @property
+    def builds(self) -> bool:
+        return self.slots > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,7 @@ class HostRow:
     @property
     def free_slots(self) -> int:
         """Build slots that no run of its last heartbeat has."""
-        return max(0, self.slots - sum(run.builds for run in self.runs))
+        return max(0, self.slots - sum(run.slots for run in self.runs))
 
 
 class Hosts:

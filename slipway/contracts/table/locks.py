@@ -283,14 +283,15 @@ def held_by(deployment_id: str) -> str:
 
 def _left_behind(holder: str, asker: str) -> bool:
     """A host has one agent: what an earlier process of it held is nobody's. A run of the asker's
-    own process lives, and so does every other host's.
+    own process lives, and so does every other host's. Who is no run of a host (a person, one of the
+    follower's invocations) has left nothing behind.
     """
     if holder == asker:
         return True
-    if asker.startswith(_PEOPLE):
+    process, is_run, _ = asker.rpartition(".")
+    if not is_run or asker.startswith(_PEOPLE):
         return False
     host, _, _ = asker.partition("/")
-    process, _, _ = asker.rpartition(".")
     return holder.startswith(f"{host}/") and not holder.startswith(f"{process}.")
 
 

@@ -55,7 +55,8 @@ class Yard(FakeImages):
     def run(self, stop: Stop, wanted: dict[int, str] | None = None) -> dict[int, str]:
         images = tuple(ImageSettings(repository=n, repository_uri=f"{URI}-{n}") for n in NAMES)
         building = Building(
-            means=SimpleNamespace(images=self, disk=self.disk, slots=self.slots),  # type: ignore[arg-type]
+            means=SimpleNamespace(images=self, disk=self.disk),  # type: ignore[arg-type]
+            slots=self.slots,
             pipeline=replace(make_pipeline(), images=images), commit=Commit(id=A),
             running=RUNNING,
             tree=Path("tree"), wanted=wanted or WANTED, fresh=False, line=self.told.append,

@@ -21,19 +21,21 @@ def test_a_run_that_does_not_even_end_is_given_up(aws: Any) -> None:
     limits, seen = world.installation.limits, []
 
     def hangs() -> None:
+        (work,) = world.keeper.works
         stands_still(world)
         world.clock.pass_by(2 * limits.heartbeat + 1)
         world.keeper.beat()
         worker.step()
         seen.append((worker._runs.room, worker._runs.pipelines, world.keeper.held))
+        seen.append(work.stop.is_given_up)
         world.clock.pass_by(limits.lock_ttl)
         world.keeper.beat()
         seen.append(world.table.locks.get("web").taken(world.clock.now()))
 
     world.images.on_build = hangs
     later.go()
-    # THEN its slot is free, nothing is held for it, and its lock has ended
-    assert seen == [(1, set(), ()), False]
+    # THEN its slot is free, nothing is held for it, nobody waits for it, and its lock has ended
+    assert seen == [(1, set(), ()), True, False]
     # AND it changes nothing when it goes on after all
     assert world.services.plans == []
 

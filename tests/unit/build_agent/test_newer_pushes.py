@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+from build_agent.deploy import FETCHES
+from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.messages import BuildRequest
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.test_dispatch import Later, push_to, several
@@ -118,3 +121,106 @@ def test_a_stale_build_is_ended_though_no_slot_is_free_to_receive_for(aws: Any) 
     worker.step()
     assert (world.outcome(first), world.outcome(second)) == ("superseded", "succeeded")
     assert world.row.running_commit == B
+
+
+def test_where_pushes_come_faster_than_they_are_fetched_one_is_built(aws: Any) -> None:
+    # GIVEN a branch that has moved whenever it was fetched
+    world = several(aws)
+    numbers = itertools.count(2)
+    world.send(push_to("web", 1))
+    world.source.on_fetch = lambda: world.send(push_to("web", next(numbers)))
+    # WHEN
+    worker = world.worker(slots=1)
+    worker.step()
+    # THEN it is built after so many fetches, and the last push has its message, for the next run
+    assert len(world.source.fetched) == FETCHES
+    assert len(world.images.built) == 1
+    assert world.queued()[0] > 0
+
+
+def joined(world: World, request: BuildRequest) -> None:
+    """Another host has received the push: it joins the run that is under way here."""
+    now = world.clock.now()
+    world.table.wants.note(request, now)
+    assert world.table.locks.ask_again(
+        "web", request.request_id, now, by=request.pushed_by, pushed_at=request.pushed_at
+    )
+    world.table.wants.clear([request])
+
+
+def test_a_push_that_joined_what_is_cancelled_before_it_was_fetched_runs_after_it(
+    aws: Any,
+) -> None:
+    # GIVEN a run that has taken the note of a push, and fetches it
+    world = several(aws)
+    first, second = push_to("web", 1), push_to("web", 2)
+    world.send(first)
+
+    def noted() -> None:
+        world.source.on_fetch = cancelled
+        joined(world, second)
+
+    def cancelled() -> None:
+        world.source.on_fetch = lambda: None
+        (work,) = world.keeper.works
+        assert work.deployment_id is not None
+        assert world.table.following.ask_cancel(work.deployment_id, "eve")
+        assert world.table.locks.interrupt("web", work.deployment_id, world.clock.now())
+        world.keeper.beat()
+        work.stop.check()
+
+    world.source.on_fetch = noted
+    # WHEN somebody cancels it during that fetch
+    world.source.tip = B
+    world.worker(slots=1).step()
+    # THEN the push that nobody cancelled is live, though no message of it is left
+    assert world.outcome(first) == "cancelled"
+    rows = world.table.deployments.newest("web", 9)
+    assert sorted(row.status or "" for row in rows) == ["cancelled", "succeeded"]
+    assert world.row.running_commit == B
+
+
+def test_a_run_that_no_message_brought_keeps_its_want_when_a_push_joins_it(aws: Any) -> None:
+    # GIVEN a push that joined a run, which fails and runs it then, and another that joins that one
+    world = several(aws)
+    world.send(push_to("web", 1))
+    wants: list[list[str]] = []
+
+    def first_build() -> None:
+        world.images.on_build = second_build
+        world.source.tip = B
+        joined(world, push_to("web", 2))
+        raise DeploymentFailed("exit code 1", stage="build")
+
+    def second_build() -> None:
+        wants.append([want.request_id for want in world.table.wants.all()])
+        world.images.on_build = lambda: None
+
+    def fetched() -> None:
+        if world.source.tip == B:
+            world.source.on_fetch = lambda: None
+            joined(world, push_to("web", 3))
+
+    world.images.on_build = first_build
+    world.source.on_fetch = fetched
+    world.worker(slots=1).step()
+    # THEN while it is built there is a want, by which it would come again were the host lost
+    assert [len(there) for there in wants] == [1]
+
+
+def test_a_cancel_ends_no_other_deployment_than_its_own(aws: Any) -> None:
+    # GIVEN a lock's note of a cancel, whose deployment has ended
+    world = several(aws)
+    request = push_to("web", 1)
+    world.send(request)
+
+    def noted() -> None:
+        world.images.on_build = lambda: None
+        earlier = "web-20261118110640-0a1b2c"
+        assert world.table.locks.interrupt("web", earlier, world.clock.now())
+        world.keeper.beat()
+        assert not any(work.stop.requested for work in world.keeper.works)
+
+    world.images.on_build = noted
+    world.worker(slots=1).step()
+    assert world.outcome(request) == "succeeded"

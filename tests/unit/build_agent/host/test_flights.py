@@ -112,6 +112,22 @@ def test_nothing_is_kept_of_what_is_over(airport: Airport) -> None:
     assert airport.flights._wishes == {}
 
 
+def test_nobody_waits_for_work_that_hangs_once_its_run_is_given_up(airport: Airport) -> None:
+    # GIVEN work that is told to end and does not, and one who waits for it
+    hanging = under_way(airport)
+    late = airport.ask(work=lambda: 7)
+    hanging.stop.request("no progress")
+    assert not late.is_over
+    # WHEN
+    hanging.stop.give_up()
+    airport.flights._board._wake()  # as each pulse does
+    # THEN the other does it, and what the hanging one comes to in the end is its own
+    assert late.result() == 7
+    airport.door.open()
+    assert hanging.result() == 1
+    assert airport.flights.waits("lane") == 0
+
+
 # --- the gate
 
 
@@ -141,6 +157,38 @@ def test_many_use_it_at_once_and_who_changes_it_is_alone() -> None:
     changing.open()
     assert changer.result() == 0
     later.result()
+
+
+def test_the_gate_waits_for_nobody_who_is_given_up() -> None:
+    gate, inside, alone = Gate(), Door(), Door()
+
+    def use(stop: Stop) -> None:
+        with gate.use(stop=stop):
+            inside()
+
+    def change(stop: Stop) -> None:
+        with gate.alone(stop=stop):
+            alone()
+
+    # GIVEN one who hangs inside, and one who waits to be alone
+    hanging = Run(use)
+    until(lambda: gate.using == 1)
+    changer = Run(change)
+    until(lambda: gate._wanting)
+    # WHEN the first is given up THEN the other is alone, and hangs, too
+    hanging.stop.give_up()
+    gate._board._wake()
+    until(lambda: alone.reached)
+    # WHEN that one is given up THEN whoever comes is let in, as if neither were there
+    changer.stop.give_up()
+    with gate.use(stop=Stop()):
+        assert gate.using == 1
+        inside.open()
+        alone.open()
+        hanging.result()
+        changer.result()
+        assert gate.using == 1
+    assert gate.using == 0
 
 
 def test_who_gives_up_the_wait_leaves_the_gate_open() -> None:

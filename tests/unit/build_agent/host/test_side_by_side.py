@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from build_agent.host.side_by_side import side_by_side
-from build_agent.host.slots import Slots
+from build_agent.host.slots import RunSlots, Slots
 from build_agent.host.stop import Interrupted, Stop
 from slipway.contracts.errors import DeploymentFailed
 from tests.unit.build_agent.host.several import PATIENCE, Door, Run, until
@@ -115,3 +115,33 @@ def test_more_slots_are_not_given_back_than_there_are() -> None:
     with pytest.raises(AssertionError, match="nobody had taken"):
         slots.give_back()
     assert (slots.take(), slots.take(), slots.free) == (True, False, 0)
+
+
+def test_what_a_run_is_given_up_with_is_free_at_once() -> None:
+    # GIVEN a run with a slot of its own, and a helper that hangs in another
+    slots, door = Slots(2), Door()
+    mine = RunSlots(slots)
+    assert mine.take()
+    run = Run(lambda stop: side_by_side(numbered(2, door), slots=mine, stop=stop))
+    until(lambda: door.reached == 2)
+    assert (mine.held, slots.free) == (2, 0)
+    # WHEN
+    assert mine.let_go()
+    # THEN both are free, AND what ends later gives back nothing, and takes nothing
+    assert (mine.held, slots.free, mine.take()) == (0, 2, False)
+    door.open()
+    assert run.result() == [0, 1]
+    mine.give_back()
+    assert (slots.free, mine.let_go()) == (2, False)
+
+
+def test_a_part_of_what_is_given_up_is_given_up() -> None:
+    whole, seen = Stop(), []
+
+    def job(part: Stop) -> int:
+        whole.give_up()
+        seen.append(part.is_given_up)
+        return 1
+
+    assert side_by_side([job], slots=Slots(0), stop=whole) == [1]
+    assert seen == [True]

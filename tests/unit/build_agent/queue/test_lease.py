@@ -170,16 +170,18 @@ def test_no_change_is_made_once_the_lock_has_ended(held: Held, world: World) -> 
 
 def test_a_hosts_next_boot_takes_over_what_its_last_one_held(world: World) -> None:
     now = world.clock.now()
-    first = world.table.locks.take("web", "i-1/b1", now, ttl=TTL)
+    first = world.table.locks.take("web", "i-1/b1/p1.1", now, ttl=TTL)
     assert first is not None
-    assert world.table.locks.take("web", "i-10/b1", now, ttl=TTL) is None
-    assert world.table.locks.take("web", "cli:i-1/b1", now, ttl=TTL) is None
-    second = world.table.locks.take("web", "i-1/b2", now, ttl=TTL)
+    assert world.table.locks.take("web", "i-10/b1/p1.1", now, ttl=TTL) is None
+    assert world.table.locks.take("web", "cli:i-1/b1/p1.1", now, ttl=TTL) is None
+    second = world.table.locks.take("web", "i-1/b2/p1.1", now, ttl=TTL)
     assert second is not None
     assert not world.table.locks.renew(first, now, ttl=TTL)
-    # Two people at the command line are no boots of one host.
+    # AND neither two people at the command line nor two of the follower's invocations are one host
     assert world.table.locks.take("api", "cli:role/a", now, ttl=TTL)
     assert world.table.locks.take("api", "cli:role/b", now, ttl=TTL) is None
+    assert world.table.locks.take("blog", "the follower/4f1c", now, ttl=TTL)
+    assert world.table.locks.take("blog", "the follower/9e0d", now, ttl=TTL) is None
 
 
 def test_the_thread_beats_until_it_is_stopped() -> None:

@@ -51,7 +51,9 @@ def run(
     pipeline: str = "shop", stage: str = "build", *, still: float = 10, builds: bool = True
 ) -> HostRun:
     """A run that got on `still` seconds ago; it has a build slot if it `builds`."""
-    return HostRun(run=1, pipeline=pipeline, stage=stage, progress_at=START - still, builds=builds)
+    return HostRun(
+        run=1, pipeline=pipeline, stage=stage, progress_at=START - still, slots=int(builds)
+    )
 
 
 def at_work(*runs: HostRun, host_id: str = HOST, **row: object) -> Host:

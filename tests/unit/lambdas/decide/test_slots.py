@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import pytest
@@ -45,6 +45,7 @@ def wants(count: int) -> tuple[Want, ...]:
         (at_work(run(), slots=2), 1, []),
         (at_work(run(), slots=2), 2, [OTHER]),
         (at_work(run(), run("blog"), slots=2), 1, [OTHER]),
+        (at_work(replace(run(), slots=2), slots=2), 1, [OTHER]),
         (at_work(run(), run("blog", "rollout", builds=False), slots=2), 1, []),
         (booting(slots=2), 2, []),
         (booting(slots=2), 3, [OTHER]),

@@ -109,9 +109,7 @@ def rows(now: float) -> Rows:
                 slots=3,
                 runs=(
                     HostRun(run=1, pipeline="shop", stage="build", progress_at=now - 4),
-                    HostRun(
-                        run=2, pipeline="blog", stage="received", progress_at=now - 4, builds=False
-                    ),
+                    HostRun(run=2, pipeline="blog", stage="received", progress_at=now - 4, slots=0),
                 ),
                 heartbeat_at=now - 4,
             ),

@@ -19,7 +19,7 @@ LIMITS = Limits()
 
 
 def run(pipeline: str, stage: str = "build", *, builds: bool = True) -> HostRun:
-    return HostRun(run=1, pipeline=pipeline, stage=stage, progress_at=NOW, builds=builds)
+    return HostRun(run=1, pipeline=pipeline, stage=stage, progress_at=NOW, slots=int(builds))
 
 
 def busy(*runs: HostRun, slots: int = 1, host_id: str = "i-1") -> HostRow:
