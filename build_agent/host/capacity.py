@@ -1,8 +1,8 @@
 """How many builds a host runs at once where its configuration does not say.
 
 A slot for each processor: builds side by side use what one build leaves idle while it fetches,
-unpacks and pushes, and steps that work all the time gain nothing from more of them than there are
-processors (`python -m bench slots` measures it). 2 GiB of memory for each: what the compilers and
+unpacks and pushes (`python -m bench slots` measures it). More slots than processors gain some more,
+but then each build takes longer, and all of them more memory. 2 GiB of memory for each: what the compilers and
 bundlers of most images ask for; a build that is killed for want of it fails as the commit's. 10 GiB
 of disk for each: a build's layers beside those of the image before, five times of what is free
 before a build begins (`image/disk.py`, FOR_BUILD).
