@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -81,10 +82,18 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
             break
     agent.keeper.stop()
     agent.shipper.stop()
+    agent.threads.end()
     if not asked:
         log.error("the worker ended by itself")
         return WorldFailed.exit_code
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. Python itself would wait, for ever, for a thread that hangs in a call."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,4 +127,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

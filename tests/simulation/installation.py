@@ -9,7 +9,7 @@ from slipway.contracts.installation import (
     RolloutSettings,
 )
 
-NAMES = ("shop", "blog", "wiki")
+NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
 def make_installation(pipelines: int, hosts: int, slots: int, *, stale: bool) -> Installation:

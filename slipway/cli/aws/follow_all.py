@@ -22,18 +22,26 @@ from slipway.cli.show.output import Output
 from slipway.cli.show.progress import LEARNT_FROM, usual
 from slipway.cli.show.views import RunLines, Seen
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.wants import Want
 from slipway.contracts.wording import duration, listed
 
 
 def busy(session: Session) -> list[str]:
     """The pipelines that are being deployed, or asked for and not paused."""
     table, now = session.table, session.clock.now()
-    found = session.start(table.pipelines.all)
-    names = {lock.pipeline for lock in table.locks.all() if lock.taken(now)}
-    wanted = {want.pipeline for want in table.wants.all()}
-    paused = {name for name, row in found.result().items() if row.paused}
-    names |= wanted - paused
+    locks = session.start(table.locks.all)
+    names = {want.pipeline for want in _asked_for(session)}
+    names |= {lock.pipeline for lock in locks.result() if lock.taken(now)}
     return [p.name for p in session.installation.pipelines if p.name in names]
+
+
+def _asked_for(session: Session) -> list[Want]:
+    """What waits for its deployment or has it, but for what is paused."""
+    found = session.start(session.table.pipelines.all)
+    wants = session.table.wants.all()
+    paused = {name for name, row in found.result().items() if row.paused}
+    names = {p.name for p in session.installation.pipelines} - paused
+    return [want for want in wants if want.pipeline in names]
 
 
 def follow_all(session: Session, out: Output, *, timeout: float) -> NoReturn:
@@ -45,6 +53,7 @@ def follow_all(session: Session, out: Output, *, timeout: float) -> NoReturn:
     deadline = session.clock.now() + timeout
     watched: dict[str, _Watched] = {}
     ended: list[DeploymentRow] = []
+    dealt_with: set[str] = set()
 
     def left() -> str:
         on = [name for name, one in watched.items() if one.row is not None]
@@ -59,12 +68,13 @@ def follow_all(session: Session, out: Output, *, timeout: float) -> NoReturn:
             view.show(seen, now)
             over = [one.row for one in seen if one.row and one.row.status is not None]
             ended += [_end_of(session, out, row) for row in over]
+            dealt_with |= {row.request_id for row in over}
             gone = [name for name, one in watched.items() if one.is_gone(names)]
             for name in [*gone, *(row.pipeline for row in over)]:
                 del watched[name]
-            if not watched:
+            if not watched and not _more_waits(session, dealt_with):
                 break
-            if now >= deadline:
+            if watched and now >= deadline:
                 shown = listed(sorted(watched))
                 raise LeftBehind(
                     f"{shown}: not over after {duration(timeout)}",
@@ -75,6 +85,11 @@ def follow_all(session: Session, out: Output, *, timeout: float) -> NoReturn:
         for row in ended:
             tell_end(out, row)
     click.get_current_context().exit(max(map(exit_code, ended), default=0))
+
+
+def _more_waits(session: Session, dealt_with: set[str]) -> bool:
+    """Whether anything waits but the requests whose deployments are over."""
+    return any(want.request_id not in dealt_with for want in _asked_for(session))
 
 
 class _Watched:

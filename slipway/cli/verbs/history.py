@@ -14,7 +14,7 @@ from slipway.cli.aws.past import past
 from slipway.cli.aws.session import Session
 from slipway.cli.options import named_pipelines, pipeline_argument, verb
 from slipway.cli.show.moments import short_moment, since
-from slipway.cli.show.output import BAD, Output, outcome
+from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.user.files import write_file
 from slipway.contracts.dora import lead_time, push_to_steady
 from slipway.contracts.errors import WrongUse
@@ -23,6 +23,8 @@ from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration, person, short, tidy
 
 FAILED = ("failed", "rolled_back", "gave_up")
+EXPLAINED = (*FAILED, "superseded")
+"""Outcomes whose cause is told below the list."""
 DEFAULT_LIMIT = 20
 PLOT_LIMIT = 200
 CAUSE_SHOWN = 300
@@ -64,7 +66,8 @@ def command(
     plot: bool,
     output: Path | None,
 ) -> None:
-    """Past deployments, newest first: how they ended, how long they took, and why they failed.
+    """Past deployments, newest first: how they ended, how long they took, and why they failed or
+    were superseded.
 
     \b
     Examples:
@@ -178,14 +181,18 @@ def _show_followers(rows: list[DeploymentRow], out: Output, now: float) -> None:
 
 
 def _show_causes(session: Session, rows: list[DeploymentRow], out: Output) -> None:
-    """Why each failure of the list failed, below it: the list itself reads no results."""
-    failed = [row.deployment_id for row in rows if row.status in FAILED]
-    whole = session.table.deployments.get_many(failed)
-    told = [whole[name] for name in failed if name in whole and whole[name].result]
-    for row in told:
+    """Why each failure of the list failed, and what took a superseded one's place, below it: the
+    list itself reads no results.
+    """
+    asked = [row.deployment_id for row in rows if row.status in EXPLAINED]
+    whole = session.table.deployments.get_many(asked)
+    for row in (whole[name] for name in asked if name in whole):
         cause = tidy((row.result and row.result.cause) or "", CAUSE_SHOWN)
+        if row.result is None or (not cause and row.status not in FAILED):
+            continue
         out.say()
-        out.say(click.style(row.deployment_id, fg=BAD) + f": {cause or 'no cause is recorded'}")
+        name = click.style(row.deployment_id, fg=STATUS_COLOURS.get(row.status or ""))
+        out.say(f"{name}: {cause or 'no cause is recorded'}")
 
 
 def _cells(row: DeploymentRow) -> list[str]:

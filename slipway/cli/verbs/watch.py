@@ -19,26 +19,20 @@ from slipway.contracts.errors import WrongUse
 def command(session: Session, out: Output, pipeline: str | None, timeout: float | None) -> None:
     """Follow the deployment under way, or the next one, until it ends.
 
-    Without PIPELINE it follows all that are being deployed or wait, in a table, until none is.
-    Exits with 0 if each commit runs, with 1 if one does not.
+    Without PIPELINE, where there are several, it follows all that are being deployed or wait, in a
+    table, and what begins meanwhile, until none is. Exits with 0 if each commit runs, with 1 if one
+    does not.
 
     \b
     Examples:
       slipway watch
       git push && slipway watch shop
     """
-    names = _which(session, pipeline)
+    names = named_pipelines(session, pipeline)
     limit = session.installation.limits.give_up_after if timeout is None else timeout
     if len(names) > 1:
+        if not busy(session):
+            raise WrongUse(f"name a pipeline, none is being deployed: {', '.join(names)}")
         follow_all(session, out, timeout=limit)
     find = under_way_or_next(session, names[0])
     follow(session, out, names[0], find, timeout=limit, awaited="next")
-
-
-def _which(session: Session, pipeline: str | None) -> list[str]:
-    """The named pipeline, the only one, or those that are under way or wait."""
-    names = named_pipelines(session, pipeline)
-    found = names if len(names) == 1 else busy(session)
-    if not found:
-        raise WrongUse(f"name a pipeline, none is being deployed: {', '.join(names)}")
-    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,13 +15,33 @@ from typing import Any
 import pytest
 
 from build_agent.__main__ import POLL_PATIENCE, main, run_until_stopped
-from build_agent.assemble import Agent, build_secret, own
+from build_agent.assemble import Agent, OwnThreads, build_secret, own
 from build_agent.host.stop import Stop
 from build_agent.telling.logs import Log
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from tests.unit.build_agent.world import make_installation
 
 pytestmark = pytest.mark.usefixtures("heard_signals")  # which also puts the handlers back
+
+
+ENDS = ["worker ends", "keeper stops", "shipper stops", "threads end"]
+HANGS = """
+import threading
+from build_agent.__main__ import leave
+from build_agent.assemble import OwnThreads
+threads, begun = OwnThreads(2), threading.Event()
+
+def hang():
+    begun.set()
+    threading.Event().wait()
+
+asks = lambda: threads([begun.wait, hang])
+threading.Thread(target=asks, daemon=True).start()
+begun.wait()
+threads.end()
+print("ended")
+leave(3)
+"""
 
 
 class Part:
@@ -38,6 +60,9 @@ class Part:
     def stop(self) -> None:
         self.said.append(f"{self.name} stops")
 
+    def end(self) -> None:
+        self.said.append(f"{self.name} end")
+
     def run(self) -> None:
         while not (self.stop_event.wait(0.01) and self.ends_on_stop):
             if self.said[-1] == "die":
@@ -53,7 +78,8 @@ class Assembled:
     def __init__(self, folder: Path) -> None:
         self.said: list[str] = []
         stop = Stop()
-        self.parts = {n: Part(n, self.said, stop) for n in ("worker", "inbox", "keeper", "shipper")}
+        names = ("worker", "inbox", "keeper", "shipper", "threads")
+        self.parts = {name: Part(name, self.said, stop) for name in names}
         self.agent: Any = Agent(**self.parts, stop=stop, folder_lock=own(folder))  # type: ignore[arg-type]
 
 
@@ -65,7 +91,7 @@ def test_on_sigterm_the_work_ends_before_the_keeper_does(tmp_path: Path) -> None
     assembled = Assembled(tmp_path)
     sigterm_soon()
     assert run_until_stopped(assembled.agent, Log()) == 0
-    assert assembled.said[-3:] == ["worker ends", "keeper stops", "shipper stops"]
+    assert assembled.said[-4:] == ENDS
 
 
 def test_a_long_poll_that_has_nothing_is_not_awaited(tmp_path: Path) -> None:
@@ -90,7 +116,38 @@ def test_a_run_beside_a_long_poll_gives_back_before_the_end(tmp_path: Path) -> N
     sigterm_soon()
     # THEN
     assert run_until_stopped(assembled.agent, Log()) == 0
-    assert assembled.said[-3:] == ["worker ends", "keeper stops", "shipper stops"]
+    assert assembled.said[-4:] == ENDS
+
+
+def test_the_threads_end_with_the_agent() -> None:
+    # GIVEN a thread that is at work
+    threads, goes_on, at_work = OwnThreads(3), threading.Event(), threading.Event()
+    pool: list[threading.Thread] = []
+
+    def hangs() -> None:
+        pool.append(threading.current_thread())
+        at_work.set()
+        goes_on.wait()
+
+    asks = threading.Thread(target=lambda: threads([goes_on.wait, hangs]), daemon=True)
+    asks.start()
+    at_work.wait()
+    # WHEN the agent ends, THEN nobody waits for it, and nothing more is begun
+    threads.end()
+    assert pool[0].is_alive()
+    with pytest.raises(RuntimeError):
+        threads([int, int])
+    # AND it ends with its call
+    goes_on.set()
+    pool[0].join(10)
+    assert not pool[0].is_alive()
+
+
+def test_the_process_ends_though_a_thread_hangs() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGS], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (3, "ended\n"), ended.stderr
 
 
 def test_a_worker_that_ends_by_itself_is_a_failure(tmp_path: Path) -> None:

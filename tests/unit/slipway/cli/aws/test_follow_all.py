@@ -29,11 +29,12 @@ def end(world: World, row: DeploymentRow, status: str = "succeeded") -> None:
     world.table.locks.take(row.pipeline, lock.holder, world.clock.now(), ttl=0)
 
 
-def ask(world: World, pipeline: str) -> None:
+def ask(world: World, pipeline: str, request_id: str = "a" * 32) -> BuildRequest:
     request = BuildRequest(
-        request_id="a" * 32, pipeline=pipeline, pushed_by="ada", pushed_at=NOW, reason="push"
+        request_id=request_id, pipeline=pipeline, pushed_by="ada", pushed_at=NOW, reason="push"
     )
     world.table.wants.note(request, NOW)
+    return request
 
 
 @pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("failed", 1)])
@@ -65,6 +66,48 @@ def test_the_watch_of_one_ends_with_it_though_others_go_on(world: World) -> None
     result = world.run("watch", "shop")
     assert result.exit_code == 0, result.output
     assert "api" not in result.output
+
+
+def test_what_begins_while_one_alone_is_deployed_is_followed_too(world: World) -> None:
+    # GIVEN one deployment under way, and another pipeline's, which begins after the first look
+    shop = begin(world, "shop", 1, 1)
+    begun: list[DeploymentRow] = []
+    world.clock.then(lambda: begun.append(begin(world, "api", 2, 2)))
+    world.clock.then(lambda: end(world, shop))
+    world.clock.then(lambda: end(world, begun[0], "failed"))
+    # WHEN
+    result = world.run("watch")
+    # THEN it ends with the last of them
+    assert result.exit_code == 1, result.output
+    told = [line for line in result.output.splitlines() if "commit 0000000" in line]
+    assert [line.split(":")[0] for line in told] == ["shop", "api"]
+
+
+def test_the_next_push_of_the_only_one_under_way_is_followed_too(world: World) -> None:
+    # GIVEN one deployment under way, and a newer push of its pipeline, which waits for its end
+    shop = begin(world, "shop", 1, 1)
+    request = ask(world, "shop")
+    begun: list[DeploymentRow] = []
+    world.clock.then(lambda: end(world, shop))
+    world.clock.then(lambda: begun.append(begin(world, "shop", 2, 1)))
+    world.clock.then(lambda: world.table.wants.clear([request]))
+    world.clock.then(lambda: end(world, begun[0]))
+    # WHEN
+    events = [json.loads(line) for line in world.run("watch", "--json").stdout.splitlines()]
+    # THEN
+    ends = [event["result"]["deployment_id"] for event in events if "result" in event]
+    assert ends == [shop.deployment_id, begun[0].deployment_id]
+
+
+def test_the_want_of_what_has_ended_is_not_waited_for(world: World) -> None:
+    # GIVEN a deployment whose want goes a moment after its outcome
+    shop = begin(world, "shop", 1, 1)
+    ask(world, "shop", shop.request_id)
+    world.clock.then(lambda: end(world, shop))
+    # WHEN, THEN
+    result = world.run("watch")
+    assert result.exit_code == 0, result.output
+    assert "waiting" not in result.output
 
 
 def test_what_waits_says_for_what_and_is_followed_once_it_begins(world: World) -> None:

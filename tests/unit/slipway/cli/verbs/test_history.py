@@ -142,6 +142,20 @@ def test_people_read_why_each_failure_failed(world: World) -> None:
     assert sum("the command" in line for line in lines) == 1
 
 
+def test_people_read_what_took_the_place_of_a_superseded_build(world: World) -> None:
+    # GIVEN a build that a newer push ended, and one that was superseded before it began
+    stale, unbegun = world.begin("shop", 1), world.begin("shop", 2)
+    cause = "a newer push took the place of its build"
+    world.end(stale, "superseded", at=NOW - 60, cause=cause)
+    world.end(unbegun, "superseded", at=NOW - 50)
+    # WHEN
+    lines = world.run("history", "shop").output.splitlines()
+    # THEN what is known stands below the list; it is no failure that lacks a cause
+    assert lines[-1] == f"{stale.deployment_id}: {cause}"
+    assert not any(line.startswith(f"{unbegun.deployment_id}:") for line in lines)
+    assert history(world, "shop", "--failed") == []
+
+
 def test_the_axis_covers_the_period_that_was_asked_for(world: World) -> None:
     # GIVEN one deployment an hour ago
     world.deployed("shop", 1, started_at=NOW - 3600)
