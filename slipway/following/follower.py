@@ -298,7 +298,7 @@ class Held:
     def _end(self, state: RolloutState, by: str, now: float) -> None:
         self._step = cancel(state, by, now)
         self.followed = self.followed.with_rollout(self._step.state)
-        self._forced = True
+        self._forced, self._not_before = True, 0.0
 
     # --- its end
 
