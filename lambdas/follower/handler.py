@@ -15,19 +15,16 @@ from typing import Any
 gc.disable()
 
 from lambdas.follower.events import deployments_of
+from lambdas.follower.stepping import go_on
 from lambdas.follower.unbuilt import begin
 from lambdas.follower.world import World, world
 from lambdas.shared.observability import about, logger, observed
-from slipway.contracts.errors import Interrupted, InvalidMessage
+from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
-from slipway.following.backoff import look_pause
-from slipway.following.follower import Held, UnknownState
+from slipway.following.follower import UnknownState
 
 gc.freeze()
 gc.enable()
-
-BUDGET = 6.0
-"""Seconds after which an invocation takes no further step: it has to end within ten."""
 
 
 @observed
@@ -60,23 +57,8 @@ def step(message: FollowMessage, here: World) -> None:
         return
     if message.step is None:
         held.look_now()
-    _go_on(held, here)
-
-
-def _go_on(held: Held, here: World) -> None:
     about(held.followed.request.request_id)
-    try:
-        held.go_on(until=here.parts.now() + BUDGET)
-    except Interrupted as lost:
-        logger.info("the step is another's", extra={"why": str(lost)})
-        return
-    held.let_go(at=_next(held, here))
-
-
-def _next(held: Held, here: World) -> float:
-    """When the next look is due: the later the rollout, the rarer; an event may come before."""
-    age = here.parts.now() - min(state.begun for state in held.followed.rollouts)
-    return held.look_within(look_pause(age, here.installation.limits))
+    go_on(held, here)
 
 
 def _message(body: str, here: World) -> None:
@@ -91,7 +73,7 @@ def _message(body: str, here: World) -> None:
     about(request.request_id)
     held = begin(request, here)
     if held is not None:
-        _go_on(held, here)
+        go_on(held, here)
 
 
 def _alert(message: FollowMessage, text: str, here: World) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lambdas.follower.stepping import go_on
 from lambdas.shared.observability import logger
 from slipway.contracts.errors import DeploymentFailed, Interrupted, InvalidMessage, WrongUse
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -250,8 +251,7 @@ def _gave_way(request: BuildRequest, here: World) -> bool:
     held = here.follower.take_up(FollowMessage(deployment_id=followed))
     if held is None:
         return False
-    held.go_on()
-    held.let_go()
+    go_on(held, here)
     return held.is_over
 
 

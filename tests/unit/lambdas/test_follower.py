@@ -11,7 +11,7 @@ import pytest
 from lambdas.follower.events import deployments_of
 from lambdas.follower.handler import follow
 from lambdas.follower.world import InvocationClock, World
-from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import CodeDeploySettings
 from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
@@ -111,6 +111,47 @@ def test_a_step_that_somebody_takes_is_left_to_them_and_its_message_comes_again(
     chain.world.ecs.clock.sleep(331)
     follow(from_queue(message), here(chain))
     assert chain.made() == ["RegisterTaskDefinition", "UpdateService"]
+
+
+def test_a_step_that_the_table_fails_is_given_back_at_once() -> None:
+    # GIVEN a table that does not answer once the step is claimed
+    chain = chain_of()
+    message, answers = due(chain), chain.table.locks.get
+    failures = iter([WorldFailed("the table does not answer")])
+
+    def once(pipeline: str) -> Any:
+        for failure in failures:
+            raise failure
+        return answers(pipeline)
+
+    chain.table.locks.get = once  # type: ignore[method-assign]
+    # WHEN the step is taken, THEN it fails as a call, and is free for the message that comes next
+    with pytest.raises(WorldFailed):
+        follow(from_queue(message), here(chain))
+    assert (chain.row.claimed_by, chain.row.ended_at) == (None, None)
+    ((at, again),) = chain.queue
+    assert at <= chain.now + INSTALLATION.limits.follow_first
+    follow(from_queue(again), here(chain))
+    assert chain.made() == ["RegisterTaskDefinition", "UpdateService"]
+
+
+def test_a_claim_that_cannot_be_given_back_hides_no_failure() -> None:
+    # GIVEN a table that does not answer, and a queue that takes nothing
+    chain = chain_of()
+    message = due(chain)
+
+    def refused(*_: Any) -> Any:
+        raise WorldFailed("the table does not answer")
+
+    def full(*_: Any) -> None:
+        raise OSError("the queue takes nothing")
+
+    world = here(chain)
+    world = replace(world, parts=replace(world.parts, send=full))
+    chain.table.locks.get = refused  # type: ignore[method-assign]
+    # WHEN, THEN
+    with pytest.raises(WorldFailed, match="table"):
+        follow(from_queue(message), world)
 
 
 def test_who_lost_its_claim_changes_nothing_more() -> None:

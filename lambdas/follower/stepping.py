@@ -1,0 +1,45 @@
+"""One invocation's part in a rollout: its steps, and what is left to whoever comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambdas.shared.observability import logger
+from slipway.contracts.errors import Interrupted
+from slipway.following.backoff import look_pause
+from slipway.following.follower import Held
+
+if TYPE_CHECKING:
+    from lambdas.follower.world import World
+
+BUDGET = 6.0
+"""Seconds after which an invocation takes no further step: it has to end within ten."""
+
+
+def go_on(held: Held, here: World) -> None:
+    """Take the steps that are due, and let others take the next.
+
+    What fails here is raised; the claim is given back before, so that nobody waits for its end.
+    """
+    try:
+        held.go_on(until=here.parts.now() + BUDGET)
+        held.let_go(at=_next(held, here))
+    except Interrupted as lost:
+        logger.info("the step is another's", extra={"why": str(lost)})
+    except Exception:
+        _give_back(held, here)
+        raise
+
+
+def _next(held: Held, here: World) -> float:
+    """When the next look is due: the later the rollout, the rarer; an event may come before."""
+    age = here.parts.now() - min(state.begun for state in held.followed.rollouts)
+    return held.look_within(look_pause(age, here.installation.limits))
+
+
+def _give_back(held: Held, here: World) -> None:
+    """Where even this fails the claim ends by itself."""
+    try:
+        held.let_go(at=_next(held, here))
+    except Exception as error:  # noqa: BLE001 - what is raised is why the step failed
+        logger.warning("a claim was not given back", extra={"error": str(error)})
