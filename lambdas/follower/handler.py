@@ -21,10 +21,14 @@ from lambdas.follower.world import World, world
 from lambdas.shared.observability import about, logger, observed
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
+from slipway.contracts.table.deployments import FOLLOWER
 from slipway.following.follower import UnknownState
 
 gc.freeze()
 gc.enable()
+
+LOOKS_AGAIN = 2.0
+"""Seconds until what an event tells of is looked at, where another call had the step."""
 
 
 @observed
@@ -43,22 +47,35 @@ def follow(event: dict[str, Any], here: World) -> None:
             _message(str(record.get("body") or ""), here)
         return
     for deployment_id in deployments_of(event, here.installation, here.table):
-        step(FollowMessage(deployment_id=deployment_id), here)
+        _told(FollowMessage(deployment_id=deployment_id), here)
 
 
-def step(message: FollowMessage, here: World) -> None:
-    """The next step of one deployment's rollout, if nobody else takes it."""
+def step(message: FollowMessage, here: World) -> bool:
+    """The next step of one deployment's rollout; False: somebody else takes it, or it is over."""
     try:
         held = here.follower.take_up(message)
     except UnknownState as unknown:
         _alert(message, str(unknown), here)
-        return
+        return True
     if held is None:
-        return
+        return False
     if message.step is None:
         held.look_now()
     about(held.followed.request.request_id)
     go_on(held, here)
+    return True
+
+
+def _told(message: FollowMessage, here: World) -> None:
+    """Look at what an event tells of; where another call of the follower has the step, once more.
+
+    That one may have looked just before. An agent that has it looks again by itself, at once.
+    """
+    if step(message, here):
+        return
+    row = here.table.deployments.get(message.deployment_id)
+    if row is not None and row.followed_by(here.parts.now()) == FOLLOWER:
+        here.parts.send(message, LOOKS_AGAIN)
 
 
 def _message(body: str, here: World) -> None:

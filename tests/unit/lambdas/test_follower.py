@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas.follower.events import deployments_of
-from lambdas.follower.handler import follow
+from lambdas.follower.handler import LOOKS_AGAIN, follow
 from lambdas.follower.world import InvocationClock, World
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import CodeDeploySettings
@@ -111,6 +111,31 @@ def test_a_step_that_somebody_takes_is_left_to_them_and_its_message_comes_again(
     chain.world.ecs.clock.sleep(331)
     follow(from_queue(message), here(chain))
     assert chain.made() == ["RegisterTaskDefinition", "UpdateService"]
+
+
+def test_an_event_during_another_call_s_step_is_looked_at_after_it() -> None:
+    # GIVEN a follower that has looked, and ECS is done before it lets go
+    chain = chain_of(ecs.becomes_healthy(2.0))
+    follow(from_queue(due(chain)), here(chain))
+    row = chain.row
+    claim = chain.table.following.claim(DEPLOYMENT, row.step, f"{FOLLOWER}/7", chain.now, ttl=330)
+    assert claim is not None
+    chain.queue.clear()
+    chain.world.ecs.clock.sleep(3.0)
+    # WHEN ECS tells of it
+    follow(event_of(), here(chain))
+    # THEN it is looked at soon: by one message, whatever comes of that
+    now = FollowMessage(deployment_id=DEPLOYMENT)
+    assert chain.queue == [(chain.now + LOOKS_AGAIN, now)]
+    follow(from_queue(now), here(chain))
+    assert len(chain.queue) == 1
+    assert chain.table.following.release(claim, row.rollout or "", next_look=chain.now + 60)
+    follow(from_queue(now), here(chain))
+    assert [result.status for result in chain.said.told] == ["succeeded"]
+    # AND an event of what is over leads to nothing
+    chain.queue.clear()
+    follow(event_of(), here(chain))
+    assert chain.queue == []
 
 
 def test_a_step_that_the_table_fails_is_given_back_at_once() -> None:
