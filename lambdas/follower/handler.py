@@ -15,10 +15,10 @@ from typing import Any
 gc.disable()
 
 from lambdas.follower.events import deployments_of
-from lambdas.follower.stepping import go_on
+from lambdas.follower.stepping import go_on, not_followed
 from lambdas.follower.unbuilt import begin
 from lambdas.follower.world import World, world
-from lambdas.shared.observability import about, logger, observed
+from lambdas.shared.observability import about, observed
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
@@ -55,7 +55,7 @@ def step(message: FollowMessage, here: World) -> bool:
     try:
         held = here.follower.take_up(message)
     except UnknownState as unknown:
-        _alert(message, str(unknown), here)
+        not_followed(unknown, here)
         return True
     if held is None:
         return False
@@ -91,9 +91,3 @@ def _message(body: str, here: World) -> None:
     held = begin(request, here)
     if held is not None:
         go_on(held, here)
-
-
-def _alert(message: FollowMessage, text: str, here: World) -> None:
-    """Said once by the reconciler; the row stays as it is, for the code that knows it."""
-    logger.error("a rollout cannot be followed", extra={"problem": text})
-    here.table.alerts.raise_once("not_followed", message.deployment_id, here.parts.now(), text=text)

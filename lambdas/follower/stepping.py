@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lambdas.shared.observability import logger
 from slipway.contracts.errors import Interrupted
 from slipway.following.backoff import look_pause
-from slipway.following.follower import Held
+from slipway.following.follower import Held, UnknownState
 
 if TYPE_CHECKING:
     from lambdas.follower.world import World
@@ -29,6 +29,13 @@ def go_on(held: Held, here: World) -> None:
     except Exception:
         _give_back(held, here)
         raise
+
+
+def not_followed(unknown: UnknownState, here: World) -> None:
+    """Said once by the reconciler; the row stays as it is, for the code that knows it."""
+    text = str(unknown)
+    logger.error("a rollout cannot be followed", extra={"problem": text})
+    here.table.alerts.raise_once("not_followed", unknown.deployment_id, here.parts.now(), text=text)
 
 
 def _next(held: Held, here: World) -> float:

@@ -41,6 +41,10 @@ OnProgress = Callable[[Progress], None]
 class UnknownState(Exception):
     """The row's state is of a version that this code does not know: it is left as it is."""
 
+    def __init__(self, deployment_id: str, why: InvalidMessage) -> None:
+        super().__init__(f"{deployment_id}: {why}")
+        self.deployment_id = deployment_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class FollowerParts:
@@ -369,7 +373,7 @@ def _read(row: DeploymentRow) -> Followed:
     try:
         return from_json(row.rollout or "")
     except InvalidMessage as error:
-        raise UnknownState(f"{row.deployment_id}: {error}") from None
+        raise UnknownState(row.deployment_id, error) from None
 
 
 def _revisions(state: RolloutState | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -279,3 +280,27 @@ def test_a_want_that_is_noted_meanwhile_keeps_nobody_waiting() -> None:
     # WHEN its message comes, THEN another does
     here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)]
+
+
+def test_a_rollback_over_what_this_code_cannot_follow_waits_and_is_told_of() -> None:
+    # GIVEN a rollout under way whose state a newer release has written
+    here = Here()
+    here.ran(V6)
+    here.built(A)
+    here.hears(request_of("redeploy", 7))
+    under_way = here.row()
+    newer = json.dumps({**json.loads(under_way.rollout or ""), "version": 99})
+    here.table.deployments.note(under_way.deployment_id, rollout=newer)
+    # WHEN a rollback comes, again and again
+    request = rollback(pushed_at=here.scripted.clock.now())
+    here.hears(request)
+    for _ in range(20):
+        here.scripted.clock.sleep(40.0)
+        here.receives(request)
+    # THEN it was no failed attempt: the request waits, and one alert stands
+    assert {delay for _, delay in here.back} == {unbuilt.LOCKED}
+    assert len(here.back) == 21
+    assert here.table.requests.settled([request.request_id]) == {}
+    assert here.chain.said.dead == []
+    (alert,) = here.table.alerts.all()
+    assert (alert.kind, alert.subject) == ("not_followed", under_way.deployment_id)
