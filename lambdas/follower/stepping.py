@@ -12,17 +12,17 @@ from slipway.following.follower import Held, UnknownState
 if TYPE_CHECKING:
     from lambdas.follower.world import World
 
-BUDGET = 6.0
-"""Seconds after which an invocation takes no further step: it has to end within ten."""
-
 
 def go_on(held: Held, here: World) -> None:
-    """Take the steps that are due, and let others take the next.
+    """Take the steps that are due, at least one, and let others take the next.
 
+    No step is begun after `here.until`. One that was begun is bounded by its calls alone: each is
+    tried once, for as long as its client waits. Lambda ends a function that takes longer, and then
+    the claim stands until its end.
     What fails here is raised; the claim is given back before, so that nobody waits for its end.
     """
     try:
-        held.go_on(until=here.parts.now() + BUDGET)
+        held.go_on(until=here.until)
         held.let_go(at=_next(held, here))
     except Interrupted as lost:
         logger.info("the step is another's", extra={"why": str(lost)})

@@ -10,11 +10,12 @@ import pytest
 
 from lambdas.follower.events import deployments_of
 from lambdas.follower.handler import LOOKS_AGAIN, follow
-from lambdas.follower.world import InvocationClock, World
+from lambdas.follower.world import BUDGET, InvocationClock, World
 from slipway.contracts.errors import InvalidMessage, WorldFailed
-from slipway.contracts.installation import CodeDeploySettings
+from slipway.contracts.installation import CodeDeploySettings, Limits
 from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
+from slipway.following.follower import FollowerParts
 from slipway.rollout import RolloutPlan, Timeouts
 from slipway.rollout.clock import NotNow
 from tests import scripted_ecs as ecs
@@ -40,6 +41,7 @@ def chain_of(behaviour: Any = None) -> Chain:
 def here(chain: Chain) -> World:
     nothing: Any = None
     return World(
+        until=chain.now + BUDGET,
         installation=INSTALLATION, table=chain.table, parts=chain.parts(), recorder=nothing,
         registry=nothing, running=nothing, tip=nothing, publish=nothing, again=nothing,
     )  # fmt: skip
@@ -301,6 +303,33 @@ def test_what_is_no_message_of_ours_is_refused(body: str) -> None:
     chain = chain_of()
     with pytest.raises(InvalidMessage):
         follow({"Records": [{"body": body}]}, here(chain))
+
+
+@pytest.mark.parametrize(("seconds", "made"), [
+    (0.1, ["RegisterTaskDefinition", "UpdateService"]), (BUDGET, ["RegisterTaskDefinition"]),
+])  # fmt: skip
+def test_no_step_is_begun_after_an_invocation_s_time(seconds: float, made: list[str]) -> None:
+    # GIVEN an ECS that takes so long for each change
+    chain = chain_of()
+    handle = chain.world.ecs.handle
+
+    def slow(operation: str, parameters: Any) -> Any:
+        answer = handle(operation, parameters)
+        if operation in stepwise.CHANGES:
+            chain.world.ecs.clock.sleep(seconds)
+        return answer
+
+    chain.world.ecs.handle = slow  # type: ignore[method-assign]
+    # WHEN, THEN
+    world = here(chain)
+    world = replace(world, parts=with_long_claims(world.parts))
+    follow(from_queue(due(chain)), world)
+    assert chain.made() == made
+    assert (chain.row.claimed_by, len(chain.queue)) == (None, 1)
+
+
+def with_long_claims(parts: FollowerParts) -> FollowerParts:
+    return replace(parts, installation=replace(parts.installation, limits=Limits()))
 
 
 def test_an_invocation_never_sleeps() -> None:
