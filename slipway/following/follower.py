@@ -300,8 +300,10 @@ class Held:
         self.followed = replace(self.followed, cancelled_by=by)
 
     def _end(self, state: RolloutState, by: str, now: float) -> None:
-        self._step = cancel(state, by, now)
-        self.followed = self.followed.with_rollout(self._step.state)
+        asked = cancel(state, by, now)
+        if asked.state is state:  # it goes back already
+            return
+        self._step, self.followed = asked, self.followed.with_rollout(asked.state)
         self._forced, self._not_before = True, 0.0
 
     # --- its end

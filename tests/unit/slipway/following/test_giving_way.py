@@ -11,10 +11,12 @@ from slipway.contracts.installation import Limits
 from slipway.following.follower import Held
 from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
 from tests import scripted_ecs as ecs
+from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, ScriptedEcs
 from tests.unit.slipway.following import three_ways
 from tests.unit.slipway.following.three_ways import DEPLOYMENT, INSTALLATION, Chain
 from tests.unit.slipway.rollout import stepwise
+from tests.unit.slipway.rollout.test_codedeploy import BACK, FAILS, NEVER_INSTALLED
 
 ROLLBACK = replace(three_ways.REQUEST, request_id="4" * 32, reason="rollback")
 
@@ -92,6 +94,41 @@ def test_a_task_whose_start_is_not_known_is_looked_for_first(answered: bool) -> 
     chain.follow_queue()
     # THEN no task runs when it is superseded
     assert (tasks(chain), chain.row.status) == (["STOPPED"] if answered else [], "superseded")
+
+
+def test_a_deployment_of_codedeploy_is_stopped_before_a_newer_request_gets_its_place() -> None:
+    # GIVEN a rollout that CodeDeploy makes
+    deploy = ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=[NEVER_INSTALLED])
+    plan = RolloutPlan(
+        cluster="prod", service="web", image=f"{IMAGE}:v8", timeouts=Timeouts(healthy=600)
+    )
+    chain = Chain(stepwise.World(plan, deploy.ecs, codedeploy=deploy))
+    held = until(chain, "CreateDeployment")
+    # WHEN a rollback asks for its place
+    assert chain.table.locks.ask_takeover(ROLLBACK, chain.now)
+    until_over(chain, held)
+    # THEN it is taken back first: the group takes the next one
+    assert len(deploy.made("StopDeployment")) == 1
+    assert (deploy.deployments["d-000000001"]["status"], chain.row.status) == (
+        "Stopped", "superseded",
+    )  # fmt: skip
+    assert [told.now_running for told in chain.said.told] == ["web:7"]
+
+
+def test_what_codedeploy_takes_back_already_ends_as_it_ends() -> None:
+    # GIVEN a rollout that has failed and is being taken back
+    deploy = ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=[FAILS, BACK])
+    plan = RolloutPlan(cluster="prod", service="web", image=f"{IMAGE}:v8")
+    chain = Chain(stepwise.World(plan, deploy.ecs, codedeploy=deploy))
+    held = chain.hand_over()
+    while (state := held.followed.under_way) and state.step != "codedeploy_back":
+        held.go_on()
+        pass_time(chain, held)
+    # WHEN a rollback asks for its place
+    assert chain.table.locks.ask_takeover(ROLLBACK, chain.now)
+    until_over(chain, held)
+    # THEN the place is free once the group is
+    assert (chain.row.status, deploy.made("StopDeployment")) == ("rolled_back", [])
 
 
 def test_who_cancels_what_gives_way_already_is_named() -> None:
