@@ -9,6 +9,7 @@ from typing import Any
 from tests.aws.wire import Fault, Json, client_of
 from tests.scripted_ecs import CLUSTER, SERVICE, ScriptedEcs
 
+OVER = ("Succeeded", "Failed", "Stopped")
 EVENTS = ("BeforeInstall", "Install", "AfterInstall", "AllowTraffic", "AfterAllowTraffic")
 
 
@@ -89,6 +90,11 @@ class ScriptedCodeDeploy:
         return {"deploymentGroups": [self.group]}
 
     def _on_CreateDeployment(self, parameters: Json) -> Json:
+        """A group has one deployment at a time (API reference, CreateDeployment, errors)."""
+        active = [d["id"] for d in self.deployments.values() if d["status"] not in OVER]
+        if active:
+            text = f"The Deployment Group '{self.group}' already has an active Deployment"
+            raise Fault("DeploymentLimitExceededException", f"{text} '{active[0]}'")
         spec = json.loads(parameters["revision"]["appSpecContent"]["content"])
         target = spec["Resources"][0]["TargetService"]["Properties"]["TaskDefinition"]
         started = self._start(target)

@@ -15,19 +15,20 @@ from typing import Any
 gc.disable()
 
 from lambdas.follower.events import deployments_of
+from lambdas.follower.stepping import go_on, not_followed
 from lambdas.follower.unbuilt import begin
 from lambdas.follower.world import World, world
-from lambdas.shared.observability import about, logger, observed
-from slipway.contracts.errors import Interrupted, InvalidMessage
+from lambdas.shared.observability import about, observed
+from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
-from slipway.following.backoff import look_pause
-from slipway.following.follower import Held, UnknownState
+from slipway.contracts.table.deployments import FOLLOWER
+from slipway.following.follower import UnknownState
 
 gc.freeze()
 gc.enable()
 
-BUDGET = 6.0
-"""Seconds after which an invocation takes no further step: it has to end within ten."""
+LOOKS_AGAIN = 2.0
+"""Seconds until what an event tells of is looked at, where another call had the step."""
 
 
 @observed
@@ -46,37 +47,35 @@ def follow(event: dict[str, Any], here: World) -> None:
             _message(str(record.get("body") or ""), here)
         return
     for deployment_id in deployments_of(event, here.installation, here.table):
-        step(FollowMessage(deployment_id=deployment_id), here)
+        _told(FollowMessage(deployment_id=deployment_id), here)
 
 
-def step(message: FollowMessage, here: World) -> None:
-    """The next step of one deployment's rollout, if nobody else takes it."""
+def step(message: FollowMessage, here: World) -> bool:
+    """The next step of one deployment's rollout; False: somebody else takes it, or it is over."""
     try:
         held = here.follower.take_up(message)
     except UnknownState as unknown:
-        _alert(message, str(unknown), here)
-        return
+        not_followed(unknown, here)
+        return True
     if held is None:
-        return
+        return False
     if message.step is None:
         held.look_now()
-    _go_on(held, here)
-
-
-def _go_on(held: Held, here: World) -> None:
     about(held.followed.request.request_id)
-    try:
-        held.go_on(until=here.parts.now() + BUDGET)
-    except Interrupted as lost:
-        logger.info("the step is another's", extra={"why": str(lost)})
+    go_on(held, here)
+    return True
+
+
+def _told(message: FollowMessage, here: World) -> None:
+    """Look at what an event tells of; where another call of the follower has the step, once more.
+
+    That one may have looked just before. An agent that has it looks again by itself, at once.
+    """
+    if step(message, here):
         return
-    held.let_go(at=_next(held, here))
-
-
-def _next(held: Held, here: World) -> float:
-    """When the next look is due: the later the rollout, the rarer; an event may come before."""
-    age = here.parts.now() - min(state.begun for state in held.followed.rollouts)
-    return held.look_within(look_pause(age, here.installation.limits))
+    row = here.table.deployments.get(message.deployment_id)
+    if row is not None and row.followed_by(here.parts.now()) == FOLLOWER:
+        here.parts.send(message, LOOKS_AGAIN)
 
 
 def _message(body: str, here: World) -> None:
@@ -91,10 +90,4 @@ def _message(body: str, here: World) -> None:
     about(request.request_id)
     held = begin(request, here)
     if held is not None:
-        _go_on(held, here)
-
-
-def _alert(message: FollowMessage, text: str, here: World) -> None:
-    """Said once by the reconciler; the row stays as it is, for the code that knows it."""
-    logger.error("a rollout cannot be followed", extra={"problem": text})
-    here.table.alerts.raise_once("not_followed", message.deployment_id, here.parts.now(), text=text)
+        go_on(held, here)

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lambdas.follower.giving_way import gave_way
+from lambdas.follower.stepping import not_followed
 from lambdas.shared.observability import logger
 from slipway.contracts.errors import DeploymentFailed, Interrupted, InvalidMessage, WrongUse
 from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, FollowMessage
+from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
 from slipway.contracts.table.pipelines import PipelineRow
@@ -22,7 +24,7 @@ from slipway.contracts.table.requests import Settled
 from slipway.following.backoff import PAUSED_DELAY, delay_after, is_given_up
 from slipway.following.build_key import build_tag
 from slipway.following.earlier import to_earlier
-from slipway.following.follower import Held
+from slipway.following.follower import Held, UnknownState
 from slipway.following.handing import ToRollOut, hand_over
 from slipway.following.outcome import (
     Ended,
@@ -81,10 +83,23 @@ def begin(request: BuildRequest, here: World) -> Held | None:
         here.come_again(request, PAUSED_DELAY)
         return None
     try:
+        return _tried(request, pipeline, before, here)
+    except UnknownState as unknown:  # what is under way can be asked nothing: no failure of this
+        not_followed(unknown, here)
+        here.come_again(request, LOCKED)
+        return None
+
+
+def _tried(
+    request: BuildRequest, pipeline: PipelineSettings, before: PipelineRow, here: World
+) -> Held | None:
+    try:
         if undoes_rollback(request, before):
             _stay_back(request, here)
             return None
         return _begin(request, pipeline, here)
+    except UnknownState:
+        raise
     except Interrupted as lost:
         # Perhaps for this very request: then it is found settled when it comes again.
         logger.info("the lock is another's", extra={"why": str(lost)})
@@ -219,7 +234,7 @@ def _locked(request: BuildRequest, here: World) -> Iterator[Lock | None]:
     None while another has it: then the request comes again, or its want does. After a failure what
     waits for the lock is not asked for at once: it would come without its delay, and twice.
     """
-    lock = _take(request, here) or (_take(request, here) if _gave_way(request, here) else None)
+    lock = _take(request, here) or (_take(request, here) if gave_way(request, here) else None)
     if lock is None:
         _wait(request, here)
         yield None
@@ -237,34 +252,6 @@ def _locked(request: BuildRequest, here: World) -> Iterator[Lock | None]:
 def _take(request: BuildRequest, here: World) -> Lock | None:
     ttl = here.installation.limits.lock_ttl
     return here.table.locks.take(request.pipeline, here.parts.name, here.parts.now(), ttl=ttl)
-
-
-def _gave_way(request: BuildRequest, here: World) -> bool:
-    """A rollback that can be done asks what is under way to give way; whether it has, at once."""
-    if request.reason != "rollback" or not _can_go_back(request, here):
-        return False
-    here.table.locks.ask_takeover(request, here.parts.now())
-    followed = here.table.locks.get(request.pipeline).deployment
-    if followed is None:
-        return True
-    held = here.follower.take_up(FollowMessage(deployment_id=followed))
-    if held is None:
-        return False
-    held.go_on()
-    held.let_go()
-    return held.is_over
-
-
-def _can_go_back(request: BuildRequest, here: World) -> bool:
-    """Nothing gives way to a rollback that is going to be refused."""
-    if request.target.kind != "deployment":
-        return True
-    try:
-        pipeline = here.installation.pipeline(request.pipeline)
-        to_earlier(here.table.deployments.get, pipeline, request)
-    except DeploymentFailed:
-        return False
-    return True
 
 
 def _wait(request: BuildRequest, here: World) -> None:

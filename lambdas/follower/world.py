@@ -32,6 +32,8 @@ from slipway.following.service import Running, running_now
 from slipway.rollout.clock import StepClock
 from slipway.rollout.fence import Fence
 
+BUDGET = 6.0
+"""Seconds after which an invocation takes no further step of any rollout."""
 _ONCE = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
 """For what a rollout calls: it counts its own tries."""
 LINE_CHARACTERS = 8192
@@ -63,8 +65,10 @@ class World:
 
     `tip`: the commit that a pipeline's branch is at, None where the dev account does not answer.
     `again(request, delay)` lets a request come again on the follow queue, after so many seconds.
+    `until`: when this invocation takes no further step, seconds since the epoch.
     """
 
+    until: float
     installation: Installation
     table: Table
     parts: FollowerParts
@@ -100,6 +104,7 @@ def world(invocation: str) -> World:
     registry = Registry(lambda: client("ecr", _ONCE), settings.names)
     send = follow_queue(client("sqs"), settings.names)
     return World(
+        until=time.time() + BUDGET,
         installation=settings,
         table=table,
         recorder=Recorder(

@@ -23,7 +23,7 @@ from slipway.following.progress import progress_text, stage_of
 from slipway.following.state import Followed, Trouble, from_json, to_json
 from slipway.rollout import Progress, RolloutPlan, RolloutResult
 from slipway.rollout.actions import Change
-from slipway.rollout.cancelling import cancel
+from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.follow import deadline
 from slipway.rollout.roll_out import resumed, take
 from slipway.rollout.state import Advanced, RolloutState, sure
@@ -31,12 +31,19 @@ from slipway.rollout.unfinished import left_behind
 
 ORDERS_EVERY = 2.0
 """Seconds between two looks for a cancel or a takeover, while a claim is held."""
+NEWER = "a newer request"
+"""Who stops a rollout that gives way."""
+_TAKEN_BACK = ("cancelled", "rolled_back")
 Guard = Callable[[], None]
 OnProgress = Callable[[Progress], None]
 
 
 class UnknownState(Exception):
     """The row's state is of a version that this code does not know: it is left as it is."""
+
+    def __init__(self, deployment_id: str, why: InvalidMessage) -> None:
+        super().__init__(f"{deployment_id}: {why}")
+        self.deployment_id = deployment_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +190,7 @@ class Held:
         step = self._advanced()
         if step is None:
             result = sure(self.followed.rollouts[-1].result)
-            stage = self.followed.stage
-            self._record(of_rollout(result, stage=stage, resumed=False), result)
+            self._record(self._ended(result), result)
             return
         self._forced = False
         try:
@@ -274,20 +280,41 @@ class Held:
         row = self._table.deployments.get(self.row.deployment_id)
         lock = self._table.locks.get(self.row.pipeline)
         if lock.gives_way(self.followed.request) and self.followed.under_way is not None:
-            self._record(of_superseded(self.followed.stage, "a newer request took its place"))
+            self._give_way(now)
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)
+
+    def _give_way(self, now: float) -> None:
+        """To a newer request: at once, unless something of ours would go on beside that one's."""
+        step = self._advanced()
+        if step is None or not ends_first(step.state):
+            self._record(of_superseded(self.followed.stage, "a newer request took its place"))
+        elif step.state.cancelled is None:
+            self._end(step.state, NEWER, now)
 
     def _cancel(self, by: str, now: float) -> None:
         step = self._advanced()
         if step is None or self.followed.cancelled_by is not None:
             return
-        self._step = cancel(step.state, by, now)
-        followed = self.followed.with_rollout(self._step.state)
-        self.followed = replace(followed, cancelled_by=by)
-        self._forced = True
+        self._end(step.state, by, now)
+        self.followed = replace(self.followed, cancelled_by=by)
+
+    def _end(self, state: RolloutState, by: str, now: float) -> None:
+        asked = cancel(state, by, now)
+        if asked.state is state:  # it goes back already
+            return
+        self._step, self.followed = asked, self.followed.with_rollout(asked.state)
+        self._forced, self._not_before = True, 0.0
 
     # --- its end
+
+    def _ended(self, result: RolloutResult) -> Ended:
+        """As the rollout ended; what nobody cancelled was stopped for a newer request."""
+        ended = of_rollout(result, stage=self.followed.stage, resumed=False)
+        is_stopped = self.followed.rollouts[-1].cancelled is not None
+        if is_stopped and not self.followed.cancelled_by and ended.status in _TAKEN_BACK:
+            return replace(ended, status="superseded")
+        return ended
 
     def _record(self, ended: Ended, result: RolloutResult | None = None) -> None:
         """Record it under the claim, which frees the lock; then all that follows from it."""
@@ -348,7 +375,7 @@ def _read(row: DeploymentRow) -> Followed:
     try:
         return from_json(row.rollout or "")
     except InvalidMessage as error:
-        raise UnknownState(f"{row.deployment_id}: {error}") from None
+        raise UnknownState(row.deployment_id, error) from None
 
 
 def _revisions(state: RolloutState | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from slipway.contracts.errors import Interrupted, SlipwayError
-from slipway.rollout.api import Refused, WrongForAws
+from slipway.rollout.api import GROUP_IS_BUSY, Refused, WrongForAws
 from slipway.rollout.clock import NotNow
 from slipway.rollout.looks import Look, Refusal
 from slipway.rollout.state import Advanced, RolloutState
@@ -69,6 +69,8 @@ def forgives(state: RolloutState, error: Exception) -> bool:
         return False
     if state.step == "prune" or (state.step == "settings" and state.intent is not None):
         return True
+    if state.step == "create":
+        return isinstance(error, Refused) and error.code == GROUP_IS_BUSY
     stops = state.step in ("codedeploy_stop", "cancel_task") and state.intent is not None
     return (state.step in _GOES_BACK or stops) and isinstance(error, Refused | WrongForAws)
 

@@ -58,6 +58,8 @@ _WRONG = frozenset(
         "InvalidParameterValueException",
     }
 )
+GROUP_IS_BUSY = "DeploymentLimitExceededException"
+"""CodeDeploy's word where the group has another deployment under way."""
 _KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
 
 

@@ -33,17 +33,30 @@ def create(state: RolloutState, look: Look, now: float) -> Advanced:
     """
     if isinstance(look, Answer):
         return wait_for(state, str(look.value["deploymentId"]), now)
+    if isinstance(look, Refusal):
+        return _busy(state, look, now)
     look = of_kind(Survey, look)
     if look.ours is not None:
         return wait_for(state, look.ours, now)
     request = create_request(
         sure(state.group), look.service, state.after or "", look.rollback_on, state.id
     )
-    if state.intent is not None:
+    if state.told == "update":
         return intend(state, now, CreateDeployment(request=request))
     note = "updating the service"
     state, told = enter(state, "update", now, note=note, task_definition=state.after)
     return intend(state, now, told, CreateDeployment(request=request))
+
+
+def _busy(state: RolloutState, look: Refusal, now: float) -> Advanced:
+    """The group has another deployment under way: it is tried again, for `timeouts.healthy`."""
+    age = now - state.told_at
+    if age > state.plan.timeouts.healthy:
+        members = {"before": state.before, "after": state.after, "running": state.before}
+        return over(state, now, outcome="failed", cause=look.text, **members)
+    waits = Progress(step="update", elapsed=0.0, task_definition=state.after, waits=look.text)
+    state, told = tell(replace(state, intent=None), now, waits)
+    return on(replace(state, look_at=now + pause(state.id, now, age)), told)
 
 
 def wait_for(state: RolloutState, identifier: str, now: float) -> Advanced:

@@ -35,6 +35,23 @@ _SURVEYED: Mapping[str, StepName] = {
     "create_deployment": "cancel_create",
 }
 """What must be looked for before a cancel where its answer is not known (yet)."""
+_GOES_ON_BESIDE = frozenset({"run_task", "create_deployment"})
+_ENDS_FIRST = frozenset(
+    {
+        "task_wait", "cancel_task", "cancel_create", "codedeploy_wait", "codedeploy_stop",
+        "codedeploy_back",
+    }
+)  # fmt: skip
+
+
+def ends_first(state: RolloutState) -> bool:
+    """Whether something of it would go on beside another rollout: it must be cancelled before.
+
+    A one-off task would, and a deployment of CodeDeploy's: its group takes no second one. One of
+    ECS's would not: the next update takes its place.
+    """
+    intended = state.intent.operation if state.intent is not None else None
+    return state.step in _ENDS_FIRST or intended in _GOES_ON_BESIDE
 
 
 def cancel(state: RolloutState, by: str, now: float) -> Advanced:

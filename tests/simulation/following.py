@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from build_agent.host.stop import Stop
 from build_agent.telling.logs import Log
 from lambdas.follower.handler import follow
+from lambdas.follower.world import BUDGET
 from lambdas.follower.world import World as FollowerWorld
 from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.requesting import publish_request
@@ -153,6 +154,7 @@ class Following:
         name = f"the follower/{next(self._numbers)}"
         parts = parts_of(world, caller, name, stand_still, seen=services.seen)
         here = FollowerWorld(
+            until=world.clockwork.now() + BUDGET,
             installation=world.installation,
             table=parts.table,
             parts=parts,

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from lambdas.follower.events import deployments_of
-from lambdas.follower.handler import follow
-from lambdas.follower.world import InvocationClock, World
-from slipway.contracts.errors import InvalidMessage
-from slipway.contracts.installation import CodeDeploySettings
+from lambdas.follower.handler import LOOKS_AGAIN, follow
+from lambdas.follower.world import BUDGET, InvocationClock, World
+from slipway.contracts.errors import InvalidMessage, WorldFailed
+from slipway.contracts.installation import CodeDeploySettings, Limits
 from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
+from slipway.following.follower import FollowerParts
 from slipway.rollout import RolloutPlan, Timeouts
 from slipway.rollout.clock import NotNow
 from tests import scripted_ecs as ecs
@@ -40,6 +41,7 @@ def chain_of(behaviour: Any = None) -> Chain:
 def here(chain: Chain) -> World:
     nothing: Any = None
     return World(
+        until=chain.now + BUDGET,
         installation=INSTALLATION, table=chain.table, parts=chain.parts(), recorder=nothing,
         registry=nothing, running=nothing, tip=nothing, publish=nothing, again=nothing,
     )  # fmt: skip
@@ -111,6 +113,72 @@ def test_a_step_that_somebody_takes_is_left_to_them_and_its_message_comes_again(
     chain.world.ecs.clock.sleep(331)
     follow(from_queue(message), here(chain))
     assert chain.made() == ["RegisterTaskDefinition", "UpdateService"]
+
+
+def test_an_event_during_another_call_s_step_is_looked_at_after_it() -> None:
+    # GIVEN a follower that has looked, and ECS is done before it lets go
+    chain = chain_of(ecs.becomes_healthy(2.0))
+    follow(from_queue(due(chain)), here(chain))
+    row = chain.row
+    claim = chain.table.following.claim(DEPLOYMENT, row.step, f"{FOLLOWER}/7", chain.now, ttl=330)
+    assert claim is not None
+    chain.queue.clear()
+    chain.world.ecs.clock.sleep(3.0)
+    # WHEN ECS tells of it
+    follow(event_of(), here(chain))
+    # THEN it is looked at soon: by one message, whatever comes of that
+    now = FollowMessage(deployment_id=DEPLOYMENT)
+    assert chain.queue == [(chain.now + LOOKS_AGAIN, now)]
+    follow(from_queue(now), here(chain))
+    assert len(chain.queue) == 1
+    assert chain.table.following.release(claim, row.rollout or "", next_look=chain.now + 60)
+    follow(from_queue(now), here(chain))
+    assert [result.status for result in chain.said.told] == ["succeeded"]
+    # AND an event of what is over leads to nothing
+    chain.queue.clear()
+    follow(event_of(), here(chain))
+    assert chain.queue == []
+
+
+def test_a_step_that_the_table_fails_is_given_back_at_once() -> None:
+    # GIVEN a table that does not answer once the step is claimed
+    chain = chain_of()
+    message, answers = due(chain), chain.table.locks.get
+    failures = iter([WorldFailed("the table does not answer")])
+
+    def once(pipeline: str) -> Any:
+        for failure in failures:
+            raise failure
+        return answers(pipeline)
+
+    chain.table.locks.get = once  # type: ignore[method-assign]
+    # WHEN the step is taken, THEN it fails as a call, and is free for the message that comes next
+    with pytest.raises(WorldFailed):
+        follow(from_queue(message), here(chain))
+    assert (chain.row.claimed_by, chain.row.ended_at) == (None, None)
+    ((at, again),) = chain.queue
+    assert at <= chain.now + INSTALLATION.limits.follow_first
+    follow(from_queue(again), here(chain))
+    assert chain.made() == ["RegisterTaskDefinition", "UpdateService"]
+
+
+def test_a_claim_that_cannot_be_given_back_hides_no_failure() -> None:
+    # GIVEN a table that does not answer, and a queue that takes nothing
+    chain = chain_of()
+    message = due(chain)
+
+    def refused(*_: Any) -> Any:
+        raise WorldFailed("the table does not answer")
+
+    def full(*_: Any) -> None:
+        raise OSError("the queue takes nothing")
+
+    world = here(chain)
+    world = replace(world, parts=replace(world.parts, send=full))
+    chain.table.locks.get = refused  # type: ignore[method-assign]
+    # WHEN, THEN
+    with pytest.raises(WorldFailed, match="table"):
+        follow(from_queue(message), world)
 
 
 def test_who_lost_its_claim_changes_nothing_more() -> None:
@@ -235,6 +303,33 @@ def test_what_is_no_message_of_ours_is_refused(body: str) -> None:
     chain = chain_of()
     with pytest.raises(InvalidMessage):
         follow({"Records": [{"body": body}]}, here(chain))
+
+
+@pytest.mark.parametrize(("seconds", "made"), [
+    (0.1, ["RegisterTaskDefinition", "UpdateService"]), (BUDGET, ["RegisterTaskDefinition"]),
+])  # fmt: skip
+def test_no_step_is_begun_after_an_invocation_s_time(seconds: float, made: list[str]) -> None:
+    # GIVEN an ECS that takes so long for each change
+    chain = chain_of()
+    handle = chain.world.ecs.handle
+
+    def slow(operation: str, parameters: Any) -> Any:
+        answer = handle(operation, parameters)
+        if operation in stepwise.CHANGES:
+            chain.world.ecs.clock.sleep(seconds)
+        return answer
+
+    chain.world.ecs.handle = slow  # type: ignore[method-assign]
+    # WHEN, THEN
+    world = here(chain)
+    world = replace(world, parts=with_long_claims(world.parts))
+    follow(from_queue(due(chain)), world)
+    assert chain.made() == made
+    assert (chain.row.claimed_by, len(chain.queue)) == (None, 1)
+
+
+def with_long_claims(parts: FollowerParts) -> FollowerParts:
+    return replace(parts, installation=replace(parts.installation, limits=Limits()))
 
 
 def test_an_invocation_never_sleeps() -> None:

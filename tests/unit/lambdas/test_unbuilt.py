@@ -10,7 +10,7 @@ import pytest
 from lambdas.follower import unbuilt
 from lambdas.follower.handler import follow
 from lambdas.follower.unbuilt import GIVES_WAY
-from lambdas.follower.world import World
+from lambdas.follower.world import BUDGET, World
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, FollowMessage, Target
@@ -83,6 +83,7 @@ class Here:
             return running_now(self.scripted.client(), pipeline, self.scripted.clock)
 
         return World(
+            until=self.scripted.clock.now() + BUDGET,
             installation=installation, table=self.table, parts=parts, recorder=recorder,
             registry=registry, running=running, tip=lambda _pipeline: self.branch,
             publish=lambda request, builder: self.asked.append((request, builder)),

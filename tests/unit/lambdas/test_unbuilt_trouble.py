@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lambdas.follower import unbuilt
+from lambdas.follower.world import BUDGET
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import Commit, DeploymentResult, Target
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.follower import Held
 from tests import scripted_ecs as ecs
 from tests.unit.lambdas.test_unbuilt import V6, A, B, Here, request_of, rollback
 
@@ -279,3 +282,50 @@ def test_a_want_that_is_noted_meanwhile_keeps_nobody_waiting() -> None:
     # WHEN its message comes, THEN another does
     here.receives(request)
     assert here.back == [(request, unbuilt.GIVES_WAY)]
+
+
+def test_a_rollback_over_what_this_code_cannot_follow_waits_and_is_told_of() -> None:
+    # GIVEN a rollout under way whose state a newer release has written
+    here = Here()
+    here.ran(V6)
+    here.built(A)
+    here.hears(request_of("redeploy", 7))
+    under_way = here.row()
+    newer = json.dumps({**json.loads(under_way.rollout or ""), "version": 99})
+    here.table.deployments.note(under_way.deployment_id, rollout=newer)
+    # WHEN a rollback comes, again and again
+    request = rollback(pushed_at=here.scripted.clock.now())
+    here.hears(request)
+    for _ in range(20):
+        here.scripted.clock.sleep(40.0)
+        here.receives(request)
+    # THEN it was no failed attempt: the request waits, and one alert stands
+    assert {delay for _, delay in here.back} == {unbuilt.LOCKED}
+    assert len(here.back) == 21
+    assert here.table.requests.settled([request.request_id]) == {}
+    assert here.chain.said.dead == []
+    (alert,) = here.table.alerts.all()
+    assert (alert.kind, alert.subject) == ("not_followed", under_way.deployment_id)
+
+
+def test_what_gives_way_and_what_follows_share_one_invocation_s_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN a rollout under way
+    here = Here(ecs.never_steady)
+    here.ran(V6)
+    here.built(A)
+    here.hears(request_of("redeploy"))
+    here.scripted.clock.sleep(3.0)
+    asked: list[float | None] = []
+    go_on = Held.go_on
+
+    def noted(held: Held, *, until: float | None = None) -> None:
+        asked.append(until)
+        go_on(held, until=until)
+
+    monkeypatch.setattr(Held, "go_on", noted)
+    # WHEN a rollback takes its place, THEN
+    ends = here.scripted.clock.now() + BUDGET
+    here.hears(rollback(2))
+    assert asked == [ends, ends]

@@ -174,6 +174,33 @@ def test_a_deployment_that_waits_for_a_person_is_told_and_its_time_is_not_counte
     assert any("codedeploy:ContinueDeployment" in p.waits and "60 minutes" in p.waits for p in seen)
 
 
+def test_a_group_that_is_at_another_deployment_is_waited_for() -> None:
+    # GIVEN a group that deploys what somebody else asked for, for 40 seconds more
+    deploy = codedeploy([(40.0, "Succeeded", 5, False)], WELL)
+    deploy._start(f"{PREFIX}:task-definition/web:6")
+    seen: list[Progress] = []
+
+    # WHEN it is deployed to
+    result = run(deploy, seen)
+
+    # THEN that is waited for and said, and ours is made once
+    assert (result.outcome, result.running) == ("succeeded", f"{PREFIX}:task-definition/web:8")
+    assert any("already has an active" in p.waits for p in seen)
+    assert [p.note for p in seen].count("updating the service") == 1
+    assert len(deploy.deployments) == 2
+
+
+def test_a_group_that_stays_busy_is_not_waited_for_without_end() -> None:
+    deploy = codedeploy([(4000.0, "Succeeded", 5, False)])
+    deploy._start(f"{PREFIX}:task-definition/web:6")
+
+    result = run(deploy)
+
+    assert (result.outcome, result.running) == ("failed", f"{PREFIX}:task-definition/web:7")
+    assert "already has an active" in result.cause
+    assert 90 < deploy.ecs.clock.now() - 1000.0 < 130
+
+
 def test_a_service_that_no_group_deploys_is_refused_before_anything_is_registered() -> None:
     deploy = codedeploy(WELL)
     deploy.group, deploy.application = "x", "y"
@@ -312,12 +339,13 @@ def test_a_guard_stops_codedeploy_too() -> None:
 )
 def test_a_deployment_whose_answer_was_lost_is_found(plays: Any, seconds: float) -> None:
     # GIVEN a rollout that has made a deployment, and an older one of somebody else's
-    deploy = codedeploy([], *plays)
+    deploy = codedeploy([(0.5, "Succeeded", 5, True)], *plays)
     group = CodeDeployGroup(application=f"AppECS-{CLUSTER}-{SERVICE}", name=USUAL)
     client, api = deploy.client(), Api(deploy.client(), deploy.ecs.clock)
     service = parse_service(deploy.ecs.service)
     request = create_request(group, service, f"{PREFIX}:task-definition/web:7", (), "other")
     client.create_deployment(**request)
+    deploy.ecs.clock.sleep(1.0)
     assert made_by(api, group, service, "ours") is None
     made = client.create_deployment(**{**request, "description": description_of("ours")})
     # WHEN it is looked for, whatever has become of it
