@@ -132,7 +132,7 @@ def _months() -> Section:
         f" cache, and {FREE_GB} that a build finds free. A GB is as dear as"
         f" {gb / default.deployment(2):.0f} deployments a month: one pipeline with small"
         " images is well served by 20.",
-        f"What stands, ${default.standing:.2f} a month, is disk, metrics and alarms. Below the last"
+        f"What stands, ${default.standing:.2f} a month, is disk and polls of queues. Below the last"
         " column's number it outweighs what sleeping saves: whoever deploys less pays Slipway for"
         " its speed and its safety, not for a lower bill.",
     ]

@@ -19,8 +19,7 @@ from infra.requests.code_repositories import (
     pull_from,
     read_tip,
 )
-from infra.requests.queues import dead_letter_queue
-from infra.shared import Shared
+from infra.shared import Common, Shared
 from infra.watching.alarms import Alarms
 from slipway.configuration import Configuration
 from slipway.contracts.installation import Installation
@@ -36,7 +35,7 @@ class DevStack(cdk.Stack):
         *,
         configuration: Configuration,
         installation: Installation,
-        shared: Shared,
+        common: Common,
         env: cdk.Environment,
         synthesizer: cdk.IStackSynthesizer,
     ) -> None:
@@ -50,16 +49,17 @@ class DevStack(cdk.Stack):
         self._configuration = configuration
         self._arns = Arns(installation)
         self._names = installation.names
+        self._shared = Shared.of(self, common, failures=self._names.trigger_failures)
         self.trigger = SlipwayFunction(
             self,
             "Trigger",
             name="trigger",
-            shared=shared,
+            shared=self._shared,
             description="Slipway: a push event becomes build requests.",
             statements=self._publishing(),
             timeout=cdk.Duration.seconds(30),
         )
-        self._repositories(shared)
+        self._repositories()
         self._roles()
         self._watch()
         self._outputs()
@@ -72,7 +72,7 @@ class DevStack(cdk.Stack):
             statements.append(use_key_named(self._names.key_alias, self._arns.any_key, region))
         return statements
 
-    def _repositories(self, shared: Shared) -> None:
+    def _repositories(self) -> None:
         created: dict[str, set[str]] = {}
         imported: dict[str, set[str]] = {}
         for pipeline in self._configuration.pipelines:
@@ -88,15 +88,7 @@ class DevStack(cdk.Stack):
                 arns=self._arns,
                 trigger=self.trigger.function,
             )
-        self._failures = {"trigger-failures": self.trigger.failures}
         if imported:
-            undelivered = dead_letter_queue(
-                self,
-                "UndeliveredPushes",
-                name=self._names.subscription_dead_letters("trigger"),
-                differences=shared.differences,
-            )
-            self._failures["undelivered-trigger"] = undelivered
             ImportedRepositories(
                 self,
                 "Imported",
@@ -104,7 +96,7 @@ class DevStack(cdk.Stack):
                 branches=sorted(set().union(*imported.values())),
                 arns=self._arns,
                 trigger=self.trigger.function,
-                undelivered=undelivered,
+                undelivered=self._shared.undelivered,
             )
 
     def _watch(self) -> None:
@@ -118,14 +110,12 @@ class DevStack(cdk.Stack):
             self, "AlarmTopic", self._arns.topic(self._names.alarm_topic)
         )
         alarms = Alarms(self, "Alarms", installation=self._names.installation, topic=topic)
-        for what, queue in self._failures.items():
-            alarms.not_empty(
-                what,
-                queue,
-                "A push could not be handed on: the trigger function's log says why. "
-                "The reconciler deploys it within the half hour.",
-            )
-        alarms.tell(list(self._failures))
+        alarms.not_empty(
+            "trigger-failures",
+            self._shared.failures,
+            "A push could not be handed on: the trigger function's log says why. "
+            "The reconciler deploys it within the half hour.",
+        )
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})

@@ -1,4 +1,4 @@
-"""A Lambda function as Slipway has them: its own role, log group and failure queue."""
+"""A Lambda function as Slipway has them: its own role and log group, its stack's failure queue."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.findings import accept, accept_checkov
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import Allow, send_to, write_logs
-from infra.requests.queues import dead_letter_queue
 from infra.shared import Shared
 from slipway.configuration import Configuration
 
@@ -52,9 +50,9 @@ CHECKOV = {
 
 
 class SlipwayFunction(Construct):
-    """`lambdas/<name>/handler.py`, its role, its logs, and a queue for what it fails on.
+    """`lambdas/<name>/handler.py`, its role and its logs; what it fails on goes to `failures`.
 
-    Attributes: `name`, `function`, `role`, `failures`.
+    Attributes: `name`, `function`, `role`.
     """
 
     def __init__(
@@ -73,13 +71,6 @@ class SlipwayFunction(Construct):
         super().__init__(scope, construct_id)
         self.name = name
         physical = shared.names.function(name)
-        self.failures: sqs.Queue = dead_letter_queue(
-            self,
-            "Failures",
-            name=shared.names.failures(name),
-            differences=shared.differences,
-            key=shared.key,
-        )
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -95,7 +86,7 @@ class SlipwayFunction(Construct):
             trusted=iam.ServicePrincipal("lambda.amazonaws.com"),
             statements=[
                 write_logs(shared.arn("logs", f"log-group:/aws/lambda/{physical}")),
-                send_to(shared.arn("sqs", shared.names.failures(name))),
+                send_to(shared.failures_arn),
                 *shared.use_key,
                 *statements,
             ],
@@ -123,7 +114,7 @@ class SlipwayFunction(Construct):
             timeout=timeout,
             retry_attempts=RETRIES,
             max_event_age=LONGEST_WAIT,
-            on_failure=destinations.SqsDestination(self.failures),
+            on_failure=destinations.SqsDestination(shared.failures),
         )
         accept_checkov(self.function, CHECKOV)
         accept_checkov(log_group, {"CKV_AWS_158": "CloudWatch's own key; logs hold no secret."})

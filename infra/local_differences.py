@@ -48,12 +48,6 @@ DIFFERENCES: tuple[tuple[str, str, str, str], ...] = (
         "the emulator runs them in its own interpreter",
     ),
     (
-        "composite alarms",
-        "there",
-        "left out",
-        "the emulator has no such resource",
-    ),
-    (
         "image URIs and git URLs (`installation.json`)",
         "ECR's and CodeCommit's",
         "the emulator's registry and the local git server",
@@ -83,11 +77,6 @@ class Differences:
         if self.local:
             for rule in ("SQS4", "SNS3"):
                 accept(construct, rule, "The emulator speaks plain HTTP on 127.0.0.1.")
-
-    @property
-    def composite_alarms(self) -> bool:
-        """Whether alarms may be put together."""
-        return not self.local
 
     @property
     def architecture(self) -> lambda_.Architecture:

@@ -5,8 +5,6 @@ Read `ProdStack.__init__` from top to bottom: it is the way of a request.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -30,7 +28,7 @@ from infra.permissions.rollouts import Rollouts
 from infra.requests.request_queue import Requests
 from infra.requests.table import DeploymentsTable
 from infra.sample import SampleServices
-from infra.shared import Shared
+from infra.shared import Common, Shared
 from infra.watching.watch import Watch
 from slipway.configuration import Configuration
 from slipway.configuration.place import Place
@@ -47,7 +45,7 @@ class ProdStack(cdk.Stack):
         *,
         configuration: Configuration,
         installation: Installation,
-        shared: Shared,
+        common: Common,
         staged: Staged,
         place: Place,
         env: cdk.Environment,
@@ -62,7 +60,13 @@ class ProdStack(cdk.Stack):
         )
         self._configuration, self._installation = configuration, installation
         self._names, self._arns = installation.names, Arns(installation)
-        self._shared = shared = replace(shared, customer_key=self._customer_key())
+        self._shared = shared = Shared.of(
+            self,
+            common,
+            failures=self._names.failures,
+            undelivered=self._names.undelivered,
+            customer_key=self._customer_key(),
+        )
 
         DeploymentsTable(self, "Deployments", name=self._names.table)
         ImageRepositories(self, "Images", configuration=configuration)
@@ -98,7 +102,6 @@ class ProdStack(cdk.Stack):
             arns=self._arns,
             rollouts=rollouts,
             follow=self.follow,
-            requests=self.requests,
         )
         self.notices = Notices(self, shared=shared, arns=self._arns, topics=self.topics)
         Watch(
@@ -109,8 +112,7 @@ class ProdStack(cdk.Stack):
             follow=self.follow,
             topics=self.topics,
             notices=self.notices,
-            keepers=self.keepers,
-            follower=self.follower,
+            reconciler=self.keepers.reconciler,
         )
         if configuration.operator_policies:
             self._operators()
@@ -178,14 +180,13 @@ class ProdStack(cdk.Stack):
 
     def _dead_letters(self) -> list[str]:
         """The queues that `slipway redrive` empties."""
-        names, functions = self._names, ("starter", "stopper", "reconciler")
-        subscriptions = ("build", "follow", "notices", "notices-alarms", *functions)
+        names = self._names
         return [
             names.build_dead_letters,
             names.follow_dead_letters,
             names.notices_dead_letters,
-            *(names.failures(function) for function in (*functions, "follower")),
-            *(names.subscription_dead_letters(name) for name in subscriptions),
+            names.failures,
+            names.undelivered,
         ]
 
     def _outputs(self) -> None:

@@ -15,7 +15,7 @@ from infra.hosts.assets import ROOT, Staged, stage
 from infra.local_differences import Differences
 from infra.permissions.arns import Arns
 from infra.prod_stack import ProdStack
-from infra.shared import Shared
+from infra.shared import Common
 from slipway.configuration import CONTEXT_KEY, Configuration, load, parse
 from slipway.configuration.place import found_for, place_of
 from slipway.configuration.resolve import resolve
@@ -49,7 +49,7 @@ def add_stacks(
         f"{installation.name}-dev",
         configuration=configuration,
         installation=installation,
-        shared=_shared(configuration, staged, arns.dev),
+        common=_common(configuration, staged, arns.dev),
         env=cdk.Environment(account=installation.dev_account, region=installation.dev_region),
         synthesizer=differences.synthesizer(),
     )
@@ -58,7 +58,7 @@ def add_stacks(
         f"{installation.name}-prod",
         configuration=configuration,
         installation=installation,
-        shared=_shared(configuration, staged, arns.prod),
+        common=_common(configuration, staged, arns.prod),
         staged=staged,
         place=place,
         env=cdk.Environment(account=installation.prod_account, region=installation.region),
@@ -76,9 +76,9 @@ def _found(app: cdk.App) -> Callable[[str], Any]:
     return lambda key: beside.get(key) or app.node.try_get_context(key)
 
 
-def _shared(configuration: Configuration, staged: Staged, arn: Callable[[str, str], str]) -> Shared:
+def _common(configuration: Configuration, staged: Staged, arn: Callable[[str, str], str]) -> Common:
     """One for each stack: CDK's `Code` belongs to the first stack that uses it."""
-    return Shared(
+    return Common(
         configuration=configuration,
         names=Names(configuration.name),
         code=lambda_.Code.from_asset(str(staged.functions)),

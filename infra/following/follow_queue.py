@@ -46,4 +46,4 @@ class FollowQueue:
             differences=shared.differences,
             key=shared.key,
         )
-        request_topic.to_queue("follow", self.queue, only=FOLLOW_QUEUE_TAKES)
+        request_topic.to_queue(self.queue, only=FOLLOW_QUEUE_TAKES)

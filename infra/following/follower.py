@@ -22,7 +22,6 @@ from infra.permissions.statements import (
     work_on_queue,
     write_logs,
 )
-from infra.requests.request_queue import Requests
 from infra.shared import Shared
 
 SOURCES = ["aws.codedeploy", "aws.ecs"]
@@ -49,7 +48,6 @@ class Follower:
         arns: Arns,
         rollouts: Rollouts,
         follow: FollowQueue,
-        requests: Requests,
     ) -> None:
         self._shared, self._arns = shared, arns
         self.function = SlipwayFunction(
@@ -71,11 +69,7 @@ class Follower:
             description="Slipway: ECS or CodeDeploy got on with a deployment.",
             event_pattern=events.EventPattern(source=SOURCES, detail_type=DETAIL_TYPES),
             targets=[
-                targets.LambdaFunction(
-                    self.function.function,
-                    # A queue of its own would be one alarm more; the bodies tell them apart.
-                    dead_letter_queue=requests.topic.undelivered["follow"],
-                )
+                targets.LambdaFunction(self.function.function, dead_letter_queue=shared.undelivered)
             ],
         )
 

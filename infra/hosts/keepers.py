@@ -24,7 +24,6 @@ from infra.permissions.statements import (
     stop_hosts,
     use_table,
 )
-from infra.requests.queues import dead_letter_queue
 from infra.requests.request_queue import Requests
 from infra.requests.topics import Topic
 from infra.shared import Shared
@@ -36,7 +35,7 @@ STOPPER_TIMEOUT = cdk.Duration.seconds(50)
 class HostKeepers:
     """Made in the stack's own scope.
 
-    Attributes: `starter`, `stopper`, `reconciler`; `undelivered_events` that were the reconciler's.
+    Attributes: `starter`, `stopper`, `reconciler`.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class HostKeepers:
             environment=self._environment,
             timeout=cdk.Duration.seconds(60),
         )
-        request_topic.to_function("starter", self.starter.function)
+        request_topic.to_function(self.starter.function)
 
     def _stopper(self, close_topic: Topic) -> None:
         self.stopper = SlipwayFunction(
@@ -92,7 +91,7 @@ class HostKeepers:
             environment=self._environment,
             timeout=STOPPER_TIMEOUT,
         )
-        close_topic.to_function("stopper", self.stopper.function, only={"kind": ["idle"]})
+        close_topic.to_function(self.stopper.function, only={"kind": ["idle"]})
 
     def _reconciler(self, follow: FollowQueue) -> None:
         names = self._shared.names
@@ -123,15 +122,8 @@ class HostKeepers:
     def _events(self) -> None:
         """When the reconciler looks: every few minutes, and when a host has stopped."""
         shared = self._shared
-        self.undelivered_events = dead_letter_queue(
-            self._stack,
-            "UndeliveredReconciler",
-            name=shared.names.subscription_dead_letters("reconciler"),
-            differences=shared.differences,
-            key=shared.key,
-        )
         target = targets.LambdaFunction(
-            self.reconciler.function, dead_letter_queue=self.undelivered_events
+            self.reconciler.function, dead_letter_queue=shared.undelivered
         )
         minutes = shared.configuration.lambdas.reconcile_every_minutes
         events.Rule(

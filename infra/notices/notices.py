@@ -67,11 +67,11 @@ class Notices:
             key=shared.key,
         )
         close, alarm = self._topics.close, self._topics.alarm
-        close.to_queue("notices", self.queue, only=NOTIFIED)
-        alarm.to_queue("notices-alarms", self.queue)
+        close.to_queue(self.queue, only=NOTIFIED)
+        alarm.to_queue(self.queue)
         for address in shared.configuration.notices.emails:
-            close.to_email("email", address, only=NOTIFIED)
-            alarm.to_email("email-alarms", address)
+            close.to_email(address, only=NOTIFIED)
+            alarm.to_email(address)
 
     def _notifier(self) -> None:
         self.notifier = SlipwayFunction(

@@ -22,6 +22,7 @@ from infra.permissions.statements import (
     use_table,
 )
 from slipway.contracts.installation import Installation
+from slipway.contracts.names import REDRIVEN
 from slipway.contracts.table.hosts import PARTITION as HOST
 from slipway.contracts.table.locks import PARTITION as LOCK
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
@@ -29,8 +30,6 @@ from slipway.contracts.table.requests import not_begun, settled_key
 from slipway.contracts.table.wants import PARTITION as WANT
 
 FUNCTIONS = ("starter", "stopper", "follower", "notifier", "reconciler")
-REDRIVEN = ("follower", "reconciler", "starter", "stopper")
-"""The functions whose failed events `slipway redrive` runs again."""
 ANY_DEPLOYMENT = "DEPLOYMENT#*"
 """Partitions of deployments, one for each pipeline."""
 ANY_SETTLED = settled_key("*")["pk"]

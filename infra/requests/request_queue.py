@@ -43,4 +43,4 @@ class Requests:
             configuration.dev.account, configuration.partition, [arns.trigger_role]
         )
         self.topic.let_role_publish("PushesOfDev", trigger)
-        self.topic.to_queue("build", self.queue, only=BUILD_QUEUE_TAKES)
+        self.topic.to_queue(self.queue, only=BUILD_QUEUE_TAKES)

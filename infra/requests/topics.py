@@ -1,4 +1,4 @@
-"""Topics as Slipway has them, and subscriptions that each have a dead-letter queue."""
+"""Topics as Slipway has them: what a subscription does not get lies in a dead-letter queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.findings import accept_checkov
-from infra.requests.queues import dead_letter_queue
 from infra.shared import Shared
 
 UNENCRYPTED = {
@@ -28,10 +27,10 @@ EVERYTHING: Filters = {}
 
 
 class Topic(Construct):
-    """A standard topic. Attributes: `topic`, `undelivered` (dead letters by subscription).
+    """A standard topic. Attribute: `topic`.
 
     SNS discards what an endpoint refuses (a policy, a deleted queue): so each subscription is made
-    here, with a dead-letter queue of its own; those of one name, e-mail addresses, share it.
+    here, with the stack's queue for what could not be delivered.
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class Topic(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._shared = shared
-        self.undelivered: dict[str, sqs.Queue] = {}
         self.topic = sns.Topic(
             self,
             "Topic",
@@ -56,35 +54,33 @@ class Topic(Construct):
             accept_checkov(self.topic, UNENCRYPTED)
         shared.differences.accept_plain_http(self.topic)
 
-    def to_queue(self, name: str, queue: sqs.Queue, *, only: Filters = EVERYTHING) -> None:
+    def to_queue(self, queue: sqs.Queue, *, only: Filters = EVERYTHING) -> None:
         """Deliver to a queue, the message as it is; `only` what has these attributes."""
         self.topic.add_subscription(
             subscriptions.SqsSubscription(
                 queue,
                 raw_message_delivery=True,
-                dead_letter_queue=self._undelivered(name),
+                dead_letter_queue=self._shared.undelivered,
                 filter_policy=_policy(only),
             )
         )
 
-    def to_function(
-        self, name: str, function: lambda_.Function, *, only: Filters = EVERYTHING
-    ) -> None:
+    def to_function(self, function: lambda_.Function, *, only: Filters = EVERYTHING) -> None:
         """Invoke a function asynchronously; `only` as above."""
         self.topic.add_subscription(
             subscriptions.LambdaSubscription(
                 function,
-                dead_letter_queue=self._undelivered(name),
+                dead_letter_queue=self._shared.undelivered,
                 filter_policy=_policy(only),
             )
         )
 
-    def to_email(self, name: str, address: str, *, only: Filters = EVERYTHING) -> None:
+    def to_email(self, address: str, *, only: Filters = EVERYTHING) -> None:
         """Send to an address, which has to confirm it; `only` as above."""
         self.topic.add_subscription(
             subscriptions.EmailSubscription(
                 address,
-                dead_letter_queue=self._undelivered(name),
+                dead_letter_queue=self._shared.undelivered,
                 filter_policy=_policy(only),
             )
         )
@@ -114,19 +110,6 @@ class Topic(Construct):
                 principals=[principal],
             )
         )
-
-    def _undelivered(self, name: str) -> sqs.Queue:
-        if name in self.undelivered:
-            return self.undelivered[name]
-        queue = dead_letter_queue(
-            self,
-            f"Undelivered-{name}",
-            name=self._shared.names.subscription_dead_letters(name),
-            differences=self._shared.differences,
-            key=self._shared.key,
-        )
-        self.undelivered[name] = queue
-        return queue
 
 
 def _policy(only: Filters) -> dict[str, sns.SubscriptionFilter] | None:

@@ -5,7 +5,7 @@ All go to the alarm topic, and from there to the Slack channel and the e-mail ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -27,7 +27,11 @@ AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
 class Alarms(Construct):
-    """Alarms of one stack, named `<installation>-<what>`. Attribute: `all`, by what."""
+    """Alarms of one stack, named `<installation>-<what>`. Attribute: `all`.
+
+    Ten cost nothing: so one watches a queue for several functions, and none is put together of
+    others, which is never free.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, installation: str, topic: sns.ITopic
@@ -35,8 +39,7 @@ class Alarms(Construct):
         super().__init__(scope, construct_id)
         self._installation = installation
         self._action = actions.SnsAction(topic)
-        self.all: dict[str, cloudwatch.Alarm] = {}
-        self._heartbeats: set[str] = set()
+        self.all: list[cloudwatch.Alarm] = []
 
     def not_empty(self, what: str, queue: sqs.Queue, description: str) -> None:
         """Something lies in a queue that is meant to be empty. (A sum would cost as much.)"""
@@ -89,11 +92,10 @@ class Alarms(Construct):
         would be in alarm until the first run. So it goes to INSUFFICIENT_DATA, in which every alarm
         begins, and which is told for this one alone.
         """
-        self._heartbeats.add("reconciler-silent")
         metric = reconciler.metric_invocations(
             statistic="Sum", period=cdk.Duration.minutes(minutes)
         )
-        self._alarm(
+        alarm = self._alarm(
             "reconciler-silent",
             metric,
             threshold=1,
@@ -103,6 +105,7 @@ class Alarms(Construct):
             description=f"The reconciler has not run for {minutes} minutes: "
             "look at its schedule rule and at its log.",
         )
+        alarm.add_insufficient_data_action(self._action)
 
     def behind(self) -> None:
         """The reconciler asks again and again for what nobody deploys."""
@@ -116,34 +119,6 @@ class Alarms(Construct):
             "reconciler asked for its deployment. 'slipway history' says why.",
         )
 
-    def composite(self, what: str, of: Sequence[str], *, quiet: str, description: str) -> None:
-        """One word for several alarms, withheld while `quiet` says the cause already."""
-        alarm = cloudwatch.CompositeAlarm(
-            self,
-            what,
-            composite_alarm_name=f"{self._installation}-{what}",
-            alarm_description=description,
-            alarm_rule=cloudwatch.AlarmRule.any_of(
-                *(
-                    cloudwatch.AlarmRule.from_alarm(self.all[name], cloudwatch.AlarmState.ALARM)
-                    for name in of
-                )
-            ),
-            actions_suppressor=self.all[quiet],
-            actions_suppressor_wait_period=cdk.Duration.minutes(2),
-            actions_suppressor_extension_period=cdk.Duration.minutes(5),
-        )
-        alarm.add_alarm_action(self._action)
-        alarm.add_ok_action(self._action)
-
-    def tell(self, names: Sequence[str]) -> None:
-        """Each of these alarms speaks for itself, at its start and at its end."""
-        for name in names:
-            self.all[name].add_alarm_action(self._action)
-            self.all[name].add_ok_action(self._action)
-            if name in self._heartbeats:
-                self.all[name].add_insufficient_data_action(self._action)
-
     def _alarm(
         self,
         what: str,
@@ -154,8 +129,9 @@ class Alarms(Construct):
         description: str,
         comparison: cloudwatch.ComparisonOperator = AT_LEAST,
         missing: cloudwatch.TreatMissingData = NOTHING,
-    ) -> None:
-        self.all[what] = cloudwatch.Alarm(
+    ) -> cloudwatch.Alarm:
+        """It speaks at its start and at its end."""
+        alarm = cloudwatch.Alarm(
             self,
             what,
             alarm_name=f"{self._installation}-{what}",
@@ -166,6 +142,10 @@ class Alarms(Construct):
             comparison_operator=comparison,
             treat_missing_data=missing,
         )
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
+        self.all.append(alarm)
+        return alarm
 
 
 def own_metric(name: str, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:

@@ -55,7 +55,6 @@ def _outcomes() -> cloudwatch.GraphWidget:
     names = {
         "DeploymentsSucceeded": "succeeded",
         "DeploymentsUnchanged": "unchanged",
-        "DeploymentsSuperseded": "superseded",
         "DeploymentsFailed": "failed",
         "DeploymentsRolledBack": "rolled back",
         "DeploymentsGivenUp": "given up",

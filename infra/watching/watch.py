@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.following.follow_queue import FollowQueue
-from infra.following.follower import Follower
-from infra.hosts.keepers import HostKeepers
+from infra.function import SlipwayFunction
 from infra.notices.notice_topics import NoticeTopics
 from infra.notices.notices import Notices
 from infra.requests.request_queue import Requests
@@ -30,14 +28,11 @@ class Watch:
         requests: Requests,
         topics: NoticeTopics,
         notices: Notices,
-        keepers: HostKeepers,
         follow: FollowQueue,
-        follower: Follower,
+        reconciler: SlipwayFunction,
     ) -> None:
         self._shared, self._hosts = shared, hosts
-        self._requests, self._keepers = requests, keepers
-        self._follow, self._follower = follow, follower
-        self._topics, self._notices = topics, notices
+        self._requests, self._follow, self._notices = requests, follow, notices
         self._alarms = Alarms(
             stack,
             "Alarms",
@@ -45,15 +40,14 @@ class Watch:
             topic=topics.alarm.topic,
         )
         self._given_up()
-        self._standing_still()
-        self._tell()
+        self._standing_still(reconciler)
         Dashboard(
             stack,
             "Dashboard",
             name=shared.names.installation,
             build_queue=requests.queue,
             hosts=hosts,
-            alarms=list(self._alarms.all.values()),
+            alarms=list(self._alarms.all),
             price=shared.configuration.build_host.price_per_hour,
             builds=shared.configuration.build_host.builds,
         )
@@ -71,35 +65,19 @@ class Watch:
                 "A build request, a look at a rollout or a notice was given up. "
                 "'slipway redrive' lists it and sends it again.",
             )
-        for name, queue in self._undelivered().items():
-            self._alarms.not_empty(
-                f"undelivered-{name}",
-                queue,
-                "SNS or EventBridge could not deliver. "
-                "'slipway redrive' lists it and sends it again.",
-            )
-        keepers = self._keepers
-        for function in (
-            keepers.starter,
-            keepers.stopper,
-            keepers.reconciler,
-            self._follower.function,
-            self._notices.notifier,
-        ):
-            self._alarms.not_empty(
-                f"{function.name}-failures",
-                function.failures,
-                "The function gave up on an event after three tries; its log says why.",
-            )
+        self._alarms.not_empty(
+            "undelivered",
+            self._shared.undelivered,
+            "SNS or EventBridge could not deliver. 'slipway redrive' lists it and sends it again.",
+        )
+        self._alarms.not_empty(
+            "failures",
+            self._shared.failures,
+            "A function gave up on an event after three tries. 'slipway redrive --dry-run' says "
+            "which; its log says why.",
+        )
 
-    def _undelivered(self) -> dict[str, sqs.Queue]:
-        """By the name of who should have had it."""
-        undelivered = {"reconciler": self._keepers.undelivered_events}
-        for topic in (self._requests.topic, self._topics.close, self._topics.alarm):
-            undelivered |= topic.undelivered
-        return undelivered
-
-    def _standing_still(self) -> None:
+    def _standing_still(self, reconciler: SlipwayFunction) -> None:
         """Work that waits, hosts that do not sleep, a net that is not there, tips not run."""
         alarms, configuration = self._alarms, self._shared.configuration
         alarms.oldest_request(
@@ -107,22 +85,7 @@ class Watch:
         )
         alarms.awake(self._hosts, hours=configuration.alarms.awake_hours)
         alarms.reconciler_silent(
-            self._keepers.reconciler.function,
+            reconciler.function,
             minutes=max(15, 3 * configuration.lambdas.reconcile_every_minutes),
         )
         alarms.behind()
-
-    def _tell(self) -> None:
-        alarms = self._alarms
-        waiting = ("oldest-request", "tip-ahead")
-        if self._shared.differences.composite_alarms:
-            alarms.composite(
-                "not-deploying",
-                waiting,
-                quiet="starter-failures",
-                description="What is pushed is not deployed. 'slipway status', then "
-                "'slipway doctor'. (Silent while the starter's own alarm says why.)",
-            )
-            alarms.tell([name for name in alarms.all if name not in waiting])
-        else:
-            alarms.tell(list(alarms.all))

@@ -77,7 +77,7 @@ def _carry_out(services: Services, action: Action) -> None:
         case StopBroken():
             _stop_broken(services, action)
         case LeaveHost():
-            count("HostsLeft")
+            pass
         case Republish():
             _republish(services, action)
         case Ask():
@@ -102,7 +102,6 @@ def _republish(services: Services, action: Republish) -> None:
     topic = services.installation.request_topic_arn
     publish_request(services.sns, topic, action.want.request, builder=action.want.builder)
     services.table.wants.touch(action.want, services.now())
-    count("RequestsRepublished")
 
 
 def _ask(services: Services, action: Ask) -> None:
@@ -139,7 +138,6 @@ def _start(services: Services, action: StartHost) -> None:
             _no_capacity(services, host, error)
             continue
         _note_start(services, host)
-        count("HostStarts")
         return
 
 
@@ -157,7 +155,6 @@ def _no_capacity(services: Services, host: Host, error: ClientError) -> None:
     said = error.response.get("Error", {}).get("Message") or "no more is said"
     text = f"EC2 could not start the host: {_code(error)} ({said}); tried again every five minutes"
     services.table.alerts.raise_once("start_failed", host.host_id, services.now(), text=text)
-    count("StartsFailed")
 
 
 # --- stopping
@@ -206,7 +203,6 @@ def _send_stop(services: Services, host_id: str, boot: str, *, was_idle: bool) -
             return
         raise
     services.table.hosts.stop_sent(host_id, boot)
-    count("HostStops")
 
 
 def _refused(error: ClientError) -> bool:

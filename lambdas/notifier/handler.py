@@ -24,7 +24,7 @@ from lambdas.notifier.measures import measure
 from lambdas.notifier.slack import SlackClient
 from lambdas.notifier.webhooks import Webhooks
 from lambdas.shared.clients import client, installation
-from lambdas.shared.observability import about, count, logger, observed
+from lambdas.shared.observability import about, logger, observed
 from slipway.contracts.errors import InvalidMessage, SlipwayError
 from slipway.contracts.messages import CloseNotice
 from slipway.contracts.table import Table
@@ -73,11 +73,9 @@ def notify(event: dict[str, Any], world: World, remaining: Remaining) -> dict[st
         verdict = _verdict(record, world, remaining)
         if verdict.done:
             logger.info("notice done", extra={"outcome": verdict.why})
-            count("NoticesPosted", float(verdict.posted))
             continue
         pause = pause_of(verdict, _receives(record))
         logger.warning("notice comes back", extra={"reason": verdict.why, "pause_seconds": pause})
-        count("NoticesDelayed")
         _come_back_after(world.sqs, record, pause)
         failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
@@ -94,7 +92,6 @@ def _verdict(record: Mapping[str, Any], world: World, remaining: Remaining) -> V
             measure(notice.result, world.deployments)
         return world.delivery.deliver(notice, remaining)
     except InvalidMessage as error:
-        count("NoticesUnreadable")
         return Verdict(done=False, why=f"nobody can read it: {error}", unreadable=True)
     except SlipwayError as error:
         return Verdict(done=False, why=str(error))

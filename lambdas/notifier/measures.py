@@ -14,12 +14,15 @@ OUTCOMES: dict[Status, str] = {
     "succeeded": "DeploymentsSucceeded",
     "failed": "DeploymentsFailed",
     "rolled_back": "DeploymentsRolledBack",
-    "superseded": "DeploymentsSuperseded",
     "unchanged": "DeploymentsUnchanged",
     "gave_up": "DeploymentsGivenUp",
     "cancelled": "DeploymentsCancelled",
 }
-"""Status to the metric that counts it: seven metrics, without a dimension for each pipeline."""
+"""Status to the metric that counts it: six metrics, without a dimension for each pipeline.
+
+A superseded push is not counted: its commit runs with the newer one. CloudWatch takes ten metrics
+for nothing, and Slipway has no more.
+"""
 
 LOOKED_BACK = 50
 """Deployments in which the beginning of a failure in production is looked for."""
@@ -30,7 +33,8 @@ def measure(result: DeploymentResult, deployments: Deployments | None) -> None:
 
     `deployments` tells how long production had failed.
     """
-    count(OUTCOMES[result.status])
+    if result.status in OUTCOMES:
+        count(OUTCOMES[result.status])
     if result.status != "succeeded":
         return
     durations = {"LeadTime": lead_time(result), "PushToSteady": push_to_steady(result)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from lambdas.shared.observability import count
 from lambdas.shared.services import Services
 from slipway.contracts.messages import Alert, AlertKind, CloseNotice, sns_attributes
 from slipway.contracts.notice_text import subject, texts_by_protocol
@@ -37,7 +36,6 @@ def say_alerts(services: Services) -> None:
         elif not row.said_at:
             _publish(services, row, recovered=False)
             services.table.alerts.said(row, services.now())
-            count("Alerts")
 
 
 def _say_over(services: Services, row: AlertRow) -> None:

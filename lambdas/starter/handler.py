@@ -9,7 +9,7 @@ from lambdas.decide.decision import decide
 from lambdas.decide.situation import LeaveHost, StartHost
 from lambdas.decide.snapshot import gather
 from lambdas.shared.envelopes import sns_messages
-from lambdas.shared.observability import about, count, logger, observed
+from lambdas.shared.observability import about, logger, observed
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
@@ -49,7 +49,6 @@ def note_want(request: BuildRequest, world: Services, *, builder: bool = True) -
     """
     about(request.request_id)
     noted = world.table.wants.note(request, world.now(), builder=builder)
-    count("Requests")
     logger.info(
         "request" if noted else "the request is settled, or a newer one's want stands",
         extra={"pipeline": request.pipeline, "reason": request.reason, "builder": builder},

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.shared import clients
-from lambdas.shared.observability import about, count, logger, observed
+from lambdas.shared.observability import about, logger, observed
 from lambdas.trigger.events import PushEvent, push_events
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import Installation, PipelineSettings
@@ -52,7 +52,6 @@ def _publish(request: BuildRequest, installation: Installation, sns: Any) -> Non
     about(request.request_id)
     publish_request(sns, installation.request_topic_arn, request)
     logger.info("push", extra={"pipeline": request.pipeline, "commit": request.commit_id})
-    count("Pushes")
 
 
 def concerned(push: PushEvent, installation: Installation) -> tuple[PipelineSettings, ...]:

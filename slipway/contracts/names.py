@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 RUNNING = "running."
 """What tags of images that run begin with."""
+REDRIVEN = ("follower", "reconciler", "starter", "stopper")
+"""Functions whose failed events `slipway redrive` runs again: SNS or EventBridge calls them."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Names:
 
     @property
     def trigger_failures(self) -> str:
-        """Queue: events that the trigger Lambda failed on after its retries."""
+        """Queue: pushes that the trigger Lambda failed on after its retries, or did not get."""
         return self._with("trigger-failures")
 
     @property
@@ -87,13 +89,15 @@ class Names:
     def follow_dead_letters(self) -> str:
         return self._with("follow-dead-letters")
 
-    def failures(self, function: str) -> str:
-        """Queue: on-failure destination of the Lambda `function` (starter, stopper …)."""
-        return self._with(f"{function}-failures")
+    @property
+    def failures(self) -> str:
+        """Queue: the on-failure destination of prod's Lambdas; a record says whose event it was."""
+        return self._with("failures")
 
-    def subscription_dead_letters(self, subscription: str) -> str:
-        """Queue: what SNS could not deliver to `subscription` (build, starter, stopper …)."""
-        return self._with(f"undelivered-{subscription}")
+    @property
+    def undelivered(self) -> str:
+        """Queue: what SNS or EventBridge could not deliver in prod."""
+        return self._with("undelivered")
 
     @property
     def table(self) -> str:

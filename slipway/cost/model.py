@@ -17,12 +17,18 @@ from slipway.cost.prices import BASELINE, OF_AWS, Prices
 BOOT_SECONDS = 35.0
 ROLLOUT_MINUTES = 1.5
 IDLE_SECONDS = float(Limits().idle_period)
-METRICS = 22
+METRICS = 10
 """Custom metrics of an installation."""
-ALARMS = 18
-"""Alarms of an installation, one of each host not counted."""
+ALARMS = 8
+"""Alarms of an installation in prod, one of each host not counted."""
 FREE = 10
 """Custom metrics that CloudWatch does not charge, and alarms."""
+POLLS = 2 * 5 * 3 * 60 * 730
+"""Calls of SQS in a month while nothing happens: Lambda polls the notices and the follow queue with
+five pollers each, 20 s at a time (AWS: 'Using Lambda with Amazon SQS').
+"""
+FREE_CALLS = 1_000_000
+"""Calls of SQS a month that AWS does not charge."""
 MOST = 100_000
 """Deployments a month up to which a break-even is looked for."""
 
@@ -31,7 +37,8 @@ MOST = 100_000
 class Setup:
     """What is counted of an installation.
 
-    `disk_gb`: of each host's disk; `idle`: seconds of the idle period; `prices`: dollars.
+    `disk_gb`: of each host's disk; `idle`: seconds of the idle period; `prices`: dollars; `free`:
+    whether AWS's free tiers, which an account has once, are there for it.
     """
 
     instance: str = "t4g.medium"
@@ -39,6 +46,7 @@ class Setup:
     hosts: int = 1
     idle: float = IDLE_SECONDS
     prices: Prices = OF_AWS
+    free: bool = True
 
     @property
     def metrics(self) -> int:
@@ -55,11 +63,16 @@ class Setup:
 
     @property
     def standing(self) -> float:
-        """$ a month while nothing is deployed: disks, metrics and alarms."""
+        """$ a month while nothing is deployed: disks, metrics, alarms, and polls of queues."""
         prices = self.prices
-        metrics = max(0, self.metrics - FREE) * prices.metric_month
-        alarms = max(0, self.alarms - FREE) * prices.alarm_month + prices.composite_alarm_month
-        return self.hosts * self.disk_gb * prices.gp3_gb_month + metrics + alarms
+        watched = self._paid(self.metrics, FREE) * prices.metric_month
+        watched += self._paid(self.alarms, FREE) * prices.alarm_month
+        polled = self._paid(POLLS, FREE_CALLS) * prices.sqs_request
+        return self.hosts * self.disk_gb * prices.gp3_gb_month + watched + polled
+
+    def _paid(self, count: int, free: int) -> int:
+        """How many of them AWS charges."""
+        return max(0, count - free) if self.free else count
 
     def deployment(self, minutes: float, *, boots: float = 1.0, idle: float | None = None) -> float:
         """$ of one deployment with a build of so many minutes.

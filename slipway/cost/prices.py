@@ -38,7 +38,6 @@ class Prices:
     public_ipv4_hour: float = 0.005
     metric_month: float = 0.30
     alarm_month: float = 0.10
-    composite_alarm_month: float = 0.50
     codebuild_minute: float = 0.005
     codepipeline_v1_month: float = 1.0
     codepipeline_v2_action_minute: float = 0.002

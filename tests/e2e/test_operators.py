@@ -111,8 +111,8 @@ def test_who_operates_does_what_there_is_to_do(chain: Chain, people: dict[str, P
     # GIVEN dead letters of each kind
     dead = {
         chain.names.build_dead_letters: _request().to_json(),
-        chain.names.failures("reconciler"): json.dumps({"requestPayload": _event()}),
-        chain.names.subscription_dead_letters("notices"): _last_notice(chain),
+        chain.names.failures: _failure(chain, "reconciler"),
+        chain.names.undelivered: _last_notice(chain),
     }
     for queue, body in dead.items():
         _send(chain, queue, body)
@@ -206,6 +206,13 @@ def _request() -> BuildRequest:
 
 def _event() -> Any:
     return json.loads((EVENTS / "schedule.json").read_text(encoding="utf-8"))
+
+
+def _failure(chain: Chain, function: str) -> str:
+    """The record of what a function gave up on."""
+    arn = f"arn:aws:lambda:{chain.state.region}:{chain.state.prod_account}:function:"
+    context = {"functionArn": f"{arn}{chain.names.function(function)}:$LATEST"}
+    return json.dumps({"requestContext": context, "requestPayload": _event()})
 
 
 def _last_notice(chain: Chain) -> str:

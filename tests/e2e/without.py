@@ -146,7 +146,7 @@ def _lost_events_are_kept(chain: Chain) -> None:
     ]
     for function in ("starter", "stopper", "reconciler"):
         clients = (chain.prod("lambda"), chain.prod("sqs"))
-        places.append((names.function(function), names.failures(function), *clients))
+        places.append((names.function(function), names.failures, *clients))
     for function, queue, lambdas, sqs in places:
         before = chain.depth(queue, sqs)
         chain.kill_runs(function)

@@ -46,12 +46,10 @@ def test_only_the_tls_condition_is_missing_in_resource_policies(
         assert _keys(here) <= _keys(there)
 
 
-def test_the_same_resources_are_made_but_composite_alarms(
-    local: Stacks, same_in_aws: Stacks
-) -> None:
+def test_the_same_resources_are_made(local: Stacks, same_in_aws: Stacks) -> None:
     for here, there in zip(local.both, same_in_aws.both, strict=True):
         gone = _types(there) - _types(here)
-        assert gone <= {"AWS::CloudWatch::CompositeAlarm", "AWS::SQS::QueuePolicy"}
+        assert gone <= {"AWS::SQS::QueuePolicy"}
         assert _types(here) <= _types(there)
 
 

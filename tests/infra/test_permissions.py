@@ -251,8 +251,8 @@ def test_who_cancels_writes_the_rows_that_this_takes_and_no_others(full: Stacks)
 
 def test_topics_and_queues_refuse_plain_http(full: Stacks) -> None:
     refusing = {
-        s.owner
-        for t in full.both
+        (of, s.owner)
+        for of, t in enumerate(full.both)
         for s in resource_statements(t)
         if s.raw["Effect"] == "Deny" and s.conditions == "Bool aws:SecureTransport = false"
     }

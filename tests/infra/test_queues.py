@@ -8,16 +8,25 @@ from typing import Any
 from lambdas.notifier.delivery import Verdict
 from lambdas.notifier.handler import pause_of
 from slipway.following.backoff import LOCKED_DELAY
-from tests.infra.templates import Stacks, Template, resources, text
+from tests.infra.templates import Stacks, Template, resource_statements, resources, text
 
 
-def test_every_subscription_has_a_dead_letter_queue_of_its_own(full: Stacks) -> None:
+def test_what_a_subscription_does_not_get_is_kept(full: Stacks) -> None:
     # GIVEN all subscriptions: to build, follow and notices queue, to two functions, to one address
     subscriptions = resources(full.prod, "AWS::SNS::Subscription").values()
     assert len(subscriptions) == 8
-    # THEN no two share a dead-letter queue, and none is without
-    queues = [text(s["RedrivePolicy"]["deadLetterTargetArn"]) for s in subscriptions]
-    assert len(set(queues)) == len(queues)
+    # THEN none is without the queue for it
+    queues = {text(s["RedrivePolicy"]["deadLetterTargetArn"]) for s in subscriptions}
+    assert queues == {"${Undelivered.Arn}"}
+    # AND each topic may send to it, and each rule
+    senders = {
+        text(s.raw["Condition"]["ArnEquals"]["aws:SourceArn"])
+        for s in resource_statements(full.prod)
+        if s.owner == "${Undelivered}" and s.raw["Effect"] == "Allow"
+    }
+    rules = ("DeploymentMoved", "Every", "HostStopped")
+    topics = ("RequestTopic", "CloseTopic", "AlarmTopic")
+    assert senders == {*(f"${{{r}.Arn}}" for r in rules), *(f"${{{t}}}" for t in topics)}
 
 
 def test_subscriptions_hear_what_is_for_them(full: Stacks) -> None:
@@ -105,7 +114,7 @@ def test_the_follower_hears_of_every_deployment_of_ecs_and_codedeploy(full: Stac
     assert len(json.dumps(rule["EventPattern"])) < PATTERN_LIMIT
     # AND EventBridge may put what it cannot deliver where its rule says
     dead = text(rule["Targets"][0]["DeadLetterConfig"]["Arn"])
-    assert dead == "${RequestUndeliveredfollow.Arn}"
+    assert dead == "${Undelivered.Arn}"
 
 
 def test_the_build_queue_outlasts_a_long_night(full: Stacks) -> None:

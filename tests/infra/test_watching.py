@@ -13,6 +13,7 @@ from infra.function import METRICS_NAMESPACE
 from lambdas.notifier.alarms import alarm_notice
 from lambdas.notifier.measures import OUTCOMES
 from local.emulator.extension.metrics import BASIC_SECONDS, instance_metrics, state_of
+from slipway.cost.model import FREE, Setup
 from tests.infra.templates import Stacks, Template, resources, text
 from tests.places import ROOT
 
@@ -29,22 +30,18 @@ def sent() -> set[str]:
 def test_the_docs_name_and_count_every_metric() -> None:
     page = Path(ROOT, "docs", "operating.md").read_text(encoding="utf-8")
     assert f"custom metrics: {len(sent())} in all" in page
-    for name in sent() - set(OUTCOMES.values()) - {"LeadTime", "PushToSteady", "TimeToRestore"}:
+    for name in sent():
         assert f"`{name}`" in page, name
 
 
+def test_no_metric_is_sent_that_nobody_looks_at(full: Stacks) -> None:
+    assert sent() == _read_metrics(full.prod)
+
+
 def test_dashboard_and_alarms_read_nothing_that_is_not_sent(full: Stacks) -> None:
-    read = {m[1] for m in _dashboard_metrics(full.prod) if m[0] == METRICS_NAMESPACE}
-    assert read >= set(OUTCOMES.values()) | {"LeadTime", "PushToSteady", "TimeToRestore"}
-    alarms = [
-        alarm
-        for alarm in resources(full.prod, "AWS::CloudWatch::Alarm").values()
-        if alarm.get("Namespace") == METRICS_NAMESPACE
-    ]
-    read |= {alarm["MetricName"] for alarm in alarms}
-    assert read <= sent()
+    assert _read_metrics(full.prod) <= sent()
     # AND a pipeline more is no metric more
-    for alarm in alarms:
+    for alarm in _own_alarms(full.prod):
         assert alarm["Dimensions"] == [{"Name": "service", "Value": "slipway"}]
 
 
@@ -70,16 +67,18 @@ def test_the_dashboard_answers_what_is_asked_of_it(full: Stacks) -> None:
     assert "0.0775*" in json.dumps(widgets["Hosts awake, a day"])
 
 
-def test_one_word_is_said_for_what_has_one_cause(full: Stacks) -> None:
-    # GIVEN the composite alarm, and the alarms that it is made of
-    (composite,) = resources(full.prod, "AWS::CloudWatch::CompositeAlarm").values()
-    rule = text(composite["AlarmRule"])
-    alarms = resources(full.prod, "AWS::CloudWatch::Alarm")
-    parts = {a["AlarmName"] for name, a in alarms.items() if text({"Ref": name})[2:-1] in rule}
-    assert parts == {"slipway-stage-oldest-request", "slipway-stage-tip-ahead"}
-    # THEN it speaks for them: they are silent by themselves, and all others are not
-    for alarm in alarms.values():
-        assert bool(alarm.get("AlarmActions")) != (alarm["AlarmName"] in parts)
+def test_cloudwatch_takes_nothing_for_metrics_and_alarms_of_one_host(example: Stacks) -> None:
+    # GIVEN an installation with one host, and no e-mail addresses
+    alarms = [a for t in example.both for a in resources(t, "AWS::CloudWatch::Alarm").values()]
+    # THEN both accounts together have no more than CloudWatch gives to one for nothing
+    assert len(alarms) <= FREE
+    assert len(sent()) <= FREE
+    # AND each alarm counts as one: none looks at several metrics, none is put together of others
+    assert all("Metrics" not in alarm for alarm in alarms)
+    assert not any(resources(t, "AWS::CloudWatch::CompositeAlarm") for t in example.both)
+    # AND that is what `slipway cost` reckons with
+    of_prod = resources(example.prod, "AWS::CloudWatch::Alarm")
+    assert (Setup().metrics, Setup().alarms) == (len(sent()), len(of_prod))
 
 
 # --- held against the metrics that AWS makes: a host without detailed monitoring, an idle function
@@ -173,6 +172,17 @@ def test_a_reconciler_that_stops_running_is_told_and_its_return_too(full: Stacks
     ]
     told = [n and n.alert and n.alert.recovered for n in notices]
     assert told == [None, False, True]
+
+
+def _read_metrics(template: Template) -> set[str]:
+    """Metrics of Slipway's own that the dashboard draws or an alarm looks at."""
+    drawn = {m[1] for m in _dashboard_metrics(template) if m[0] == METRICS_NAMESPACE}
+    return drawn | {alarm["MetricName"] for alarm in _own_alarms(template)}
+
+
+def _own_alarms(template: Template) -> list[dict[str, Any]]:
+    alarms = resources(template, "AWS::CloudWatch::Alarm").values()
+    return [alarm for alarm in alarms if alarm.get("Namespace") == METRICS_NAMESPACE]
 
 
 def _widgets(template: Template) -> list[dict[str, Any]]:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, FollowMessage
+from slipway.contracts.names import REDRIVEN
 
 if TYPE_CHECKING:
     from slipway.contracts.names import Names
+
+BY_SCHEDULE_OR_HOST = ("aws.events", "aws.ec2")
+"""Sources of the events that EventBridge has for the reconciler; all others are the follower's."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +52,18 @@ Way = Request | Notice | Look | Event
 
 def ways_back(names: Names) -> dict[str, Callable[[str], Way]]:
     """How the body of a dead letter of each queue is read; InvalidMessage if it cannot be."""
-
-    def invoke(function: str, read: Callable[[str], Any]) -> Callable[[str], Way]:
-        return lambda body: Event(names.function(function), read(body))
-
-    undelivered = names.subscription_dead_letters
     return {
         names.build_dead_letters: _request,
         names.follow_dead_letters: _look,
-        undelivered("build"): _request,
-        undelivered("follow"): lambda body: _undelivered_follow(names, body),
-        undelivered("starter"): _request,
-        undelivered("stopper"): invoke("stopper", _sns_event),
-        undelivered("reconciler"): invoke("reconciler", _object),
-        undelivered("notices"): Notice,
-        undelivered("notices-alarms"): Notice,
         names.notices_dead_letters: Notice,
-        **{
-            names.failures(function): invoke(function, _failed_event)
-            for function in ("starter", "stopper", "follower", "reconciler")
-        },
+        names.failures: lambda body: _failed(names, body),
+        names.undelivered: lambda body: _undelivered(names, body),
     }
 
 
 def _request(body: str) -> Request:
-    """A build request, bare or as SNS wraps it for a queue that could not be reached."""
-    data = _object(body)
-    inner = data.get("Message") if data.get("Type") == "Notification" else None
-    return Request(BuildRequest.from_json(inner if isinstance(inner, str) else body))
+    """A build request as it was published."""
+    return Request(BuildRequest.from_json(body))
 
 
 def _look(body: str) -> Look:
@@ -88,23 +76,55 @@ def _look(body: str) -> Look:
     return Look(body)
 
 
-def _undelivered_follow(names: Names, body: str) -> Way:
-    """What SNS had for the follow queue, a request, or EventBridge for the follower, an event."""
-    data = _object(body)
-    return Event(names.function("follower"), data) if "detail-type" in data else _request(body)
+def _failed(names: Names, body: str) -> Event:
+    """What a Lambda failed on: its on-failure destination's record names it and has the event.
 
-
-def _sns_event(body: str) -> dict[str, Any]:
-    """What SNS would have invoked the Lambda with."""
-    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": _object(body)}]}
-
-
-def _failed_event(body: str) -> Any:
-    """The event that a Lambda failed on, from the record of its on-failure destination."""
-    payload = _object(body).get("requestPayload")
-    if payload is None:
+    AWS, 'Capturing records of Lambda asynchronous invocations': `requestContext.functionArn` ends
+    in `:function:NAME:QUALIFIER`.
+    """
+    record = _object(body)
+    if record.get("requestPayload") is None:
         raise InvalidMessage("requestPayload", "is missing")
-    return payload
+    arn = str((record.get("requestContext") or {}).get("functionArn", ""))
+    function = arn.partition(":function:")[2].partition(":")[0]
+    if function not in map(names.function, REDRIVEN):
+        raise InvalidMessage("requestContext.functionArn", f"{arn!r} is no function of Slipway's")
+    return Event(function, record["requestPayload"])
+
+
+def _undelivered(names: Names, body: str) -> Way:
+    """What SNS or EventBridge could not deliver: it says itself for whom it was.
+
+    EventBridge keeps the event. SNS keeps what the endpoint should have had: the bare message for
+    a queue, its envelope for a Lambda or an e-mail address.
+    """
+    data = _object(body)
+    if "detail-type" in data:
+        of_reconciler = data.get("source") in BY_SCHEDULE_OR_HOST
+        return Event(names.function("reconciler" if of_reconciler else "follower"), data)
+    if "request_id" in data:
+        return _request(body)
+    if data.get("Type") != "Notification":
+        return Notice(body)
+    message = str(data.get("Message", ""))
+    inner = _object_or_none(message) or {}
+    if "request_id" in inner:
+        return _request(message)
+    if inner.get("kind") == "idle":
+        return Event(names.function("stopper"), _sns_event(data))
+    raise InvalidMessage("$", "is an e-mail; the queue had the same notice for Slack")
+
+
+def _sns_event(envelope: dict[str, Any]) -> dict[str, Any]:
+    """What SNS would have invoked the Lambda with."""
+    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": envelope}]}
+
+
+def _object_or_none(text: str) -> dict[str, Any] | None:
+    try:
+        return _object(text)
+    except InvalidMessage:
+        return None
 
 
 def _object(body: str) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _function(installation: Installation, name: str) -> list[Need]:
     host = arn("ec2", "instance/i-0123456789abcdef0")
     common = _needs(
         ("logs:CreateLogStream PutLogEvents", arn.stream(f"/aws/lambda/{names.function(name)}")),
-        ("sqs:SendMessage", arn("sqs", names.failures(name))),
+        ("sqs:SendMessage", arn("sqs", names.failures)),
         (f"dynamodb:{_TABLE[name]}", arn.table),
     )
     if name == "notifier":

@@ -32,6 +32,11 @@ from slipway.cost.prices import READ, Prices, with_others
     multiple=True,
     help="Another price than AWS's, such as another region's. A wrong name lists all.",
 )
+@click.option(
+    "--no-free-tiers",
+    is_flag=True,
+    help="As where other things of the account use AWS's free tiers up.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
@@ -41,13 +46,14 @@ def command(
     deployments: int,
     build_minutes: float,
     given: tuple[str, ...],
+    no_free_tiers: bool,
     as_json: bool,
 ) -> None:
     """Say what so many deployments a month cost, and what they would cost without Slipway.
 
-    Counted are hosts, disks, addresses, metrics, alarms and the calls that follow a rollout. FILE
-    is a configuration: its hosts are counted. Default: one host as Slipway makes it. One pipeline
-    is counted of CodePipeline. Needs neither AWS nor the CDK.
+    Counted are hosts, disks, addresses, metrics, alarms, polls of queues and the calls that follow
+    a rollout. FILE is a configuration: its hosts are counted. Default: one host as Slipway makes
+    it. One pipeline is counted of CodePipeline. Needs neither AWS nor the CDK.
 
     \b
     Examples:
@@ -57,7 +63,7 @@ def command(
     context.color = wants_colour()
     out = Output(as_json=as_json)
     setup = _setup(file)
-    setup = replace(setup, prices=with_others(setup.prices, given))
+    setup = replace(setup, prices=with_others(setup.prices, given), free=not no_free_tiers)
     ways = all_ways(setup, build_minutes)
     least = break_even(setup, build_minutes)
     out.say(f"{_counted(deployments)} a month, {build_minutes:g} min of build each ({READ})")

@@ -249,7 +249,7 @@ def test_its_event_and_its_message_are_lost(trial: Trial, release: Release) -> N
     # WHEN no run of the follower lives until ECS is done, and the follow queue is emptied
     trial.fault("lambda-run", names.function("follower"), seconds=LONG)
     chain.until("ECS's end of it", lambda: has_ended(trial), LONG)
-    kept = chain.until("the lost event", lambda: chain.depth(names.failures("follower")), LONG)
+    kept = chain.until("the lost event", lambda: chain.depth(names.failures), LONG)
     purge(chain, names.follow_queue)
     trial.internal("DELETE", "faults")
     trial.say(f"{kept} event(s) of ECS lost for good, the follow queue emptied")
@@ -257,7 +257,7 @@ def test_its_event_and_its_message_are_lost(trial: Trial, release: Release) -> N
     assert row is not None and row.is_followed, "told in spite of all"
     # THEN the reconciler finds it
     ends(trial, pushed, before)
-    purge(chain, names.failures("follower"))
+    purge(chain, names.failures)
 
 
 def has_ended(trial: Trial) -> bool:

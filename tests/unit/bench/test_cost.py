@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.cost import CACHE_GB, FREE_GB, SYSTEM_GB, chosen_idle
@@ -65,9 +67,10 @@ def test_the_operators_page_says_the_same(
 
 def test_the_operators_page_says_what_stands_by_the_month() -> None:
     page = OPERATING.read_text(encoding="utf-8")
-    disk, metrics = MEDIUM.disk_gb * 0.08, (MEDIUM.metrics - 10) * 0.30
+    disk = MEDIUM.disk_gb * 0.08
     assert f"{MEDIUM.disk_gb} GB gp3 a host | {disk:.2f} |" in page
     assert f"alarms: {MEDIUM.alarms} in prod" in page
     assert f"custom metrics: {MEDIUM.metrics} in all" in page
-    assert f"| up to {metrics:.2f} |" in page
-    assert f"| {MEDIUM.standing - disk - metrics:.2f} |" in page
+    assert f"a million is free) | {MEDIUM.standing - disk:.2f} |" in page
+    all_paid = replace(MEDIUM, free=False).standing
+    assert f"all of this but the disk is ${all_paid - disk:.2f}" in page

@@ -243,8 +243,6 @@ def make_table(client: Any, name: str) -> None:
 
 def all_queues(installation: Installation) -> list[str]:
     names = installation.names
-    lambdas = ("starter", "stopper", "follower", "notifier", "reconciler")
-    subscriptions = ("build", "follow", "starter", "stopper", "notices")
     return [
         names.build_queue,
         names.build_dead_letters,
@@ -252,6 +250,6 @@ def all_queues(installation: Installation) -> list[str]:
         names.follow_dead_letters,
         names.notices_queue,
         names.notices_dead_letters,
-        *(names.failures(function) for function in lambdas),
-        *(names.subscription_dead_letters(s) for s in subscriptions),
+        names.failures,
+        names.undelivered,
     ]

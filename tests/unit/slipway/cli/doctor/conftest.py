@@ -43,8 +43,6 @@ def whole(world: World) -> World:
     )
     for queue in ("build", "follow"):
         takes_requests(world, f"slipway-{queue}", dead_letters=f"slipway-{queue}-dead-letters")
-    for missing in ("slipway-undelivered-reconciler", "slipway-undelivered-notices-alarms"):
-        world.client("sqs").create_queue(QueueName=missing)
     world.client("ssm").put_parameter(Name="/slipway/slack-webhook", Value="x", Type="SecureString")
     host = world.add_host()
     world.client("ec2").stop_instances(InstanceIds=[host])

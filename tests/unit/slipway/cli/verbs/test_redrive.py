@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway.contracts.messages import BuildRequest, FollowMessage
+from slipway.contracts.messages import Alert, BuildRequest, CloseNotice, FollowMessage
 from slipway.contracts.table.requests import Settled
 from tests.unit.slipway.cli.aws.agents import published
 from tests.unit.slipway.cli.world import NOW, World
@@ -38,6 +38,26 @@ def count(world: World, queue: str) -> int:
         QueueUrl=world.queues[queue], AttributeNames=names
     )
     return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def _failure(function: str, event: Any) -> str:
+    """The record of an on-failure destination, as AWS documents it."""
+    context = {
+        "requestId": "e4b46cbf-b738-xmpl-8880-a18cdf61200e",
+        "functionArn": f"arn:aws:lambda:us-east-1:222222222222:function:{function}:$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 3,
+    }
+    return json.dumps({"version": "1.0", "requestContext": context, "requestPayload": event})
+
+
+def _notice(kind: str) -> str:
+    if kind == "idle":
+        return CloseNotice(
+            kind="idle", notice_id="idle:1", host_id="i-0123456789abcdef0", boot="b", idle_number=1
+        ).to_json()
+    alert = Alert(kind="awake_long", subject="i-0123456789abcdef0", text="awake", at=NOW)
+    return CloseNotice(kind="alert", notice_id="alert:1", alert=alert).to_json()
 
 
 @pytest.fixture
@@ -108,10 +128,35 @@ def test_a_dry_run_lists_and_changes_nothing(world: World) -> None:
 
 def test_an_undelivered_request_is_read_from_its_sns_envelope(world: World) -> None:
     envelope = {"Type": "Notification", "Message": REQUEST.to_json()}
-    put(world, "slipway-undelivered-starter", json.dumps(envelope))
+    put(world, "slipway-undelivered", json.dumps(envelope))
 
     assert world.run("redrive").exit_code == 0
     assert published(world) == [REQUEST]
+
+
+def test_an_undelivered_notice_goes_back_to_the_notices_queue(world: World) -> None:
+    # GIVEN a close notice and an alarm of CloudWatch's, as the queue should have had them
+    bodies = [_notice("alert"), '{"AlarmName": "slipway-failures", "NewStateValue": "ALARM"}']
+    for body in bodies:
+        put(world, "slipway-undelivered", body)
+
+    assert world.run("redrive").exit_code == 0
+    assert sorted(held(world, "slipway-notices")) == sorted(bodies)
+
+
+def test_an_undelivered_e_mail_stays_and_is_told(world: World) -> None:
+    # GIVEN a notice that an address did not get: nothing can send it there again
+    put(
+        world,
+        "slipway-undelivered",
+        json.dumps({"Type": "Notification", "Message": "shop is live"}),
+    )
+
+    result = world.run("redrive")
+
+    assert result.exit_code == 1
+    assert "is an e-mail" in result.output
+    assert held(world, "slipway-notices") == []
 
 
 @pytest.mark.parametrize(
@@ -134,12 +179,32 @@ def test_what_reached_neither_the_follow_queue_nor_the_follower_is_told_apart(
 ) -> None:
     # GIVEN, in one queue, a request that SNS had, and an event that EventBridge had
     event = {"detail-type": "ECS Deployment State Change", "source": "aws.ecs", "detail": {}}
-    put(world, "slipway-undelivered-follow", json.dumps(event))
-    put(world, "slipway-undelivered-follow", REQUEST.to_json())
+    put(world, "slipway-undelivered", json.dumps(event))
+    put(world, "slipway-undelivered", REQUEST.to_json())
 
     assert world.run("redrive").exit_code == 0
     assert invoked == [("slipway-follower", event)]
     assert published(world) == [REQUEST]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}},
+        {
+            "detail-type": "EC2 Instance State-change Notification",
+            "source": "aws.ec2",
+            "detail": {},
+        },
+    ],
+)
+def test_what_the_reconciler_did_not_hear_it_hears_again(
+    world: World, invoked: list[tuple[str, Any]], event: dict[str, Any]
+) -> None:
+    put(world, "slipway-undelivered", json.dumps(event))
+
+    assert world.run("redrive").exit_code == 0
+    assert invoked == [("slipway-reconciler", event)]
 
 
 def test_a_notice_goes_back_to_the_notices_queue(world: World) -> None:
@@ -154,9 +219,9 @@ def test_an_event_that_a_lambda_failed_on_invokes_it_again(
 ) -> None:
     # GIVEN the record of an on-failure destination, and an undelivered idle notice
     event = {"Records": [{"Sns": {"Message": "{}"}}]}
-    record = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
-    put(world, "slipway-starter-failures", json.dumps(record))
-    put(world, "slipway-undelivered-stopper", json.dumps({"Message": "idle"}))
+    put(world, "slipway-failures", _failure("slipway-starter", event))
+    idle = {"Type": "Notification", "Message": _notice("idle")}
+    put(world, "slipway-undelivered", json.dumps(idle))
 
     # WHEN
     result = world.run("redrive")
@@ -165,7 +230,20 @@ def test_an_event_that_a_lambda_failed_on_invokes_it_again(
     assert result.exit_code == 0, result.output
     payloads = dict(invoked)
     assert payloads["slipway-starter"] == event
-    assert payloads["slipway-stopper"]["Records"][0]["Sns"]["Message"] == "idle"
+    assert payloads["slipway-stopper"]["Records"][0]["Sns"] == idle
+
+
+@pytest.mark.parametrize("function", ["slipway-stage-starter", "slipway-notifier", ""])
+def test_an_event_of_another_function_stays_and_is_told(
+    world: World, invoked: list[tuple[str, Any]], function: str
+) -> None:
+    put(world, "slipway-failures", _failure(function, {"any": "event"}))
+
+    result = world.run("redrive")
+
+    assert result.exit_code == 1
+    assert "requestContext.functionArn" in result.output
+    assert invoked == []
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", '{"schema": 99}'])
