@@ -78,7 +78,10 @@ class Change:
 
 @dataclass
 class Chain:
-    """A deployment whose rollout is followed. `kill_at`: the call in which its process dies."""
+    """A deployment whose rollout is followed. `kill_at`: the call in which its process dies.
+
+    `since`: the commits that its notice will tell of.
+    """
 
     world: World
     kill_at: int | None = None
@@ -89,6 +92,7 @@ class Chain:
     changes: list[Change] = field(default_factory=list)
     calls: int = 0
     names: Any = field(default_factory=itertools.count)
+    since: tuple[Commit, ...] = ()
 
     def __post_init__(self) -> None:
         for fake in self.world.fakes:
@@ -131,7 +135,7 @@ class Chain:
         what = ToRollOut(
             plan=self.world.plan, commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST},
             tip_seen=COMMIT.id, warning="the branch has moved",
-            stages=(StageBegun(stage="push", at=self.now),),
+            stages=(StageBegun(stage="push", at=self.now),), commits_since=self.since,
         )  # fmt: skip
         return hand_over(self.parts(), row, REQUEST, what, lock, settles=1)
 
