@@ -21,6 +21,8 @@ SLOW, SOON = 20, 10
 """Seconds until a new container is healthy; until it crashes, three times in turn. The host sleeps
 after a few."""
 LONG = 300.0
+TOLD_SECONDS = 5.0
+"""From ECS's event to the notice, where nobody was killed and nothing was lost."""
 UPDATE = "ecs:UpdateService"
 
 
@@ -131,12 +133,17 @@ def asleep_with_it_under_way(trial: Trial, pushed: Pushed) -> DeploymentRow:
     return row
 
 
-def ends(trial: Trial, pushed: Pushed, before: Beginning) -> None:
-    """Told right and put right, once, by one rollout, with every host asleep all the while."""
+def ends(trial: Trial, pushed: Pushed, before: Beginning, *, within: float | None = None) -> None:
+    """Told right and put right, once, by one rollout, with every host asleep all the while.
+
+    `within`: told so many seconds after ECS was done. After a kill a claim may have to end first.
+    """
     launched, release = trial.chain.launches(), before.release
     row = trial.chain.until_ended(pushed, LONG)
     assert row.status == release.told, row.result
-    trial.say(f"told {told_after(trial, row):.1f} s after ECS was done")
+    late = told_after(trial, row)
+    trial.say(f"told {late:.1f} s after ECS was done")
+    assert within is None or late <= within
     if release is WORKS:
         trial.ends_well(pushed)
     else:
@@ -152,14 +159,32 @@ def ends(trial: Trial, pushed: Pushed, before: Beginning) -> None:
 
 
 def told_after(trial: Trial, row: DeploymentRow) -> float:
-    """Seconds from the end of ECS's newest rollout to the message on the Slack page."""
+    """Seconds from the end of ECS's newest rollout to the message on the Slack page.
+
+    Below 0 where the way back is healthy, and told, before ECS calls its rollout done.
+    """
     assert row.commit is not None
     commit = row.commit.id[:7]
     message = trial.chain.until(
         "the notice", lambda: trial.chain.notices(commit, since=trial.began), LONG
     )[-1]
+    trial.chain.until("ECS's end of it", lambda: has_ended(trial), LONG)
     done = [d["finishedAt"].timestamp() for d in trial.service_deployments() if "finishedAt" in d]
     return message.at - float(max(done))
+
+
+# --- nothing is gone but the host's work
+
+
+@pytest.mark.chaos
+@each_release
+def test_it_is_told_within_five_seconds_of_the_event(trial: Trial, release: Release) -> None:
+    # GIVEN a rollout under way, all hosts asleep
+    before = Beginning(trial, release)
+    pushed = push(trial, f"{release.behaviour}, and all is well", release)
+    asleep_with_it_under_way(trial, pushed)
+    # WHEN nobody is killed and nothing is lost, THEN
+    ends(trial, pushed, before, within=TOLD_SECONDS)
 
 
 # --- the host is gone

@@ -19,6 +19,7 @@ from slipway.contracts.table.locks import Lock
 from slipway.following.ending import Ending
 from slipway.following.follower import Follower, FollowerParts, Held
 from slipway.following.handing import ToRollOut, hand_over
+from slipway.following.state import StageBegun
 from slipway.rollout.means import Means
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.unit.slipway.rollout.stepwise import CHANGES, Killed, World, _shape
@@ -39,6 +40,7 @@ REQUEST = BuildRequest(
     request_id="1" * 32, pipeline="web", pushed_by="ada", pushed_at=1.0, reason="push"
 )
 COMMIT = Commit(id="a" * 40, subject="Change")
+DIGEST = "sha256:" + "4" * 64
 
 
 class Silent:
@@ -70,12 +72,16 @@ class Change:
 
     number: int
     operation: str
+    parameters: dict[str, Any]
     changed: bool
 
 
 @dataclass
 class Chain:
-    """A deployment whose rollout is followed. `kill_at`: the call in which its process dies."""
+    """A deployment whose rollout is followed. `kill_at`: the call in which its process dies.
+
+    `since`: the commits that its notice will tell of.
+    """
 
     world: World
     kill_at: int | None = None
@@ -86,6 +92,7 @@ class Chain:
     changes: list[Change] = field(default_factory=list)
     calls: int = 0
     names: Any = field(default_factory=itertools.count)
+    since: tuple[Commit, ...] = ()
 
     def __post_init__(self) -> None:
         for fake in self.world.fakes:
@@ -125,7 +132,11 @@ class Chain:
         )  # fmt: skip
         self.table.deployments.start(row, kept=1e6)
         self.table.wants.note(REQUEST, self.now)
-        what = ToRollOut(plan=self.world.plan, commit=COMMIT)
+        what = ToRollOut(
+            plan=self.world.plan, commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST},
+            tip_seen=COMMIT.id, warning="the branch has moved",
+            stages=(StageBegun(stage="push", at=self.now),), commits_since=self.since,
+        )  # fmt: skip
         return hand_over(self.parts(), row, REQUEST, what, lock, settles=1)
 
     def by_agent(self) -> DeploymentRow:
@@ -190,7 +201,7 @@ class Chain:
             finally:
                 if operation in CHANGES:
                     changed = _shape(self.world) != before
-                    self.changes.append(Change(number, operation, changed))
+                    self.changes.append(Change(number, operation, parameters, changed))
             if number == self.kill_at:
                 raise Killed
             return answer
@@ -200,3 +211,17 @@ class Chain:
     def made(self) -> list[str]:
         """The changes that changed something, in order."""
         return [change.operation for change in self.changes if change.changed]
+
+    def made_with(self) -> list[Any]:
+        """The same with their parameters, but for the rollout's own id."""
+        return [
+            (change.operation, without_id(change.parameters))
+            for change in self.changes
+            if change.changed
+        ]
+
+
+def without_id(parameters: dict[str, Any]) -> dict[str, Any]:
+    """A change's parameters without what is another one for each rollout."""
+    own = ("clientToken", "description", "startedBy")
+    return {name: value for name, value in parameters.items() if name not in own}

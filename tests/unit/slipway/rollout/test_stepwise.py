@@ -107,15 +107,23 @@ def in_ecr() -> World:
 
 Make = Callable[[], World]
 
-SCENARIOS: dict[str, Make] = {
-    **{
+
+def of_rows(*, throttled: bool) -> dict[str, Make]:
+    return {
         f"{row.name}, {'service deployments' if history else 'rolloutState'}": (
             lambda r=row, h=history: of_scenario(r, h)
         )
         for row in test_scenarios.ROWS
         for history in (True, False)
-        if "throttling" not in row.name
-    },
+        if ("throttling" in row.name) == throttled
+    }
+
+
+THROTTLED = of_rows(throttled=True)
+"""Which calls are throttled depends on how many there were: so each death changes the rest."""
+
+SCENARIOS: dict[str, Make] = {
+    **of_rows(throttled=False),
     "crashes, ECS itself goes back": lambda: world(ScriptedEcs(behaviour=ecs.crashes), **ALL),
     "crashes, set back": lambda: world(ScriptedEcs(behaviour=ecs.crashes, history=False), **ALL),
     "rolled back, and counts put back": lambda: world(
@@ -204,6 +212,33 @@ def test_a_rollout_that_is_killed_once_at_any_moment_ends_as_one_that_is_not(mak
         told = rolled_out(make(), kills=KillsAt(number, answered=answered))
         call = whole.calls[number]
         same(told, whole, f"{'after' if answered else 'before'} {call.operation} in {call.step}")
+
+
+@pytest.mark.parametrize("make", THROTTLED.values(), ids=list(THROTTLED))
+def test_a_throttled_rollout_that_is_killed_ends_with_the_same_word_and_revision(
+    make: Make,
+) -> None:
+    # GIVEN how it goes where nothing is killed, and a third of all calls is throttled
+    whole = rolled_out(make())
+    for answered in (False, True):
+        # WHEN every process is killed at the next kind of call
+        kills = KillsEach(answered=answered)
+        told = rolled_out(make(), kills=kills)
+        # THEN the word is the same, and what runs
+        assert kills.kinds
+        weakly_same(told, whole, f"{'after' if answered else 'before'} each of {kills.kinds}")
+    # AND so it is where one process is killed, at any call
+    chosen = moments(whole.calls) if "EVERY_MOMENT" in os.environ else moments(whole.calls)[::5]
+    for number, answered in chosen:
+        told = rolled_out(make(), kills=KillsAt(number, answered=answered))
+        weakly_same(told, whole, f"{'after' if answered else 'before'} call {number}")
+
+
+def weakly_same(told: Told, whole: Told, when: str) -> None:
+    """The word and the live revision."""
+    ended, expected = told.result, whole.result
+    assert (ended.outcome, told.live) == (expected.outcome, whole.live), when
+    assert (ended.running, ended.after) == (expected.running, expected.after), when
 
 
 def same(told: Told, whole: Told, when: str) -> None:
