@@ -2,10 +2,10 @@
 
 A slot for each processor: builds side by side use what one build leaves idle while it fetches,
 unpacks and pushes (`python -m bench slots` measures it). More slots than processors gain some more,
-but then each build takes longer, and all of them more memory. 2 GiB of memory for each: what the compilers and
-bundlers of most images ask for; a build that is killed for want of it fails as the commit's. 10 GiB
-of disk for each: a build's layers beside those of the image before, five times of what is free
-before a build begins (`image/disk.py`, FOR_BUILD).
+but then each build takes longer, and all of them more memory. 2 GiB of memory for each: what the
+compilers and bundlers of most images ask for; a build that is killed for want of it fails as the
+commit's. 10 GiB of disk for each: a build's layers beside those of the image before, five times of
+what is free before a build begins (`image/disk.py`, FOR_BUILD).
 """
 
 from __future__ import annotations
