@@ -98,7 +98,7 @@ machine: setup ## a build host with a kernel of its own, in QEMU: power key, mem
 	$(PYTEST) -m qemu --timeout 1800 tests/machine
 
 chaos: setup ## kill, starve and break the real chain; each case tells what it did
-	EVERY_MOMENT=1 $(PYTEST) -n 2 tests/unit/slipway/rollout/test_stepwise.py
+	EVERY_MOMENT=1 $(PYTEST) -n 2 tests/unit/slipway/rollout/test_stepwise.py tests/unit/slipway/following/test_between_steps.py
 	$(PYTEST) --timeout 600 tests/e2e/chaos
 
 synth: setup ## the templates, into cdk.out/ (CONFIGURATION=FILE for another than cdk.json)
