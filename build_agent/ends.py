@@ -102,8 +102,9 @@ class Ends:
         until it is looked at again where nobody holds the lock.
         """
         request = delivery.request
-        if self._takes_over(request):
-            self._settler.give_back(delivery.messages, TAKEN_OVER_DELAY)
+        delay = self._take_over(request)
+        if delay is not None:
+            self._settler.give_back(delivery.messages, delay)
             return
         if not request.is_tip or delivery.deployment_id is not None:
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
@@ -120,19 +121,22 @@ class Ends:
         elif not self._settler.join(delivery):
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
 
-    def _takes_over(self, request: BuildRequest) -> bool:
-        """A push ends the rollout under way, where its pipeline is configured so."""
+    def _take_over(self, request: BuildRequest) -> int | None:
+        """A push ends the rollout under way, where its pipeline is configured so: seconds until it
+        is looked at again. What CodeDeploy takes back first may take minutes. None: it waits.
+        """
         if self._installation.pipeline(request.pipeline).rollout.new_push != "takeOver":
-            return False
+            return None
         lock = self._table.locks.get(request.pipeline)
         if lock.deployment is None or not request.is_tip:
-            return False
+            return None
         row = self._table.deployments.get(lock.deployment)
         if row is None or (row.pushed_at or 0.0) >= request.pushed_at:
-            return False  # it would not give way
+            return None  # it would not give way
         self._table.locks.ask_takeover(request, self._clock.now())
         self._send(FollowMessage(deployment_id=lock.deployment), 0.0)
-        return True
+        asked_before = lock.takeover == request.request_id
+        return LOCKED_DELAY if asked_before else TAKEN_OVER_DELAY
 
     # --- superseded
 

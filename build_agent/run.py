@@ -159,25 +159,26 @@ class Run:
         request = delivery.request
         log = self._log.bind(correlation_id=request.request_id, pipeline=request.pipeline)
         work.request, work.messages = request, tuple(delivery.messages)
+        self._taken = None
         try:
             self._deploy(delivery, work, settles=settles, log=log)
         except Interrupted:
-            if not self._ends.end_interrupted(delivery, work):
+            has_ended = self._ends.end_interrupted(delivery, work)
+            self._put_note_back()
+            if not has_ended:
                 raise
             self._begin_anew(work)
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
-            given_up = self._ends.world_failed(delivery, work, error, log)
-            if given_up:
-                self._put_note_back()
-            return given_up
+            has_ended = self._ends.world_failed(delivery, work, error, log)
+            self._put_note_back()
+            return has_ended
         finally:
             work.deployment_id, work.request, work.messages = None, None, ()
         return True
 
     def _begin_anew(self, work: Work) -> None:
         """The attempt has ended for good; what else is asked of the pipeline goes on."""
-        self._put_note_back()
         work.stop, work.standstill, work.told_at, work.overtaken = Stop(), None, None, False
         self._keeper.progress(work, "received")
         if self._stop.requested:
@@ -232,12 +233,10 @@ class Run:
         taken that one's place, and its own with it when it joined: so the want is there first.
         """
         self._taken = None  # a fetch has come after it
-        row = self._table.locks.get(lock.pipeline)
-        if row.again is None:
-            return False
         if not delivery.messages:
             self._table.wants.note(delivery.request, self._parts.clock.now())
-        if not self._table.locks.take_again(lock):
+        row = self._table.locks.get(lock.pipeline)
+        if row.again is None or not self._table.locks.take_again(lock):
             return False
         self._taken = row
         return True

@@ -49,7 +49,7 @@ class DevStack(cdk.Stack):
         self._configuration = configuration
         self._arns = Arns(installation)
         self._names = installation.names
-        self._shared = Shared.of(self, common, failures=self._names.trigger_failures)
+        self._shared = Shared.of(self, common, failures=self._names.failed_pushes)
         self.trigger = SlipwayFunction(
             self,
             "Trigger",
@@ -111,7 +111,7 @@ class DevStack(cdk.Stack):
         )
         alarms = Alarms(self, "Alarms", installation=self._names.installation, topic=topic)
         alarms.not_empty(
-            "trigger-failures",
+            "failed-pushes",
             self._shared.failures,
             "A push could not be handed on: the trigger function's log says why. "
             "The reconciler deploys it within the half hour.",

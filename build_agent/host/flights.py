@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _Wish(Generic[T]):
-    """One run's; `granted` holds the result once there is one."""
+    """One run's; `granted` holds the result once there is one, `at_work`: it makes its own."""
 
     what: Hashable
     stop: Stop
+    at_work: bool = False
     granted: list[T] = field(default_factory=list)
 
 
@@ -76,9 +77,11 @@ class Flights(Generic[T]):
 
     def _do(self, lane: Hashable, wish: _Wish[T], work: Callable[[], T]) -> T:
         with self._board.changing():
+            wish.at_work = True
             aboard = [other for other in self._wishes[lane] if other.what == wish.what]
         result = work()
         with self._board.changing():
             for other in aboard:
-                other.granted.append(result)
+                if other is wish or not other.at_work:
+                    other.granted.append(result)
         return result

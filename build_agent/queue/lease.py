@@ -227,7 +227,7 @@ class Keeper:
 
     def _obey(self, work: Work, lock: LockRow) -> None:
         """What others ask the holder of the lock."""
-        if work.deployment_id is not None and lock.cancelled == work.deployment_id:
+        if lock.ends(work.deployment_id):
             work.stop.request("the deployment was cancelled")
         elif work.request is not None and lock.gives_way(work.request):
             work.stop.request(f"{lock.takeover} takes over")

@@ -33,9 +33,9 @@ class Names:
         return self._with("trigger")
 
     @property
-    def trigger_failures(self) -> str:
+    def failed_pushes(self) -> str:
         """Queue: pushes that the trigger Lambda failed on after its retries, or did not get."""
-        return self._with("trigger-failures")
+        return self._with("failed-pushes")
 
     @property
     def source_role(self) -> str:

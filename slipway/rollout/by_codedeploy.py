@@ -49,13 +49,16 @@ def create(state: RolloutState, look: Look, now: float) -> Advanced:
 
 
 def _busy(state: RolloutState, look: Refusal, now: float) -> Advanced:
-    """The group has another deployment under way: it is tried again, for `timeouts.healthy`."""
+    """The group has a deployment under way: it is looked at again, for `timeouts.healthy`.
+
+    The intent stays. Where the answer of an earlier try got lost it may be ours that is under way.
+    """
     age = now - state.told_at
     if age > state.plan.timeouts.healthy:
         members = {"before": state.before, "after": state.after, "running": state.before}
         return over(state, now, outcome="failed", cause=look.text, **members)
     waits = Progress(step="update", elapsed=0.0, task_definition=state.after, waits=look.text)
-    state, told = tell(replace(state, intent=None), now, waits)
+    state, told = tell(state, now, waits)
     return on(replace(state, look_at=now + pause(state.id, now, age)), told)
 
 

@@ -33,7 +33,7 @@ def test_a_push_survives_the_death_of_every_function(chain: Chain) -> None:
 
     # THEN the host sleeps in the end, and each lost event is kept, with an alarm that Slack shows
     chain.until_asleep()
-    assert chain.depth(names.trigger_failures, chain.dev("sqs")) == 1
+    assert chain.depth(names.failed_pushes, chain.dev("sqs")) == 1
     assert chain.depth(names.failures) == 3
     chain.until("the alarm", lambda: chain.notices("failures", since=pushed.began_at), seconds=120)
 

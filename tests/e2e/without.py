@@ -142,7 +142,7 @@ def _poison_is_kept(chain: Chain) -> None:
 def _lost_events_are_kept(chain: Chain) -> None:
     names = chain.names
     places: list[tuple[str, str, Any, Any]] = [
-        (names.trigger_function, names.trigger_failures, chain.dev("lambda"), chain.dev("sqs"))
+        (names.trigger_function, names.failed_pushes, chain.dev("lambda"), chain.dev("sqs"))
     ]
     for function in ("starter", "stopper", "reconciler"):
         clients = (chain.prod("lambda"), chain.prod("sqs"))

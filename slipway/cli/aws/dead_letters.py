@@ -85,7 +85,8 @@ def _failed(names: Names, body: str) -> Event:
     record = _object(body)
     if record.get("requestPayload") is None:
         raise InvalidMessage("requestPayload", "is missing")
-    arn = str((record.get("requestContext") or {}).get("functionArn", ""))
+    context = record.get("requestContext")
+    arn = str(context.get("functionArn", "")) if isinstance(context, dict) else ""
     function = arn.partition(":function:")[2].partition(":")[0]
     if function not in map(names.function, REDRIVEN):
         raise InvalidMessage("requestContext.functionArn", f"{arn!r} is no function of Slipway's")

@@ -75,6 +75,14 @@ class LockRow:
         asked = self.takeover or ""
         return asked.removeprefix(_CANCEL) if asked.startswith(_CANCEL) else None
 
+    def ends(self, deployment_id: str | None) -> bool:
+        """Whether the holder is to end this deployment, on which it works, for it was cancelled.
+
+        An earlier version's command line names who cancelled it instead, by an ARN.
+        """
+        cancelled = self.cancelled or ""
+        return bool(deployment_id) and (cancelled == deployment_id or cancelled.startswith("arn:"))
+
     def gives_way(self, request: BuildRequest) -> bool:
         """Whether the holder, which works on `request`, is to give way.
 

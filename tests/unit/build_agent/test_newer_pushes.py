@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
 from build_agent.deploy import FETCHES
-from slipway.contracts.errors import DeploymentFailed
+from build_agent.host.stop import Interrupted
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import BuildRequest
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.test_dispatch import Later, push_to, several
@@ -224,3 +227,60 @@ def test_a_cancel_ends_no_other_deployment_than_its_own(aws: Any) -> None:
     world.images.on_build = noted
     world.worker(slots=1).step()
     assert world.outcome(request) == "succeeded"
+
+
+@pytest.mark.parametrize("fails", [WorldFailed("git is down"), Interrupted("SIGTERM")])
+def test_a_note_stays_where_its_push_was_not_fetched(aws: Any, fails: Exception) -> None:
+    # GIVEN a run that has taken the note of a push, and cannot fetch it
+    world = several(aws)
+    first, second = push_to("web", 1), push_to("web", 2)
+    world.send(first)
+
+    def noted() -> None:
+        world.source.on_fetch = failing
+        joined(world, second)
+
+    def failing() -> None:
+        raise fails
+
+    world.source.on_fetch = noted
+    world.worker(slots=1).step()
+    # THEN whoever comes next finds it, though the first be cancelled before that
+    lock = world.table.locks.get("web")
+    assert (lock.holder, lock.again) == ("", second.request_id)
+
+
+def test_a_run_that_no_message_brought_gets_its_want_back_once_the_other_s_is_gone(
+    aws: Any,
+) -> None:
+    # GIVEN such a run, and a push whose note it takes before that one has cleared its want
+    world = several(aws)
+    world.send(push_to("web", 1))
+    newer, wants = push_to("web", 3), list[int]()
+
+    def first_build() -> None:
+        world.images.on_build = second_build
+        world.source.tip = B
+        joined(world, push_to("web", 2))
+        raise DeploymentFailed("exit code 1", stage="build")
+
+    def second_build() -> None:
+        wants.append(len(world.table.wants.all()))
+        world.images.on_build = lambda: None
+
+    def asks() -> None:
+        if world.source.tip == B:
+            world.source.on_fetch = joins
+            now = world.clock.now()
+            world.table.wants.note(newer, now)
+            assert world.table.locks.ask_again("web", newer.request_id, now, pushed_at=3.0)
+
+    def joins() -> None:
+        world.source.on_fetch = lambda: None
+        world.table.wants.clear([newer])
+
+    world.images.on_build = first_build
+    world.source.on_fetch = asks
+    world.worker(slots=1).step()
+    # THEN it has a want while it is built
+    assert wants == [1]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from build_agent.ends import TAKEN_OVER_DELAY
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import RolloutSettings
+from slipway.following.backoff import LOCKED_DELAY
 from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import World, make_installation, make_pipeline, make_request
 
@@ -63,6 +65,17 @@ def test_a_push_takes_over_where_its_pipeline_is_configured_so(aws: Any) -> None
     # THEN the rollout of A is superseded, and B runs
     assert [world.outcome(r) for r in (first, second)] == ["superseded", "succeeded"]
     assert world.row.running_commit == B
+
+
+def test_what_takes_over_and_has_to_wait_comes_again_ever_later(aws: Any) -> None:
+    # GIVEN a pipeline whose pushes take over, and a rollout that does not give way at once
+    settings = make_pipeline(rollout=RolloutSettings(new_push="takeOver"))
+    world = World(aws, replace(make_installation(), pipelines=(settings,)))
+    worker = under_way(world, make_request(1))
+    ends, second = worker._ends, make_request(2)
+    # THEN it is looked at again soon, and after that as rarely as a lock that is another's
+    assert ends._take_over(second) == TAKEN_OVER_DELAY
+    assert ends._take_over(second) == LOCKED_DELAY
 
 
 def test_an_older_push_takes_nothing_over(aws: Any) -> None:

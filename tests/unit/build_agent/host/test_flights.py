@@ -128,6 +128,30 @@ def test_nobody_waits_for_work_that_hangs_once_its_run_is_given_up(airport: Airp
     assert airport.flights.waits("lane") == 0
 
 
+def test_who_ends_after_it_was_given_up_lets_nobody_begin_beside_its_successor() -> None:
+    # GIVEN two that waited together; the first of them hangs, and the second is at it in its place
+    airport, doors = Airport(), [Door() for _ in range(4)]
+    before = airport.ask(work=lambda: (doors[0](), 0)[1])
+    hanging = airport.ask(work=lambda: (doors[1](), 1)[1])
+    successor = airport.ask(work=lambda: (doors[2](), 2)[1])
+    doors[0].open()
+    assert before.result() == 0
+    until(lambda: doors[1].reached)
+    hanging.stop.give_up()
+    airport.flights._board._wake()
+    until(lambda: doors[2].reached)
+    # WHEN the first ends after all
+    doors[1].open()
+    assert hanging.result() == 1
+    # THEN whoever comes now waits for the second, which has its own result
+    late = airport.ask(work=lambda: (doors[3](), 3)[1])
+    assert doors[3].reached == 0
+    doors[2].open()
+    assert successor.result() == 2
+    doors[3].open()
+    assert late.result() == 3
+
+
 # --- the gate
 
 

@@ -70,6 +70,16 @@ def test_a_cancel_takes_nothing_over() -> None:
     cancelled = LockRow(pipeline="web", takeover="cancel:web-20261118110640-0a1b2c")
     assert cancelled.cancelled == "web-20261118110640-0a1b2c"
     assert not cancelled.gives_way(PUSH)
+    assert cancelled.ends("web-20261118110640-0a1b2c")
+    assert not cancelled.ends("web-20261118110640-ffffff")
+    assert not cancelled.ends(None)
+
+
+def test_a_cancel_of_an_earlier_version_s_command_line_names_no_deployment() -> None:
+    cancelled = LockRow(pipeline="web", takeover="cancel:arn:aws:iam::222222222222:user/eve")
+    assert cancelled.ends("web-20261118110640-0a1b2c")
+    assert not cancelled.ends(None)
+    assert not cancelled.gives_way(PUSH)
 
 
 def test_nobody_asks() -> None:

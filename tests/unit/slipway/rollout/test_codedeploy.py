@@ -190,6 +190,27 @@ def test_a_group_that_is_at_another_deployment_is_waited_for() -> None:
     assert len(deploy.deployments) == 2
 
 
+class AnswerLost(ScriptedCodeDeploy):
+    """The first answer to CreateDeployment is lost, and the client asks once more by itself."""
+
+    def _on_CreateDeployment(self, parameters: Any) -> Any:
+        if not self.deployments:
+            super()._on_CreateDeployment(parameters)
+        return super()._on_CreateDeployment(parameters)
+
+
+def test_a_group_that_is_busy_with_ours_whose_answer_was_lost_is_found() -> None:
+    # GIVEN
+    deploy = AnswerLost(by_codedeploy(ScriptedEcs()), plays=[WELL])
+
+    # WHEN
+    result = run(deploy)
+
+    # THEN ours is followed to its end, and no second one is made
+    assert (result.outcome, result.running) == ("succeeded", f"{PREFIX}:task-definition/web:8")
+    assert len(deploy.deployments) == 1
+
+
 def test_a_group_that_stays_busy_is_not_waited_for_without_end() -> None:
     deploy = codedeploy([(4000.0, "Succeeded", 5, False)])
     deploy._start(f"{PREFIX}:task-definition/web:6")

@@ -246,6 +246,13 @@ def test_an_event_of_another_function_stays_and_is_told(
     assert invoked == []
 
 
+def test_a_record_of_another_shape_stays_and_is_told(world: World) -> None:
+    put(world, "slipway-failures", json.dumps({"requestContext": "x", "requestPayload": {}}))
+
+    assert world.run("redrive").exit_code == 1
+    assert count(world, "slipway-failures") == 1
+
+
 @pytest.mark.parametrize("body", ["not json", "[]", '{"schema": 99}'])
 def test_what_cannot_be_read_stays_and_is_told(world: World, body: str) -> None:
     put(world, "slipway-build-dead-letters", body)
