@@ -249,7 +249,10 @@ def test_an_event_of_another_function_stays_and_is_told(
 def test_a_record_of_another_shape_stays_and_is_told(world: World) -> None:
     put(world, "slipway-failures", json.dumps({"requestContext": "x", "requestPayload": {}}))
 
-    assert world.run("redrive").exit_code == 1
+    result = world.run("redrive")
+
+    assert result.exit_code == 1
+    assert "cannot be read, invalid message: requestContext.functionArn" in result.output
     assert count(world, "slipway-failures") == 1
 
 
