@@ -124,7 +124,7 @@ def _queue(queue: sqs.Queue, slots: int | None) -> cloudwatch.GraphWidget:
                 statistic="Maximum", period=minutes, label="waiting"
             ),
             queue.metric_approximate_number_of_messages_not_visible(
-                statistic="Maximum", period=minutes, label="held by runs"
+                statistic="Maximum", period=minutes, label="held by runs, or delayed"
             ),
         ],
         right=[

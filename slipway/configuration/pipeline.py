@@ -209,7 +209,8 @@ class Rollout(Part):
     cancel_stale_build: bool = Field(
         default=False,
         description="Whether a push ends the build under way of an older push, so that the newest "
-        "commit is built at once. Default: the older build is finished and rolled out first.",
+        "commit is built at once. Where pushes come faster than a build ends, none is deployed. "
+        "Default: the older build is finished and rolled out first.",
     )
     pre_deploy: PreDeploy | None = None
 
