@@ -15,6 +15,7 @@ from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
+from slipway.contracts.table.store import Write
 
 
 def no_reply(*arguments: Any, **named: Any) -> None:
@@ -68,6 +69,10 @@ def whoever_asks(lock: LockRow, _request: BuildRequest) -> bool:
 
 def as_often_as_delivered(here: World, request: BuildRequest, delay: float) -> None:
     here.again(request, delay)
+
+
+def settles_nothing(_settled: Any, _kept: float) -> Write:
+    return Write("check", {"pk": "NOTHING", "sk": "-"}, condition="attribute_not_exists(pk)")
 
 
 def join_all(ends: Any, delivery: Any) -> None:

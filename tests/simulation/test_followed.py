@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.cases import ENDING, FOLLOWER, SNAPSHOT, Case, loose, noticed, patched
 from tests.simulation.guards import Guard
 from tests.simulation.plans import cancelled, crowded, dying, in_a_row, often, with_faults
-from tests.simulation.stand_ins import always_true, false, no_reply
+from tests.simulation.stand_ins import always_true, false, no_reply, settles_nothing
 
 FOLLOWED = [
     Case(
@@ -30,6 +30,15 @@ FOLLOWED = [
         ),
         dying("ECS is slow", "held up", "follow message late"),
         breaks="without its claim",
+    ),
+    Case(
+        patched(
+            "a hand-over settles its request",
+            "slipway.contracts.table.following.settled_write",
+            settles_nothing,
+        ),
+        often("kill agent", "agent killed"),
+        breaks="is deleted, and nobody owns it",
     ),
     Case(
         Guard("the chain of follow messages", parts=frozenset({"chain"})),

@@ -205,7 +205,8 @@ def begun_whatever_was_joined(
     ("move", "stand_in"),
     [("join", joined_whatever_was_begun), ("point", begun_whatever_was_joined)],
 )
-def test_without_either_condition_a_request_is_lost(move, stand_in):
+def test_without_either_condition_a_request_is_lost_if_its_note_is_not_put_back(move, stand_in):
     target = f"slipway.contracts.table.requests.Requests.{move}"
-    with Guard(move, patches=((target, stand_in),)).out():
+    put_back = ("build_agent.run.Run._put_note_back", nothing)
+    with Guard(move, patches=((target, stand_in), put_back)).out():
         assert "has no outcome" in next(lost_requests())
