@@ -375,7 +375,7 @@ def _failed(request: BuildRequest, error: Exception, here: World) -> None:
     attempts = here.table.requests.count_attempt(request.request_id, now, kept=limits.settled_kept)
     logger.warning("not begun", extra={"error": str(error), "attempts": attempts.count})
     if not is_given_up(attempts, now, limits) or _is_recorded(request, here):
-        here.come_again(request, delay_after(attempts.count, here.parts.jitter()))
+        here.come_again(request, delay_after(attempts.count, here.parts.jitter()), surely=True)
         return
     with _locked(request, here) as lock:
         row = here.recorder.begin(request, lock) if lock is not None else None

@@ -84,15 +84,16 @@ class World:
         """Takes the steps of rollouts."""
         return Follower(self.parts)
 
-    def come_again(self, request: BuildRequest, delay: float) -> None:
+    def come_again(self, request: BuildRequest, delay: float, *, surely: bool = False) -> None:
         """Let a request that waits come again: by one message, however often it was delivered.
 
         Else each delivery would bring another, and they would multiply. Who dies before it is sent
         was at a message that the queue brings back: by then none is awaited, and another is sent.
+        `surely`: what failed may have been the sending of the one that is awaited.
         """
         now = self.parts.now()
         until = now + min(delay / 2, LONGEST_AWAITED) * (1 - self.parts.jitter() / 10)
-        if self.table.wants.await_next(request, now, until, due=now + delay):
+        if self.table.wants.await_next(request, now, until, due=now + delay) or surely:
             self.again(request, delay)
 
 

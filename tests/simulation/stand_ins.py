@@ -67,7 +67,9 @@ def whoever_asks(lock: LockRow, _request: BuildRequest) -> bool:
     return lock.takeover is not None and lock.cancelled is None
 
 
-def as_often_as_delivered(here: World, request: BuildRequest, delay: float) -> None:
+def as_often_as_delivered(
+    here: World, request: BuildRequest, delay: float, *, surely: bool = False
+) -> None:
     here.again(request, delay)
 
 

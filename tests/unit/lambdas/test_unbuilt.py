@@ -233,6 +233,27 @@ def test_a_rollback_takes_over_what_is_followed() -> None:
     assert (older.status, newest.reason, newest.is_followed) == ("superseded", "rollback", True)
 
 
+def test_what_waits_comes_again_though_its_message_was_not_sent_at_once() -> None:
+    # GIVEN a pipeline that is locked, and a queue that does not take the first message
+    here = Here()
+    here.built(A)
+    here.table.locks.take("web", "i-1/boot/p.1", here.scripted.clock.now(), ttl=330)
+    request, refused = request_of("redeploy"), list[BuildRequest]()
+
+    def refuses_once(asked: BuildRequest, delay: float) -> None:
+        if not refused:
+            refused.append(asked)
+            raise WorldFailed("SQS does not answer")
+        here.back.append((asked, delay))
+
+    # WHEN
+    here.table.wants.note(request, here.scripted.clock.now(), builder=False)
+    message = {"Records": [{"body": request.to_json()}]}
+    follow(message, replace(here.world(), again=refuses_once))
+    # THEN one is sent after all, though the first was noted as on its way
+    assert [asked for asked, _ in here.back] == [request]
+
+
 def test_a_rollback_asks_a_build_to_give_way_and_comes_again() -> None:
     here = Here()
     here.ran(V6)
