@@ -105,6 +105,7 @@ def test_a_repository_without_a_dockerfile(chain: Chain) -> None:
 def test_a_branch_that_does_not_exist(chain: Chain) -> None:
     # GIVEN a pipeline whose branch was deleted: that alone deploys nothing
     repository, branch = chain.repository("sample-2"), chain.pipeline("sample-2").branch
+    chain.until("the end of what was before", lambda: not chain.table.locks.get("sample-2").holder)
     before = chain.serves("sample-2")
     repository.git("push", "--quiet", "origin", f":refs/heads/{branch}")
 
