@@ -58,14 +58,6 @@ THREADS = 2 * AT_ONCE
 """Messages are received and others deleted at the same time, as many calls each."""
 
 
-class OwnThreads(Threads):
-    """The agent's threads for calls at the same time, which end with it."""
-
-    def end(self) -> None:
-        """Begin nothing more, and let each thread go once its call is over; waits for none."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Agent:
     """An assembled agent; `folder_lock` is held for as long as it lives."""
@@ -74,7 +66,7 @@ class Agent:
     inbox: Inbox
     keeper: KeeperThread
     shipper: CloudWatchShipper
-    threads: OwnThreads
+    threads: Threads
     stop: Stop
     folder_lock: IO[str]
 
@@ -90,7 +82,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     session = boto3.Session(region_name=host.region)
     client = clients(session)
     names, limits = installation.names, installation.limits
-    clock, stop, parallel = SystemClock(), Stop(), OwnThreads(THREADS)
+    clock, stop, parallel = SystemClock(), Stop(), Threads(THREADS)
     table = Table(client("dynamodb"), names.table)
     inbox = Inbox(
         client("sqs"),

@@ -39,6 +39,10 @@ class Threads:
         wait(futures := [*ended, *reversed(late)])
         return [future.result() for future in futures]
 
+    def end(self) -> None:
+        """Begin nothing more, and let each thread go once its call is over; waits for none."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
 
 def _done(function: Callable[[], T]) -> Future[T]:
     """What `function` came to, here and now."""

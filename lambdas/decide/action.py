@@ -77,7 +77,7 @@ def _carry_out(services: Services, action: Action) -> None:
         case StopBroken():
             _stop_broken(services, action)
         case LeaveHost():
-            pass
+            pass  # that it was decided is in the log
         case Republish():
             _republish(services, action)
         case Ask():

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from build_agent.__main__ import POLL_PATIENCE, main, run_until_stopped
-from build_agent.assemble import Agent, OwnThreads, build_secret, own
+from build_agent.assemble import Agent, build_secret, own
+from build_agent.host.parallel import Threads
 from build_agent.host.stop import Stop
 from build_agent.telling.logs import Log
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
@@ -28,8 +29,8 @@ ENDS = ["worker ends", "keeper stops", "shipper stops", "threads end"]
 HANGS = """
 import threading
 from build_agent.__main__ import leave
-from build_agent.assemble import OwnThreads
-threads, begun = OwnThreads(2), threading.Event()
+from build_agent.host.parallel import Threads
+threads, begun = Threads(2), threading.Event()
 
 def hang():
     begun.set()
@@ -121,7 +122,7 @@ def test_a_run_beside_a_long_poll_gives_back_before_the_end(tmp_path: Path) -> N
 
 def test_the_threads_end_with_the_agent() -> None:
     # GIVEN a thread that is at work
-    threads, goes_on, at_work = OwnThreads(3), threading.Event(), threading.Event()
+    threads, goes_on, at_work = Threads(3), threading.Event(), threading.Event()
     pool: list[threading.Thread] = []
 
     def hangs() -> None:

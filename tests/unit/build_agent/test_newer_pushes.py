@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -183,11 +184,13 @@ def test_a_push_that_joined_what_is_cancelled_before_it_was_fetched_runs_after_i
     assert world.row.running_commit == B
 
 
-def test_a_run_that_no_message_brought_keeps_its_want_when_a_push_joins_it(aws: Any) -> None:
-    # GIVEN a push that joined a run, which fails and runs it then, and another that joins that one
-    world = several(aws)
+def run_after_a_failure(world: World, on_fetch: Callable[[], None]) -> list[int]:
+    """A push that joined a run, which fails and runs it then: no message of that run is left.
+
+    `on_fetch` is called at each fetch. How many wants there are when the second run builds.
+    """
+    wants: list[int] = []
     world.send(push_to("web", 1))
-    wants: list[list[str]] = []
 
     def first_build() -> None:
         world.images.on_build = second_build
@@ -196,19 +199,26 @@ def test_a_run_that_no_message_brought_keeps_its_want_when_a_push_joins_it(aws: 
         raise DeploymentFailed("exit code 1", stage="build")
 
     def second_build() -> None:
-        wants.append([want.request_id for want in world.table.wants.all()])
+        wants.append(len(world.table.wants.all()))
         world.images.on_build = lambda: None
+
+    world.images.on_build = first_build
+    world.source.on_fetch = on_fetch
+    world.worker(slots=1).step()
+    return wants
+
+
+def test_a_run_that_no_message_brought_keeps_its_want_when_a_push_joins_it(aws: Any) -> None:
+    # GIVEN such a run, and a push that joins it
+    world = several(aws)
 
     def fetched() -> None:
         if world.source.tip == B:
             world.source.on_fetch = lambda: None
             joined(world, push_to("web", 3))
 
-    world.images.on_build = first_build
-    world.source.on_fetch = fetched
-    world.worker(slots=1).step()
     # THEN while it is built there is a want, by which it would come again were the host lost
-    assert [len(there) for there in wants] == [1]
+    assert run_after_a_failure(world, fetched) == [1]
 
 
 def test_a_cancel_ends_no_other_deployment_than_its_own(aws: Any) -> None:
@@ -254,19 +264,7 @@ def test_a_run_that_no_message_brought_gets_its_want_back_once_the_other_s_is_go
     aws: Any,
 ) -> None:
     # GIVEN such a run, and a push whose note it takes before that one has cleared its want
-    world = several(aws)
-    world.send(push_to("web", 1))
-    newer, wants = push_to("web", 3), list[int]()
-
-    def first_build() -> None:
-        world.images.on_build = second_build
-        world.source.tip = B
-        joined(world, push_to("web", 2))
-        raise DeploymentFailed("exit code 1", stage="build")
-
-    def second_build() -> None:
-        wants.append(len(world.table.wants.all()))
-        world.images.on_build = lambda: None
+    world, newer = several(aws), push_to("web", 3)
 
     def asks() -> None:
         if world.source.tip == B:
@@ -279,8 +277,5 @@ def test_a_run_that_no_message_brought_gets_its_want_back_once_the_other_s_is_go
         world.source.on_fetch = lambda: None
         world.table.wants.clear([newer])
 
-    world.images.on_build = first_build
-    world.source.on_fetch = asks
-    world.worker(slots=1).step()
     # THEN it has a want while it is built
-    assert wants == [1]
+    assert run_after_a_failure(world, asks) == [1]
