@@ -227,7 +227,7 @@ class Deployment:
             self.output.begin_stage()
         self.stages.append((stage, self.means.clock.now()))
         self.means.keeper.progress(self.work, stage)
-        self.means.recorder.enter(self.row.deployment_id, stage)
+        self.means.recorder.enter(self.row, stage)
         self.row = replace(self.row, detail=None)
 
     def _line(self, line: str) -> None:
@@ -238,7 +238,7 @@ class Deployment:
     def _note(self, **values: object) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         if given:
-            self.means.recorder.note(self.row.deployment_id, **given)
+            self.means.recorder.note(self.row, **given)
 
     @property
     def _stage(self) -> Stage:

@@ -215,7 +215,7 @@ class Run:
                 if handed is None:
                     return
                 ended = handed
-            self._recorder.enter(row.deployment_id, "record")
+            self._recorder.enter(row, "record")
             result = self._recorder.finish(row, request, ended, settles=settles, lock=work.lock)
         self._ends.close(delivery, row, result, images)
         log.info(

@@ -282,7 +282,7 @@ def _hand_over(
     request: BuildRequest, row: DeploymentRow, what: ToRollOut, lock: Lock, here: World
 ) -> Held | None:
     if what.commit is not None:
-        here.recorder.note(row.deployment_id, commit=what.commit)
+        here.recorder.note(row, commit=what.commit)
     try:
         held = hand_over(here.parts, row, request, what, lock, settles=1)
     except WrongUse as error:

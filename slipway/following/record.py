@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from slipway.contracts.errors import Interrupted
 from slipway.contracts.installation import Installation
@@ -43,7 +44,8 @@ class Recorder:
         """The deployment of `request`: the one that was begun before, or a new one.
 
         The pointer is written first: whoever gets the request after a crash finds the deployment.
-        None: the request was settled by another worker before anything was begun for it.
+        None: the request was settled by another worker before anything was begun for it. Raises
+        Interrupted where a later holder of the lock works on it.
         """
         now = self._clock.now()
         kept = self._installation.limits.deployments_kept
@@ -56,11 +58,7 @@ class Recorder:
             row = self._new_row(deployment_id, request, lock, now)
             self._table.deployments.start(row, kept=kept)
             return row
-        if found.ended_at is None:
-            self._table.deployments.note(
-                deployment_id, host_id=self._host_id, boot=self._boot, fence=lock.fence
-            )
-        return found
+        return found if found.ended_at is not None else self._take_up(found, lock)
 
     def find(self, deployment_id: str) -> DeploymentRow | None:
         return self._table.deployments.get(deployment_id)
@@ -88,11 +86,16 @@ class Recorder:
     def newest(self, pipeline: str) -> list[DeploymentRow]:
         return self._table.deployments.newest(pipeline, LOOKED_BACK)
 
-    def enter(self, deployment_id: str, stage: str) -> None:
-        self._table.deployments.enter_stage(deployment_id, stage, self._clock.now())
+    def enter(self, row: DeploymentRow, stage: str) -> None:
+        """Note that a stage starts, unless another works on it by now: the row is what its taker
+        has got from `begin`.
+        """
+        now = self._clock.now()
+        self._table.deployments.enter_stage(row.deployment_id, stage, now, under=row.fence)
 
-    def note(self, deployment_id: str, **values: object) -> None:
-        self._table.deployments.note(deployment_id, **values)
+    def note(self, row: DeploymentRow, **values: object) -> None:
+        """Set members of the row, unless another works on it by now."""
+        self._table.deployments.note(row.deployment_id, under=row.fence, **values)
 
     def finish(
         self,
@@ -124,6 +127,18 @@ class Recorder:
         """Publish the close notice, then note that SNS took it."""
         self._closer.deployment(result)
         self._table.deployments.announced(result.deployment_id, self._clock.now())
+
+    def _take_up(self, found: DeploymentRow, lock: Lock) -> DeploymentRow:
+        """An earlier attempt's deployment, as this worker's."""
+        mine = replace(found, host_id=self._host_id, boot=self._boot, fence=lock.fence)
+        if self._table.deployments.take_up(
+            found.deployment_id, host_id=mine.host_id, boot=mine.boot, fence=mine.fence
+        ):
+            return mine
+        now_there = self._table.deployments.get(found.deployment_id)
+        if now_there is None or now_there.ended_at is None:
+            raise Interrupted("the pipeline lock was lost: another works on the deployment")
+        return now_there
 
     def _new_row(
         self, deployment_id: str, request: BuildRequest, lock: Lock, now: float

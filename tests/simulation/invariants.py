@@ -33,6 +33,7 @@ def check_at_rest(world: World) -> None:
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
         _every_outcome_was_told(world, rows)
+        _a_row_names_the_commit_that_was_told(rows)
         _a_cancel_is_obeyed(world, rows)
         _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
@@ -84,6 +85,14 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
             raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
         if times > 1 and row.deployment_id not in world.slack.excused:
             raise Violation(f"{row.deployment_id} was told {times} times")
+
+
+def _a_row_names_the_commit_that_was_told(rows: list[DeploymentRow]) -> None:
+    """What `history` shows is what was built: not what somebody else has fetched for it."""
+    for row in rows:
+        told = row.result.commit if row.result else None
+        if told is not None and row.commit is not None and told.id != row.commit.id:
+            raise Violation(f"{row.deployment_id} was of {told.id[-4:]}, and names another commit")
 
 
 def _a_cancel_is_obeyed(world: World, rows: list[DeploymentRow]) -> None:

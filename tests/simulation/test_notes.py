@@ -20,6 +20,7 @@ from tests.simulation.cases import (
     patched,
 )
 from tests.simulation.guards import Guard
+from tests.simulation.history import plan_of
 from tests.simulation.plans import (
     building,
     crowded,
@@ -135,6 +136,15 @@ NOTED = [
         ),
         crowded("host frozen", "held up", "call slow", "received twice"),
         breaks="without its claim",
+    ),
+    Case(
+        Guard(
+            "only who works on a deployment notes its commit",
+            conditions=((" AND fence = :under", ""), (" AND fence <= :fence", "")),
+        ),
+        plan_of,
+        breaks="names another commit",
+        first=1754055,
     ),
     Case(
         patched("the worker knows what is settled", f"{REQUESTS}.settled", unknown_to_the_worker),

@@ -101,28 +101,50 @@ class Deployments:
             condition="attribute_not_exists(pk)",
         )
 
-    def enter_stage(self, deployment_id: str, stage: str, now: float) -> bool:
-        """Note that a stage starts; False if the deployment is over or unknown."""
+    def take_up(self, deployment_id: str, *, host_id: str, boot: str, fence: int) -> bool:
+        """Note who works on it now, under the lock of this fence; False if it is over, or if a
+        later holder of the lock has taken it up.
+        """
+        return self._store.update(
+            *_key_pair(deployment_id),
+            "SET host_id = :host, boot = :boot, fence = :fence",
+            condition=f"{_NOT_OVER} AND fence <= :fence",
+            parameters={":host": host_id, ":boot": boot, ":fence": fence},
+        )
+
+    def enter_stage(
+        self, deployment_id: str, stage: str, now: float, *, under: int | None = None
+    ) -> bool:
+        """Note that a stage starts; False if the deployment is over or unknown.
+
+        `under`: the lock's fence of who notes it. False as well once a later holder of the lock has
+        taken the deployment up: who was frozen, or lost its lock, must not say what is built now.
+        """
+        condition, parameters = _not_over(under)
         return self._store.update(
             *_key_pair(deployment_id),
             "SET stage = :stage, stages.#stage = if_not_exists(stages.#stage, :now) REMOVE detail",
-            condition=_NOT_OVER,
+            condition=condition,
             names={"#stage": stage},
-            parameters={":stage": stage, ":now": now},
+            parameters={":stage": stage, ":now": now, **parameters},
         )
 
-    def note(self, deployment_id: str, **values: object) -> bool:
-        """Set members of a running deployment (commit, images, detail, task definitions …)."""
+    def note(self, deployment_id: str, *, under: int | None = None, **values: object) -> bool:
+        """Set members of a running deployment (commit, images, detail, task definitions …).
+
+        `under` as for `enter_stage`.
+        """
         encoded = {name: encode(value) for name, value in values.items()}
+        condition, parameters = _not_over(under)
         for name in encoded:
             if name not in DeploymentRow.__dataclass_fields__:
                 raise TypeError(f"a deployment row has no member {name!r}")
         return self._store.update(
             *_key_pair(deployment_id),
             "SET " + ", ".join(f"#{name} = :{name}" for name in encoded),
-            condition=_NOT_OVER,
+            condition=condition,
             names={f"#{name}": name for name in encoded},
-            parameters={f":{name}": value for name, value in encoded.items()},
+            parameters={**{f":{name}": value for name, value in encoded.items()}, **parameters},
         )
 
     def finish(
@@ -190,6 +212,12 @@ def pipeline_of(deployment_id: str) -> str:
 _FINISH = "SET #status = :status, stage = :stage, ended_at = :ended, #result = :result"
 _FORGET = " REMOVE rollout, claimed_by, claimed_until, next_look"
 _NOT_OVER = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
+
+
+def _not_over(under: int | None) -> tuple[str, dict[str, Any]]:
+    if under is None:
+        return _NOT_OVER, {}
+    return f"{_NOT_OVER} AND fence = :under", {":under": under}
 
 
 def _fenced(lock: Lock, deployment_id: str) -> Write:
