@@ -1,4 +1,4 @@
-"""`python -m build_agent run`: the build agent, until SIGTERM.
+"""`python -m build_agent run`: the build agent, until SIGTERM; a builder's, until nothing is left.
 
 Exit codes: 0 stopped as asked, 2 wrong use, 3 the world failed.
 """
@@ -18,13 +18,15 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from build_agent.assemble import Agent, assemble
-from build_agent.host.identity import read_identity
+from build_agent.assemble import Agent, BuilderOf, assemble
+from build_agent.host.identity import builder_identity, read_identity
 from build_agent.host.systemd import Systemd
 from build_agent.telling.logs import Log, set_up
-from slipway.contracts.errors import SlipwayError, WorldFailed
-from slipway.contracts.installation import load_installation
+from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from slipway.contracts.installation import Installation, load_installation
 
+BUILD_ID_VARIABLE = "CODEBUILD_BUILD_ID"
+"""Set by CodeBuild in each build (CodeBuild User Guide, environment variables)."""
 LEVELS = ("debug", "info", "warning", "error")
 POLL_PATIENCE = 0.2
 """Seconds that a long poll under way is waited for on SIGTERM."""
@@ -36,9 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = set_up(options.log_level)
     try:
         installation = load_installation(options.installation)
-        host = read_identity()
+        builder = builder_of(options, installation)
+        host = (
+            read_identity()
+            if builder is None
+            else builder_identity(builder.pipeline, builder.generation)
+        )
         log = log.bind(host=host.host_id)
-        agent = assemble(installation, host, options.work_dir, log)
+        agent = assemble(installation, host, options.work_dir, log, builder=builder)
     except SlipwayError as error:
         log.error("cannot start", error=str(error))
         return error.exit_code
@@ -46,6 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("cannot start", error=str(error))
         return WorldFailed.exit_code
     return run_until_stopped(agent, log)
+
+
+def builder_of(options: argparse.Namespace, installation: Installation) -> BuilderOf | None:
+    """Whose builder the agent is to be; None: it is a host's. WrongUse for half of the options."""
+    if not options.until_done:
+        if options.pipeline or options.generation:
+            raise WrongUse("--pipeline and --generation are a builder's: add --until-done")
+        return None
+    if not options.pipeline or not options.generation:
+        raise WrongUse("--until-done needs --pipeline NAME and --generation N")
+    pipeline = installation.pipeline(options.pipeline)
+    build_id = os.environ.get(BUILD_ID_VARIABLE, "")
+    return BuilderOf(pipeline=pipeline.name, generation=options.generation, build_id=build_id)
 
 
 def run_until_stopped(agent: Agent, log: Log) -> int:
@@ -83,6 +103,8 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
     agent.keeper.stop()
     agent.shipper.stop()
     agent.threads.end()
+    if not asked and agent.ends_by_itself:
+        return 0
     if not asked:
         log.error("the worker ended by itself")
         return WorldFailed.exit_code
@@ -121,6 +143,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the installation's settings (default: as SLIPWAY_INSTALLATION says, or beside"
         " the code)",
+    )
+    run.add_argument(
+        "--until-done",
+        action="store_true",
+        help="a builder: work for one pipeline, and end when nothing is left to do",
+    )
+    run.add_argument("--pipeline", metavar="NAME", help="the builder's pipeline; with --until-done")
+    run.add_argument(
+        "--generation",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the builder's generation, as its row in the table says; with --until-done",
     )
     run.add_argument("--log-level", choices=LEVELS, default="info", help="default: info")
     return parser

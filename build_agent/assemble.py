@@ -27,10 +27,12 @@ from build_agent.image.images import Images
 from build_agent.means import Means
 from build_agent.queue.inbox import AT_ONCE, Inbox
 from build_agent.queue.lease import Keeper, KeeperThread
+from build_agent.queue.pending_inbox import PendingInbox
 from build_agent.service import Services
 from build_agent.source.git_credentials import assumed_login
 from build_agent.source.mirror import Source
 from build_agent.telling.logs import DRAIN_SECONDS, CloudWatchShipper, Log
+from build_agent.telling.shift import Shift
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
 from slipway.contracts.installation import Installation
@@ -60,7 +62,9 @@ THREADS = 2 * AT_ONCE
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """An assembled agent; `folder_lock` is held for as long as it lives."""
+    """An assembled agent; `folder_lock` is held for as long as it lives. `ends_by_itself`: when
+    nothing is left to do.
+    """
 
     worker: Worker
     inbox: Inbox
@@ -69,12 +73,32 @@ class Agent:
     threads: Threads
     stop: Stop
     folder_lock: IO[str]
+    ends_by_itself: bool = False
 
 
-def assemble(installation: Installation, host: HostIdentity, folder: Path, log: Log) -> Agent:
+@dataclass(frozen=True, kw_only=True)
+class BuilderOf:
+    """Whose builder an agent is: of a pipeline, in a generation (`BuilderRow`), as which build of
+    CodeBuild; no build where it was started by hand.
+    """
+
+    pipeline: str
+    generation: int
+    build_id: str = ""
+
+
+def assemble(
+    installation: Installation,
+    host: HostIdentity,
+    folder: Path,
+    log: Log,
+    *,
+    builder: BuilderOf | None = None,
+) -> Agent:
     """An agent of `installation` on `host`, with its mirrors and scratch in `folder`.
 
-    WrongUse where another agent uses `folder`; AWS's own errors where the queues are not there.
+    `builder`: it works for that pipeline alone, and ends. WrongUse where another agent uses
+    `folder`; AWS's own errors where the queues are not there.
     """
     # git runs in the folder and is told paths inside it: a relative one would be another folder.
     folder = folder.resolve()
@@ -84,10 +108,18 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     names, limits = installation.names, installation.limits
     clock, stop, parallel = SystemClock(), Stop(), Threads(THREADS)
     table = Table(client("dynamodb"), names.table)
-    inbox = Inbox(
+    dead_letters = _queue_url(client("sqs"), names.build_dead_letters)
+    pending: PendingInbox | None = None
+    if builder is not None:
+        pending = PendingInbox(
+            client("sqs"), table, pipeline=builder.pipeline, generation=builder.generation,
+            dead_letters_url=dead_letters, visibility=limits.visibility, now=clock.now,
+            pause=stop.wait,
+        )  # fmt: skip
+    inbox = pending or Inbox(
         client("sqs"),
         queue_url=_queue_url(client("sqs"), names.build_queue),
-        dead_letters_url=_queue_url(client("sqs"), names.build_dead_letters),
+        dead_letters_url=dead_letters,
         visibility=limits.visibility,
         parallel=parallel,
     )
@@ -166,10 +198,17 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         ending=ending,
         jitter=random.random,
     )
+    shift = None
+    if builder is not None and pending is not None:
+        shift = Shift(
+            pipeline=builder.pipeline, generation=builder.generation, build_id=builder.build_id,
+            host=host, table=table, left=pending, clock=clock, log=log, stop=stop,
+            slots=slots.count,
+        )  # fmt: skip
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,
         keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,
-        following=following, slots=slots,
+        following=following, slots=slots, shift=shift,
     )  # fmt: skip
     return Agent(
         worker=Worker(parts),
@@ -179,6 +218,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
         threads=parallel,
         stop=stop,
         folder_lock=folder_lock,
+        ends_by_itself=builder is not None,
     )
 
 

@@ -30,6 +30,7 @@ from build_agent.run import RunParts
 from build_agent.runs import Runs
 from build_agent.telling.logs import Log
 from build_agent.telling.presence import Presence
+from build_agent.telling.shift import Shift
 from slipway.contracts.installation import Installation
 from slipway.contracts.table import Table
 from slipway.following.backoff import delay_after
@@ -50,7 +51,7 @@ Step = Literal["waiting", "idle", "worked"]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerParts:
-    """What a worker is made of."""
+    """What a worker is made of. `shift`: of a builder; without one it is a host's, and idles."""
 
     installation: Installation
     host: HostIdentity
@@ -65,6 +66,7 @@ class WorkerParts:
     stop: Stop
     following: FollowerParts
     slots: Slots
+    shift: Shift | None = None
     spawn: Spawn = in_thread
     jitter: Callable[[], float] = random.random
 
@@ -94,7 +96,7 @@ class Worker:
             settler=self._settler, means=parts.means, log=parts.log, jitter=parts.jitter,
             send=parts.following.send,
         )  # fmt: skip
-        self._presence = Presence(
+        self._presence = parts.shift or Presence(
             host=parts.host, table=parts.table, closer=parts.closer, clock=parts.clock,
             log=parts.log, idle_period=parts.installation.limits.idle_period,
             slots=parts.slots.count,
@@ -124,6 +126,7 @@ class Worker:
                 continue
             failures = 0
             self._pause(done)
+        self._keeper.stop_work(self._stop.reason)
         self._runs.join()
         self._rollouts.let_go()
         self._log.info("stopped", reason=self._stop.reason)

@@ -1,4 +1,4 @@
-"""Who this host is, asked of the instance metadata service (IMDSv2)."""
+"""Who this host is, asked of the instance metadata service (IMDSv2); or which builder this is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
-from slipway.contracts.errors import WorldFailed
+from slipway.contracts.errors import WorldFailed, WrongUse
+from slipway.contracts.table.builders import builder_host
 
 ENDPOINT_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+REGION_VARIABLE = "AWS_REGION"
 DEFAULT_ENDPOINT = "http://169.254.169.254"
 _TOKEN_SECONDS = "300"  # noqa: S105 - a lifetime
 _TIMEOUT = 3.0
@@ -51,6 +53,14 @@ def read_identity(endpoint: str | None = None) -> HostIdentity:
         f"{base}/latest/dynamic/instance-identity/document", {"X-aws-ec2-metadata-token": token}
     )
     return parse_identity(text)
+
+
+def builder_identity(pipeline: str, generation: int) -> HostIdentity:
+    """A builder's, in place of a host's: its generation is its boot. WrongUse without a region."""
+    region = os.environ.get(REGION_VARIABLE, "")
+    if not region:
+        raise WrongUse(f"the environment variable {REGION_VARIABLE} is not set")
+    return HostIdentity(builder_host(pipeline), str(generation), region)
 
 
 def parse_identity(document: str) -> HostIdentity:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from build_agent.host.parallel import Parallel, one_by_one
-from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
 
 TEN = 10  # messages in one call (SQS API reference)
@@ -139,23 +137,6 @@ class Inbox:
 
         functions = [partial(once, ten) for ten in _tens(messages)]
         return set().union(*self._parallel(functions)) if functions else set()
-
-
-def parse_request(body: str) -> BuildRequest:
-    """The request in a queue body: as published (raw delivery), or in SNS's own envelope.
-
-    Raises InvalidMessage for anything else.
-    """
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidMessage("$", f"is not JSON: {error}") from None
-    if isinstance(data, dict) and data.get("Type") == "Notification" and "schema" not in data:
-        inner = data.get("Message")
-        if not isinstance(inner, str):
-            raise InvalidMessage("Message", "must be a string in an SNS notification")
-        return BuildRequest.from_json(inner)
-    return BuildRequest.from_json(body)
 
 
 def _tens(messages: Iterable[Message]) -> Iterator[list[Message]]:

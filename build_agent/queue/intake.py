@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterable
 
 from build_agent.host.parallel import Parallel
 from build_agent.host.stop import Stop
-from build_agent.queue.inbox import Delivery, Inbox, Message, parse_request
+from build_agent.queue.inbox import Delivery, Inbox, Message
 from build_agent.queue.lease import Keeper
 from build_agent.queue.settle import Settler
 from build_agent.queue.supersede import Kept, keep_begun
 from build_agent.telling.logs import Log
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.installation import Installation
+from slipway.contracts.requesting import parse_request
 from slipway.contracts.table import Table
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.backoff import PAUSED_DELAY

@@ -6,17 +6,21 @@ from collections.abc import Iterable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.decide.codebuild import on_builder
 from lambdas.decide.decision import start_delay
 from lambdas.decide.situation import (
     Action,
     Ask,
     EndAlert,
+    EndBuilder,
+    FindBuilder,
     FollowUp,
     Host,
     LeaveHost,
     NoteTip,
     RaiseAlert,
     Republish,
+    StartBuilder,
     StartHost,
     StopBroken,
     StopIdle,
@@ -78,6 +82,8 @@ def _carry_out(services: Services, action: Action) -> None:
             _stop_broken(services, action)
         case LeaveHost():
             pass  # that it was decided is in the log
+        case StartBuilder() | FindBuilder() | EndBuilder():
+            on_builder(services, action)
         case Republish():
             _republish(services, action)
         case Ask():

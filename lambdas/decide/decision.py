@@ -8,6 +8,7 @@ a host or keep it, a count of 0 proves nothing.
 
 from __future__ import annotations
 
+from lambdas.decide.building import builder_actions, builder_alerts
 from lambdas.decide.situation import (
     Action,
     Host,
@@ -41,11 +42,13 @@ def decide(snapshot: Snapshot) -> tuple[Action, ...]:
         *_broken(snapshot),
         *_forgotten(snapshot),
         *_wake(snapshot),
+        *builder_actions(snapshot),
         *republished(snapshot),
         *orphaned_requests(snapshot),
         *followed_up(snapshot),
         *drift_actions(snapshot),
         *host_alerts(snapshot),
+        *builder_alerts(snapshot),
         *followed_again(snapshot),
     )
 

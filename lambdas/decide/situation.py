@@ -10,12 +10,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from slipway.contracts.installation import Limits
+from slipway.contracts.installation import BuildersSettings, Limits
 from slipway.contracts.messages import AlertKind, BuildRequest
 from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.builders import BuilderRow, builder_host
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow, Unchanged
 from slipway.contracts.table.locks import LockRow
+from slipway.contracts.table.pending import PendingRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.wants import Want
 
@@ -102,6 +104,8 @@ class Snapshot:
 
     `giving_way`: pipelines whose deployments give way to a new push. `handed_over`: the deployments
     that are followed or not wholly closed, by id (None: its row is gone), where they were read.
+    `builders`, `pending`: where builds of CodeBuild are configured (`engine`). `build_ends`: how
+    the builds of builders ended that are over, by pipeline, where CodeBuild was asked.
     """
 
     now: float
@@ -117,14 +121,27 @@ class Snapshot:
     tips: Mapping[str, Tip] = field(default_factory=dict)
     giving_way: frozenset[str] = frozenset()
     handed_over: Mapping[str, DeploymentRow | None] = field(default_factory=dict)
+    engine: BuildersSettings = field(default_factory=BuildersSettings)
+    builders: Mapping[str, BuilderRow] = field(default_factory=dict)
+    pending: tuple[PendingRow, ...] = ()
+    build_ends: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def at_work(self) -> frozenset[str]:
-        """Pipelines that a host has a run of, as far as its heartbeat tells: what comes for them
-        waits for that run, and needs no build slot of its own.
+        """Pipelines that a host has a run of, as far as its heartbeat tells, or that have a
+        builder: what comes for them waits for that, and needs no build slot of its own.
         """
         busy = (host for host in self.hosts if host.busy and not self.given_up(host))
-        return frozenset(run.pipeline for host in busy for run in host.row.runs)
+        return frozenset(run.pipeline for host in busy for run in host.row.runs) | self.built
+
+    @cached_property
+    def built(self) -> frozenset[str]:
+        """Pipelines that a build of CodeBuild works for, or is about to."""
+        return frozenset(
+            name
+            for name, row in self.builders.items()
+            if row.is_live and name not in self.build_ends
+        )
 
     def free_slots(self, host: Host) -> int:
         """Builds that an awake host will take soon.
@@ -197,8 +214,10 @@ class Snapshot:
         """Somebody is at the pipeline: its lock is held, and not by a host that is powered off.
 
         Such a host took its lock down with it: waiting for its expiry would lose a whole period.
+        The same goes for a builder that has ended.
         """
         off = {host.host_id for host in self.hosts if host.ec2_state == "stopped"}
+        off |= {builder_host(name) for name in self.builders if name not in self.built}
         return self.locked(pipeline, but=off)
 
 
@@ -233,6 +252,31 @@ class LeaveHost:
     """Nothing is done to the host; said so that the log tells why."""
 
     host_id: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartBuilder:
+    """Move the builder's row on by a generation, then StartBuild."""
+
+    builder: BuilderRow
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindBuilder:
+    """Find the build of a row whose StartBuild has no known answer, or start it once more."""
+
+    builder: BuilderRow
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndBuilder:
+    """Note CodeBuild's word that the builder's build is over."""
+
+    builder: BuilderRow
+    status: str
     why: str
 
 
@@ -293,6 +337,9 @@ Action = (
     | StopIdle
     | StopBroken
     | LeaveHost
+    | StartBuilder
+    | FindBuilder
+    | EndBuilder
     | Republish
     | Ask
     | FollowUp

@@ -8,10 +8,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.decide.codebuild import ended_builds
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.decide.upkeep import drift_due
 from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.table.builders import BuilderRow
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow
 from slipway.contracts.table.locks import LockRow
@@ -30,6 +32,14 @@ class Instance:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class BuildEnd:
+    """CodeBuild's event: this build is over."""
+
+    build_id: str
+    status: str
+
+
 def gather(
     services: Services,
     *,
@@ -37,10 +47,11 @@ def gather(
     stopped: str | None = None,
     counts: bool = False,
     upkeep: bool = False,
+    build_end: BuildEnd | None = None,
 ) -> Snapshot:
     """What stands now. `stopped`: a host that EC2's event calls stopped; `counts`: read the queue's
     too; `upkeep`: with alerts, deployments that were handed over, and the tips that are due (the
-    reconciler).
+    reconciler). `build_end`: what CodeBuild's event says.
 
     EC2 is read first: a want that is written while this reads is seen by it, or its writer sees
     what EC2 says after the want was written. Then wants, locks and pipelines, in this order: a
@@ -53,6 +64,8 @@ def gather(
     wants = tuple(table.wants.all())
     locks = {row.pipeline: row for row in table.locks.all()}
     pipelines = table.pipelines.all()
+    engine = services.installation.builders
+    builders = _builders(services)
     queued, held = _counts(services) if counts else (0, 0)
     return Snapshot(
         now=now,
@@ -72,7 +85,33 @@ def gather(
             if pipeline.rollout.new_push == "takeOver"
         ),
         handed_over=_handed_over(services, locks.values()) if upkeep else {},
+        engine=engine,
+        builders=builders,
+        pending=tuple(table.pending.all()) if engine.when != "hosts" else (),
+        build_ends=_build_ends(services, builders, build_end) if upkeep else {},
     )
+
+
+def _builders(services: Services) -> dict[str, BuilderRow]:
+    """After the wants: who notes one sees a builder that has said it is done, or that one sees the
+    want.
+    """
+    if services.installation.builders.when == "hosts":
+        return {}
+    return {row.pipeline: row for row in services.table.builders.all()}
+
+
+def _build_ends(
+    services: Services, builders: Mapping[str, BuilderRow], said: BuildEnd | None
+) -> dict[str, str]:
+    """How the builds of live builders ended, for those that are over; events come sooner."""
+    if services.installation.builders.when == "hosts":
+        return {}
+    ended = ended_builds(services, list(builders.values()))
+    for name, row in builders.items():
+        if said is not None and row.is_live and row.build_id == said.build_id:
+            ended[name] = said.status
+    return ended
 
 
 def _handed_over(services: Services, locks: Iterable[LockRow]) -> dict[str, DeploymentRow | None]:
@@ -84,6 +123,8 @@ def _handed_over(services: Services, locks: Iterable[LockRow]) -> dict[str, Depl
 
 def _instances(services: Services) -> dict[str, Instance]:
     """By instance id; asked for with a filter, so that a vanished one is no error."""
+    if not services.hosts:
+        return {}
     answer = services.ec2.describe_instances(
         Filters=[{"Name": "instance-id", "Values": list(services.hosts)}]
     )

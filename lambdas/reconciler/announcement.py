@@ -21,6 +21,7 @@ OURS: frozenset[AlertKind] = frozenset(
         "awake_long",
         "drift_skipped",
         "not_followed",
+        "builders_refused",
     }
 )
 """The kinds that this Lambda announces; who raises others says them."""

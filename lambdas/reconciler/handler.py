@@ -1,18 +1,22 @@
-"""EC2's `stopped` event and every five minutes → decide again: events and invocations get lost."""
+"""Events of hosts and builds that are over, and every five minutes → decide again: for events and
+invocations get lost.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lambdas.decide.action import carry_out
+from lambdas.decide.codebuild import OVER
 from lambdas.decide.decision import decide
-from lambdas.decide.snapshot import gather
+from lambdas.decide.snapshot import BuildEnd, gather
 from lambdas.reconciler.announcement import say_alerts
 from lambdas.shared.observability import logger, observed
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 
 EC2_EVENT = "EC2 Instance State-change Notification"
+BUILD_EVENT = "CodeBuild Build State Change"
 
 
 @observed
@@ -29,12 +33,29 @@ def reconcile(event: dict[str, Any], world: Services) -> None:
         logger.info("not a host of ours", extra={"host_id": host_id})
         return
     stopped = host_id if state == "stopped" else None
+    build_end = _build_event(event)
     try:
-        carry_out(world, decide(gather(world, stopped=stopped, counts=True, upkeep=True)))
+        seen = gather(world, stopped=stopped, counts=True, upkeep=True, build_end=build_end)
+        carry_out(world, decide(seen))
     except WorldFailed:
         say_alerts(world)
         raise
     say_alerts(world)
+
+
+def _build_event(event: dict[str, Any]) -> BuildEnd | None:
+    """The build that CodeBuild's event says is over; nothing for any other event.
+
+    Its `build-id` is an ARN; the API calls the same build by what stands after `build/`.
+    """
+    if event.get("detail-type") != BUILD_EVENT:
+        return None
+    detail = event.get("detail")
+    if not isinstance(detail, dict) or not isinstance(detail.get("build-id"), str):
+        raise InvalidMessage("detail.build-id", "must be a string")
+    status = str(detail.get("build-status", ""))
+    build_id = detail["build-id"].rpartition(":build/")[2]
+    return BuildEnd(build_id, status) if status in OVER else None
 
 
 def _ec2_event(event: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -1,8 +1,9 @@
 """The world that starter, stopper and reconciler act on.
 
 Read from the environment at run time, never at import: `SLIPWAY_HOSTS` (instance ids, separated by
-commas), `SLIPWAY_BUILD_QUEUE_URL` and `SLIPWAY_FOLLOW_QUEUE_URL`. All else comes from the
-installation's settings.
+commas; empty where builds of CodeBuild alone are configured), `SLIPWAY_BUILD_QUEUE_URL`,
+`SLIPWAY_FOLLOW_QUEUE_URL` and `SLIPWAY_BUILDER_PROJECT`. All else comes from the installation's
+settings.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from slipway.contracts.table import Table
 HOSTS_VARIABLE = "SLIPWAY_HOSTS"
 QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"
 FOLLOW_VARIABLE = "SLIPWAY_FOLLOW_QUEUE_URL"
+PROJECT_VARIABLE = "SLIPWAY_BUILDER_PROJECT"
 
 _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
-"""For EC2: a call repeated by the client could hide that the first one did stop the host."""
+"""For EC2: a call repeated by the client could hide that the first one did stop the host. For
+CodeBuild: a start that is refused is tried again by the next decision.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class Services:
     """The world that handlers act on; a test or a simulation puts its own in its place.
 
     `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role. Only the
-    reconciler has a `follow_queue_url`.
+    reconciler has a `follow_queue_url`. `builder_project`: CodeBuild's; empty where hosts build.
     """
 
     installation: Installation
@@ -47,12 +51,15 @@ class Services:
     hosts: tuple[str, ...]
     queue_url: str
     follow_queue_url: str = ""
+    codebuild: Any = None
+    builder_project: str = ""
 
 
 @functools.cache
 def services() -> Services:
     """Everything that starter, stopper and reconciler need; made at the first invocation."""
     settings = installation()
+    has_builders = settings.builders.when != "hosts"
     return Services(
         installation=settings,
         now=time.time,
@@ -61,10 +68,19 @@ def services() -> Services:
         ec2=client("ec2", _ONCE),
         sqs=client("sqs"),
         codecommit_as=_codecommit_as,
-        hosts=tuple(h.strip() for h in _variable(HOSTS_VARIABLE).split(",") if h.strip()),
+        hosts=_hosts(settings),
         queue_url=_variable(QUEUE_VARIABLE),
         follow_queue_url=os.environ.get(FOLLOW_VARIABLE, ""),
+        codebuild=client("codebuild", _ONCE) if has_builders else None,
+        builder_project=_variable(PROJECT_VARIABLE) if has_builders else "",
     )
+
+
+def _hosts(settings: Installation) -> tuple[str, ...]:
+    """The hosts' instance ids; none where builds of CodeBuild alone are configured."""
+    if settings.builders.when == "codeBuild":
+        return ()
+    return tuple(h.strip() for h in _variable(HOSTS_VARIABLE).split(",") if h.strip())
 
 
 def _codecommit_as(pipeline: PipelineSettings) -> Any:

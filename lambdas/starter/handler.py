@@ -1,4 +1,4 @@
-"""Request topic → a want row, and a host awake if the want needs one."""
+"""Request topic → a want row, and a host awake or a builder started if the want needs one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdas.decide.action import carry_out
 from lambdas.decide.decision import decide
-from lambdas.decide.situation import LeaveHost, StartHost
+from lambdas.decide.situation import LeaveHost, StartBuilder, StartHost
 from lambdas.decide.snapshot import gather
 from lambdas.shared.envelopes import sns_messages
 from lambdas.shared.observability import about, logger, observed
@@ -37,7 +37,7 @@ def start(event: dict[str, Any], world: Services) -> None:
         except InvalidMessage as error:
             logger.error("not a build request", extra={"problem": str(error)})
             problem = error
-    carry_out(world, decide(gather(world)), only=(StartHost, LeaveHost))
+    carry_out(world, decide(gather(world)), only=(StartHost, LeaveHost, StartBuilder))
     if problem is not None:
         raise problem
 

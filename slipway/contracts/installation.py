@@ -131,6 +131,21 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildersSettings:
+    """What builds: hosts, builds of CodeBuild, or both; times in seconds.
+
+    `when`: with `overflow` what has waited on hosts for longer than `overflow_after` goes to
+    CodeBuild. `limit`: builds of CodeBuild at the same time. `timeout`: after which CodeBuild ends
+    one.
+    """
+
+    when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
+    overflow_after: float = 300.0
+    limit: int = 20
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Installation:
     """Everything that is known at synth."""
 
@@ -145,6 +160,7 @@ class Installation:
     """Builds that a host runs at once; None: as its processors, memory and disk allow."""
     pipelines: tuple[PipelineSettings, ...]
     limits: Limits = Limits()
+    builders: BuildersSettings = BuildersSettings()
     slack: bool = True
     mode: Literal["aws", "local"] = "aws"
     schema: int = SCHEMA

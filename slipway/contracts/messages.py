@@ -37,6 +37,7 @@ AlertKind = Literal[
     "awake_long",
     "drift_skipped",
     "not_followed",
+    "builders_refused",
     "alarm",
 ]
 

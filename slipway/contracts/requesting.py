@@ -1,9 +1,11 @@
-"""Publishing a build request: the one way onto the request topic, and who is to hear it there."""
+"""Build requests under way: published onto the request topic, for whom, and read off a queue."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest, Reason, sns_attributes
 
 BUILDER = "builder"
@@ -42,3 +44,20 @@ def publish_request(
         Message=request.to_json(),
         MessageAttributes=sns_attributes(attributes),
     )
+
+
+def parse_request(body: str) -> BuildRequest:
+    """The request in a queue body: as published (raw delivery), or in SNS's own envelope.
+
+    Raises InvalidMessage for anything else.
+    """
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage("$", f"is not JSON: {error}") from None
+    if isinstance(data, dict) and data.get("Type") == "Notification" and "schema" not in data:
+        inner = data.get("Message")
+        if not isinstance(inner, str):
+            raise InvalidMessage("Message", "must be a string in an SNS notification")
+        return BuildRequest.from_json(inner)
+    return BuildRequest.from_json(body)

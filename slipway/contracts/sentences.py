@@ -58,6 +58,10 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
         "the tip of {} cannot be read",
         "the tip of {} can be read again",
     ),
+    "builders_refused": (
+        "CodeBuild starts no build for {}",
+        "CodeBuild starts builds for {} again",
+    ),
     "not_followed": ("the rollout of {} is not followed", "the rollout of {} is followed again"),
     "alarm": ("alarm {}", "alarm {} is over"),
 }

@@ -15,6 +15,7 @@ from build_agent.means import Means
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.lease import Keeper
 from build_agent.telling.logs import Log
+from build_agent.telling.shift import Shift
 from build_agent.worker import Worker, WorkerParts
 from slipway.contracts.table import Table
 from slipway.following.backoff import delay_after
@@ -59,14 +60,8 @@ class Agent:
             self.instance.host_id, self.boot, "us-east-1", f"p{next(PROCESSES)}"
         )
         table = Table(caller.client("dynamodb", world.dynamodb), "t")
-        limits, log = world.installation.limits, Log()
-        inbox = Inbox(
-            caller.client("sqs", world.sqs),
-            queue_url=BUILD,
-            dead_letters_url=DEAD,
-            visibility=limits.visibility,
-            parallel=self._together,
-        )
+        log = Log()
+        inbox = self._inbox(table)
         keeper = Keeper(
             inbox=inbox,
             table=table,
@@ -110,6 +105,7 @@ class Agent:
             log=log,
             stop=self.stop,
             slots=Slots(world.installation.builds or 1),
+            shift=self._shift(table, identity),
             spawn=self._spawn,
             jitter=world.dice.random,
             following=parts_of(
@@ -122,6 +118,18 @@ class Agent:
             ),
         )
         return keeper, Worker(parts)
+
+    def _inbox(self, table: Table) -> Inbox:
+        return Inbox(
+            self.caller.client("sqs", self.world.sqs),
+            queue_url=BUILD,
+            dead_letters_url=DEAD,
+            visibility=self.world.installation.limits.visibility,
+            parallel=self._together,
+        )
+
+    def _shift(self, table: Table, identity: HostIdentity) -> Shift | None:
+        """A builder's; a host has none."""
 
     def _together(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
         """What the agent's threads do, their calls in an order that chance gives."""

@@ -7,9 +7,12 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from slipway.contracts.installation import BuildersSettings
+from slipway.contracts.table.builders import builder_host
 from tests.simulation import remembered
+from tests.simulation.builders import KINDS as BUILD_KINDS
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import LONG_BUILDS
 from tests.simulation.dynamodb import FakeDynamoDB
@@ -28,7 +31,7 @@ class Plan:
     """What people do (`(seconds, verb, argument)`), which faults there are, and until when.
 
     `empty`: the branches are not there before their first push. `slots`: builds that a host runs at
-    once; `stale`: a push ends the build of an older one.
+    once; `stale`: a push ends the build of an older one. `when`, `limit`: of CodeBuild's builds.
     """
 
     seed: int
@@ -41,6 +44,8 @@ class Plan:
     empty: bool = False
     slots: int = 1
     stale: bool = False
+    when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
+    limit: int = 20
 
 
 @dataclass
@@ -120,6 +125,34 @@ NEEDS = {
 }
 
 
+def built_plan_of(seed: int) -> Plan:
+    """The same without a host, or with CodeBuild beside the hosts."""
+    plan = plan_of(seed)
+    dice = random.Random(seed * 15_485_863 + 5)
+    when: Literal["overflow", "codeBuild"] = dice.choice(("codeBuild", "codeBuild", "overflow"))
+    faults = plan.faults
+    if faults:
+        faults |= frozenset(dice.sample(BUILD_KINDS, dice.randint(0, len(BUILD_KINDS))))
+    actions = [
+        action for action in plan.actions if when == "overflow" or action[1] not in HOSTS_ONLY
+    ]
+    span = plan.calm_after - 900
+    for _ in range(dice.choice((0, 0, 1, 2))):
+        actions.append((dice.uniform(0, span), "kill build", dice.randrange(plan.pipelines)))
+    return dataclasses.replace(
+        plan,
+        actions=tuple(sorted(actions)),
+        faults=faults,
+        hosts=plan.hosts if when == "overflow" else 0,
+        when=when,
+        limit=dice.choice((1, 2, 20)),
+    )
+
+
+HOSTS_ONLY = frozenset({"kill at update", "kill agent", "host dies", "stop by hand", "hold"})
+"""What befalls only hosts."""
+
+
 def run(
     plan: Plan,
     *,
@@ -143,6 +176,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         empty=plan.empty,
         slots=plan.slots,
         stale=plan.stale,
+        builders=BuildersSettings(when=plan.when, limit=plan.limit),
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)
@@ -192,7 +226,8 @@ def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
         if verb == "push":
             world.people.push(names[argument[0]], argument[1])
             return
-        name, host = names[argument % len(names)], world.hosts[argument % len(world.hosts)]
+        name = names[argument % len(names)]
+        host = world.hosts[argument % len(world.hosts)] if world.hosts else builder_host(name)
         _OPERATE[verb](world, name, host)
 
     return do
@@ -254,6 +289,7 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "hang": _hang,
     "stop by hand": _stop_by_hand,
     "cancel": lambda world, name, host: world.people.cancel(name),
+    "kill build": lambda world, name, host: world.codebuild.kill(name),
     "kill at update": lambda world, name, host: world.kill_at_update.add(name),
     "duplicate": lambda world, name, host: world.people.duplicate(),
     "old notice": lambda world, name, host: world.people.old_notice(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slipway.contracts.installation import (
+    BuildersSettings,
     ImageSettings,
     Installation,
     PipelineSettings,
@@ -12,7 +13,9 @@ from slipway.contracts.installation import (
 NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
-def make_installation(pipelines: int, hosts: int, slots: int, *, stale: bool) -> Installation:
+def make_installation(
+    pipelines: int, hosts: int, slots: int, *, stale: bool, builders: BuildersSettings
+) -> Installation:
     """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way."""
     return Installation(
         name="slipway",
@@ -22,6 +25,7 @@ def make_installation(pipelines: int, hosts: int, slots: int, *, stale: bool) ->
         prod_account="222222222222",
         host_count=hosts,
         builds=slots,
+        builders=builders,
         pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
     )
 

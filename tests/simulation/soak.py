@@ -3,6 +3,7 @@
     python -m tests.simulation.soak --histories 200000    # so many more, from the last seed on
     python -m tests.simulation.soak --seconds 600 --jobs 2
     python -m tests.simulation.soak --seed 1046           # one history, in words
+    python -m tests.simulation.soak --builders            # of CodeBuild's builds, or of both
     python -m tests.simulation.soak --model               # the exhaustive model, larger worlds
 
 What was seen so far is kept in `.local/soak.json` (`--state`), also when Ctrl-C ends it. Exit code
@@ -20,13 +21,14 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.simulation.explore import explore
-from tests.simulation.history import plan_of, run
+from tests.simulation.history import Plan, built_plan_of, plan_of, run
 from tests.simulation.model import Bounds, Model
 
 CHUNK = 100
@@ -96,12 +98,15 @@ class Seen:
         return "\n".join(lines)
 
 
-def soak(seen: Seen, path: Path, *, histories: int, seconds: float, jobs: int) -> None:
+def soak(
+    seen: Seen, path: Path, *, histories: int, seconds: float, jobs: int, builders: bool = False
+) -> None:
     """Run on from the last seed until so many histories or seconds are over."""
     began = time.monotonic()
     # Chunks come back in the order of their seeds: what is saved has no gaps.
     with multiprocessing.Pool(jobs, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        for part in pool.imap(run_chunk, chunks(seen.next_seed, histories)):
+        run_part = partial(run_chunk, plan=built_plan_of if builders else plan_of)
+        for part in pool.imap(run_part, chunks(seen.next_seed, histories)):
             for violation in part.violations:
                 print(violation["told"], flush=True)
             seen.add(part)
@@ -116,13 +121,13 @@ def chunks(first: int, histories: int) -> Iterator[range]:
     return (seeds[i : i + CHUNK] for i in range(0, histories, CHUNK))
 
 
-def run_chunk(seeds: range) -> Seen:
+def run_chunk(seeds: range, plan: Callable[[int], Plan] = plan_of) -> Seen:
     """These histories; what they have seen."""
     seen = Seen(next_seed=seeds.stop, histories=len(seeds))
     began = time.process_time()
     gc.disable()  # a chunk's garbage is small; looking for it all the time is not
     for seed in seeds:
-        outcome = run(plan_of(seed))
+        outcome = run(plan(seed))
         seen.faults += outcome.faults
         seen.states.update(outcome.seen)
         if outcome.violation:
@@ -159,12 +164,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="first", type=int, help="begin at this seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one history, in words")
+    parser.add_argument("--builders", action="store_true", help="histories with CodeBuild")
     parser.add_argument("--model", action="store_true", help="the exhaustive model")
     options = parser.parse_args(arguments)
     if options.model:
         return 0 if model() else 1
     if options.seed is not None:
-        outcome = run(plan_of(options.seed))
+        plan = built_plan_of if options.builders else plan_of
+        outcome = run(plan(options.seed))
         print(outcome.told())
         return 1 if outcome.violation else 0
     seen = Seen.load(options.state)
@@ -177,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             histories=options.histories,
             seconds=options.seconds,
             jobs=options.jobs,
+            builders=options.builders,
         )
     except KeyboardInterrupt:
         print("interrupted; what was seen so far is saved")

@@ -14,9 +14,11 @@ from moto import mock_aws
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, request_id_of
 from slipway.contracts.table import Table
 from slipway.contracts.table.alerts import AlertRow
+from slipway.contracts.table.builders import BuilderRow
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.locks import Lock, LockRow
+from slipway.contracts.table.pending import PendingRow
 from slipway.contracts.table.requests import Settled
 from tests.simulation.dynamodb import FakeDynamoDB, compiled_condition
 
@@ -173,7 +175,35 @@ def work_moves(dice: random.Random) -> list:
     ]
 
 
-@pytest.mark.parametrize("moves", [host_moves, lock_moves, work_moves])
+def builder_moves(dice: random.Random) -> list:
+    now, generation = float(dice.randint(1, 9)), dice.randint(0, 2)
+    asked, pipeline = request(dice), dice.choice(["shop", "shop2"])
+    pending = PendingRow(
+        pipeline="shop", request_id=asked.request_id, body=asked.to_json(), since=now,
+        visible_at=now, held_by=dice.randint(0, 2), receives=dice.randint(0, 2),
+    )  # fmt: skip
+    seen = BuilderRow(pipeline=pipeline, generation=generation)
+    return [
+        lambda t: t.pending.add(asked, now),
+        lambda t: t.pending.show(asked, now),
+        lambda t: t.pending.receive(pending, generation, now, lease=5),
+        lambda t: t.pending.extend(pending, now + 5),
+        lambda t: t.pending.give_back(pending, now + 2),
+        lambda t: t.pending.delete(pending) if dice.random() < 0.3 else None,
+        lambda t: t.pending.of("shop"),
+        lambda t: t.pending.all(),
+        lambda t: t.builders.ask(seen, now),
+        lambda t: t.builders.refuse(seen, now),
+        lambda t: t.builders.start(pipeline, generation, f"project:{generation}"),
+        lambda t: t.builders.say_done(pipeline, generation, now),
+        lambda t: t.builders.go_on(pipeline, generation),
+        lambda t: t.builders.end(seen, "FAILED", now) if dice.random() < 0.5 else None,
+        lambda t: t.builders.get(pipeline),
+        lambda t: t.builders.all(),
+    ]
+
+
+@pytest.mark.parametrize("moves", [host_moves, lock_moves, work_moves, builder_moves])
 def test_a_random_walk_over_the_moves_answers_alike(tables, moves):
     real, fake = tables
     dice = random.Random(7)

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from lambdas.shared import observability
+from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.pipelines import NO_TIP
 from tests.simulation import deploying
 from tests.simulation.agent import BUILD, DEAD, Agent
 from tests.simulation.aws import EC2, SNS, SQS, Queue
+from tests.simulation.builders import CodeBuild
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import Repository, Service, Slack, Violation
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.following import Following
+from tests.simulation.following import Following, Receiving
 from tests.simulation.functions import Functions
 from tests.simulation.hosts import Hosts
 from tests.simulation.installation import make_installation
@@ -59,13 +61,16 @@ class World:
         empty: bool = False,
         slots: int = 1,
         stale: bool = False,
+        builders: BuildersSettings = BuildersSettings(),  # noqa: B008 - frozen
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
         self.clockwork = Clockwork(START)
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
-        self.installation = make_installation(pipelines, hosts, slots, stale=stale)
+        self.installation = make_installation(
+            pipelines, hosts, slots, stale=stale, builders=builders
+        )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []
         self.functions, self.people = Functions(self), People(self)
@@ -79,7 +84,10 @@ class World:
         }
         self.following = Following(self)
         self.follow_queue = self.queues[follow]
+        self.codebuild = CodeBuild(self)
         self.queues[BUILD].wake = self._message_visible
+        if builders.when == "codeBuild":
+            self.queues[BUILD].wake = Receiving(self).visible
         self.queues[BUILD].before_delete = self._may_be_deleted
         self.follow_queue.wake = self.following.visible
         self.sqs = SQS(self.queues)
@@ -191,7 +199,10 @@ class World:
     def _may_be_deleted(self, body: str) -> None:
         """A request goes once it has its outcome, or a row that owns its rollout."""
         request = BuildRequest.from_json(body)
-        if not self.table.requests.settled([request.request_id]):
+        pending = {row.request_id for row in self.table.pending.all()}
+        if not (
+            {request.request_id} & pending or self.table.requests.settled([request.request_id])
+        ):
             raise Violation(f"a request of {request.pipeline} is deleted, and nobody owns it")
 
     def _message_visible(self, at: float) -> None:
@@ -241,6 +252,8 @@ class World:
             and not self.follow_queue.messages
             and all(i.state == "stopped" for i in self.ec2.instances.values())
             and not self.table.wants.all()
+            and not self.table.pending.all()
+            and not self.codebuild.live
             and not any(
                 lock.again or lock.untold or lock.is_followed for lock in self.table.locks.all()
             )
@@ -253,6 +266,9 @@ class World:
         if self.clockwork.time < calm or "asleep" in self.without:
             return
         if any(i.state != "stopped" for i in self.ec2.instances.values()):
+            return
+        if not self.hosts:
+            self._check_built()
             return
         rows = {r.host_id: r for r in self.table.hosts.all()}
         free = [
@@ -274,6 +290,20 @@ class World:
         asleep = self.clockwork.time - max(self.stopped_at.values())
         if free and waiting and asleep > TICK + 60:
             raise Violation(f"every host sleeps while {waiting[0]} waits")
+
+    def _check_built(self) -> None:
+        """The same of a pipeline without a host: a build is there for it, or nothing waits."""
+        paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
+        taken = {
+            lock.pipeline for lock in self.table.locks.all() if lock.taken(self.clockwork.time)
+        }
+        at_it = {build.pipeline for build in self.codebuild.live}
+        before = self.clockwork.time - 2 * TICK - 60
+        for want in self.table.wants.all():
+            since = max(want.noted_at, self.resumed_at.get(want.pipeline, 0.0))
+            if not want.builder or want.pipeline in paused | taken | at_it or since >= before:
+                continue
+            raise Violation(f"nothing builds {want.pipeline}, which waits")
 
 
 def calm_world(client: Callable[[], FakeDynamoDB] = FakeDynamoDB, **values: Any) -> World:

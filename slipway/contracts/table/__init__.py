@@ -15,6 +15,8 @@ No scans; each access pattern is a key or one partition:
 | pointer | `REQUEST#` + request id | `-` | by ids: which deployment works on a request |
 | attempts | `ATTEMPTS#` + request id | `-` | one |
 | notice | `NOTICE#` + notice id | `-` | one |
+| pending request | `PENDING` | pipeline + `#` + request id | all at once; of one pipeline |
+| builder | `BUILDER` | pipeline | one; all at once |
 
 Each module holds one kind of row: the dataclass, and the moves on it as methods that say in their
 names what they mean. A move that loses its race answers False or None; it never raises for that.
@@ -26,11 +28,13 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.contracts.table.alerts import Alerts
+from slipway.contracts.table.builders import Builders
 from slipway.contracts.table.deployments import Deployments
 from slipway.contracts.table.following import Following
 from slipway.contracts.table.hosts import Hosts
 from slipway.contracts.table.locks import Locks
 from slipway.contracts.table.notices import Notices
+from slipway.contracts.table.pending import Pending
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
 from slipway.contracts.table.store import Store
@@ -53,3 +57,5 @@ class Table:
         self.unbegun = Unbegun(self.store)
         self.alerts = Alerts(self.store)
         self.notices = Notices(self.store)
+        self.pending = Pending(self.store)
+        self.builders = Builders(self.store)

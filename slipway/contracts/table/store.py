@@ -95,10 +95,12 @@ class Store:
         item = answer.get("Item")
         return from_item(item) if item else None
 
-    def query(self, pk: str, *, limit: int = 0, newest: bool = False) -> list[dict[str, Any]]:
+    def query(
+        self, pk: str, *, limit: int = 0, newest: bool = False, beginning: str = ""
+    ) -> list[dict[str, Any]]:
         """The items of a partition in order of `sk`, read consistently, all pages.
 
-        `limit` above 0 stops early.
+        `limit` above 0 stops early. `beginning`: only items whose `sk` begins so.
         """
         request: dict[str, Any] = {
             "TableName": self.table,
@@ -107,6 +109,9 @@ class Store:
             "ConsistentRead": True,
             "ScanIndexForward": not newest,
         }
+        if beginning:
+            request["KeyConditionExpression"] += " AND begins_with(sk, :beginning)"
+            request["ExpressionAttributeValues"] |= to_item({":beginning": beginning})
         if limit:
             request["Limit"] = limit
         found: list[dict[str, Any]] = []

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build_agent.host.parallel import Threads
-from build_agent.queue.inbox import Inbox, Message, parse_request
+from build_agent.queue.inbox import Inbox, Message
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
+from slipway.contracts.requesting import parse_request
 from tests.aws.answers import AwsFake
 from tests.unit.build_agent.world import make_request
 

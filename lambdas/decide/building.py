@@ -1,0 +1,121 @@
+"""The rules of CodeBuild's builds: one for a pipeline with work, no more than the limit; pure.
+
+As for hosts, what starts one is the state of the world: wants and pending rows say that there is
+work, the builder's row whether somebody is at it. CodeBuild's own word that a build is over is
+certain: then its lock, and what it held, are free at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lambdas.decide.situation import (
+    Action,
+    EndAlert,
+    EndBuilder,
+    FindBuilder,
+    RaiseAlert,
+    Snapshot,
+    StartBuilder,
+)
+from slipway.contracts.messages import AlertKind
+from slipway.contracts.table.builders import BuilderRow
+
+UNANSWERED = 60.0
+"""Seconds after which the answer to a StartBuild is missed: the Lambda that asked is long over."""
+REFUSED = 900.0
+"""Seconds for which CodeBuild may refuse a pipeline's builder before people are told."""
+ALERT: AlertKind = "builders_refused"
+
+
+def builder_actions(snapshot: Snapshot) -> list[Action]:
+    """Ends, lost answers, and starts, in this order."""
+    if snapshot.engine.when == "hosts":
+        return []
+    return [*_ended(snapshot), *_unanswered(snapshot), *_starts(snapshot)]
+
+
+def builder_alerts(snapshot: Snapshot) -> list[Action]:
+    """CodeBuild starts no build for a pipeline, and that for long; or it does again."""
+    raised = {alert.subject: alert for alert in snapshot.alerts if alert.kind == ALERT}
+    actions: list[Action] = []
+    for name, row in sorted(snapshot.builders.items()):
+        alert = raised.pop(name, None)
+        refused = row.refused_since
+        if refused is not None and snapshot.now - refused > REFUSED and alert is None:
+            why = (
+                f"CodeBuild starts no build for {name}: the account's limit of builds at the same"
+                " time is reached (Service Quotas); tried again as soon as one ends"
+            )
+            actions.append(RaiseAlert(kind=ALERT, subject=name, why=why))
+        elif refused is None and alert is not None and not alert.over_at:
+            actions.append(EndAlert(alert=alert, why="CodeBuild has started a build for it"))
+    return actions
+
+
+def _ended(snapshot: Snapshot) -> list[Action]:
+    return [
+        EndBuilder(builder=snapshot.builders[name], status=status, why=f"CodeBuild says {status}")
+        for name, status in sorted(snapshot.build_ends.items())
+    ]
+
+
+def _unanswered(snapshot: Snapshot) -> list[Action]:
+    """Rows of which nobody knows whether CodeBuild has a build."""
+    return [
+        FindBuilder(builder=row, why=f"StartBuild for {name} has no answer")
+        for name, row in sorted(snapshot.builders.items())
+        if row.state == "asked" and snapshot.now - row.asked_at > UNANSWERED
+    ]
+
+
+def _starts(snapshot: Snapshot) -> list[Action]:
+    """The longest waiting first, as many as the limit allows."""
+    room = snapshot.engine.limit - len(snapshot.built)
+    waiting = sorted(_waiting(snapshot).items(), key=lambda item: (item[1], item[0]))
+    return [
+        StartBuilder(
+            builder=snapshot.builders.get(name, BuilderRow(pipeline=name)),
+            why=f"work for {name} since {snapshot.now - since:.0f} s",
+        )
+        for name, since in waiting[: max(0, room)]
+    ]
+
+
+def _waiting(snapshot: Snapshot) -> dict[str, float]:
+    """Pipelines that need a builder, with since when they wait (seconds since the epoch)."""
+    since: dict[str, float] = {}
+    patience = _patience(snapshot)
+    for name, at in _work(snapshot):
+        is_due = not patience or snapshot.now - at >= patience
+        if is_due and _is_left_to_us(snapshot, name):
+            since[name] = min(at, since.get(name, at))
+    return since
+
+
+def _work(snapshot: Snapshot) -> Iterable[tuple[str, float]]:
+    """Every sign of work: wants, notes `again` that nobody holds, pending rows that are free."""
+    for want in snapshot.wants:
+        if want.builder:
+            yield want.pipeline, want.pushed_at
+    for name, lock in snapshot.locks.items():
+        if lock.again and not snapshot.followed(name):
+            yield name, lock.again_at or snapshot.now
+    for row in snapshot.pending:
+        builder = snapshot.builders.get(row.pipeline, BuilderRow(pipeline=row.pipeline))
+        held = row.held_by == builder.generation and row.pipeline in snapshot.built
+        if row.visible_at <= snapshot.now or (row.held_by and not held):
+            yield row.pipeline, row.since
+
+
+def _patience(snapshot: Snapshot) -> float:
+    """Seconds that hosts have before a builder is started beside them."""
+    return snapshot.engine.overflow_after if snapshot.engine.when == "overflow" else 0.0
+
+
+def _is_left_to_us(snapshot: Snapshot, pipeline: str) -> bool:
+    return (
+        pipeline not in snapshot.at_work
+        and not snapshot.waits(pipeline)
+        and not snapshot.kept_from_us(pipeline)
+    )

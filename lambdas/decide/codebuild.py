@@ -1,0 +1,113 @@
+"""Builds of CodeBuild: started, found again, ended in their pipelines' rows.
+
+The row comes first. Who asks for the next generation alone calls StartBuild, with a token of
+pipeline and generation: a call that is repeated starts no second build (CodeBuild knows a token for
+five minutes; API reference, StartBuild). After that the project's builds are looked through.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.decide.situation import EndBuilder, FindBuilder, StartBuilder
+from lambdas.shared.observability import logger
+from lambdas.shared.services import Services
+from slipway.contracts.table.builders import BuilderRow
+
+FULL = "AccountLimitExceededException"
+"""The account has as many builds at the same time as its quota allows."""
+TOKEN_LIVES = 240.0
+"""Seconds in which the same token surely starts no second build: less than five minutes."""
+PIPELINE_VARIABLE, GENERATION_VARIABLE = "SLIPWAY_PIPELINE", "SLIPWAY_GENERATION"
+LOOKED_BACK = 100
+"""Newest builds of the project that are looked through, one call of BatchGetBuilds."""
+OVER = frozenset({"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
+GONE = "NOT_FOUND"
+"""In place of a status: CodeBuild does not know the build (it keeps them for a year)."""
+
+
+def on_builder(services: Services, action: StartBuilder | FindBuilder | EndBuilder) -> None:
+    """Carry it out; safe to do twice or too late."""
+    match action:
+        case StartBuilder():
+            _start_next(services, action)
+        case FindBuilder():
+            _find_or_start(services, action)
+        case EndBuilder():  # CodeBuild's word: whatever the build held is free
+            services.table.builders.end(action.builder, action.status, services.now())
+
+
+def _start_next(services: Services, action: StartBuilder) -> None:
+    """The next generation's, unless somebody else has asked for it."""
+    asked = services.table.builders.ask(action.builder, services.now())
+    if asked is None:
+        logger.info("another was quicker", extra={"pipeline": action.builder.pipeline})
+        return
+    _start(services, asked)
+
+
+def _find_or_start(services: Services, action: FindBuilder) -> None:
+    """The build of a row whose StartBuild has no answer; started once more where there is none."""
+    row = action.builder
+    if services.now() - row.asked_at > TOKEN_LIVES:
+        found = _find(services, row)
+        if found is not None:
+            services.table.builders.start(row.pipeline, row.generation, found)
+            return
+    _start(services, row)
+
+
+def ended_builds(services: Services, rows: list[BuilderRow]) -> dict[str, str]:
+    """For the pipelines of live rows whose build is over, how it ended."""
+    by_id = {row.build_id: row.pipeline for row in rows if row.is_live and row.build_id}
+    ended: dict[str, str] = {}
+    ids = sorted(by_id)
+    for first in range(0, len(ids), LOOKED_BACK):
+        answer = services.codebuild.batch_get_builds(ids=ids[first : first + LOOKED_BACK])
+        for build in answer.get("builds") or []:
+            if build["buildStatus"] in OVER:
+                ended[by_id[build["id"]]] = build["buildStatus"]
+        for missing in answer.get("buildsNotFound") or []:
+            ended[by_id[missing]] = GONE
+    return ended
+
+
+def _start(services: Services, row: BuilderRow) -> None:
+    variables = {PIPELINE_VARIABLE: row.pipeline, GENERATION_VARIABLE: str(row.generation)}
+    try:
+        answer = services.codebuild.start_build(
+            projectName=services.builder_project,
+            idempotencyToken=row.token,
+            environmentVariablesOverride=[
+                {"name": name, "value": value, "type": "PLAINTEXT"}
+                for name, value in variables.items()
+            ],
+        )
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != FULL:
+            raise
+        logger.warning("no further build now", extra={"pipeline": row.pipeline})
+        services.table.builders.refuse(row, services.now())
+        return
+    services.table.builders.start(row.pipeline, row.generation, answer["build"]["id"])
+
+
+def _find(services: Services, row: BuilderRow) -> str | None:
+    """The id of the build that has the row's pipeline and generation in its environment."""
+    listed = services.codebuild.list_builds_for_project(
+        projectName=services.builder_project, sortOrder="DESCENDING"
+    )
+    ids = (listed.get("ids") or [])[:LOOKED_BACK]
+    if not ids:
+        return None
+    builds = services.codebuild.batch_get_builds(ids=ids).get("builds") or []
+    return next((build["id"] for build in builds if _is_of(build, row)), None)
+
+
+def _is_of(build: dict[str, Any], row: BuilderRow) -> bool:
+    variables = build.get("environment", {}).get("environmentVariables") or []
+    given = {variable["name"]: variable["value"] for variable in variables}
+    wanted = (row.pipeline, str(row.generation))
+    return (given.get(PIPELINE_VARIABLE), given.get(GENERATION_VARIABLE)) == wanted

@@ -1,0 +1,178 @@
+"""Builder rows: which build of CodeBuild works for a pipeline, if one does.
+
+A row is moved to its next generation before StartBuild, and the token of that call is made of both:
+ten pushes start one build. A build that is not of the row's generation has nothing to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from slipway.contracts.codec import decode
+from slipway.contracts.table.store import Store
+
+PARTITION = "BUILDER"
+_HOST = "codebuild:"
+
+BuilderState = Literal["none", "asked", "started", "done", "ended"]
+"""`asked`: StartBuild is on its way, or its answer is; `started`: a build is there, perhaps still
+in CodeBuild's queue; `done`: the builder has said that nothing is left to do; `ended`: CodeBuild
+has said that the build is over.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderRow:
+    """Times are seconds since the epoch. `refused_since`: since when CodeBuild refuses to start one
+    for the pipeline; `status`: CodeBuild's word on a build that has ended.
+    """
+
+    pipeline: str
+    generation: int = 0
+    state: BuilderState = "none"
+    asked_at: float = 0.0
+    build_id: str | None = None
+    ended_at: float | None = None
+    status: str | None = None
+    refused_since: float | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Somebody works for the pipeline, or is about to: nobody else is started."""
+        return self.state in ("asked", "started")
+
+    @property
+    def token(self) -> str:
+        """StartBuild's `idempotencyToken` (at most 64 characters); CodeBuild knows it for five
+        minutes.
+        """
+        return f"{self.pipeline}-{self.generation}"[-64:]
+
+    @property
+    def host_id(self) -> str:
+        """How the builder is called where a build host's id stands."""
+        return builder_host(self.pipeline)
+
+
+_LIVE = "(#s = :asked OR #s = :started)"
+
+
+def builder_host(pipeline: str) -> str:
+    """The host id that a pipeline's builder works under."""
+    return f"{_HOST}{pipeline}"
+
+
+class Builders:
+    """Builder rows, and the moves on them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self) -> list[BuilderRow]:
+        return [decode(BuilderRow, row, strict=False) for row in self._store.query(PARTITION)]
+
+    def get(self, pipeline: str) -> BuilderRow:
+        row = self._store.get(PARTITION, pipeline)
+        if row is None:
+            return BuilderRow(pipeline=pipeline)
+        return decode(BuilderRow, row, strict=False)
+
+    def ask(self, before: BuilderRow, now: float) -> BuilderRow | None:
+        """The next generation, for which StartBuild is to be called; None if somebody else asks."""
+        mine = replace(
+            before, generation=before.generation + 1, state="asked", asked_at=now, build_id=None,
+            ended_at=None, status=None,
+        )  # fmt: skip
+        asked = self._update(
+            before.pipeline,
+            "SET pipeline = :pipeline, generation = :next, #s = :asked, asked_at = :now"
+            " REMOVE build_id, ended_at, #status",
+            "attribute_not_exists(pk) OR"
+            " (generation = :before AND #s <> :asked AND #s <> :started)",
+            {
+                ":pipeline": before.pipeline,
+                ":next": mine.generation,
+                ":before": before.generation,
+                ":asked": "asked",
+                ":started": "started",
+                ":now": now,
+            },
+            names={"#status": "status"},
+        )
+        if not asked:  # the answer to this very call may have been lost
+            found = self.get(before.pipeline)
+            asked = (found.generation, found.state, found.asked_at) == (
+                mine.generation, "asked", now
+            )  # fmt: skip
+        return mine if asked else None
+
+    def refuse(self, row: BuilderRow, now: float) -> bool:
+        """CodeBuild takes no further build now: the pipeline waits, and is asked for again."""
+        return self._update(
+            row.pipeline,
+            "SET #s = :ended, ended_at = :now, refused_since = if_not_exists(refused_since, :now)",
+            "generation = :generation AND #s = :asked",
+            {":ended": "ended", ":asked": "asked", ":now": now, ":generation": row.generation},
+        )
+
+    def start(self, pipeline: str, generation: int, build_id: str) -> bool:
+        """A build of that generation is there; False if it is not the row's, or has ended."""
+        return self._update(
+            pipeline,
+            "SET #s = :started, build_id = :build REMOVE refused_since",
+            f"generation = :generation AND {_LIVE}",
+            {
+                ":started": "started",
+                ":asked": "asked",
+                ":build": build_id,
+                ":generation": generation,
+            },
+        )
+
+    def say_done(self, pipeline: str, generation: int, now: float) -> bool:
+        """The builder finds nothing left to do. It looks once more afterwards: whoever has work
+        meanwhile looks at this row after writing it.
+        """
+        return self._update(
+            pipeline,
+            "SET #s = :done, ended_at = :now",
+            "generation = :generation AND #s <> :ended",
+            {":done": "done", ":ended": "ended", ":now": now, ":generation": generation},
+        )
+
+    def go_on(self, pipeline: str, generation: int) -> bool:
+        """There is work after all; False if another builder is asked for it already."""
+        return self._update(
+            pipeline,
+            "SET #s = :started REMOVE ended_at",
+            "generation = :generation AND (#s = :done OR #s = :started)",
+            {":started": "started", ":done": "done", ":generation": generation},
+        )
+
+    def end(self, row: BuilderRow, status: str, now: float) -> bool:
+        """CodeBuild says that the build has ended; False if the row is of another one by now."""
+        return self._update(
+            row.pipeline,
+            "SET #s = :ended, ended_at = :now, #status = :status",
+            "generation = :generation AND #s <> :ended",
+            {":ended": "ended", ":now": now, ":status": status, ":generation": row.generation},
+            names={"#status": "status"},
+        )
+
+    def _update(
+        self,
+        pipeline: str,
+        expression: str,
+        condition: str,
+        parameters: dict[str, object],
+        names: dict[str, str] | None = None,
+    ) -> bool:
+        return self._store.update(
+            PARTITION,
+            pipeline,
+            expression,
+            condition=condition,
+            names={"#s": "state", **(names or {})},
+            parameters=parameters,
+        )
