@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from infra.hosts.host_role import secret_forms
+from infra.permissions.building import secret_forms
 from infra.permissions.statements import PULL
 from slipway.cli.aws.dead_letters import ways_back
 from slipway.cli.doctor.boundary_checks import needs_of
