@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.templates import CODE_BUILD, EXAMPLE, FULL, LOCAL, OVERFLOW, Stacks, synthesize_file
+from tests.infra.templates import (
+    CODE_BUILD,
+    EXAMPLE,
+    FULL,
+    LOCAL,
+    OVERFLOW,
+    Stacks,
+    synthesize_file,
+)
 
 
 @pytest.fixture(scope="session")
