@@ -144,6 +144,14 @@ class BuildersSettings:
     limit: int = 20
     timeout: float = 3600.0
 
+    @property
+    def uses_hosts(self) -> bool:
+        return self.when != "codeBuild"
+
+    @property
+    def uses_code_build(self) -> bool:
+        return self.when != "hosts"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
@@ -158,9 +166,11 @@ class Installation:
     host_count: int = 1
     builds: int | None = None
     """Builds that a host runs at once; None: as its processors, memory and disk allow."""
+    builders: BuildersSettings = BuildersSettings()
+    docker_hub_secret: str | None = None
+    """ARN of a Secrets Manager secret: JSON with `username` and `password`; None: no name."""
     pipelines: tuple[PipelineSettings, ...]
     limits: Limits = Limits()
-    builders: BuildersSettings = BuildersSettings()
     slack: bool = True
     mode: Literal["aws", "local"] = "aws"
     schema: int = SCHEMA
@@ -168,6 +178,14 @@ class Installation:
     @property
     def names(self) -> Names:
         return Names(self.name)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions of the prod account: without hosts none stops any, and one receives."""
+        kept = ("starter", "stopper", "follower", "notifier", "reconciler")
+        if self.builders.uses_hosts:
+            return kept
+        return (*(name for name in kept if name != "stopper"), "receiver")
 
     @property
     def request_topic_arn(self) -> str:
