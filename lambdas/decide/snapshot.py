@@ -147,6 +147,8 @@ def _reason(instance: Mapping[str, Any]) -> str:
 def _hosts(
     services: Services, ec2: Mapping[str, Instance], stopped: str | None
 ) -> tuple[Host, ...]:
+    if not services.hosts:
+        return ()
     rows = {row.host_id: row for row in services.table.hosts.all()}
     hosts = []
     for host_id in services.hosts:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from slipway.contracts.wording import person
+from slipway.contracts.table.builders import is_builder
+from slipway.contracts.wording import duration, person
 
 if TYPE_CHECKING:
     from slipway.cli.aws.hosts import Host
     from slipway.cli.aws.session import Session
     from slipway.contracts.installation import Installation, Limits
+    from slipway.contracts.table.builders import BuilderRow
     from slipway.contracts.table.hosts import HostRow
     from slipway.contracts.table.locks import LockRow
     from slipway.contracts.table.pipelines import PipelineRow
@@ -77,11 +79,14 @@ class Sight:
     hosts: Sequence[HostRow]
     is_wanted: bool
     is_behind: bool = False
+    builder: BuilderRow | None = None
 
 
 def look(session: Session, pipeline: str) -> Sight:
-    """Four small reads, made beside each other."""
+    """Four or five small reads, made beside each other."""
     table = session.table
+    built = session.installation.builders.uses_code_build
+    builder = session.start(table.builders.get, pipeline) if built else None
     row = session.start(table.pipelines.get, pipeline)
     found = session.start(table.locks.get, pipeline)
     hosts = session.start(table.hosts.all)
@@ -92,7 +97,8 @@ def look(session: Session, pipeline: str) -> Sight:
         is_behind=pipeline in wake_nobody([lock], session.installation),
         row=row.result(),
         lock=lock,
-        hosts=hosts.result(),
+        hosts=[row for row in hosts.result() if not is_builder(row.host_id)],
+        builder=builder.result() if builder is not None else None,
     )
 
 
@@ -111,6 +117,12 @@ def why_not_begun(sight: Sight, host_count: int, limits: Limits, now: float, *, 
         return absent
     if sight.is_behind:
         return f"waiting for the end of the rollout under way ({sight.lock.deployment})"
+    if sight.builder is not None and (sight.builder.is_live or not host_count):
+        return f"waiting for {builder_waited_for(sight.builder, now)}"
+    return _why_no_host(sight, host_count, limits, now)
+
+
+def _why_no_host(sight: Sight, host_count: int, limits: Limits, now: float) -> str:
     kept = [host for host in sight.hosts if host.held and not _is_awake(host, limits, now)]
     if len(kept) >= host_count:
         by = person(kept[0].held_by or "") or "an operator"
@@ -119,11 +131,21 @@ def why_not_begun(sight: Sight, host_count: int, limits: Limits, now: float, *, 
     return f"waiting for {slot}" if slot else "waiting for a host to take it"
 
 
+def builder_waited_for(row: BuilderRow, now: float) -> str:
+    """What of CodeBuild a pipeline's work waits for."""
+    since = f"asked for {duration(max(0.0, now - row.asked_at))} ago"
+    if row.is_live:
+        return f"its build to begin ({row.build_id or 'no id yet'}, {since})"
+    if row.refused_since is not None:
+        return "a build: the account has as many at the same time as its quota allows"
+    return "a build to be started"
+
+
 def slot_waited_for(hosts: Iterable[HostRow], host_count: int, limits: Limits, now: float) -> str:
     """`a free build slot (2 of 2 taken: shop, blog)`, where no host has one and no other host could
     be woken; otherwise empty.
     """
-    rows = list(hosts)
+    rows = [host for host in hosts if not is_builder(host.host_id)]
     awake = [host for host in rows if _is_awake(host, limits, now)]
     kept = sum(host.held and host not in awake for host in rows)
     if not awake or len(awake) + kept < host_count or any(host.free_slots for host in awake):

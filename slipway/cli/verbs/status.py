@@ -15,7 +15,7 @@ import click
 from slipway.cli.aws.hosts import HostStatus, describe, hosts_of, statuses
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import Tip, ask, last_seen, seen_at, verdict
-from slipway.cli.aws.waiting import slot_waited_for, work_of
+from slipway.cli.aws.waiting import builder_waited_for, slot_waited_for, work_of
 from slipway.cli.options import named_pipelines, pipeline_argument, verb
 from slipway.cli.show.moments import ago, short_moment
 from slipway.cli.show.output import BAD, BUSY, DIM, GOOD, Output
@@ -25,7 +25,12 @@ from slipway.contracts.sentences import followed
 from slipway.contracts.wording import counted, duration, person, short, tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slipway.contracts.installation import Installation
+    from slipway.contracts.table.builders import BuilderRow
     from slipway.contracts.table.deployments import DeploymentRow
+    from slipway.contracts.table.hosts import HostRow
     from slipway.contracts.table.locks import LockRow
     from slipway.contracts.table.pipelines import PipelineRow
     from slipway.contracts.table.wants import Want
@@ -95,14 +100,27 @@ class QueueStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuilderStatus:
+    """A build of CodeBuild that works for a pipeline, or is about to. `asked_at`: seconds since the
+    epoch; `stage` of what it works on, if it does.
+    """
+
+    pipeline: str
+    build: str | None
+    asked_at: float
+    stage: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
-    """The answer to `slipway status`."""
+    """The answer to `slipway status`. `builders`: those at work, where CodeBuild builds."""
 
     installation: str
     mode: str
     pipelines: tuple[PipelineStatus, ...]
     queue: QueueStatus
     hosts: tuple[HostStatus, ...]
+    builders: tuple[BuilderStatus, ...] | None
     at: float
 
 
@@ -131,6 +149,8 @@ def gather(session: Session, names: list[str]) -> Status:
     pipelines = session.start(table.pipelines.all)
     hosts = session.start(table.hosts.all)
     wants = session.start(table.wants.all)
+    built = settings.builders.uses_code_build
+    builders = session.start(table.builders.all) if built else None
     locks = {lock.pipeline: lock for lock in table.locks.all() if lock.taken(now)}
     past = {n: session.start(table.deployments.newest, n, LEARNT_FROM) for n in names if n in locks}
     tips = ask(session, [p for p in settings.pipelines if p.name in names])
@@ -153,6 +173,7 @@ def gather(session: Session, names: list[str]) -> Status:
         now=now,
     )
     slot = slot_waited_for(hosts.result(), settings.host_count, settings.limits, now)
+    by_pipeline = {row.pipeline: row for row in builders.result()} if builders else {}
     return Status(
         installation=settings.name,
         mode=settings.mode,
@@ -165,15 +186,42 @@ def gather(session: Session, names: list[str]) -> Status:
                 past=past[name].result() if name in past else [],
                 wants=waiting,
                 tip=tips[name].result(),
-                slot=slot,
+                waits_for=_waits_for(name, by_pipeline, slot, settings, now),
                 now=now,
             )
             for name in names
         ),
         queue=_queue(queue.result(), dead.result()),
         hosts=statuses(found, there, settings.limits, now),
+        builders=_builders(by_pipeline, hosts.result()) if built else None,
         at=now,
     )
+
+
+def _builders(rows: Mapping[str, BuilderRow], hosts: list[HostRow]) -> tuple[BuilderStatus, ...]:
+    stages = {(host.host_id, host.boot): run.stage for host in hosts for run in host.runs}
+    return tuple(
+        BuilderStatus(
+            pipeline=name,
+            build=row.build_id,
+            asked_at=row.asked_at,
+            stage=stages.get((row.host_id, str(row.generation))),
+        )
+        for name, row in sorted(rows.items())
+        if row.is_live
+    )
+
+
+def _waits_for(
+    name: str, builders: Mapping[str, BuilderRow], slot: str, settings: Installation, now: float
+) -> str:
+    """What a pipeline's request waits for, if it does."""
+    from slipway.contracts.table.builders import BuilderRow
+
+    builder = builders.get(name, BuilderRow(pipeline=name))
+    if builder.is_live or not settings.builders.uses_hosts:
+        return builder_waited_for(builder, now)
+    return slot or "a host"
 
 
 def _counts(client: Any, url: str) -> dict[str, int]:
@@ -200,7 +248,7 @@ def _pipeline(
     past: list[DeploymentRow],
     wants: list[Want],
     tip: Tip,
-    slot: str,
+    waits_for: str,
     now: float,
 ) -> PipelineStatus:
     from slipway.contracts.table.pipelines import PipelineRow
@@ -214,7 +262,7 @@ def _pipeline(
         running=_running(row, running.get(row.running_deployment or "")),
         under_way=_under_way(lock, past, now) if lock else None,
         waiting=waiting,
-        waits_for=(slot or "a host") if waiting and not lock and not row.paused else None,
+        waits_for=waits_for if waiting and not lock and not row.paused else None,
         paused_by=(row.paused_by or "an operator") if row.paused else None,
         failures=row.failures,
         rolled_back_to=row.rolled_back_to,
@@ -281,7 +329,13 @@ def _show(status: Status, out: Output) -> None:
         out.say(
             f"host   {host.name} ({host.host_id}) {click.style(host.state, fg=colour)}: {host.why}"
         )
-    if not status.hosts:
+    for builder in status.builders or ():
+        at_work = builder.stage or "not begun"
+        asked = f"asked for {ago(builder.asked_at, status.at)}"
+        out.say(f"build  {builder.pipeline} ({builder.build or 'no id yet'}): {at_work}, {asked}")
+    if status.builders == ():
+        out.say("build  none under way")
+    if not status.hosts and status.builders is None:
         out.say("host   none found")
 
 

@@ -63,6 +63,11 @@ def builder_host(pipeline: str) -> str:
     return f"{_HOST}{pipeline}"
 
 
+def is_builder(host_id: str) -> bool:
+    """Whether the row of that host is a builder's, not a build host's."""
+    return host_id.startswith(_HOST)
+
+
 class Builders:
     """Builder rows, and the moves on them."""
 
