@@ -114,7 +114,7 @@ class Agents:
         """
         begun = self._runs.begun(s, held)
         left = minus_all(held, begun)
-        lock, asked = self._real.lock_move(s.lock, "ask_again", index + 1)
+        lock, asked = self._runs.asks_again(s, index + 1, left)
         if not left or not asked:
             return "gives back what is under way", self._given_back(s, index, held)
         joined = into_queue(s, begun)._replace(lock=lock, settled=s.settled | set(left))
