@@ -42,8 +42,8 @@ def _orders_forgotten(s: State) -> State:
     begun = settled | o.begun
     people = tuple(p for p in o.people if p[0] != "takeover" or p[1] not in begun)
     calls = tuple(call for call in o.calls if call not in settled)
-    is_needed = o.excused > int(s.deployed if s.rollout is None else s.rollout.before)
-    excused = o.excused if is_needed else 0
+    back_to = s.rollout.before if s.rollout is not None and s.rollout.begun else s.deployed
+    excused = o.excused if o.excused > int(min(s.deployed, back_to)) else 0
     if (people, calls, excused) != (o.people, o.calls, o.excused):
         s = s._replace(orders=o._replace(people=people, calls=calls, excused=excused))
     topic = tuple(t for t in s.topic if not (is_rollback(t[1]) and t[1] in settled))

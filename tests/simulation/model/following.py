@@ -133,7 +133,7 @@ class Following:
             s = with_orders(s, excused=max(s.orders.excused, int(s.deployed)))
         elif rollout.tip < s.deployed:
             raise Violation(f"push {rollout.tip} replaces push {s.deployed}, which is newer")
-        before = s.deployed if self._bounds.cancels else 0
+        before = s.deployed if self._bounds.cancels or self._bounds.rollbacks > 1 else 0
         return s._replace(rollout=renewed._replace(begun=True, before=before), deployed=rollout.tip)
 
     def _recorded(self, s: State, who: int, step: int, status: str) -> State:
@@ -165,6 +165,8 @@ class Following:
             rollout.request, status or "succeeded", tip, s.handled, o.rolled
         )
         excused = max(o.excused, tip) if status else o.excused
+        if status == "superseded" and is_rollback(rollout.request) and rollout.begun:
+            s = s._replace(deployed=rollout.before)  # the one that takes over is still to come
         marked = o.marked - {rollout.request}
         return with_orders(s, rolled=rolled, excused=excused, marked=marked)._replace(
             handled=handled

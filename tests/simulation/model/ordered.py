@@ -181,7 +181,7 @@ class OrderedRuns(Runs):
         return s._replace(settled=s.settled | set(requests), want=want)
 
     def _note_put_back(self, s: State, index: int, run: Run) -> State:
-        if not run.note:
+        if not run.note or "note put back" in self._without:
             return s
         asker = run.note if run.note > 1 else 0
         who = run_of(index, run.number)

@@ -86,6 +86,8 @@ class People:
         if first in s.orders.begun:
             raise Violation(f"{first} is ended as if nothing was begun for it")
         handled = self._asked.dealt_with(first, s.handled)
+        if s.silent:
+            raise Violation("an outcome is forgotten: nobody is told of it")
         o = s.orders
         s = s._replace(
             want=0 if s.want == first else s.want,
@@ -94,6 +96,8 @@ class People:
             untold=True,
             silent=True,
         )
+        if "stale takeover" in self._without and s.lock.asks == first:
+            s = s._replace(lock=s.lock._replace(asks=0))
         wants = tuple(want for want in o.wants if want != first)
         s = with_orders(s, wants=wants, excused=max(o.excused, handled))
         yield f"ends {first}, which waits", self._then(s, "tell", "rest", *others)
@@ -136,7 +140,7 @@ class People:
         return self._then(s, "takeover", request)
 
     def _takeover(self, s: State, request: int) -> Done:
-        """Unless the request's own deployment is begun, or over, by now."""
+        """Unless the request's own deployment is begun, or over, by now (see `canonical`)."""
         lock, asked = self._real.lock_move(s.lock, "ask_takeover", 0, request)
         if not asked:
             yield "finds nobody at work", s

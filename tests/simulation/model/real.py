@@ -61,10 +61,13 @@ LIMITS = Limits()
 
 
 class Real:
-    """`client` makes the table that moves are made on; `without` as the model's."""
+    """`client` makes the table that moves are made on; `without` as the model's; `held`: hosts."""
 
-    def __init__(self, client: Callable[[], FakeDynamoDB], without: frozenset[str]) -> None:
+    def __init__(
+        self, client: Callable[[], FakeDynamoDB], without: frozenset[str], *, held: bool = False
+    ) -> None:
         self._client = client
+        self._held = held
         self.without = without
         self._known: dict[Any, Any] = {}
 
@@ -239,7 +242,7 @@ class Real:
         for index, host in enumerate(s.hosts):
             heard = host.row.boot == host.boot
             beat = (then if host.phase == "hung" else HEARD) if heard else 1.0
-            row = host_row(NAMES[index], host.row, heartbeat=beat, idle=then)
+            row = host_row(NAMES[index], host.row, heartbeat=beat, idle=then, held=self._held)
             launched = LAUNCHED if heard else then
             hosts.append(Host(row=row, ec2_state=ec2[index], launched_at=launched))
         wants = [want_of(request_of(s.want), then)] if s.want else []

@@ -155,6 +155,8 @@ class Bounds:
     cancels: int = 0
     rollbacks: int = 0
     """Orders of an operator, who may also end the command at any moment."""
+    held: bool = False
+    """Hosts are awake and held so: nothing wakes or stops one, which leaves room for orders."""
     at_once: int = 2
     copies: int = 2
     """Copies of one request that may be under way at once."""
@@ -213,9 +215,10 @@ def start(bounds: Bounds) -> State:
     """
     host = HostState("stopped", 0, Row(NEVER, "idle", 0, 0.0, 0), "", (), ())
     awake = HostState("running", 0, Row(0, "idle", 0, 0.0, 0), "poll", (), ())
+    hosts = (awake,) if bounds.held else (host,)
     return State(
         *(0, 0, 0, (), (), (), 0, frozenset(), LockState()),
-        (host,) if bounds.hosts == 1 else (awake,) * bounds.hosts,
+        hosts if bounds.hosts == 1 else (awake,) * bounds.hosts,
         *((), (), ()),
         *(None, False, False, ()),
         *(bounds.lost, bounds.doubled, bounds.crashes, bounds.hangs),
@@ -232,8 +235,15 @@ def at_rest(state: State, bounds: Bounds) -> bool:
         and not state.stopped
         and state.lock[:2] == (0, 0)
         and not (state.rollout or state.untold or state.silent or state.follow)
-        and all(host.ec2 == "stopped" for host in state.hosts)
+        and all(_rests(host, bounds) for host in state.hosts)
     )
+
+
+def _rests(host: HostState, bounds: Bounds) -> bool:
+    """It sleeps; if it is held, it is awake and does nothing."""
+    if bounds.held:
+        return host.ec2 == "running" and host.phase == "poll" and not host.runs
+    return host.ec2 == "stopped"
 
 
 def _all_dealt_with(state: State, bounds: Bounds) -> bool:

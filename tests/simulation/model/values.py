@@ -153,7 +153,7 @@ def want_of(request: BuildRequest, noted_at: float, *, builder: bool = True) -> 
     )
 
 
-def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
+def host_row(name: str, row: Row, *, heartbeat: float, idle: float, held: bool) -> HostRow:
     return HostRow(
         host_id=name,
         boot=boot_text(row.boot),
@@ -162,6 +162,7 @@ def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
         heartbeat_at=heartbeat,
         progress_at=heartbeat,
         idle_since=idle,
+        held=held,
         claim_expires=row.claim,
         slots=SLOTS,
         runs=runs_told(row.told),
