@@ -33,10 +33,11 @@ of is not deployed anew; the commit that an interrupted run had fetched. In a wo
 whether a deployment was begun for a request is known as long as its run lives.
 
 A state is at rest when every push is deployed (or a cancel has ended it, or a rollback undone it),
-nothing is under way and every host is stopped; held ones do nothing. From every state rest must be reachable without another fault; in none may StopInstances meet a working
-host, two runs (of one host or two) be in a rollout, or an older commit replace a newer one or a
-rollback; nor may what was cancelled before its step was claimed change the service, anything give
-way to a rollback that is over or older, or an outcome be forgotten.
+nothing is under way and every host is stopped; held ones do nothing. From every state rest must be
+reachable without another fault; in none may StopInstances meet a working host, two runs (of one
+host or two) be in a rollout, or an older commit replace a newer one or a rollback; nor may what was
+cancelled before its step was claimed change the service, anything give way to a rollback that is
+over or older, or an outcome be forgotten.
 """
 
 from tests.simulation.model.state import Bounds, State, Violation, at_rest, start
