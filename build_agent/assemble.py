@@ -21,6 +21,8 @@ from build_agent.host.parallel import Threads, ahead
 from build_agent.host.process import run
 from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
+from build_agent.image.build_cache import BuildCache
+from build_agent.image.cache_records import Records
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
 from build_agent.image.images import Images
@@ -100,7 +102,10 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
     # Its client is looked for while the first request is on its way.
     docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
-    disk = Disk(docker, folder, prune_cache=installation.mode == "aws")
+    records = Records(folder / "build-cache.json")
+    disk = Disk(
+        docker, folder, prune_cache=installation.mode == "aws", on_pruned=records.forget_images
+    )
     fence = Fence(clock.now)
     registry = Registry(lambda: client("ecr"), names)
     rollouts = RolloutClients(
@@ -133,6 +138,7 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
             folder=folder,
             names=names,
             builds=disk.builds,
+            cache=BuildCache(client("ecr"), records, installation.name),
         ),
         services=Services(client("ecs")),
         disk=disk,

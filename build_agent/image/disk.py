@@ -51,12 +51,16 @@ def is_tight(free: int, total: int) -> bool:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk of builds; `builds`: each one uses it, from its begin until its image is pushed."""
+    """The disk of builds; `builds`: each one uses it, from its begin until its image is pushed.
+
+    `on_pruned` is called when something was pruned.
+    """
 
     docker: Docker
     folder: Path
     prune_cache: bool
     space: FreeSpace = free_space
+    on_pruned: Callable[[], None] = lambda: None
     builds: Gate = field(default_factory=Gate)
     _prunes: Flights[None] = field(default_factory=Flights)
 
@@ -120,6 +124,7 @@ class Disk:
                 if not is_tight(*self.space(self.folder)):
                     return
                 sink("the disk is filling up: docker " + " ".join(command))
+                self.on_pruned()
                 ended = docker(command, stop=stop, timeout=PRUNE_TIMEOUT)
                 if not ended.ok:
                     last = " ".join(ended.tail[-1:])

@@ -33,6 +33,7 @@ class ImageSettings:
     `build_secrets` maps a BuildKit secret id to an SSM parameter name or Secrets Manager ARN.
     `base_repositories`: private ones that the Dockerfile builds on, URIs without a tag.
     An empty `containers` means: those whose image has this repository.
+    `build_cache`: whether what its stages made is kept in the repository, too.
     """
 
     repository: str
@@ -45,6 +46,7 @@ class ImageSettings:
     base_repositories: tuple[str, ...] = ()
     platform: str = "linux/amd64"
     containers: tuple[str, ...] = ()
+    build_cache: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
