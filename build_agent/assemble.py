@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from build_agent.host.capacity import build_slots, measure
 from build_agent.host.clock import RolloutClock, SystemClock
@@ -104,8 +104,9 @@ def assemble(installation: Installation, host: HostIdentity, folder: Path, log: 
     docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
     records = Records(folder / "build-cache.json")
     disk = Disk(
-        docker, folder, prune_cache=installation.mode == "aws", on_pruned=records.forget_images
-    )
+        docker, folder, prune_cache=installation.mode == "aws", on_pruned=records.forget_images,
+        on_short=_disk_teller(table, host, log, clock.now),
+    )  # fmt: skip
     fence = Fence(clock.now)
     registry = Registry(lambda: client("ecr"), names)
     rollouts = RolloutClients(
@@ -242,6 +243,22 @@ def _build_slots(installation: Installation, folder: Path) -> int:
     return build_slots(
         installation.builds, processors=found.processors, memory=found.memory, disk=found.disk
     )
+
+
+def _disk_teller(
+    table: Table, host: HostIdentity, log: Log, now: Callable[[], float]
+) -> Callable[[int, int], None]:
+    """Says in the host's row that its disk is too small; the build goes on whether or not."""
+
+    def tell(free: int, total: int) -> None:
+        log.warning("the disk is too small for what is built here", free=free, total=total)
+        gb, free_gb = total / (1 << 30), free / (1 << 30)
+        try:
+            table.hosts.note_short_disk(host.host_id, now(), gb=gb, free_gb=free_gb)
+        except (BotoCoreError, ClientError) as error:
+            log.warning("the host's row does not tell of it", error=str(error))
+
+    return tell
 
 
 def _ship(shipper: CloudWatchShipper, stream: str, lines: Iterable[str]) -> None:

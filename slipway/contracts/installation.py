@@ -113,7 +113,7 @@ A signature's life (five minutes), what may pass before it, and what clocks may 
 class Limits:
     """The protocol's times, in seconds; defaults are production's, the local run shortens some."""
 
-    idle_period: int = 300
+    idle_period: int = 120
     heartbeat: int = 30
     visibility: int = 360
     lock_ttl: int = 330
