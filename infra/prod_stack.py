@@ -84,7 +84,7 @@ class ProdStack(cdk.Stack):
             configuration=configuration,
             names=self._names,
             network=network,
-            ami=place.ami,
+            place=place,
             profile=role.profile.ref,
         )
         self.keepers = HostKeepers(

@@ -14,6 +14,7 @@ from constructs import Construct
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.hosts.network import HostNetwork
 from slipway.configuration import Configuration
+from slipway.configuration.place import Place
 from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"
@@ -60,7 +61,7 @@ class BuildHosts(Construct):
         configuration: Configuration,
         names: Names,
         network: HostNetwork,
-        ami: str,
+        place: Place,
         profile: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -72,7 +73,7 @@ class BuildHosts(Construct):
         )
         self._configuration, self._names = configuration, names
         self._network, self._profile, self._group = network, profile, group
-        self._ami = ami
+        self._place = place
         self.instances = [
             self._host(number) for number in range(1, configuration.build_host.count + 1)
         ]
@@ -82,7 +83,7 @@ class BuildHosts(Construct):
         instance = ec2.CfnInstance(
             self,
             f"Host{number}",
-            image_id=self._ami,
+            image_id=self._place.ami,
             instance_type=host.instance_type,
             iam_instance_profile=self._profile,
             instance_initiated_shutdown_behavior="stop",
@@ -105,7 +106,7 @@ class BuildHosts(Construct):
                 ec2.CfnInstance.BlockDeviceMappingProperty(
                     device_name="/dev/xvda",
                     ebs=ec2.CfnInstance.EbsProperty(
-                        volume_size=host.volume_size,
+                        volume_size=self._place.disk,
                         volume_type="gp3",
                         encrypted=True,
                         # Named: the account's default may be a customer's key, which whoever

@@ -35,6 +35,7 @@ class Prices:
     instance_hour: float | None = None
     credit_hour: float = 0.04
     gp3_gb_month: float = 0.08
+    ecr_gb_month: float = 0.10
     public_ipv4_hour: float = 0.005
     metric_month: float = 0.30
     alarm_month: float = 0.10

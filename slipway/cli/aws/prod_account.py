@@ -10,11 +10,21 @@ from botocore.exceptions import ClientError
 
 from slipway.cli.aws.session import Session
 from slipway.configuration import Configuration
-from slipway.configuration.place import image_key, makes_network, read_context, zone_key
+from slipway.configuration.hosts import DISK_GB
+from slipway.configuration.place import (
+    disk_key,
+    image_key,
+    makes_network,
+    read_context,
+    zone_key,
+)
 from slipway.configuration.placeholders import image_parameter, placeholders
 from slipway.contracts.errors import WrongUse
+from slipway.contracts.names import Names
 
 ECS = "ecs.amazonaws.com"
+THERE = ("pending", "running", "stopping", "stopped")
+"""States of an instance that has its disk."""
 
 Found = tuple[str, str]
 """A value, and how it came about."""
@@ -36,11 +46,14 @@ def prepare(
     ec2, ssm = (session.client(name, region=c.prod_region) for name in ("ec2", "ssm"))
     _fits_architecture(ec2, c)
     image, zone = _image(ssm, c, kept), _zone(ec2, c, kept)
-    prepared = {"image": image, "zone": zone}
+    disk = _disk(ec2, c, kept)
+    prepared = {"image": image, "zone": zone, "disk": (f"{disk[0]} GiB", disk[1])}
     if c.build_host.ami is None:
         kept[image_key(c)] = image[0]
     if makes_network(c) and c.network.availability_zone is None:
         kept[zone_key(c)] = zone[0]
+    if c.build_host.volume_size is None:
+        kept[disk_key(c)] = disk[0]
     write_context(context, kept)
     if any(p.service.sample for p in c.pipelines):
         prepared["ECS's service-linked role"] = _service_linked_role(session.client("iam"))
@@ -112,6 +125,40 @@ def _zone(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found:
             f"where the hosts are; it is in {', '.join(offered)}"
         )
     return zone, how
+
+
+def _disk(ec2: Any, c: Configuration, kept: dict[str, Any]) -> tuple[int, str]:
+    """GiB of the hosts' disks: another size than they have would replace them."""
+    if c.build_host.volume_size is not None:
+        return c.build_host.volume_size, "configured"
+    if disk_key(c) in kept:
+        return int(kept[disk_key(c)]), "kept"
+    there = _disk_there(ec2, c)
+    if there is not None:
+        return there, "the hosts' that are there, kept from now on"
+    return DISK_GB, "for new hosts, kept from now on"
+
+
+def _disk_there(ec2: Any, c: Configuration) -> int | None:
+    """GiB of the disk of one of the installation's hosts; None where there are none."""
+    names = [Names(c.name).host(number) for number in range(1, c.build_host.count + 1)]
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": "tag:Name", "Values": names},
+            {"Name": "instance-state-name", "Values": list(THERE)},
+        ]
+    )
+    volumes = [
+        mapping["Ebs"]["VolumeId"]
+        for page in pages
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+        for mapping in instance["BlockDeviceMappings"]
+        if mapping["DeviceName"] == instance["RootDeviceName"]
+    ]
+    if not volumes:
+        return None
+    return int(ec2.describe_volumes(VolumeIds=volumes[:1])["Volumes"][0]["Size"])
 
 
 def _where(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found | None:

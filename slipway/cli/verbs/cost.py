@@ -51,9 +51,10 @@ def command(
 ) -> None:
     """Say what so many deployments a month cost, and what they would cost without Slipway.
 
-    Counted are hosts, disks, addresses, metrics, alarms, polls of queues and the calls that follow
-    a rollout. FILE is a configuration: its hosts are counted. Default: one host as Slipway makes
-    it. One pipeline is counted of CodePipeline. Needs neither AWS nor the CDK.
+    Counted are hosts, disks, addresses, metrics, alarms, polls of queues, the build cache in ECR
+    and the calls that follow a rollout. FILE is a configuration: its hosts and images are counted.
+    Default: one host as Slipway makes it, and one image. One pipeline is counted of CodePipeline.
+    Needs neither AWS nor the CDK.
 
     \b
     Examples:
@@ -88,12 +89,15 @@ def _setup(file: Path | None) -> Setup:
     if file is None:
         return Setup()
     from slipway.configuration import load
+    from slipway.configuration.hosts import DISK_GB
+    from slipway.configuration.place import disk_of, found_for
 
     configuration = load(file)
     host = configuration.build_host
     return Setup(
         instance=host.instance_type,
-        disk_gb=host.volume_size,
+        disk_gb=disk_of(configuration, found_for(file).get, otherwise=DISK_GB),
+        cached_images=sum(i.build_cache for p in configuration.pipelines for i in p.images),
         hosts=host.count,
         idle=configuration.limits.idle_period,
         prices=Prices(instance_hour=host.price_per_hour),
