@@ -6,12 +6,10 @@ period.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
 from bench.report import Section
-from slipway.cost.engines import CACHE_GB as TRAVELLING_GB
 from slipway.cost.engines import (
     POLLED,
     SHARE,
@@ -24,6 +22,7 @@ from slipway.cost.engines import (
 from slipway.cost.model import (
     BOOT_SECONDS,
     IDLE_SECONDS,
+    MOST,
     POLLS,
     ROLLOUT_MINUTES,
     Setup,
@@ -31,12 +30,21 @@ from slipway.cost.model import (
     break_even,
     codepipeline_v2,
 )
+from slipway.cost.model import (
+    CACHE_GB as STORED_GB,
+)
 from slipway.cost.prices import INSTANCE_HOUR, OF_AWS, READ
 
 BURST, GAP = 4.0, 240.0
 """Mean pushes in a burst and seconds between them: people push, mend, push again."""
-SYSTEM_GB, CACHE_GB, FREE_GB = 4, 8, 2
-"""Of the disk: AMI and agent; BuildKit's cache at most; what a build finds free at least."""
+SYSTEM_GB, CACHE_GB, FREE_GB = 4, 6, 2
+"""Of the default disk: AMI and agent; BuildKit's cache at most; what a build finds free at least.
+"""
+AIMS = {2: 135, 10: 30}
+"""By minutes of the build: deployments a month from which one host shall be cheaper than
+CodePipeline V2 with CodeBuild."""
+STANDS = 2.00
+"""Dollars a month that one host shall cost at most while nothing is deployed."""
 
 
 def waiting_host(minutes: float) -> float:
@@ -71,7 +79,7 @@ class Idle:
         return setup.deployment(minutes, boots=self.boots, idle=self.idled)
 
 
-IDLES = tuple(Idle(seconds) for seconds in (60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0))
+IDLES = tuple(Idle(seconds) for seconds in (60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1_800.0))
 
 
 def boot_avoided(shorter: Idle, longer: Idle, setup: Setup, minutes: float) -> float:
@@ -80,14 +88,25 @@ def boot_avoided(shorter: Idle, longer: Idle, setup: Setup, minutes: float) -> f
     return dearer / (shorter.boots - longer.boots)
 
 
-def chosen_idle(setup: Setup, minutes: float = 2) -> Idle:
-    """The longest period at which a boot avoided costs less than the work of a deployment."""
-    work = setup.deployment(minutes, idle=0.0)
-    worth = [IDLES[0]]
-    for shorter, longer in itertools.pairwise(IDLES):
-        if boot_avoided(shorter, longer, setup, minutes) < work:
-            worth.append(longer)
-    return worth[-1]
+def cheaper_than_v2_from(setup: Setup, minutes: float) -> int | None:
+    """Deployments a month from which Slipway is cheaper than CodePipeline V2 with CodeBuild."""
+    return break_even(setup, minutes, beside=[codepipeline_v2(minutes, setup.prices)])
+
+
+def chosen_idle(setup: Setup, minutes: int = 2) -> Idle:
+    """The longest period with which Slipway is cheaper than CodePipeline V2 where it shall be."""
+    return [
+        idle
+        for idle in IDLES
+        if (cheaper_than_v2_from(replace(setup, idle=idle.seconds), minutes) or MOST)
+        <= AIMS[minutes]
+    ][-1]
+
+
+def over_the_aim(setup: Setup, minutes: int) -> float:
+    """$ a month by which what stands is too much for the aim; below 0: it is reached."""
+    saved = codepipeline_v2(minutes, setup.prices).deployment - setup.deployment(minutes)
+    return setup.standing - AIMS[minutes] * saved
 
 
 # --- the report
@@ -110,7 +129,7 @@ def _engines() -> Section:
             f"Dollars a month ({READ}), computed: `slipway/cost/engines.py`. `hosts`: one"
             f" {setup.instance} with {setup.disk_gb} GB. `overflow`: the same, and {SHARE:.0%} of"
             " the deployments go to CodeBuild. `codeBuild`: general1.small, by the started minute,"
-            f" {START_SECONDS:.0f} s of start counted (taken, not measured), {TRAVELLING_GB} GB of"
+            f" {START_SECONDS:.0f} s of start counted (taken, not measured), {STORED_GB} GB of"
             " layers in ECR, and AWS's 100 free minutes. With CodePipeline no start and no free"
             " minutes are counted."
         ),
@@ -200,20 +219,47 @@ def _months() -> Section:
     disk, gb = default.disk_gb * OF_AWS.gp3_gb_month, OF_AWS.gp3_gb_month
     left = default.disk_gb - SYSTEM_GB - CACHE_GB - FREE_GB
     made.remarks = [
-        f"Default instance: {default.instance}, the cheapest for builds of 2 and of 10 minutes. At"
-        f" 30 minutes of both processors its credits cost more than a c7g.large does"
-        f" (${default.deployment(30):.3f} beside ${quick.deployment(30):.3f} a deployment), which"
+        f"Default instance: {default.instance}, the cheapest for builds of up to five minutes. Of"
+        " longer ones that keep both processors busy its credits cost more than a c7g.large does"
+        f" (10 minutes: ${default.deployment(10):.3f} beside ${quick.deployment(10):.3f} a"
+        f" deployment; 30: ${default.deployment(30):.3f} beside ${quick.deployment(30):.3f}), which"
         " is faster as well.",
         f"Default disk: {default.disk_gb} GB, ${disk:.2f} a month: {left}"
         f" GB for images and mirrors beside {SYSTEM_GB} for the system, at most {CACHE_GB} of build"
         f" cache, and {FREE_GB} that a build finds free. A GB is as dear as"
-        f" {gb / default.deployment(2):.0f} deployments a month: one pipeline with small"
-        " images is well served by 20.",
-        f"What stands, ${default.standing:.2f} a month, is disk and polls of queues. Below the last"
+        f" {gb / default.deployment(2):.0f} deployments a month. What is pruned from a full disk is"
+        " fetched from the build cache in ECR.",
+        f"What stands, ${default.standing:.2f} a month (the aim was ${STANDS:.2f} at most), is"
+        f" disk, {STORED_GB:g} GB of build cache in ECR for one image, and polls of queues. Without"
+        f" AWS's free tiers it is ${replace(default, free=False).standing:.2f}. Below the last"
         " column's number it outweighs what sleeping saves: whoever deploys less pays Slipway for"
         " its speed and its safety, not for a lower bill.",
+        *(_aim(default, minutes) for minutes in AIMS),
     ]
     return made
+
+
+def _aim(setup: Setup, minutes: int) -> str:
+    """Whether one host is cheaper than CodePipeline V2 where it shall be, and what forbids it."""
+    least, aim = cheaper_than_v2_from(setup, minutes), AIMS[minutes]
+    told = (
+        f"With builds of {minutes} minutes one host is cheaper than CodePipeline V2 with CodeBuild,"
+        f" its deploy action counted, from {least} deployments a month on; the aim was {aim}."
+    )
+    over = over_the_aim(setup, minutes)
+    if over <= 0:
+        return told
+    prices = setup.prices
+    return (
+        f"{told} For that ${over:.2f} a month too much stands: AWS asks"
+        f" ${setup.disk_gb * prices.gp3_gb_month:.2f} for the smallest disk (EBS, gp3,"
+        f" ${prices.gp3_gb_month:g} a GB), which alone leaves"
+        f" ${setup.standing - over - setup.disk_gb * prices.gp3_gb_month:.2f};"
+        f" the polls of two queues beyond the free million cost"
+        f" ${POLLS * prices.sqs_request - 0.4:.2f} (SQS, ${prices.sqs_request * 1e6:.2f} a million,"
+        f" five pollers each), the build cache ${STORED_GB * prices.ecr_gb_month:.2f} (ECR,"
+        f" ${prices.ecr_gb_month:g} a GB; `buildCache: false` spares it)."
+    )
 
 
 def _idle_periods() -> Section:
@@ -227,17 +273,20 @@ def _idle_periods() -> Section:
         ),
         columns=(
             "idle period s", "next push finds it awake", "boots/deployment", "$/deployment",
-            "$ for each further boot avoided",
+            "$ for each further boot avoided", "cheaper than V2 from (deployments/month)",
         ),
     )  # fmt: skip
     for shorter, idle in zip((None, *IDLES), IDLES, strict=False):
         further = boot_avoided(shorter, idle, setup, 2) if shorter else ""
         made.rows.append(
             (int(idle.seconds), f"{idle.awake_share:.0%}", idle.boots, idle.deployment(setup, 2),
-             further)
+             further, cheaper_than_v2_from(replace(setup, idle=idle.seconds), 2) or "never")
         )  # fmt: skip
     made.remarks.append(
-        f"Default: {chosen_idle(setup).seconds:.0f} s, the longest at which one more boot avoided"
-        f" costs less than a deployment's own work, boot to outcome: ${work:.4f}."
+        f"Default: {chosen_idle(setup).seconds:.0f} s, the longest of these with which one host is"
+        f" cheaper than CodePipeline V2 with CodeBuild from {AIMS[2]} deployments a month on. A"
+        f" deployment's own work, boot to outcome, costs ${work:.4f}: up to 300 s one more boot"
+        " avoided costs less than that. Who deploys more often than the least, and would rather not"
+        " wait for boots, sets `limits.idlePeriod: 300`."
     )
     return made

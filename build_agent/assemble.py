@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from build_agent.host.capacity import build_slots, measure
 from build_agent.host.clock import RolloutClock, SystemClock
@@ -21,6 +21,8 @@ from build_agent.host.parallel import Threads, ahead
 from build_agent.host.process import run
 from build_agent.host.slots import Slots
 from build_agent.host.stop import Stop
+from build_agent.image.build_cache import BuildCache
+from build_agent.image.cache_records import Records
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
 from build_agent.image.images import Images
@@ -132,7 +134,11 @@ def assemble(
     shipper = CloudWatchShipper(client("logs"), names.build_log_group)
     # Its client is looked for while the first request is on its way.
     docker = Docker(ahead(lambda: _docker_program(stop, log)), run, folder / "docker")
-    disk = Disk(docker, folder, prune_cache=installation.mode == "aws")
+    records = Records(folder / "build-cache.json")
+    disk = Disk(
+        docker, folder, prune_cache=installation.mode == "aws", on_pruned=records.forget_images,
+        on_short=_disk_teller(table, host, log, clock.now),
+    )  # fmt: skip
     fence = Fence(clock.now)
     registry = Registry(lambda: client("ecr"), names)
     rollouts = RolloutClients(
@@ -166,6 +172,7 @@ def assemble(
             names=names,
             builds=disk.builds,
             docker_hub=installation.docker_hub_secret,
+            cache=BuildCache(client("ecr"), records, installation.name),
         ),
         services=Services(client("ecs")),
         disk=disk,
@@ -277,6 +284,22 @@ def _build_slots(installation: Installation, folder: Path) -> int:
     return build_slots(
         installation.builds, processors=found.processors, memory=found.memory, disk=found.disk
     )
+
+
+def _disk_teller(
+    table: Table, host: HostIdentity, log: Log, now: Callable[[], float]
+) -> Callable[[int, int], None]:
+    """Says in the host's row that its disk is too small; the build goes on whether or not."""
+
+    def tell(free: int, total: int) -> None:
+        log.warning("the disk is too small for what is built here", free=free, total=total)
+        gb, free_gb = total / (1 << 30), free / (1 << 30)
+        try:
+            table.hosts.note_short_disk(host.host_id, now(), gb=gb, free_gb=free_gb)
+        except (BotoCoreError, ClientError) as error:
+            log.warning("the host's row does not tell of it", error=str(error))
+
+    return tell
 
 
 def _ship(shipper: CloudWatchShipper, stream: str, lines: Iterable[str]) -> None:

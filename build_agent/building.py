@@ -71,6 +71,9 @@ class Building:
         if last:
             self.on_built()
         digest = images.push(image, built, commit=self.commit.id, tag=tag, stop=stop, sink=sink)
+        images.keep_layers(
+            self.pipeline, image, self.commit, self.tree, built, stop=stop, sink=sink
+        )
         return Made(digest, is_pushed=True)
 
     def _same_as_running(

@@ -74,6 +74,18 @@ class ImagesLike(Protocol):
         self, image: ImageSettings, built: Built, *, commit: str, tag: str, stop: Stop, sink: Sink
     ) -> str: ...
 
+    def keep_layers(
+        self,
+        pipeline: PipelineSettings,
+        image: ImageSettings,
+        commit: Commit,
+        tree: Path,
+        built: Built,
+        *,
+        stop: Stop,
+        sink: Sink,
+    ) -> None: ...
+
     def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
 
 

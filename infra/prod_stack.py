@@ -188,7 +188,7 @@ class ProdStack(cdk.Stack):
             hosts=c.hosts,
             names=self._names,
             network=network,
-            ami=place.ami,
+            place=place,
             profile=role.profile.ref,
         ).instances
 

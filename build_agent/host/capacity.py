@@ -19,7 +19,7 @@ MEMORY_FOR_ONE = 2 << 30
 DISK_FOR_ONE = 10 << 30
 MOST = 16
 _NEARLY = 0.2
-"""Of a slot's memory: a machine that is sold with 4 GiB shows some less."""
+"""Of a slot's memory and disk: a machine that is sold with 4 GiB shows some less."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def build_slots(configured: int | None, *, processors: int, memory: int, disk: i
     if configured is not None:
         return configured
     by_memory = int(memory / MEMORY_FOR_ONE + _NEARLY)
-    return max(1, min(processors, by_memory, disk // DISK_FOR_ONE, MOST))
+    by_disk = int(disk / DISK_FOR_ONE + _NEARLY)
+    return max(1, min(processors, by_memory, by_disk, MOST))
 
 
 def measure(folder: Path, *, own_disk: bool) -> Capacity:

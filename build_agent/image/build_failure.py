@@ -81,6 +81,11 @@ def build_failure(lines: Sequence[str], returncode: int) -> SlipwayError:
     return DeploymentFailed(cause, stage="build", log_tail=_readable(lines))
 
 
+def is_of_a_step(lines: Sequence[str]) -> bool:
+    """Whether docker names a step that ran and failed by itself, with its exit code."""
+    return _Said.of(whole_lines(lines)).exit_code is not None
+
+
 def build_timeout(lines: Sequence[str], seconds: float) -> DeploymentFailed:
     """A build that did not end: the commit's, and the step that it was at where docker says."""
     cause = f"the build did not end within {seconds:g} s"

@@ -26,8 +26,9 @@ FREE_SHARE = 0.2
 """Share of the disk that should be free before a build."""
 FOR_FETCH, FOR_BUILD = 64 << 20, 2 << 30
 """Bytes without which neither is begun; for each build under way as much again."""
-CACHE_KEPT = "8GB"
-"""BuildKit's cache after the first, gentle step."""
+CACHE_KEPT, CACHE_SHARE = 8 << 30, 0.3
+"""BuildKit's cache after the first, gentle step: bytes at most, and of a small disk this share.
+What goes is in ECR, too (`image/build_cache.py`)."""
 
 FULL = 64 << 20
 """With fewer bytes free a disk is full for whoever failed on it."""
@@ -51,12 +52,18 @@ def is_tight(free: int, total: int) -> bool:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk of builds; `builds`: each one uses it, from its begin until its image is pushed."""
+    """The disk of builds; `builds`: each one uses it, from its begin until its image is pushed.
+
+    `on_pruned` is called when something is pruned, `on_short` with (free, total) bytes where all
+    that could go had to go, or that was not enough: the disk is too small for what is built here.
+    """
 
     docker: Docker
     folder: Path
     prune_cache: bool
     space: FreeSpace = free_space
+    on_pruned: Callable[[], None] = lambda: None
+    on_short: Callable[[int, int], None] = lambda _free, _total: None
     builds: Gate = field(default_factory=Gate)
     _prunes: Flights[None] = field(default_factory=Flights)
 
@@ -116,25 +123,35 @@ class Disk:
         docker = DockerSession(self.docker, self.folder / "no-docker-configuration")
         waits = "waiting for room on the disk: other builds are under way"
         with self.builds.alone(stop=stop, waiting=lambda: sink(waits)):
-            for command in prune_commands(source, cache=self.prune_cache):
+            commands = prune_commands(source, self.space(self.folder)[1], cache=self.prune_cache)
+            for command in commands:
                 if not is_tight(*self.space(self.folder)):
                     return
                 sink("the disk is filling up: docker " + " ".join(command))
+                self.on_pruned()
                 ended = docker(command, stop=stop, timeout=PRUNE_TIMEOUT)
                 if not ended.ok:
                     last = " ".join(ended.tail[-1:])
                     raise WorldFailed(f"docker {' '.join(command[:2])} failed: {last}")
+            self.on_short(*self.space(self.folder))
 
 
-def prune_commands(source: str, *, cache: bool) -> list[list[str]]:
+def cache_kept(total: int) -> int:
+    """Bytes of BuildKit's cache that a gentle prune leaves on a disk of `total` bytes."""
+    return min(CACHE_KEPT, int(total * CACHE_SHARE))
+
+
+def prune_commands(source: str, total: int, *, cache: bool) -> list[list[str]]:
     """From gentle to thorough. Images: only ours, by their label, and none that a container uses.
 
-    `cache` False: the daemon is shared with others (the local run), its cache is theirs too.
+    `total`: bytes of the disk. `cache` False: the daemon is shared with others (the local run), its
+    cache is theirs too.
     """
     label = f"label=org.opencontainers.image.source={source}"
     gentle = [["image", "prune", "--force", "--filter", label]]
     if cache:
-        gentle.append(["builder", "prune", "--force", "--keep-storage", CACHE_KEPT])
+        kept = f"{cache_kept(total) >> 20}MB"
+        gentle.append(["builder", "prune", "--force", "--keep-storage", kept])
     thorough = [["image", "prune", "--all", "--force", "--filter", label]]
     if cache:
         thorough.append(["builder", "prune", "--all", "--force"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from build_agent.host.process import Finished, Runner, Sink
 from build_agent.host.stop import Stop
-from slipway.contracts.errors import WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 
 BUILT_IN_BUILDKIT_UNTIL = 23
 """Clients before this major version have BuildKit built in; later ones need the buildx plug-in."""
@@ -35,6 +36,21 @@ class RegistryLogin:
         """From the token of `ecr:GetAuthorizationToken`: base64 of `user:password`."""
         user, _, password = base64.b64decode(token).decode().partition(":")
         return cls(registry, user, password)
+
+
+DOCKER_HUB = "docker.io"
+
+
+def docker_hub_login(secret: str) -> RegistryLogin:
+    """Of JSON with `username` and `password`: the form of ECS's own registry secrets (Amazon ECS
+    Developer Guide, private registry authentication). DeploymentFailed for any other.
+    """
+    try:
+        given = json.loads(secret)
+        return RegistryLogin(DOCKER_HUB, str(given["username"]), str(given["password"]))
+    except (ValueError, KeyError, TypeError):
+        wanted = "the secret that dockerHub.secret names must be JSON with username and password"
+        raise DeploymentFailed(wanted, stage="build") from None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from build_agent.host.clock import Clock
 from build_agent.host.flights import Flights
@@ -22,9 +25,17 @@ from build_agent.host.gate import Gate
 from build_agent.host.parallel import ahead
 from build_agent.host.process import Sink, TimedOut
 from build_agent.host.stop import Stop
-from build_agent.image.build_failure import build_failure, build_timeout, push_failure
+from build_agent.image.build_cache import BuildCache, Use
+from build_agent.image.build_failure import (
+    build_failure,
+    build_timeout,
+    is_of_a_step,
+    push_failure,
+)
 from build_agent.image.build_files import locate
-from build_agent.image.docker import Docker, DockerSession, RegistryLogin
+from build_agent.image.command import LABELS, arguments_of, build_command, secret_variable
+from build_agent.image.docker import Docker, DockerSession, RegistryLogin, docker_hub_login
+from build_agent.image.keeping import Keeping
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
@@ -33,11 +44,6 @@ from slipway.contracts.stamps import utc_stamp, utc_text
 from slipway.following.registry import Registry
 
 PUSH_TIMEOUT = 1800.0
-DOCKER_HUB = "docker.io"
-LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
-"""Slipway's own labels, which name the commit and the moment."""
-COMMIT_PLACEHOLDER = "{commit}"
-"""Stands for the commit's id in the value of a build argument."""
 
 _PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+")
 
@@ -49,13 +55,15 @@ FetchSecret = Callable[[str], str]
 class Built:
     """An image that docker holds, not pushed yet. `architecture` in docker's words.
 
-    `token`: waits for ECR's token, which was asked for while docker built.
+    `token`: waits for ECR's token, which was asked for while docker built. `use`: what the build
+    had of the build cache in ECR.
     """
 
     image_id: str
     architecture: str
     content: Mapping[str, Any]
     token: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+    use: Use | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Images:
     """Builds and pushes, for several runs at once. `ecr` is boto3's client; `secret` fetches the
     value of a build secret; `builds`: each build uses it until its image is pushed (`Disk`).
     `docker_hub`: the secret of Docker Hub's name and password, whose pulls are limited without.
+    `cache`: the build cache in ECR; None: there is none.
     """
 
     def __init__(
@@ -83,6 +92,7 @@ class Images:
         names: Names,
         builds: Gate | None = None,
         docker_hub: str | None = None,
+        cache: BuildCache | None = None,
     ) -> None:
         self._docker = docker
         self._ecr = ecr
@@ -91,6 +101,7 @@ class Images:
         self._folder = folder
         self._builds = builds or Gate()
         self._docker_hub = docker_hub
+        self._cache = cache
         self._mutex = threading.Lock()
         self._pushed_at: dict[str, int] = {}
         self._flights: Flights[str | None] = Flights()
@@ -162,20 +173,27 @@ class Images:
         ):
             id_file = Path(scratch, "id")
             dockerfile = files.lay_out(Path(scratch, "dockerfile"))
+            use = Use() if self._cache is None else self._cache.begin(
+                pipeline, image, dockerfile, fresh=fresh, docker=docker, stop=stop, say=sink
+            )  # fmt: skip
             command = build_command(
                 pipeline, image, commit, tag=tag, dockerfile=dockerfile, context=files.context,
                 id_file=id_file, secrets=list(secrets), created=utc_text(self._clock.now()),
                 fresh=fresh,
             )  # fmt: skip
             variables = {secret_variable(i): v for i, v in enumerate(secrets.values())}
-            hidden = _hiding(sink, list(secrets.values()))
-            for registry in _registries(image.base_repositories):
+            hidden = _hiding(use.heard(sink), list(secrets.values()))
+            run = partial(
+                docker, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
+            )
+            for registry in _registries((*image.base_repositories, *use.imports)):
                 docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
             self._log_in_to_docker_hub(docker, stop, sink)
             try:
-                ended = docker(
-                    command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
-                )
+                ended = run([*command[:1], *use.options, *command[1:]])
+                if not ended.ok and use.imports and not is_of_a_step(ended.tail):
+                    sink("once more, without the build cache in ECR")
+                    ended = run(command)
             except TimedOut as error:
                 tail = tuple(_hidden(line, secrets.values()) for line in error.tail)
                 raise build_timeout(tail, pipeline.build_timeout) from None
@@ -183,7 +201,43 @@ class Images:
                 tail = tuple(_hidden(line, secrets.values()) for line in ended.tail)
                 raise build_failure(tail, ended.returncode)
             built = self._inspect(docker, id_file.read_text().strip(), stop)
-            return replace(built, token=token)
+            if self._cache is not None:
+                self._cache.built(use, built.image_id)
+            return replace(built, token=token, use=use)
+
+    def keep_layers(
+        self,
+        pipeline: PipelineSettings,
+        image: ImageSettings,
+        commit: Commit,
+        tree: Path,
+        built: Built,
+        *,
+        stop: Stop,
+        sink: Sink,
+    ) -> None:
+        """Write what `built` brought to the build cache in ECR; `built` was pushed before.
+
+        Raises nothing but Interrupted: a build is none the worse for it.
+        """
+        if self._cache is None or built.use is None or not self._cache.to_write(built.use):
+            return
+        try:
+            keeping = Keeping(
+                cache=self._cache, use=built.use, image=image, files=locate(tree, image),
+                arguments=arguments_of(image, commit), source=pipeline.git_url,
+                secrets=list(self._secrets(image).values()),
+            )  # fmt: skip
+            token = built.token or self._new_token
+            with (
+                tempfile.TemporaryDirectory(prefix="keep-", dir=self._folder) as scratch,
+                self._docker.session() as docker,
+            ):
+                registry = image.repository_uri.partition("/")[0]
+                docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
+                keeping.write(docker, Path(scratch), stop=stop, sink=sink)
+        except (WorldFailed, DeploymentFailed, BotoCoreError, ClientError, OSError) as failed:
+            sink(f"the build cache in ECR is not written: {failed}")
 
     def _log_in_to_docker_hub(self, docker: DockerSession, stop: Stop, sink: Sink) -> None:
         """Docker Hub limits the pulls of who gives no name, by address: builders meet that soon.
@@ -293,57 +347,9 @@ class Images:
         return Built(image_id, str(described.get("Architecture", "")), _content(described))
 
 
-def docker_hub_login(secret: str) -> RegistryLogin:
-    """Of JSON with `username` and `password`: the form of ECS's own registry secrets (Amazon ECS
-    Developer Guide, private registry authentication). DeploymentFailed for any other.
-    """
-    try:
-        given = json.loads(secret)
-        return RegistryLogin(DOCKER_HUB, str(given["username"]), str(given["password"]))
-    except (ValueError, KeyError, TypeError):
-        wanted = "the secret that dockerHub.secret names must be JSON with username and password"
-        raise DeploymentFailed(wanted, stage="build") from None
-
-
-def build_command(
-    pipeline: PipelineSettings,
-    image: ImageSettings,
-    commit: Commit,
-    *,
-    tag: str,
-    dockerfile: Path,
-    context: Path,
-    id_file: Path,
-    secrets: Sequence[str],
-    created: str,
-    fresh: bool,
-) -> list[str]:
-    """The arguments of `docker build`; a secret is named, its value is in the environment."""
-    command = ["build", "--progress", "plain", "--platform", image.platform]
-    command += ["--file", str(dockerfile), "--iidfile", str(id_file)]
-    command += ["--tag", f"{image.repository_uri}:{tag}"]
-    for label, value in zip(LABELS, (commit.id, pipeline.git_url, created), strict=True):
-        command += ["--label", f"{label}={value}"]
-    for name, value in image.build_arguments.items():
-        filled = value.replace(COMMIT_PLACEHOLDER, commit.id)
-        command += ["--build-arg", f"{name}={filled}"]
-    for number, name in enumerate(secrets):
-        command += ["--secret", f"id={name},env={secret_variable(number)}"]
-    if fresh:
-        command += ["--no-cache", "--pull"]
-    if image.target:
-        command += ["--target", image.target]
-    return [*command, "--", str(context)]
-
-
 def _registries(repositories: Sequence[str]) -> list[str]:
     """The hosts of repositories' URIs, each once."""
     return list(dict.fromkeys(uri.partition("/")[0] for uri in repositories))
-
-
-def secret_variable(number: int) -> str:
-    """The variable that hands a build secret to docker."""
-    return f"SLIPWAY_BUILD_SECRET_{number}"
 
 
 def _content(described: Mapping[str, Any]) -> dict[str, Any]:

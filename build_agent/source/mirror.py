@@ -52,7 +52,10 @@ from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
 
 FIRST_DEPTH = 200
-"""Commits of the first fetch: later ones bring what is new, a named older one brings them all."""
+"""Commits of the first fetch: later ones bring what is new, a named older one brings them all.
+
+Of these a notice tells what came since the last deployment. One commit alone would spare 2 of 22 MB
+and 0.07 s of a repository of 500 MB (`bench/fetching.py`)."""
 LOCAL_TIMEOUT = 600.0
 LOG_TIMEOUT = 30.0
 _DAMAGE_MARK = "slipway-damaged"

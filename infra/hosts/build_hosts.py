@@ -14,6 +14,7 @@ from constructs import Construct
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.hosts.network import HostNetwork
 from slipway.configuration import BuildHost, Configuration
+from slipway.configuration.place import Place
 from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"
@@ -68,7 +69,7 @@ class BuildHosts(Construct):
         hosts: BuildHost,
         names: Names,
         network: HostNetwork,
-        ami: str,
+        place: Place,
         profile: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -80,7 +81,7 @@ class BuildHosts(Construct):
         )
         self._configuration, self._hosts, self._names = configuration, hosts, names
         self._network, self._profile, self._group = network, profile, group
-        self._ami = ami
+        self._place = place
         self.instances = [self._host(number) for number in range(1, hosts.count + 1)]
 
     def _host(self, number: int) -> ec2.CfnInstance:
@@ -88,7 +89,7 @@ class BuildHosts(Construct):
         instance = ec2.CfnInstance(
             self,
             f"Host{number}",
-            image_id=self._ami,
+            image_id=self._place.ami,
             instance_type=host.instance_type,
             iam_instance_profile=self._profile,
             instance_initiated_shutdown_behavior="stop",
@@ -111,7 +112,7 @@ class BuildHosts(Construct):
                 ec2.CfnInstance.BlockDeviceMappingProperty(
                     device_name="/dev/xvda",
                     ebs=ec2.CfnInstance.EbsProperty(
-                        volume_size=host.volume_size,
+                        volume_size=self._place.disk,
                         volume_type="gp3",
                         encrypted=True,
                         # Named: the account's default may be a customer's key, which whoever

@@ -19,6 +19,10 @@ from slipway.configuration.values import (
     VpcId,
 )
 
+DISK_GB = 20
+"""GiB of a new host's disk. The build cache in ECR makes a small one do: it brings back what was
+pruned."""
+
 
 class BuildHost(Part):
     """The EC2 instances that build. They sleep while there is nothing to do."""
@@ -39,9 +43,8 @@ class BuildHost(Part):
     )
     instance_type: InstanceType = Field(
         default="t4g.medium",
-        description="A type of that architecture. The default is the cheapest for builds of "
-        "some minutes; for builds of half an hour a c7g.large is "
-        "(`docs/benchmarks.md`, cost model).",
+        description="A type of that architecture. The default is the cheapest for builds of up "
+        "to five minutes; for longer ones a c7g.large is (`docs/benchmarks.md`, cost model).",
     )
     ami: Ami | None = Field(
         default=None,
@@ -56,12 +59,14 @@ class BuildHost(Part):
         description="Dollars for an hour of one host. The dashboard then shows costs. Default: "
         "it shows none.",
     )
-    volume_size: int = Field(
-        default=50,
+    volume_size: int | None = Field(
+        default=None,
         ge=20,
         le=16384,
-        description="GiB of the disk. It keeps docker's layers. Of the default, 36 are left for "
-        "images and mirrors (`docs/benchmarks.md`, cost model).",
+        description="GiB of the disk. It keeps docker's layers. Another size replaces the hosts. "
+        "Default: 20 for hosts that are made anew, of which 8 are left for images and mirrors "
+        "(`docs/benchmarks.md`, cost model); hosts that are there keep theirs, which "
+        "`slipway prepare` finds and keeps in `cdk.context.json`.",
     )
     volume_key: KeyArn | None = Field(
         default=None,

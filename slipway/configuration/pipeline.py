@@ -100,6 +100,13 @@ class Image(Part):
         description="The platform of the image. Default: the build host's; a host builds for "
         "no other.",
     )
+    build_cache: bool = Field(
+        default=True,
+        description="true: what the stages of the Dockerfile made is kept in the image's "
+        "repository, under tags that begin with `cache.`, and a host with an empty disk builds "
+        "from it. A stage whose files hold a build secret is not kept. A repository that Slipway "
+        "did not make must let these tags move. false: such a host runs every step.",
+    )
     containers: list[EcsName] = Field(
         default=[],
         description="The containers that run this image. Default: those whose image comes from "

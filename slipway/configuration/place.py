@@ -1,4 +1,4 @@
-"""The hosts' image and zone where the configuration leaves them out: found once, and kept.
+"""The hosts' image, zone and disk where the configuration leaves them out: found once, and kept.
 
 Which images and zones there are is for AWS to say, and only for one account and region. A template
 that asked at each deployment (a parameter that means 'latest', the first of the account's zones)
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.configuration import Configuration
+from slipway.configuration.hosts import DISK_GB
 from slipway.configuration.placeholders import EXAMPLE_ACCOUNTS, EXAMPLE_AMI
 from slipway.contracts.errors import InvalidConfiguration, WrongUse
 
@@ -28,13 +29,20 @@ OURS = "slipway:"
 """What our context keys begin with."""
 
 
+FORMER_DISK_GB = 50
+"""GiB that hosts had by default before sizes were kept. CloudFormation replaces an instance whose
+disk shall have another size (AWS::EC2::Instance, BlockDeviceMappings), also one that works."""
+
+
 @dataclass(frozen=True)
 class Place:
     """What the hosts are made of and where; `zone` is None in a network that exists already,
-    `ami` where there are no hosts."""
+    `ami` where there are no hosts. `disk`: GiB of each.
+    """
 
     ami: str | None
     zone: str | None
+    disk: int
 
 
 def read_context(path: Path) -> dict[str, Any]:
@@ -69,6 +77,26 @@ def zone_key(configuration: Configuration) -> str:
     return f"{OURS}zone:{configuration.prod.account}:{configuration.prod_region}"
 
 
+def disk_key(configuration: Configuration) -> str:
+    """The context key of the disk: one for each installation, whose hosts have it."""
+    c = configuration
+    return f"{OURS}disk:{c.prod.account}:{c.prod_region}:{c.name}"
+
+
+def disk_of(configuration: Configuration, kept: Callable[[str], Any], *, otherwise: int) -> int:
+    """GiB: as configured, else as `kept`, and `otherwise` where `slipway prepare` did not run.
+
+    InvalidConfiguration where what is kept is no size.
+    """
+    given = configuration.build_host.volume_size if configuration.build_host else None
+    size = given or kept(disk_key(configuration)) or otherwise
+    try:
+        return int(size)
+    except (TypeError, ValueError):
+        problem = f"is {size!r} in {FILE_NAME}: must be a whole number"
+        raise InvalidConfiguration([("buildHost.volumeSize", problem)]) from None
+
+
 def makes_network(configuration: Configuration) -> bool:
     """Whether a network is made by the stack, and needs a zone."""
     return configuration.needs_network and configuration.network.subnet_id is None
@@ -92,7 +120,12 @@ def place_of(configuration: Configuration, kept: Callable[[str], Any]) -> Place:
     if missing:
         problem = f"is left out, and was not found yet: `slipway prepare` does, in {FILE_NAME}"
         raise InvalidConfiguration([(path, problem) for path in missing])
-    return Place(ami=ami if c.hosts else None, zone=zone if makes_network(c) else None)
+    # Nobody's hosts are replaced because a default became another one: only `slipway prepare`,
+    # which looks whether there are hosts, makes it the new one.
+    disk = disk_of(c, kept, otherwise=DISK_GB if example or c.local else FORMER_DISK_GB)
+    return Place(
+        ami=str(ami) if c.hosts else None, zone=zone if makes_network(c) else None, disk=disk
+    )
 
 
 def _image(c: Configuration, kept: Callable[[str], Any]) -> str | None:

@@ -151,6 +151,7 @@ def _image(c: Configuration, image: Image) -> ImageSettings:
         build_secrets=dict(image.build_secrets),
         platform=image.platform or c.platform,
         containers=tuple(image.containers),
+        build_cache=image.build_cache,
     )
 
 

@@ -33,6 +33,7 @@ class ImageSettings:
     `build_secrets` maps a BuildKit secret id to an SSM parameter name or Secrets Manager ARN.
     `base_repositories`: private ones that the Dockerfile builds on, URIs without a tag.
     An empty `containers` means: those whose image has this repository.
+    `build_cache`: whether what its stages made is kept in the repository, too.
     """
 
     repository: str
@@ -45,6 +46,7 @@ class ImageSettings:
     base_repositories: tuple[str, ...] = ()
     platform: str = "linux/amd64"
     containers: tuple[str, ...] = ()
+    build_cache: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,7 @@ A signature's life (five minutes), what may pass before it, and what clocks may 
 class Limits:
     """The protocol's times, in seconds; defaults are production's, the local run shortens some."""
 
-    idle_period: int = 300
+    idle_period: int = 120
     heartbeat: int = 30
     visibility: int = 360
     lock_ttl: int = 330

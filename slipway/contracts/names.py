@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 RUNNING = "running."
 """What tags of images that run begin with."""
+BUILT = "build-"
+"""What the tag of each whole image begins with, and no other tag."""
+CACHE = "cache."
+"""What tags of the build cache begin with: layers for builders that have none."""
 REDRIVEN = ("follower", "reconciler", "starter", "stopper")
 """Functions whose failed events `slipway redrive` runs again: SNS or EventBridge calls them."""
 

@@ -18,8 +18,6 @@ START_SECONDS = 40.0
 archive, its own start. Taken, not measured; AWS bills it."""
 LOG_MB = 0.2
 """Of one build: what it prints is in the log group as its deployment's, and as CodeBuild's."""
-CACHE_GB = 0.5
-"""Layers in ECR that a fresh builder starts with, of one pipeline."""
 FREE_MINUTES = 100
 """Of CodeBuild's small compute in a month, x86_64 or arm64, that AWS does not charge."""
 POLLED = 3
@@ -84,7 +82,7 @@ def code_build_only(setup: Setup, builds: Builds, minutes: float) -> Way:
     bare = replace(setup, hosts=0, queues=POLLED)
     return Way(
         "codeBuild",
-        bare.standing + CACHE_GB * setup.prices.ecr_gb_month,
+        bare.standing,
         builds.deployment(minutes),
         free_of=builds.build(minutes),
         spared=builds.spared,
@@ -95,7 +93,7 @@ def hosts_first(setup: Setup, builds: Builds, minutes: float, share: float = SHA
     """`overflow`: what stands is the hosts', and a `share` of the deployments is CodeBuild's."""
     return Way(
         "overflow",
-        setup.standing + CACHE_GB * setup.prices.ecr_gb_month,
+        setup.standing,
         (1 - share) * setup.deployment(minutes) + share * builds.deployment(minutes),
         free_of=share * builds.build(minutes),
         spared=builds.spared,

@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.contracts.installation import Limits
@@ -21,6 +22,9 @@ METRICS = 10
 """Custom metrics of an installation."""
 ALARMS = 8
 """Alarms of an installation in prod, one of each host not counted."""
+CACHE_GB = 0.5
+"""In ECR, of one image's build cache, beyond the layers of the image itself: what its stages
+installed, compressed."""
 FREE = 10
 """Custom metrics that CloudWatch does not charge, and alarms."""
 QUEUES = 2
@@ -39,15 +43,16 @@ MOST = 100_000
 class Setup:
     """What is counted of an installation.
 
-    `disk_gb`: of each host's disk; `queues`: those that Lambda polls; `idle`: seconds of the idle
-    period; `prices`: dollars; `free`: whether AWS's free tiers, which an account has once, are
-    there for it.
+    `disk_gb`: of each host's disk; `queues`: those that Lambda polls; `cached_images`: how many
+    have a build cache in ECR; `idle`: seconds of the idle period; `prices`: dollars; `free`:
+    whether AWS's free tiers, which an account has once, are there for it.
     """
 
     instance: str = "t4g.medium"
-    disk_gb: int = 50
+    disk_gb: int = 20
     hosts: int = 1
     queues: int = QUEUES
+    cached_images: int = 1
     idle: float = IDLE_SECONDS
     prices: Prices = OF_AWS
     free: bool = True
@@ -67,12 +72,16 @@ class Setup:
 
     @property
     def standing(self) -> float:
-        """$ a month while nothing is deployed: disks, metrics, alarms, and polls of queues."""
+        """$ a month while nothing is deployed: disks, build cache, metrics, alarms, and polls of
+        queues.
+        """
         prices = self.prices
         watched = self._paid(self.metrics, FREE) * prices.metric_month
         watched += self._paid(self.alarms, FREE) * prices.alarm_month
         polled = self._paid(self.queues * POLLS, FREE_CALLS) * prices.sqs_request
-        return self.hosts * self.disk_gb * prices.gp3_gb_month + watched + polled
+        stored = self.hosts * self.disk_gb * prices.gp3_gb_month
+        stored += self.cached_images * CACHE_GB * prices.ecr_gb_month
+        return stored + watched + polled
 
     def _paid(self, count: int, free: int) -> int:
         """How many of them AWS charges."""
@@ -145,9 +154,13 @@ def all_ways(setup: Setup, minutes: float) -> list[Way]:
     return [slipway(setup, minutes), *(made(minutes, setup.prices) for made in others)]
 
 
-def break_even(setup: Setup, minutes: float) -> int | None:
-    """Deployments a month from which Slipway is the cheapest; None: not within MOST."""
-    ours, *theirs = all_ways(setup, minutes)
+def break_even(setup: Setup, minutes: float, *, beside: Sequence[Way] | None = None) -> int | None:
+    """Deployments a month from which Slipway is the cheapest; None: not within MOST.
+
+    `beside`: the ways that it is compared with; None: all.
+    """
+    ours, *others = all_ways(setup, minutes)
+    theirs = others if beside is None else beside
     for deployments in range(1, MOST + 1):
         if ours.month(deployments) <= min(way.month(deployments) for way in theirs):
             return deployments

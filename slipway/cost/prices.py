@@ -44,6 +44,7 @@ class Prices:
     instance_hour: float | None = None
     credit_hour: float = 0.04
     gp3_gb_month: float = 0.08
+    ecr_gb_month: float = 0.10
     public_ipv4_hour: float = 0.005
     metric_month: float = 0.30
     alarm_month: float = 0.10
@@ -58,7 +59,6 @@ class Prices:
     write_unit: float = 0.625 / MILLION
     read_unit: float = 0.125 / MILLION
     logs_gb: float = 0.50
-    ecr_gb_month: float = 0.10
 
     def host_hour(self, instance: str) -> float:
         """Of a host of that type, its address not counted. WrongUse where no price is known."""

@@ -6,8 +6,7 @@ import hashlib
 import json
 
 from slipway.contracts.installation import ImageSettings
-
-PREFIX = "build-"
+from slipway.contracts.names import BUILT
 
 
 def build_tag(image: ImageSettings, commit: str, *, force: str | None = None) -> str:
@@ -27,4 +26,4 @@ def build_tag(image: ImageSettings, commit: str, *, force: str | None = None) ->
         "force": force,
     }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return PREFIX + hashlib.sha256(text.encode()).hexdigest()[:32]
+    return BUILT + hashlib.sha256(text.encode()).hexdigest()[:32]

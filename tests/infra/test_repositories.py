@@ -27,7 +27,7 @@ def test_image_tags_never_move_but_latest(full: Stacks) -> None:
         assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
         exclusions = repository["ImageTagMutabilityExclusionFilters"]
         moving = [e["ImageTagMutabilityExclusionFilterValue"] for e in exclusions]
-        assert moving == ["latest", "running.*"]
+        assert moving == ["latest", "running.*", "cache.*"]
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def test_a_repository_that_pipelines_share_never_expires_what_one_of_them_runs(
     (repository,) = resources(full.prod, "AWS::ECR::Repository").values()
     rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
     names = Names("slipway")
-    daily = [Pushed(at=day, tags=(f"{day:040x}",)) for day in range(1, 101)]
-    daily[-1] = replace(daily[-1], tags=("latest", names.running_tag("daily")))
+    daily = [Pushed(at=day, tags=(f"{day:040x}", f"build-{day}")) for day in range(1, 101)]
+    daily[-1] = replace(daily[-1], tags=("latest", "build-x", names.running_tag("daily")))
     rare = [
-        Pushed(at=at, tags=("v1", names.running_tag(pipeline)))
+        Pushed(at=at, tags=("build-1", names.running_tag(pipeline)))
         for at, pipeline in ((0, "rare"), (0.5, "rarer"))
     ]
-    left = Pushed(at=99.5, tags=("v2",))  # built, and never run
+    left = Pushed(at=99.5, tags=("build-2",))  # built, and never run
     # WHEN ECR tidies up
     gone = expired(rules, [*daily, *rare, left, Pushed(at=90, tags=())], today=101)
     # THEN what runs stays, and of the others the newest of all
@@ -92,6 +92,20 @@ def test_a_repository_that_pipelines_share_never_expires_what_one_of_them_runs(
     ]  # fmt: skip
     assert len(kept) == 12
     assert Pushed(at=90, tags=()) in gone
+
+
+def test_the_build_cache_is_bounded_and_takes_no_images_place(full: Stacks) -> None:
+    # GIVEN more stages than are kept, all newer than the images
+    (repository,) = resources(full.prod, "AWS::ECR::Repository").values()
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    images = [Pushed(at=day, tags=(f"build-{day}",)) for day in range(5)]
+    cache = [Pushed(at=10 + n, tags=(f"cache.deps.{n}",)) for n in range(25)]
+    others = [Pushed(at=-1, tags=("by-hand",))]
+    # WHEN ECR tidies up, THEN the images stay, and of the stages the newest
+    gone = expired(rules, [*images, *cache, *others], today=11)
+    assert not set(images) & set(gone)
+    assert others[0] in gone
+    assert [stage for stage in cache if stage not in gone] == cache[5:]
 
 
 def test_a_created_repository_triggers_and_an_imported_one_is_listened_to(full: Stacks) -> None:

@@ -132,6 +132,9 @@ class Images:
     def __init__(self, world: Any) -> None:
         self._world = world
 
+    def keep_layers(self, *_arguments: Any, stop: Any, sink: Any) -> None:
+        """Nothing travels."""
+
     def keep(self, image: Any, digest: str, pipeline: str, *, sink: Any) -> None:
         self._world.kept[pipeline] = digest
 

@@ -47,6 +47,13 @@ WORLDS = (
     Bounds(pushes=1, lost=0, doubled=0, crashes=0, hangs=1, at_once=1),
     Bounds(pushes=2, lost=1, doubled=1, crashes=0, at_once=1),
     Bounds(pushes=3, lost=1, doubled=0, crashes=0, at_once=1),
+    Bounds(pushes=1, lost=0, doubled=0, crashes=0, rollbacks=1, at_once=1, copies=1),
+    Bounds(pushes=1, lost=0, doubled=0, crashes=1, rollbacks=1, held=True, at_once=1, copies=1),
+    Bounds(pushes=1, lost=0, doubled=1, crashes=0, rollbacks=1, held=True, at_once=1, copies=1),
+    Bounds(pushes=1, lost=0, doubled=0, crashes=0, rollbacks=2, held=True, at_once=1, copies=1),
+    Bounds(pushes=2, lost=0, doubled=0, crashes=0, rollbacks=1, held=True, at_once=1, copies=1),
+    Bounds(pushes=2, lost=0, doubled=0, crashes=0, cancels=1, at_once=1, copies=1),
+    Bounds(pushes=2, lost=0, doubled=0, crashes=0, cancels=2, held=True, at_once=1, copies=1),
 )
 
 

@@ -10,11 +10,21 @@ from botocore.exceptions import ClientError
 
 from slipway.cli.aws.session import Session
 from slipway.configuration import BuildHost, Configuration
-from slipway.configuration.place import image_key, makes_network, read_context, zone_key
+from slipway.configuration.hosts import DISK_GB
+from slipway.configuration.place import (
+    disk_key,
+    image_key,
+    makes_network,
+    read_context,
+    zone_key,
+)
 from slipway.configuration.placeholders import image_parameter, placeholders
 from slipway.contracts.errors import WrongUse
+from slipway.contracts.names import Names
 
 ECS = "ecs.amazonaws.com"
+THERE = ("pending", "running", "stopping", "stopped")
+"""States of an instance that has its disk."""
 
 _HOW = {
     True: "offers the hosts' type, kept from now on",
@@ -54,6 +64,10 @@ def _found(session: Session, c: Configuration, kept: dict[str, Any]) -> Prepared
         prepared["image"] = _image(ssm, c, c.hosts, kept)
         if c.hosts.ami is None:
             kept[image_key(c)] = prepared["image"][0]
+        disk = _disk(ec2, c, c.hosts, kept)
+        prepared["disk"] = (f"{disk[0]} GiB", disk[1])
+        if c.hosts.volume_size is None:
+            kept[disk_key(c)] = disk[0]
     if c.needs_network:
         prepared["zone"] = _zone(ec2, c, kept)
         if makes_network(c) and c.network.availability_zone is None:
@@ -129,6 +143,40 @@ def _zone(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found:
             f"where the hosts are; it is in {', '.join(offered)}"
         )
     return zone, how
+
+
+def _disk(ec2: Any, c: Configuration, host: BuildHost, kept: dict[str, Any]) -> tuple[int, str]:
+    """GiB of the hosts' disks: another size than they have would replace them."""
+    if host.volume_size is not None:
+        return host.volume_size, "configured"
+    if disk_key(c) in kept:
+        return int(kept[disk_key(c)]), "kept"
+    there = _disk_there(ec2, c, host)
+    if there is not None:
+        return there, "the hosts' that are there, kept from now on"
+    return DISK_GB, "for new hosts, kept from now on"
+
+
+def _disk_there(ec2: Any, c: Configuration, host: BuildHost) -> int | None:
+    """GiB of the disk of one of the installation's hosts; None where there are none."""
+    names = [Names(c.name).host(number) for number in range(1, host.count + 1)]
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": "tag:Name", "Values": names},
+            {"Name": "instance-state-name", "Values": list(THERE)},
+        ]
+    )
+    volumes = [
+        mapping["Ebs"]["VolumeId"]
+        for page in pages
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+        for mapping in instance["BlockDeviceMappings"]
+        if mapping["DeviceName"] == instance["RootDeviceName"]
+    ]
+    if not volumes:
+        return None
+    return int(ec2.describe_volumes(VolumeIds=volumes[:1])["Volumes"][0]["Size"])
 
 
 def _where(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from slipway.cli.aws.session import Session
 from slipway.cli.aws.waiting import Work, work_of
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
 from slipway.contracts.requesting import BUILD_QUEUE_TAKES, FOLLOW_QUEUE_TAKES
+from slipway.contracts.table.hosts import HostRow
 from slipway.contracts.wording import counted, duration, person
 
 DEPLOY = "deploy the prod stack (docs/operating.md)"
@@ -20,6 +22,8 @@ LOOK_AT_HOST = (
     "`systemctl status slipway-boot slipway-agent`, `tail /var/log/slipway/boot.log"
     " /var/log/slipway/agent.log`"
 )
+SHORT_DISK_TOLD = 7 * 86400.0
+"""Seconds for which a disk that was too small is told of."""
 
 
 def installation_checks(session: Session) -> list[Check]:
@@ -344,7 +348,20 @@ def _host(host: Host, there: Work, session: Session, now: float) -> Finding:
             f"{detail}, but buildHost.builds is {wanted}",
             "its agent reads that when it starts: let the host sleep, its next start brings it",
         )
+    if row is not None and now - row.disk_short_at < SHORT_DISK_TOLD:
+        return _short_disk(host.name, detail, row, now)
     return ok(host.name, detail)
+
+
+def _short_disk(name: str, detail: str, row: HostRow, now: float) -> Finding:
+    """The host had to prune all that it could: it builds on, from the build cache in ECR."""
+    ago = duration(now - row.disk_short_at)
+    return wrong(
+        name,
+        f"{detail}. Its disk of {row.disk_gb:g} GiB is too small: {ago} ago all that could go was"
+        f" pruned, and {row.disk_free_gb:g} GiB were free",
+        f"enlarge it to {math.ceil(1.5 * row.disk_gb)} GiB (docs/operating.md, the disk)",
+    )
 
 
 def _slots(host: Host) -> str:

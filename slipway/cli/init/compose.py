@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TYPES = {"arm64": "t4g.medium", "x86_64": "t3.medium"}
-"""The cheapest for builds of minutes (docs/benchmarks.md, cost model)."""
+"""The cheapest for builds of up to five minutes (docs/benchmarks.md, cost model)."""
 LONGEST = 40
 
 

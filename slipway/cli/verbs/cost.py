@@ -62,11 +62,12 @@ def command(
     """Say what so many deployments a month cost, and what they would cost without Slipway.
 
     Each choice of `builders.when` is told, then what else deploys to ECS. Counted are hosts, disks,
-    addresses, metrics, alarms, polls of queues, builds of CodeBuild with their start, layers that
-    travel in ECR, and the calls that follow a rollout. FILE is a configuration: its hosts and its
-    builders are counted. Default: one host, or CodeBuild's small compute, as Slipway makes it. One
-    pipeline is counted of CodePipeline. CodeBuild's 100 free minutes are counted for Slipway's
-    builders; with the other ways an account has them, too. Needs neither AWS nor the CDK.
+    addresses, metrics, alarms, polls of queues, builds of CodeBuild with their start, the build
+    cache in ECR, and the calls that follow a rollout. FILE is a configuration: its hosts, builders
+    and images are counted. Default: one host, or CodeBuild's small compute, as Slipway makes it,
+    and one image. One pipeline is counted of CodePipeline. CodeBuild's 100 free minutes are counted
+    for Slipway's builders; with the other ways an account has them, too. Needs neither AWS nor the
+    CDK.
 
     \b
     Examples:
@@ -113,10 +114,15 @@ def _counted_of(file: Path | None) -> tuple[Setup, Builds, str | None]:
     if file is None:
         return Setup(), Builds(), None
     from slipway.configuration import load
+    from slipway.configuration.place import found_for
     from slipway.cost.configured import builds_of, setup_of
 
     configuration = load(file)
-    return setup_of(configuration), builds_of(configuration), configuration.builders.when
+    return (
+        setup_of(configuration, found_for(file).get),
+        builds_of(configuration),
+        configuration.builders.when,
+    )
 
 
 def _told(way: Way, setup: Setup) -> Way:

@@ -25,9 +25,10 @@ from slipway.cli.show.output import Output
 def command(session: Session, out: Output, *, context: Path | None) -> None:
     """Find what the configuration leaves out, once, and keep it for `cdk deploy`.
 
-    It finds the newest Amazon Linux 2023 for the hosts, and a zone that offers their type. It
-    keeps both in cdk.context.json beside the configuration; commit both files. To have one found
-    anew, remove its key there. Another image or zone replaces the hosts. If the stack makes a
+    It finds the newest Amazon Linux 2023 for the hosts, a zone that offers their type, and the size
+    of the disks that they have. It keeps them in cdk.context.json beside the configuration; commit
+    both files. To have one found anew, remove its key there. Another image, zone or size replaces
+    the hosts. If the stack makes a
     sample service, and the account has no service-linked role for ECS, it makes that role.
 
     \b

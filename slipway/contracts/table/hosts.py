@@ -55,7 +55,8 @@ class HostRow:
     `progress_at`: when any of them, or without any the agent itself, last got on. `claim_expires`:
     until when a `stopping` claim must be honoured (0: its stop was sent, so only this boot honours
     it). `held`: an operator looks at it: neither stopped nor started. `silent_boots`: starts in a
-    row after which no host arrived; `next_start_at`: back-off.
+    row after which no host arrived; `next_start_at`: back-off. `disk_short_at`: when its disk was
+    last too small, `disk_gb` and `disk_free_gb` its GiB then.
     """
 
     host_id: str
@@ -74,6 +75,9 @@ class HostRow:
     silent_boots: int = 0
     started_at: float = 0.0
     next_start_at: float = 0.0
+    disk_short_at: float = 0.0
+    disk_gb: float = 0.0
+    disk_free_gb: float = 0.0
 
     @property
     def free_slots(self) -> int:
@@ -215,6 +219,16 @@ class Hosts:
             },
         )
         return number if moved else None
+
+    def note_short_disk(self, host_id: str, now: float, *, gb: float, free_gb: float) -> bool:
+        """Remember that the host's disk was too small, for who looks at it; in GiB."""
+        return self._store.update(
+            PARTITION,
+            host_id,
+            "SET disk_short_at = :now, disk_gb = :gb, disk_free_gb = :free",
+            condition="attribute_exists(boot)",
+            parameters={":now": now, ":gb": round(gb, 1), ":free": round(free_gb, 1)},
+        )
 
     # --- the Lambdas' moves
 

@@ -18,6 +18,7 @@ from tests.simulation.model.state import (
     NAMES,
     SLOTS,
     STANDING,
+    Bounds,
     HostState,
     Run,
     State,
@@ -32,9 +33,15 @@ class Agents:
     """One on each host; `without` as the model's."""
 
     def __init__(
-        self, real: Real, following: Following, runs: Runs, without: frozenset[str]
+        self,
+        real: Real,
+        following: Following,
+        runs: Runs,
+        bounds: Bounds,
+        without: frozenset[str],
     ) -> None:
         self._real = real
+        self._bounds = bounds
         self._following = following
         self._runs = runs
         self._without = without
@@ -50,7 +57,7 @@ class Agents:
         if not s.crashes:
             return
         for phase, label in (("up", "crashes"), ("hung", "hangs for ever")):
-            if phase != host.phase:
+            if phase != host.phase and not (phase == "hung" and self._bounds.held):
                 after = agent_gone(s, index, without=self._without, phase=phase)._replace(
                     crashes=s.crashes - 1
                 )
@@ -80,7 +87,7 @@ class Agents:
         said += sum(p[0] in "dck" and p[1] == index for p in s.lambdas)
         if said >= (NOTICES if host.row.state == "busy" else 1) or host.phase == "said":
             return
-        if under_way(host):
+        if under_way(host) or self._bounds.held:
             return
         row, number = self._real.row_move(host.row, "say_idle", host.boot)
         if number is not None:
@@ -114,7 +121,7 @@ class Agents:
         """
         begun = self._runs.begun(s, held)
         left = minus_all(held, begun)
-        lock, asked = self._real.lock_move(s.lock, "ask_again", index + 1)
+        lock, asked = self._runs.asks_again(s, index + 1, left)
         if not left or not asked:
             return "gives back what is under way", self._given_back(s, index, held)
         joined = into_queue(s, begun)._replace(lock=lock, settled=s.settled | set(left))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from tests.simulation.model.changes import host_with
-from tests.simulation.model.state import NEVER, HostState, Run, State, run_of
+from tests.simulation.model.changes import host_with, is_rollback
+from tests.simulation.model.state import NEVER, HostState, Orders, Run, State, run_of
 
+NONE = Orders()
 CLAIMED = 2
 """How the newest step of a rollout is called in a canonical state."""
 
@@ -18,19 +19,35 @@ def canonical(s: State) -> State:
     What nobody would act on is dropped: follow messages (save those of what is over), what is
     settled and cannot come again.
     """
+    if s.orders != NONE:
+        s = _orders_forgotten(s)
     if s.settled:
         s = _forgotten(s)
     if s.rollout is not None:
         s = _steps_renamed(s)
     elif s.follow:
         s = s._replace(follow=_of_what_is_over(s))
-    if s.lock[0] < 0 or not all(map(_is_numbered, s.hosts)):
+    if s.lock.holder < 0 or not all(map(_is_numbered, s.hosts)):
         s = _runs_renamed(s)
     for index, host in enumerate(s.hosts):
         names = _names(index, host.boot, (host.row.boot, host.row.number), s.notices, s.lambdas)
         if names is not None:
             s = _renamed(s, index, *names)
     return s
+
+
+def _orders_forgotten(s: State) -> State:
+    """What is left of a rollback that has begun, or is over; and what is excused, but deployed."""
+    o, settled = s.orders, s.settled
+    begun = settled | o.begun
+    people = tuple(p for p in o.people if p[0] != "takeover" or p[1] not in begun)
+    calls = tuple(call for call in o.calls if call not in settled)
+    back_to = s.rollout.before if s.rollout is not None and s.rollout.begun else s.deployed
+    excused = o.excused if o.excused > int(min(s.deployed, back_to)) else 0
+    if (people, calls, excused) != (o.people, o.calls, o.excused):
+        s = s._replace(orders=o._replace(people=people, calls=calls, excused=excused))
+    topic = tuple(t for t in s.topic if not (is_rollback(t[1]) and t[1] in settled))
+    return s if topic == s.topic else s._replace(topic=topic)
 
 
 def _forgotten(s: State) -> State:
@@ -43,7 +60,9 @@ def _can_come(s: State, request: int) -> bool:
     """A message of it or its want is there, or somebody holds it."""
     if request == s.want or request in s.queue or request in s.flight:
         return True
-    if ("q", request) in s.topic or ("s", request) in s.topic:
+    if any(asked == request for _, asked in s.topic):
+        return True
+    if request >= 5 and _is_ordered(s, request):
         return True
     return any(
         request in host.held
@@ -52,13 +71,23 @@ def _can_come(s: State, request: int) -> bool:
     )
 
 
+def _is_ordered(s: State, request: int) -> bool:
+    """A rollback, or what was cancelled, that somebody still looks at."""
+    o = s.orders
+    if request in o.wants or request in o.calls or request == s.lock.asks:
+        return True
+    if any(request in order for order in o.people):
+        return True
+    return any(p[0] == "B" and p[5] == request for p in s.lambdas)
+
+
 def _is_numbered(host: HostState) -> bool:
     return not host.runs or (len(host.runs) == 1 and host.runs[0].number == 1)
 
 
 def _runs_renamed(s: State) -> State:
     """Runs are numbered anew; a lock that has expired is free, unless its run may still wake."""
-    holder, again = s.lock
+    holder = s.lock.holder
     renamed = 0 if holder < 0 else holder
     hosts = []
     for index, host in enumerate(s.hosts):
@@ -69,7 +98,7 @@ def _runs_renamed(s: State) -> State:
             if has_lock:
                 renamed = run_of(index, number) if holder > 0 else -run_of(index, number)
         hosts.append(host._replace(runs=tuple(numbered)))
-    return s._replace(hosts=tuple(hosts), lock=(renamed, again))
+    return s._replace(hosts=tuple(hosts), lock=s.lock._replace(holder=renamed))
 
 
 def _of_what_is_over(s: State) -> tuple[tuple[bool, int], ...]:

@@ -8,6 +8,7 @@ from tests.simulation.model.state import (
     DEAD,
     ENDING,
     GONE,
+    INVOCATION,
     STANDING,
     State,
     run_of,
@@ -17,6 +18,8 @@ from tests.simulation.model.state import (
 def quiet(s: State) -> bool:
     """Nothing is about to happen, so that timers of many minutes run out."""
     if s.topic or s.flight or s.notices or s.stopped or s.lambdas or s.follow:
+        return False
+    if s.orders.people or s.orders.calls:
         return False
     if s.rollout is not None and s.rollout.claim == STANDING:
         return False
@@ -34,7 +37,16 @@ def _moves(s: State, index: int) -> bool:
 
 
 def publish(s: State, request: int) -> State:
-    return s._replace(topic=tuple(sorted((*s.topic, ("q", request), ("s", request)))))
+    queue = "f" if is_rollback(request) else "q"
+    return s._replace(topic=tuple(sorted((*s.topic, (queue, request), ("s", request)))))
+
+
+def is_rollback(request: int) -> bool:
+    return request % 10 >= 5
+
+
+def with_orders(s: State, **changes: Any) -> State:
+    return s._replace(orders=s.orders._replace(**changes))
 
 
 def into_queue(s: State, requests: tuple[int, ...]) -> State:
@@ -64,7 +76,8 @@ def may_publish(s: State, request: int, at_most: int) -> bool:
     """Whether another copy of the request may be under way, besides what is for the starter."""
     if ("s", request) in s.topic:
         return False
-    there = [*s.queue, *s.flight, *(r for target, r in s.topic if target == "q")]
+    there = [*s.queue, *s.flight, *s.orders.calls, *(r for to, r in s.topic if to != "s")]
+    there += [p[5] for p in s.lambdas if p[0] == "B"]
     for host in s.hosts:
         there += host.held
         for run in host.runs:
@@ -92,14 +105,16 @@ def agent_gone(
             s = into_flight(s, () if run.phase == "late" else run.held)
     if s.rollout is not None and s.rollout.claimer == index + 1:
         s = s._replace(rollout=s.rollout._replace(claimer=DEAD))
-    holder, again = s.lock
+    holder = s.lock.holder
     if abs(holder) // 10 == index + 1:
-        s = s._replace(lock=(run_of(index, 0) if holder > 0 else 0, again))
+        s = s._replace(lock=s.lock._replace(holder=run_of(index, 0) if holder > 0 else 0))
     return host_with(s, index, ec2=ec2, phase=phase, held=(), runs=())
 
 
 def is_left(s: State, holder: int) -> bool:
     """Nobody renews the lock of that run any more: its agent is gone, or has given it up."""
+    if holder in INVOCATION:
+        return not any(p[0] == "B" and p[6] == holder for p in s.lambdas)
     host, number = divmod(holder, 10)
     return not any(
         run.number == number != 0 and run.phase != "late" for run in s.hosts[host - 1].runs
@@ -134,7 +149,8 @@ def asked_again(s: State) -> tuple[int, State]:
 
     Here they share a number: what is left of an earlier one counts as a copy of the new one.
     """
-    request = asked_by_push(s.pushed) + 2
+    push = s.lock.again // 10 or s.pushed
+    request = asked_by_push(push) + 2
     return request, s._replace(settled=s.settled - {request}) if request in s.settled else s
 
 

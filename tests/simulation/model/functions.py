@@ -19,6 +19,7 @@ from tests.simulation.model.changes import (
     asked_again,
     asked_by_drift,
     host_with,
+    is_rollback,
     may_publish,
     publish,
     quiet,
@@ -28,6 +29,7 @@ from tests.simulation.model.changes import (
 )
 from tests.simulation.model.following import Following
 from tests.simulation.model.real import Real
+from tests.simulation.model.rollbacks import Rollbacks, starter_notes
 from tests.simulation.model.state import (
     DEPLOYMENT,
     FOLLOWER,
@@ -44,9 +46,15 @@ class Functions:
     """The Lambdas that are under way are of the state; `without` as the model's."""
 
     def __init__(
-        self, real: Real, following: Following, bounds: Bounds, without: frozenset[str]
+        self,
+        real: Real,
+        following: Following,
+        rollbacks: Rollbacks,
+        bounds: Bounds,
+        without: frozenset[str],
     ) -> None:
         self._real = real
+        self._rollbacks = rollbacks
         self._following = following
         self._bounds = bounds
         self._without = without
@@ -62,12 +70,17 @@ class Functions:
             "k": self._stops,
             "e": self._marks_sent,
             "F": self._follows,
+            "B": self._rollbacks.steps,
         }[kind]
         yield from step(s, index, process)
 
     def starter_notes(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
         request = p[4]
-        noted = s._replace(want=self._real.noted(s.want, request, settled=request in s.settled))
+        if is_rollback(request):
+            noted = starter_notes(s, request)
+        else:
+            want = self._real.noted(s.want, request, settled=request in s.settled)
+            noted = s._replace(want=want)
         yield f"starter notes {request}", False, with_lambda(noted, ("S", index, NEVER, 0))
 
     def _starter_looks(self, s: State, index: int, p: Any) -> Iterator[tuple[str, bool, State]]:
@@ -124,7 +137,7 @@ class Functions:
 
     def _act(self, s: State, action: Any) -> State:
         if isinstance(action, StartHost):
-            if s.lock[0] == DEPLOYMENT:
+            if s.lock.holder == DEPLOYMENT:
                 raise Violation("a host is woken for a pipeline that is followed")
             return start_host(s, NAMES.index(action.host.host_id))
         if isinstance(action, FollowUp):
@@ -140,7 +153,8 @@ class Functions:
             index = NAMES.index(row.host_id)
             return with_lambda(s, ("c", index, boot, 0, action.unchanged))
         if isinstance(action, Republish):
-            return publish(s, s.want) if may_publish(s, s.want, self._bounds.copies) else s
+            asked = int(action.want.request_id, 16)
+            return publish(s, asked) if may_publish(s, asked, self._bounds.copies) else s
         if isinstance(action, Ask):
             return self._ask(s, action)
         return s
@@ -165,8 +179,12 @@ class Functions:
 
     def crashed(self, s: State, process: tuple[Any, ...]) -> State:
         """A message that the follower was called with comes again."""
+        if process[0] == "B":
+            return self._rollbacks.crashed(s, process[5])
         if process[0] != "F":
             return s
+        if isinstance(process[-1], int):
+            return self._rollbacks.crashed(s, process[-1])
         return s._replace(follow=sorted_with(s.follow, process[-1]))
 
     def _follows(self, s: State, _index: int, p: Any) -> Iterator[tuple[str, bool, State]]:

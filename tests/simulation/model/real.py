@@ -13,15 +13,17 @@ from slipway.contracts.table import Table
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.contracts.table.hosts import HostRow
-from slipway.contracts.table.locks import Lock, LockRow, held_by
+from slipway.contracts.table.locks import Lock, held_by
 from slipway.contracts.table.pipelines import PipelineRow
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.model.state import (
+    FOLLOWER,
     LAPSED,
     NAMES,
     NEVER,
     NOW,
     STANDING,
+    LockState,
     Rollout,
     Row,
     State,
@@ -35,14 +37,15 @@ from tests.simulation.model.values import (
     boot_text,
     claimer_of,
     commit_of,
-    expiry_of,
+    deployment_of,
     followed_in,
     followed_item,
-    holder_in,
     holder_of,
     host_item,
     host_row,
+    lock_in,
     lock_item,
+    lock_row,
     request_of,
     result_of,
     runs_told,
@@ -58,10 +61,13 @@ LIMITS = Limits()
 
 
 class Real:
-    """`client` makes the table that moves are made on; `without` as the model's."""
+    """`client` makes the table that moves are made on; `without` as the model's; `held`: hosts."""
 
-    def __init__(self, client: Callable[[], FakeDynamoDB], without: frozenset[str]) -> None:
+    def __init__(
+        self, client: Callable[[], FakeDynamoDB], without: frozenset[str], *, held: bool = False
+    ) -> None:
         self._client = client
+        self._held = held
         self.without = without
         self._known: dict[Any, Any] = {}
 
@@ -74,7 +80,7 @@ class Real:
         return found
 
     def _row_move(self, row: Row, move: str, boot: int, *arguments: Any) -> tuple[Row, Any]:
-        hosts = self._table_with({"HOST": [host_item(row)]}).hosts
+        hosts = self.table_with({"HOST": [host_item(row)]}).hosts
         name = boot_text(boot)
         if move == "claim_stop":
             answer: Any = hosts.claim_stop("i-1", name, arguments[0], NOW, claim=60)
@@ -95,31 +101,38 @@ class Real:
         return Row(boot_after, after.state, after.idle_number, claim, len(after.runs)), answer
 
     def lock_move(
-        self, lock: tuple[int, bool], move: str, who: int
-    ) -> tuple[tuple[int, bool], Any]:
-        """The lock after the real move, and the move's answer. Its fence is 1 each time."""
-        key = (lock, move, who)
+        self, lock: LockState, move: str, who: int, asker: int = 0
+    ) -> tuple[LockState, Any]:
+        """The lock after the real move, and the move's answer. Its fence is 1 each time.
+
+        `asker`: the request, where it is known, that leaves a note.
+        """
+        key = (lock, move, who, asker)
         if key not in self._known:
-            self._known[key] = self._lock_move(lock, move, who)
-        found: tuple[tuple[int, bool], Any] = self._known[key]
+            self._known[key] = self._lock_move(lock, move, who, asker)
+        found: tuple[LockState, Any] = self._known[key]
         return found
 
-    def _lock_move(self, lock: tuple[int, bool], move: str, who: int) -> tuple[Any, Any]:
-        table = self._table_with({"LOCK": [lock_item(lock)], DEPLOYMENTS: [begun_item()]})
+    def _lock_move(self, lock: LockState, move: str, who: int, asker: int) -> tuple[LockState, Any]:
+        table = self.table_with({"LOCK": [lock_item(lock)], DEPLOYMENTS: [begun_item()]})
         locks = table.locks
         mine = Lock(SHOP, holder_of(who), 1)
         calls: dict[str, Callable[[], Any]] = {
             "take": lambda: locks.take(SHOP, holder_of(who), NOW, ttl=60),
-            "ask_again": lambda: locks.ask_again(SHOP, "ada", NOW),
+            "ask_again": lambda: locks.ask_again(SHOP, "ada", NOW, pushed_at=float(asker)),
             "take_again": lambda: locks.take_again(mine),
             "release": lambda: locks.release(mine),
+            "abandon": lambda: locks.abandon(mine),
+            "ask_takeover": lambda: locks.ask_takeover(request_of(asker), NOW),
+            "interrupt": lambda: locks.interrupt(SHOP, deployment_of(asker), NOW),
+            "finish": lambda: table.deployments.finish(result_of(), lock=mine),
             "take_orphaned_again": lambda: locks.take_orphaned_again(locks.get(SHOP), NOW),
             "hand_over": lambda: table.following.hand_over(
                 replace(
                     begun_row(),
                     rollout="{}",
                     next_look=NOW,
-                    claimed_by=claimer_of(who // 10),
+                    claimed_by=claimer_of(who // 10 or FOLLOWER),
                     claimed_until=STANDING,
                 ),
                 lock=mine,
@@ -128,8 +141,7 @@ class Real:
             ),
         }
         answer = calls[move]()
-        after = locks.get(SHOP)
-        return (holder_in(after), bool(after.again)), answer
+        return lock_in(locks.get(SHOP)), answer
 
     def rollout_move(
         self, rollout: Rollout, move: str, who: int, step: int
@@ -137,7 +149,7 @@ class Real:
         """The rollout after the real move, and whether it was made."""
         key = (rollout, move, who, step)
         if key not in self._known:
-            table = self._table_with({DEPLOYMENTS: [followed_item(rollout)]})
+            table = self.table_with({DEPLOYMENTS: [followed_item(rollout)]})
             moves, claim = table.following, Claim(FOLLOWED, claimer_of(who), step)
             calls: dict[str, Callable[[], Any]] = {
                 "claim": lambda: moves.claim(FOLLOWED, step, claim.by, NOW, ttl=60),
@@ -150,28 +162,27 @@ class Real:
         return found
 
     def finished(
-        self, lock: tuple[int, bool], rollout: Rollout, who: int, step: int
-    ) -> tuple[tuple[int, bool], bool]:
+        self, lock: LockState, rollout: Rollout, who: int, step: int
+    ) -> tuple[LockState, bool]:
         """The lock after the outcome was recorded under the claim, and whether it was."""
         key = ("finish", lock, rollout, who, step)
         if key not in self._known:
             parts = {"LOCK": [lock_item(lock)], DEPLOYMENTS: [followed_item(rollout)]}
-            table = self._table_with(parts)
+            table = self.table_with(parts)
             recorded = table.deployments.finish(
                 result_of(),
                 lock=Lock(SHOP, held_by(FOLLOWED), 1),
                 claim=Claim(FOLLOWED, claimer_of(who), step),
             )
-            after = table.locks.get(SHOP)
-            self._known[key] = (holder_in(after), bool(after.again)), recorded
-        found: tuple[tuple[int, bool], bool] = self._known[key]
+            self._known[key] = lock_in(table.locks.get(SHOP)), recorded
+        found: tuple[LockState, bool] = self._known[key]
         return found
 
     def noted(self, want: int, request: int, *, settled: bool) -> int:
         """The want after the real Wants.note."""
         key = ("note", want, request, settled)
         if key not in self._known:
-            table = self._table_with({})
+            table = self.table_with({})
             if want:
                 table.wants.note(request_of(want), NOW)
             if settled:
@@ -186,7 +197,7 @@ class Real:
             return want
         key = ("clear", want, requests)
         if key not in self._known:
-            table = self._table_with({})
+            table = self.table_with({})
             table.wants.note(request_of(want), NOW)
             table.wants.clear([request_of(r) for r in requests])
             self._known[key] = wanted(table)
@@ -205,7 +216,10 @@ class Real:
         """What the real `decide` answers on what a Lambda sees."""
         rows = tuple((h.row, h.row.boot == h.boot, h.phase == "hung") for h in s.hosts)
         ahead = s.pushed != s.handled
-        key = (rows, ec2, s.want, s.lock, ahead, notice, queued, aged, tick, s.rollout, s.untold)
+        key = (
+            *(rows, ec2, s.want, s.orders.wants, s.lock, ahead, notice, queued, aged, tick),
+            *(s.rollout, s.untold),
+        )
         if key not in self._known:
             self._known[key] = decide(
                 self._snapshot(s, ec2, notice=notice, queued=queued, aged=aged, tick=tick)
@@ -228,18 +242,11 @@ class Real:
         for index, host in enumerate(s.hosts):
             heard = host.row.boot == host.boot
             beat = (then if host.phase == "hung" else HEARD) if heard else 1.0
-            row = host_row(NAMES[index], host.row, heartbeat=beat, idle=then)
+            row = host_row(NAMES[index], host.row, heartbeat=beat, idle=then, held=self._held)
             launched = LAUNCHED if heard else then
             hosts.append(Host(row=row, ec2_state=ec2[index], launched_at=launched))
-        holder, again = s.lock
-        lock = LockRow(
-            pipeline=SHOP,
-            holder=holder_of(holder),
-            fence=1,
-            expires_at=expiry_of(holder),
-            again="ada" if again else None,
-        )
-        want = request_of(s.want) if s.want else None
+        wants = [want_of(request_of(s.want), then)] if s.want else []
+        wants += [want_of(request_of(asked), then, builder=False) for asked in s.orders.wants]
         row = PipelineRow(
             pipeline=SHOP,
             baseline_tip=commit_of(s.handled),
@@ -250,8 +257,8 @@ class Real:
             now=NOW,
             limits=LIMITS,
             hosts=tuple(hosts),
-            wants=(want_of(want, then),) if want else (),
-            locks={SHOP: lock},
+            wants=tuple(wants),
+            locks={SHOP: lock_row(s.lock)},
             pipelines={SHOP: row},
             alerts=tuple(
                 AlertRow(kind=kind, subject=name, raised_at=1.0)
@@ -283,7 +290,13 @@ class Real:
             return {SHOP: Tip(problem="no answer")}
         return {SHOP: Tip(commit_id=commit_of(s.pushed))}
 
-    def _table_with(self, partitions: dict[str, list[dict[str, Any]]]) -> Table:
+    def known(self, key: Any, answer: Callable[[], Any]) -> Any:
+        """The remembered answer."""
+        if key not in self._known:
+            self._known[key] = answer()
+        return self._known[key]
+
+    def table_with(self, partitions: dict[str, list[dict[str, Any]]]) -> Table:
         client = self._client()
         table = Table(client, "t")
         for partition, items in partitions.items():

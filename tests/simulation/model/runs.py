@@ -22,6 +22,7 @@ from tests.simulation.model.state import (
     LOCKED,
     NAMES,
     STANDING,
+    LockState,
     Rollout,
     Run,
     State,
@@ -59,13 +60,17 @@ class Runs:
         there = {request for run in at_it for request in named(run.held)}
         return tuple(request for request in requests if abs(request) in there)
 
+    def asks_again(self, s: State, who: int, requests: tuple[int, ...]) -> tuple[LockState, bool]:
+        """The lock with the note that its holder is to run the tip once more, if it has one."""
+        return self._real.lock_move(s.lock, "ask_again", who)
+
     def _lock(self, s: State, index: int, run: Run) -> Steps:
         """The pipeline's; it may be another run's, or a rollout's that is followed."""
         lock, taken = self._real.lock_move(s.lock, "take", run_of(index, run.number))
         if taken or "lock" in self._without:
             yield "locks", self._with(s._replace(lock=lock), index, run, phase="fetch")
             return
-        lock, asked = self._real.lock_move(s.lock, "ask_again", run_of(index, run.number))
+        lock, asked = self.asks_again(s, run_of(index, run.number), run.held)
         begun = self.begun(s, run.held)
         if not asked or len(begun) == len(run.held):
             over = self._over(s._replace(lock=lock), index, run)
@@ -87,7 +92,7 @@ class Runs:
 
     def _fetched(self, s: State, index: int, run: Run) -> State:
         lock, who, want = s.lock, run_of(index, run.number), s.want
-        if lock[0] == who:
+        if lock.holder == who:
             if not messages(run.held):  # a note that is taken may have cost its want
                 want = self._real.noted(want, max(named(run.held)), settled=False)
             lock, _ = self._real.lock_move(lock, "take_again", who)
@@ -100,7 +105,7 @@ class Runs:
         """
         self._check_alone(s, index, run)
         newer = s.want > max(named(run.held)) and run.tip != s.pushed
-        if newer or (s.lock[1] and s.lock[0] == run_of(index, run.number)):
+        if newer or (s.lock.again and s.lock.holder == run_of(index, run.number)):
             yield f"fetches {s.pushed}, too", self._fetched(s, index, run)
         handed = self._handed(s, index, run)
         if handed is None:
@@ -166,8 +171,8 @@ class Runs:
         """Not while the note `again` stands: it runs that, once a want is there for it."""
         who = run_of(index, run.number)
         lock, released = self._real.lock_move(s.lock, "release", who)
-        if released or s.lock[0] != who:
-            after = s._replace(lock=lock) if s.lock[0] == who else s
+        if released or s.lock.holder != who:
+            after = s._replace(lock=lock) if s.lock.holder == who else s
             yield "releases the lock", self._over(after, index, run)
             return
         request, s = asked_again(s)

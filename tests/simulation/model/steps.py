@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.model.agents import Agents
+from tests.simulation.model.asked import Asked
 from tests.simulation.model.canonical import canonical
 from tests.simulation.model.changes import (
     agent_gone,
@@ -17,10 +18,14 @@ from tests.simulation.model.changes import (
     minus,
     publish,
     sorted_with,
+    with_orders,
 )
 from tests.simulation.model.following import Following, dead
 from tests.simulation.model.functions import Functions
+from tests.simulation.model.ordered import OrderedRuns
+from tests.simulation.model.people import People
 from tests.simulation.model.real import Real
+from tests.simulation.model.rollbacks import Rollbacks
 from tests.simulation.model.runs import Runs
 from tests.simulation.model.state import (
     DEPLOYMENT,
@@ -31,6 +36,7 @@ from tests.simulation.model.state import (
     Bounds,
     State,
     Step,
+    run_of,
 )
 
 
@@ -38,7 +44,9 @@ class Model:
     """The steps that the world can take from a state.
 
     `without` names parts of the world that are taken out: `ticks`, `stopped event`, `dev side`,
-    `delete last`, `say idle again`, `claim`, `lock`, `under way`. Guards inside the real code are
+    `delete last`, `say idle again`, `claim`, `lock`, `under way`, `earlier first`, `note put back`;
+    and what the product does: `stale takeover`, that a rollback which is cancelled while it waits
+    leaves its note in the lock. Guards inside the real code are
     taken out by `client`, a table with looser conditions, or by patching what it is made of.
     """
 
@@ -51,20 +59,35 @@ class Model:
     ) -> None:
         self.bounds = bounds
         self.without = without
-        real = Real(client, without)
-        self._following = Following(real, bounds, without)
+        self._real = real = Real(client, without, held=bounds.held)
+        asked = Asked(real)
+        self._following = Following(real, asked, bounds, without)
         runs = Runs(real, self._following, without)
-        self._agents = Agents(real, self._following, runs, without)
-        self._functions = Functions(real, self._following, bounds, without)
+        if bounds.orders:
+            runs = OrderedRuns(real, self._following, asked, bounds, without)
+        self._agents = Agents(real, self._following, runs, bounds, without)
+        self._rollbacks = Rollbacks(real, self._following, bounds)
+        self._functions = Functions(real, self._following, self._rollbacks, bounds, without)
+        self._people = People(real, asked, bounds, without)
 
     def steps(self, s: State) -> Iterator[Step]:
         """Every step from `s`, each with the canonical state after it; raises Violation."""
         for label, fault, after in self._steps(s):
-            yield Step(label, fault, canonical(after))
+            yield Step(label, fault, canonical(self._asked_of_nobody(after)))
+
+    def _asked_of_nobody(self, s: State) -> State:
+        """What a holder that is gone was asked for is dropped, if the next taking drops it."""
+        if not s.lock.asks or s.lock.holder > 0:
+            return s
+        free = s.lock._replace(holder=0)
+        taken, _ = self._real.lock_move(free, "take", run_of(0, 1))
+        return s._replace(lock=s.lock._replace(asks=taken.asks))
 
     def _steps(self, s: State) -> Iterator[tuple[str, bool, State]]:
         yield from self._pushes(s)
         yield from self._deliveries(s)
+        if self.bounds.orders:
+            yield from self._people.steps(s)
         yield from self._ec2(s)
         for index in range(len(s.hosts)):
             yield from self._agents.steps(s, index)
@@ -96,6 +119,9 @@ class Model:
             left = s._replace(topic=minus(s.topic, item))
             if target == "q":
                 came = [(f"request {request} queued", False, into_queue(left, (request,)))]
+            elif target == "f":
+                calls = sorted_with(left.orders.calls, request)
+                came = [(f"rollback {request} queued", False, with_orders(left, calls=calls))]
             else:
                 came = list(self._functions.starter_notes(left, 0, ("s", 0, NEVER, 0, request)))
             yield from self._delivery(came, left, "topic", item)
@@ -110,6 +136,8 @@ class Model:
                 yield from self._delivery(came, left, "stopped", host)
         if free:
             yield from self._follow(s)
+            for request, left, called in self._rollbacks.received(s):
+                yield from self._delivery(called, left, "calls", request)
         for request in dict.fromkeys(s.flight):
             gone = s._replace(flight=minus(s.flight, request))
             yield f"request {request} is visible again", False, into_queue(gone, (request,))
@@ -121,11 +149,15 @@ class Model:
         for label, fault, after in came:
             yield label, fault, after
             if after.doubled:
-                items = tuple(sorted((*getattr(after, member), item)))
-                again = after._replace(**{member: items}, doubled=after.doubled - 1)
+                again = self._with_again(after, member, item)._replace(doubled=after.doubled - 1)
                 yield f"{label} (and it will come again)", True, again
         if left.lost:
             yield f"{member} {item} lost", True, left._replace(lost=left.lost - 1)
+
+    def _with_again(self, s: State, member: str, item: Any) -> State:
+        if member == "calls":
+            return with_orders(s, calls=sorted_with(s.orders.calls, item))
+        return s._replace(**{member: sorted_with(getattr(s, member), item)})
 
     def _follow(self, s: State) -> Iterator[tuple[str, bool, State]]:
         """The follow queue calls the follower; a message may be lost, or come twice."""
@@ -157,7 +189,7 @@ class Model:
             if host.ec2 == "pending" and s.crashes:
                 died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
                 yield f"the start of {name} dies", True, died
-            if host.ec2 == "running" and s.crashes:
+            if host.ec2 == "running" and s.crashes and not self.bounds.held:
                 died = self._now_stopped(s, index)._replace(crashes=s.crashes - 1)
                 yield f"{name} dies", True, died
 
@@ -175,12 +207,12 @@ class Model:
             if host.row.claim == STANDING and not claimed:
                 row = host.row._replace(claim=LAPSED)
                 yield f"the claim on {NAMES[index]} lapses", False, host_with(s, index, row=row)
-        holder, again = s.lock
+        holder = s.lock.holder
         if dead(s) and s.rollout is not None:
             lapsed = s.rollout._replace(claim=LAPSED)
             yield "the claim on the rollout lapses", False, s._replace(rollout=lapsed)
-        if holder > DEPLOYMENT and is_left(s, holder):
-            yield "the lock expires", False, s._replace(lock=(-holder, again))
+        if holder > 0 and holder != DEPLOYMENT and is_left(s, holder):
+            yield "the lock expires", False, s._replace(lock=s.lock._replace(holder=-holder))
         ticking = any(p[0] == "d" and p[1] == NEVER for p in s.lambdas)
         if "ticks" in self.without or ticking or len(s.lambdas) >= self.bounds.at_once:
             return

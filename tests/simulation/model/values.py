@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.contracts.codec import encode
-from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.messages import TIP, BuildRequest, DeploymentResult, Target
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow, HostRun
@@ -13,16 +13,19 @@ from slipway.contracts.table.locks import NEVER as NEVER_EXPIRES
 from slipway.contracts.table.locks import LockRow, held_by
 from slipway.contracts.table.requests import Settled
 from slipway.contracts.table.wants import Want
+from tests.simulation.model.changes import is_rollback
 from tests.simulation.model.state import (
     DEAD,
     DEPLOYMENT,
     FOLLOWER,
+    INVOCATION,
     LAPSED,
     NAMES,
     NEVER,
     NOW,
     SLOTS,
     STANDING,
+    LockState,
     Rollout,
     Row,
     run_of,
@@ -41,6 +44,8 @@ def holder_of(who: int) -> str:
     """As `HostIdentity.holder` names it: host, boot, process and run."""
     if who == DEPLOYMENT:
         return held_by(FOLLOWED)
+    if abs(who) in INVOCATION:
+        return f"the follower/{abs(who)}"
     host, number = divmod(abs(who), 10)
     if not host:
         return ""
@@ -52,6 +57,9 @@ def holder_in(row: LockRow) -> int:
         return DEPLOYMENT
     if not row.holder:
         return 0
+    if row.holder.startswith("the follower/"):
+        number = int(row.holder.removeprefix("the follower/"))
+        return number if row.expires_at > NOW else -number
     name, _, process = row.holder.split("/")
     number = int(process.removeprefix("p.")) if process.startswith("p.") else 0
     holder = run_of(NAMES.index(name), number)
@@ -102,17 +110,31 @@ def commit_of(number: int) -> str:
 
 
 def request_of(number: int) -> BuildRequest:
+    """What a note `again` asks for names no commit."""
+    kind, back = number % 10, is_rollback(number)
     return BuildRequest(
-        request_id=f"{number:032x}",
+        request_id=request_id_of(number),
         pipeline=SHOP,
+        target=Target(kind="deployment", deployment_id=FOLLOWED) if back else TIP,
+        commit_id=commit_of(number // 10) if kind in (0, 1) else None,
         pushed_by="ada",
         pushed_at=float(number),
-        reason="push",
+        reason="rollback" if back else "drift" if kind == 1 else "push",
     )
 
 
+def request_id_of(number: int) -> str:
+    return f"{number:032x}"
+
+
+def deployment_of(request: int) -> str:
+    """The id of the deployment that was begun for the request."""
+    return f"shop-20270115080000-{request:06x}"
+
+
 def settled_of(number: int) -> Settled:
-    return Settled(request_id=f"{number:032x}", outcome="succeeded", pipeline=SHOP, settled_at=1.0)
+    name = request_id_of(number)
+    return Settled(request_id=name, outcome="succeeded", pipeline=SHOP, settled_at=1.0)
 
 
 def wanted(table: Table) -> int:
@@ -120,17 +142,18 @@ def wanted(table: Table) -> int:
     return int(wants[0].request_id, 16) if wants else 0
 
 
-def want_of(request: BuildRequest, noted_at: float) -> Want:
+def want_of(request: BuildRequest, noted_at: float, *, builder: bool = True) -> Want:
     return Want(
         pipeline=SHOP,
         request_id=request.request_id,
         pushed_at=request.pushed_at,
         noted_at=noted_at,
         body=request.to_json(),
+        builder=builder,
     )
 
 
-def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
+def host_row(name: str, row: Row, *, heartbeat: float, idle: float, held: bool) -> HostRow:
     return HostRow(
         host_id=name,
         boot=boot_text(row.boot),
@@ -139,6 +162,7 @@ def host_row(name: str, row: Row, *, heartbeat: float, idle: float) -> HostRow:
         heartbeat_at=heartbeat,
         progress_at=heartbeat,
         idle_since=idle,
+        held=held,
         claim_expires=row.claim,
         slots=SLOTS,
         runs=runs_told(row.told),
@@ -174,13 +198,37 @@ def expiry_of(holder: int) -> float:
     return STANDING if holder else 0.0
 
 
-def lock_item(lock: tuple[int, bool]) -> dict[str, Any]:
-    holder, again = lock
-    item: dict[str, Any] = {
-        "sk": SHOP,
-        "pipeline": SHOP,
-        "holder": holder_of(holder),
-        "fence": 1,
-        "expires_at": expiry_of(holder),
-    }
-    return {**item, "again": "ada"} if again else item
+def lock_row(lock: LockState) -> LockRow:
+    """Its fence is 1 each time."""
+    holder, again, asks = lock
+    takeover, at, reason = None, None, None
+    if asks > 0:
+        takeover, at, reason = request_id_of(asks), float(asks), "rollback"
+    elif asks:
+        takeover = f"cancel:{deployment_of(-asks)}"
+    return LockRow(
+        pipeline=SHOP,
+        holder=holder_of(holder),
+        fence=1,
+        expires_at=expiry_of(holder),
+        again="ada" if again else None,
+        again_at=float(again) if again > 1 else None,
+        takeover=takeover,
+        takeover_at=at,
+        takeover_reason=reason,
+    )
+
+
+def lock_item(lock: LockState) -> dict[str, Any]:
+    return {"sk": SHOP, **encode(lock_row(lock))}
+
+
+def lock_in(row: LockRow) -> LockState:
+    """`asks` by the row's note, which names a request, or a deployment by the request's number."""
+    again = max(1, int(row.again_at or 0)) if row.again else 0
+    asks = 0
+    if row.cancelled is not None:
+        asks = -int(row.cancelled.rpartition("-")[2], 16)
+    elif row.takeover is not None:
+        asks = int(row.takeover, 16)
+    return LockState(holder_in(row), again, asks)

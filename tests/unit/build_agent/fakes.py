@@ -66,6 +66,9 @@ class FakeImages:
     on_push: Callable[[], None] = lambda: None
     kept: dict[str, str] = field(default_factory=dict)
 
+    def keep_layers(self, *_arguments: Any, stop: Any, sink: Any) -> None:
+        """Nothing travels."""
+
     def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Any) -> None:
         self.kept[pipeline] = digest
 

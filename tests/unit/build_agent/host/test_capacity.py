@@ -20,7 +20,8 @@ GIB = 1 << 30
         (8, 4 * GIB, 100 * GIB, 2),
         (8, 3.7 * GIB, 100 * GIB, 2),  # what is left of 4 GiB that a machine is sold with
         (8, 3 * GIB, 100 * GIB, 1),
-        (8, 32 * GIB, 39 * GIB, 3),
+        (8, 32 * GIB, 35 * GIB, 3),
+        (2, 4 * GIB, 20 * GIB - 1, 2),  # what a file system shows of 20 GiB
         (64, 256 * GIB, 1000 * GIB, 16),
         (1, GIB, GIB, 1),
         (4, 0, 0, 1),

@@ -28,8 +28,15 @@ class Yard:
         self.commands: list[list[str]] = []
         self.door = Door()
         docker = Docker(lambda: "docker", self.run, folder)
-        self.disk = Disk(docker, folder, True, space=lambda _folder: (self.free, 100 * GIB))
+        self.disk = Disk(
+            docker,
+            folder,
+            True,
+            space=lambda _folder: (self.free, 100 * GIB),
+            on_short=lambda free, total: self.short.append((free, total)),
+        )
         self.lines: list[str] = []
+        self.short: list[tuple[int, int]] = []
 
     def run(self, command: Sequence[str], **_options: Any) -> Finished:
         self.commands.append(list(command[1:]))
@@ -126,6 +133,18 @@ def test_each_is_told_that_the_disk_stays_full(yard: Yard) -> None:
     with pytest.raises(WorldFailed, match="the disk is full: 1024 MiB free after pruning"):
         runs[0].result()
     runs[1].result()
+
+
+def test_a_disk_is_too_small_when_all_that_can_go_has_to(yard: Yard) -> None:
+    # GIVEN a disk on which the first prune is enough
+    yard.frees = 30 * GIB
+    yard.door.open()
+    yard.ask().result()
+    assert yard.short == []
+    # WHEN it takes all of them, THEN that is told, and the build goes on
+    yard.free, yard.frees = 5 * GIB, 4 * GIB
+    yard.ask().result()
+    assert yard.short == [(21 * GIB, 100 * GIB)]
 
 
 def test_who_waits_for_room_leaves_when_it_is_stopped_and_says_that_it_waits(

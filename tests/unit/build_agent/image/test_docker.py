@@ -148,9 +148,15 @@ def test_a_prune_writes_nothing_to_a_disk_that_may_be_full(tmp_path: Path) -> No
 
 
 def test_on_a_shared_daemon_only_our_own_images_go() -> None:
-    commands = prune_commands("https://git/app", cache=False)
+    commands = prune_commands("https://git/app", 20 * GIB, cache=False)
     assert all("label=org.opencontainers.image.source=https://git/app" in c for c in commands)
     assert not any(c[0] in ("builder", "system", "volume") for c in commands)
+
+
+@pytest.mark.parametrize(("total", "kept"), [(20 * GIB, "6144MB"), (100 * GIB, "8192MB")])
+def test_a_gentle_prune_leaves_a_cache_that_fits_the_disk(total: int, kept: str) -> None:
+    commands = prune_commands("https://git/app", total, cache=True)
+    assert commands[1] == ["builder", "prune", "--force", "--keep-storage", kept]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from slipway.configuration import load
 from slipway.contracts.errors import WrongUse
 from slipway.cost.configured import builds_of, chosen, setup_of
 from slipway.cost.engines import (
-    CACHE_GB,
     FREE_MINUTES,
     START_SECONDS,
     Builds,
@@ -22,7 +21,7 @@ from slipway.cost.engines import (
     started,
 )
 from slipway.cost.following import followed
-from slipway.cost.model import ROLLOUT_MINUTES, Setup, codepipeline_v2
+from slipway.cost.model import CACHE_GB, ROLLOUT_MINUTES, Setup, codepipeline_v2
 from slipway.cost.prices import OF_AWS, with_others
 from tests.places import CONFIGURATIONS, ROOT
 
@@ -66,7 +65,7 @@ def test_a_hundred_minutes_of_small_are_free_each_month() -> None:
 def test_overflow_lies_between_by_its_share() -> None:
     hosts, half, alone = engines(SETUP, BUILDS, 4, 0.5)
     assert half.deployment == pytest.approx((hosts.deployment + alone.deployment) / 2)
-    assert half.standing == pytest.approx(hosts.standing + CACHE_GB * 0.10)
+    assert half.standing == hosts.standing
     assert [way.name for way in (hosts, half, alone)] == ["hosts", "overflow", "codeBuild"]
 
 

@@ -168,7 +168,7 @@ def test_each_fault_is_found_alone(whole: World, fault: Callable[[World], None],
     ("state", "slots", "says"),
     [
         ("running", 2, ["slipway-host-1: i-… running: idle for 10 s; is stopped when idle for"
-                        " 5 min (2 build slots, m1.small), but buildHost.builds is 4"]),
+                        " 2 min (2 build slots, m1.small), but buildHost.builds is 4"]),
         ("running", 4, []),
         # it takes them when it is started again
         ("stopped", 2, []),
@@ -190,6 +190,20 @@ def test_a_host_with_fewer_slots_than_are_configured_is_wrong(
     whole.path.write_text(settings.to_json(), encoding="utf-8")
     # THEN
     assert [found.replace(host, "i-…") for found in wrong(whole)] == says
+
+
+def test_a_disk_that_was_too_small_is_told_for_a_week(whole: World) -> None:
+    # GIVEN a host whose disk was pruned to the bottom an hour ago
+    (instance,) = whole.client("ec2").describe_instances()["Reservations"][0]["Instances"]
+    host, now = instance["InstanceId"], whole.clock.now()
+    assert whole.table.hosts.arrive(host, "boot", now - 7200)
+    assert whole.table.hosts.note_short_disk(host, now - 3600, gb=19.9, free_gb=1.25)
+    (told,) = wrong(whole)
+    assert "Its disk of 19.9 GiB is too small: 1 h 0 min ago" in told
+    assert "1.2 GiB were free" in told
+    assert whole.table.hosts.note_short_disk(host, now - 8 * 86400, gb=19.9, free_gb=1.25)
+    assert wrong(whole) == []
+    assert not whole.table.hosts.note_short_disk("i-unknown", now, gb=1, free_gb=1)
 
 
 def test_work_that_waits_while_every_host_is_held_is_wrong(whole: World) -> None:

@@ -29,9 +29,10 @@ def months(*words: str) -> dict[str, Any]:
 
 def test_forty_deployments_a_month_cost_what_the_price_pages_say() -> None:
     ways = months(*FORTY)
-    # 50 GB of gp3; ten metrics and nine alarms are free; of the polls of two queues a million is
-    polls = 1_314_000 * 0.4e-6
-    assert ways["Slipway, 1 host"]["standing"] == pytest.approx(50 * 0.08 + polls - 0.4, abs=1e-4)
+    # 20 GB of gp3, half a GB in ECR; ten metrics and nine alarms are free; of the polls of two
+    # queues a million is
+    stored, polls = 20 * 0.08 + 0.5 * 0.10, 1_314_000 * 0.4e-6 - 0.4
+    assert ways["Slipway, 1 host"]["standing"] == pytest.approx(stored + polls, abs=1e-4)
     # a started minute of general1.small is half a cent: 4 of build, 1.5 of the rollout
     assert ways["CodeBuild alone"]["month"] == pytest.approx(40 * 6 * 0.005)
     assert ways["CodePipeline V1 + CodeBuild"]["month"] == pytest.approx(1 + 40 * 4 * 0.005)
@@ -62,15 +63,15 @@ def test_without_the_free_tiers_all_that_stands_is_paid() -> None:
 
 def test_a_configuration_s_hosts_are_counted() -> None:
     ways = months(str(FULL), *FORTY)
-    # 3 hosts of 100 GB, and an alarm of each: eleven
-    assert ways["Slipway, 3 hosts"]["standing"] == pytest.approx(
-        300 * 0.08 + 0.1 + 0.1256, abs=1e-4
-    )
+    # 3 hosts of 100 GB, and an alarm of each: eleven; the build cache of each image
+    images = [i for p in json.loads(FULL.read_text())["pipelines"] for i in p["images"]]
+    stored = 300 * 0.08 + len(images) * 0.5 * 0.10
+    assert ways["Slipway, 3 hosts"]["standing"] == pytest.approx(stored + 0.1 + 0.1256, abs=1e-4)
 
 
 def test_another_price_takes_the_place_of_aws_s() -> None:
     dearer = months(*FORTY, "--price", "gp3_gb_month=0.1", "--price", "codebuild_minute=0.01")
-    assert dearer["Slipway, 1 host"]["standing"] == pytest.approx(5.1256, abs=1e-4)
+    assert dearer["Slipway, 1 host"]["standing"] == pytest.approx(2.1756, abs=1e-4)
     assert dearer["CodeBuild alone"]["month"] == pytest.approx(2.4)
 
 

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
 from slipway.configuration import load, parse, read
-from slipway.configuration.place import image_key, place_of, zone_key
+from slipway.configuration.place import disk_key, image_key, place_of, zone_key
+from slipway.contracts.errors import InvalidConfiguration
 from tests.infra.templates import UNPREPARED
 
 ACCOUNT = "123456789012"
@@ -137,6 +138,46 @@ def test_other_credentials_than_prods_find_nothing(monkeypatch: pytest.MonkeyPat
     assert kept() == {}
 
 
+def volume(name: str, size: int) -> None:
+    """A stopped host of that name, with a disk of so many GiB."""
+    ec2 = boto3.client("ec2", "eu-central-1")
+    made = ec2.run_instances(
+        ImageId=public_image("eu-central-1", "arm64"), MinCount=1, MaxCount=1,
+        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": size}}],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+    )["Instances"][0]["InstanceId"]  # fmt: skip
+    ec2.stop_instances(InstanceIds=[made])
+
+
+def test_a_new_installations_hosts_get_the_small_disk() -> None:
+    result = prepare(configuration())
+    assert "disk: 20 GiB (for new hosts, kept from now on)" in result.output
+    assert place_of(parse(configuration()), kept().get).disk == 20
+
+
+def test_hosts_that_are_there_keep_the_disk_that_they_have() -> None:
+    # GIVEN a host of an earlier release, and one of somebody else
+    volume("another-host-1", 30)
+    volume("slipway-host-1", 50)
+    result = prepare(configuration())
+    assert "disk: 50 GiB (the hosts' that are there, kept from now on)" in result.output
+    assert place_of(parse(configuration()), kept().get).disk == 50
+    assert "disk: 50 GiB (kept)" in prepare(configuration()).output
+    # AND what is configured is taken, whatever was kept
+    assert "disk: 70 GiB (configured)" in prepare(configuration(volumeSize=70)).output
+    assert place_of(parse(configuration(volumeSize=70)), kept().get).disk == 70
+
+
+def test_where_nobody_looked_the_template_stays_as_it_was() -> None:
+    # GIVEN what an earlier release kept: it knew of no disks, and made them of 50 GiB
+    assert prepare(configuration()).exit_code == 0
+    found = {key: value for key, value in kept().items() if ":disk:" not in key}
+    assert place_of(parse(configuration()), found.get).disk == 50
+    broken = found | {disk_key(parse(configuration())): "large"}
+    with pytest.raises(InvalidConfiguration, match=r"buildHost\.volumeSize"):
+        place_of(parse(configuration()), broken.get)
+
+
 def test_ecs_has_its_role_before_the_first_cluster() -> None:
     roles = boto3.client("iam").list_roles
     assert prepare(configuration()).exit_code == 0
@@ -166,7 +207,8 @@ def test_what_is_found_stands_beside_the_configuration(tmp_path: Path) -> None:
     # THEN nothing was written here
     assert not Path("cdk.context.json").exists()
     beside = json.loads(file.with_name("cdk.context.json").read_text())
-    assert set(beside) == {image_key(load(file)), zone_key(load(file))}
+    keys = (image_key, zone_key, disk_key)
+    assert set(beside) == {key(load(file)) for key in keys}
 
 
 def test_what_was_found_in_this_folder_before_stays_found(tmp_path: Path) -> None:
