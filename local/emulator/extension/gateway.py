@@ -1,11 +1,12 @@
-"""The ASGI application: git, instance metadata and internal endpoints in front of ministack."""
+"""The ASGI application: git, credentials of instances and builds, internal endpoints, ministack."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from local.emulator.extension import imds
+from local.emulator.extension import codebuild, imds
+from local.emulator.extension.codebuild import Builds
 from local.emulator.extension.git_http import PREFIX as GIT_PREFIX
 from local.emulator.extension.git_http import GitServer, Receive, Scope, Send
 from local.emulator.extension.imds import Answer, InstanceMetadata
@@ -22,11 +23,13 @@ class Gateway:
         ministack: Any,
         git: GitServer,
         metadata: InstanceMetadata,
+        builds: Builds,
         internal: InternalEndpoints,
     ) -> None:
         self._ministack = ministack
         self._git = git
         self._metadata = metadata
+        self.builds = builds
         self._internal = internal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,6 +38,8 @@ class Gateway:
             await self._git(scope, receive, send)
         elif path.startswith(imds.PREFIX):
             await _send(send, self._metadata.answer(scope["method"], path, _headers(scope)))
+        elif path.startswith(codebuild.CREDENTIALS):
+            await _send(send, self.builds.credentials(scope["method"], path))
         elif path.startswith(INTERNAL_PREFIX):
             body = await _body(receive)
             data = json.loads(body) if body else {}
