@@ -66,12 +66,15 @@ lint: setup ## style, types, the direction of imports, shell scripts, no file ov
 	  awk '$$1 > 400 && $$2 != "total" { print $$2 ": " $$1 " lines, 400 at most"; bad = 1 } END { exit bad }'
 	$(MAKE) --no-print-directory templates
 
-# cdk-nag is part of the synth itself; the second configuration uses everything.
+# cdk-nag is part of the synth itself; the second configuration uses everything, two more use CodeBuild.
 templates: setup .make/checkov ## the templates: AWS's IAM reference, cdk-nag, cfn-lint, checkov
 	$(BIN)/python -m tests.infra.reference
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/example
 	$(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/full \
 	  --context configuration=tests/infra/configurations/full.json
+	for engine in overflow code-build; do \
+	  $(BIN)/python -m local.node cdk synth --quiet --no-notices --output .make/templates/$$engine \
+	    --context configuration=tests/infra/configurations/$$engine.json; done
 	$(BIN)/cfn-lint .make/templates/*/*.template.json
 	.venv-checkov/bin/checkov --directory .make/templates --framework cloudformation --skip-download \
 	  --compact --quiet

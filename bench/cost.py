@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.report import Section
+from slipway.cost.engines import CACHE_GB as TRAVELLING_GB
+from slipway.cost.engines import (
+    POLLED,
+    SHARE,
+    START_SECONDS,
+    Builds,
+    code_build_only,
+    dearer_than_pipeline,
+    engines,
+)
 from slipway.cost.model import (
     BOOT_SECONDS,
     IDLE_SECONDS,
+    POLLS,
     ROLLOUT_MINUTES,
     Setup,
     all_ways,
     break_even,
+    codepipeline_v2,
 )
 from slipway.cost.prices import INSTANCE_HOUR, OF_AWS, READ
 
@@ -82,8 +94,73 @@ def chosen_idle(setup: Setup, minutes: float = 2) -> Idle:
 
 
 def sections() -> list[Section]:
-    """The cost model and the idle period."""
-    return [_months(), _idle_periods()]
+    """The cost model, what each engine costs, and the idle period."""
+    return [_months(), _engines(), _idle_periods()]
+
+
+MOST_STANDING = 0.25
+"""Dollars a month that may stand where CodeBuild alone builds."""
+
+
+def _engines() -> Section:
+    setup, builds = Setup(), Builds()
+    made = Section(
+        title="What each engine costs",
+        about=(
+            f"Dollars a month ({READ}), computed: `slipway/cost/engines.py`. `hosts`: one"
+            f" {setup.instance} with {setup.disk_gb} GB. `overflow`: the same, and {SHARE:.0%} of"
+            " the deployments go to CodeBuild. `codeBuild`: general1.small, by the started minute,"
+            f" {START_SECONDS:.0f} s of start counted (taken, not measured), {TRAVELLING_GB} GB of"
+            " layers in ECR, and AWS's 100 free minutes. With CodePipeline no start and no free"
+            " minutes are counted."
+        ),
+        columns=(
+            "build min", "deployments/month", "hosts", "overflow", "codeBuild",
+            "codeBuild, no free tiers", "CodePipeline V2 + CodeBuild",
+        ),
+    )  # fmt: skip
+    paid, all_paid = replace(setup, free=False), replace(builds, free=False)
+    for minutes in (2, 4, 10):
+        pipeline = codepipeline_v2(minutes, OF_AWS)
+        ways = [
+            *engines(setup, builds, minutes),
+            code_build_only(paid, all_paid, minutes),
+            pipeline,
+        ]
+        for deployments in (20, 40, 200, 1000):
+            made.rows.append((minutes, deployments, *(way.month(deployments) for way in ways)))
+    made.remarks = [_standing_bound(setup, builds), _deployment_bound(builds)]
+    return made
+
+
+def _standing_bound(setup: Setup, builds: Builds) -> str:
+    """Whether what stands with CodeBuild alone is what it may be; else which price forbids it."""
+    way = code_build_only(setup, builds, 2)
+    over = way.standing - MOST_STANDING
+    polls = POLLS * OF_AWS.sqs_request
+    said = f"`codeBuild`: ${way.standing:.2f} stands a month; the bound is ${MOST_STANDING:.2f}."
+    if over <= 0:
+        return said
+    return (
+        f"{said} It is over by ${over:.2f}, for SQS's price of a request,"
+        f" ${OF_AWS.sqs_request * 1e6:.2f} a million: Lambda's idle polls of one queue are"
+        f" ${polls:.2f} a month, and here it polls {POLLED}. One queue less would be"
+        f" ${way.standing - polls:.2f}."
+    )
+
+
+def _deployment_bound(builds: Builds) -> str:
+    """Where a deployment is dearer than with CodePipeline V2 and CodeBuild small."""
+    dearer = dearer_than_pipeline(builds)
+    if dearer is None:
+        return "A deployment of `codeBuild` is never dearer than CodePipeline V2 + CodeBuild small."
+    first, last, most = dearer
+    return (
+        "A deployment of `codeBuild` is never dearer than CodePipeline V2 + CodeBuild small, but"
+        f" for builds of {60 * first:.0f} to {60 * last:.0f} s: there the start, which is counted"
+        " here and not there, begins one more of CodeBuild's minutes"
+        f" (${OF_AWS.codebuild_minute}), and it is dearer by ${most:.4f}."
+    )
 
 
 def _months() -> Section:

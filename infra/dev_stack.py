@@ -117,14 +117,18 @@ class DevStack(cdk.Stack):
             "The reconciler deploys it within the half hour.",
         )
 
+    @property
+    def _who_builds(self) -> str:
+        return "builders" if self._configuration.builders.uses_code_build else "build hosts"
+
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})
         askers = [self._arns.prod_role(self._names.function(n)) for n in ("reconciler", "follower")]
         self._role(
             "SourceRole",
             name=self._names.source_role,
-            trusted=[self._arns.host_role],
-            description="Slipway's build hosts fetch what they build.",
+            trusted=self._arns.building_roles,
+            description=f"Slipway's {self._who_builds} fetch what they build.",
             statement=pull_from(self._arns, repositories),
         )
         self._role(

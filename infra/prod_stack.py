@@ -5,10 +5,17 @@ Read `ProdStack.__init__` from top to bottom: it is the way of a request.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.builders.builder_role import builder_role
+from infra.builders.project import BuilderProject
+from infra.builders.receiver import Receiver
 from infra.findings import accept_checkov
 from infra.following.follow_queue import FollowQueue
 from infra.following.follower import Follower
@@ -17,7 +24,7 @@ from infra.hosts.assets import Staged
 from infra.hosts.build_hosts import AgentRelease, BuildHosts
 from infra.hosts.host_role import HostRole
 from infra.hosts.image_repositories import ImageRepositories
-from infra.hosts.keepers import HostKeepers
+from infra.hosts.keepers import Keepers
 from infra.hosts.network import HostNetwork
 from infra.notices.notice_topics import NoticeTopics
 from infra.notices.notices import Notices
@@ -74,28 +81,23 @@ class ProdStack(cdk.Stack):
         self.requests = Requests(self, shared=shared, arns=self._arns)
         self.follow = FollowQueue(self, shared=shared, request_topic=self.requests.topic)
         self.topics = NoticeTopics(self, shared=shared, arns=self._arns)
-        network = HostNetwork(self, "Network", configuration=configuration, zone=place.zone)
-        sample = self._sample(network)
-        rollouts = self._rollouts(sample)
-        role = self._host_role(staged, rollouts)
-        self.hosts = BuildHosts(
-            self,
-            "Hosts",
-            configuration=configuration,
-            names=self._names,
-            network=network,
-            ami=place.ami,
-            profile=role.profile.ref,
-        )
-        self.keepers = HostKeepers(
+        network = self._network(place)
+        rollouts = self._rollouts(self._sample(network))
+        release = self._release(staged)
+        instances = self._hosts(network, place, release, rollouts)
+        if configuration.builders.uses_code_build:
+            self._builders(release, rollouts)
+        self.keepers = Keepers(
             self,
             shared=shared,
             arns=self._arns,
-            instances=self.hosts.instances,
+            instances=instances,
             requests=self.requests,
             follow=self.follow,
             close_topic=self.topics.close,
         )
+        if configuration.hosts is None:
+            self._receiver()
         self.follower = Follower(
             self,
             shared=shared,
@@ -107,7 +109,7 @@ class ProdStack(cdk.Stack):
         Watch(
             self,
             shared=shared,
-            hosts={f"host-{n}": i.ref for n, i in enumerate(self.hosts.instances, 1)},
+            hosts={f"host-{n}": i.ref for n, i in enumerate(instances, 1)},
             requests=self.requests,
             follow=self.follow,
             topics=self.topics,
@@ -116,7 +118,7 @@ class ProdStack(cdk.Stack):
         )
         if configuration.operator_policies:
             self._operators()
-        self._outputs()
+        self._outputs(instances)
 
     def _customer_key(self) -> CustomerKey | None:
         if not self._configuration.customer_key:
@@ -133,7 +135,13 @@ class ProdStack(cdk.Stack):
         )
         accept_checkov(group, {"CKV_AWS_158": "CloudWatch's own key; secrets are not logged."})
 
-    def _sample(self, network: HostNetwork) -> SampleServices:
+    def _network(self, place: Place) -> HostNetwork | None:
+        """For hosts and sample services; where there are neither, there is none."""
+        if not self._configuration.needs_network:
+            return None
+        return HostNetwork(self, "Network", configuration=self._configuration, zone=place.zone)
+
+    def _sample(self, network: HostNetwork | None) -> SampleServices:
         return SampleServices(
             self,
             "Sample",
@@ -149,23 +157,69 @@ class ProdStack(cdk.Stack):
         passed_roles = sorted(configured | set(sample.passed_roles))
         return Rollouts.of(self, self._configuration, self._arns, passed_roles)
 
-    def _host_role(self, staged: Staged, rollouts: Rollouts) -> HostRole:
-        """The role of the hosts, which reads the agent's archive and passes on services' roles."""
-        release = AgentRelease(
+    def _release(self, staged: Staged) -> AgentRelease:
+        """The agent's archive, which hosts and builders fetch by the same parameter and hash."""
+        hosts = self._configuration.hosts
+        return AgentRelease(
             self,
             "Agent",
             names=self._names,
             archive=staged.agent,
             sha256=staged.agent_sha256,
+            who="build hosts install when they wake" if hosts else "builders run",
         )
-        return HostRole(
+
+    def _hosts(
+        self,
+        network: HostNetwork | None,
+        place: Place,
+        release: AgentRelease,
+        rollouts: Rollouts,
+    ) -> Sequence[ec2.CfnInstance]:
+        """The hosts and their role; none where CodeBuild alone builds."""
+        c = self._configuration
+        if c.hosts is None or network is None or place.ami is None:
+            return ()
+        role = HostRole(self, "HostRole", **self._role_of(release, rollouts))
+        return BuildHosts(
             self,
-            "HostRole",
+            "Hosts",
+            configuration=c,
+            hosts=c.hosts,
+            names=self._names,
+            network=network,
+            ami=place.ami,
+            profile=role.profile.ref,
+        ).instances
+
+    def _builders(self, release: AgentRelease, rollouts: Rollouts) -> None:
+        """CodeBuild's project and the role of its builds."""
+        BuilderProject(
+            self,
+            "Builder",
             configuration=self._configuration,
-            installation=self._installation,
-            agent=release.asset,
-            rollouts=rollouts,
-            use_key=self._shared.use_key,
+            names=self._names,
+            role=builder_role(self, "BuilderRole", **self._role_of(release, rollouts)),
+        )
+
+    def _role_of(self, release: AgentRelease, rollouts: Rollouts) -> dict[str, Any]:
+        """What the role of whoever builds is made of."""
+        return {
+            "configuration": self._configuration,
+            "installation": self._installation,
+            "agent": release.asset,
+            "rollouts": rollouts,
+            "use_key": self._shared.use_key,
+        }
+
+    def _receiver(self) -> None:
+        """Who drains the build queue where no host does."""
+        Receiver(
+            self,
+            shared=self._shared,
+            arns=self._arns,
+            requests=self.requests,
+            environment=self.keepers.environment,
         )
 
     def _operators(self) -> None:
@@ -189,14 +243,17 @@ class ProdStack(cdk.Stack):
             names.undelivered,
         ]
 
-    def _outputs(self) -> None:
+    def _outputs(self, instances: Sequence[ec2.CfnInstance]) -> None:
         values = {
             "Table": self._names.table,
             "BuildQueueUrl": self.requests.queue.queue_url,
             "RequestTopicArn": self.requests.topic.topic.topic_arn,
             "CloseTopicArn": self.topics.close.topic.topic_arn,
-            "HostIds": cdk.Fn.join(",", [instance.ref for instance in self.hosts.instances]),
         }
+        if instances:
+            values["HostIds"] = cdk.Fn.join(",", [instance.ref for instance in instances])
+        if self._configuration.builders.uses_code_build:
+            values["BuilderProject"] = self._names.builder_project
         for key, value in values.items():
             cdk.CfnOutput(self, key, value=value)
         cdk.CfnOutput(

@@ -34,14 +34,15 @@ class SampleServices(Construct):
         configuration: Configuration,
         names: Names,
         arns: Arns,
-        network: HostNetwork,
+        network: HostNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._configuration, self._network = configuration, network
+        self._configuration = configuration
         pipelines = [p for p in configuration.pipelines if p.service.sample]
         self.passed_roles: list[str] = []
-        if not pipelines:
+        if not pipelines or network is None:
             return
+        self._network = network
         self._cluster = ecs.CfnCluster(
             self,
             "Cluster",
@@ -143,7 +144,7 @@ class SampleServices(Construct):
         self._network.connect(running)
 
     def _architecture(self) -> str:
-        return "ARM64" if self._configuration.build_host.architecture == "arm64" else "X86_64"
+        return "ARM64" if self._configuration.architecture == "arm64" else "X86_64"
 
     def _health_check(self, service: Service) -> ecs.CfnTaskDefinition.HealthCheckProperty | None:
         if not service.health_command:

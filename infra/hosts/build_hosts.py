@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.findings import accept, accept_checkov, accept_validation
 from infra.hosts.network import HostNetwork
-from slipway.configuration import Configuration
+from slipway.configuration import BuildHost, Configuration
 from slipway.contracts.names import Names
 
 AWS_OWN_KEY = "alias/aws/ebs"
@@ -23,14 +23,21 @@ BOOTSTRAP = Path(__file__).resolve().parents[2] / "build_agent" / "bootstrap"
 
 
 class AgentRelease(Construct):
-    """Which agent the hosts run: an archive in S3, and a parameter that names and proves it.
+    """Which agent whoever builds runs: an archive in S3, and a parameter that names and proves it.
 
-    A host reads the parameter when it wakes, so a deployment of this stack updates the agent
-    without touching a running build.
+    A host reads the parameter when it wakes, a builder when it starts, so a deployment of this
+    stack updates the agent without touching a running build.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, archive: Path, sha256: str
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        archive: Path,
+        sha256: str,
+        who: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.asset = s3_assets.Asset(self, "Archive", path=str(archive))
@@ -39,7 +46,7 @@ class AgentRelease(Construct):
             "Parameter",
             name=names.agent_parameter,
             type="String",
-            description="Slipway: the agent that build hosts install when they wake.",
+            description=f"Slipway: the agent that {who}.",
             value=cdk.Fn.sub(
                 json.dumps(
                     {"bucket": "${Bucket}", "key": self.asset.s3_object_key, "sha256": sha256}
@@ -58,6 +65,7 @@ class BuildHosts(Construct):
         construct_id: str,
         *,
         configuration: Configuration,
+        hosts: BuildHost,
         names: Names,
         network: HostNetwork,
         ami: str,
@@ -67,18 +75,16 @@ class BuildHosts(Construct):
         group = network.security_group(
             "HostGroup",
             description="Slipway build hosts: nothing in, fetches of builds out",
-            egress=configuration.build_host.egress_ports,
+            egress=hosts.egress_ports,
             ingress={},
         )
-        self._configuration, self._names = configuration, names
+        self._configuration, self._hosts, self._names = configuration, hosts, names
         self._network, self._profile, self._group = network, profile, group
         self._ami = ami
-        self.instances = [
-            self._host(number) for number in range(1, configuration.build_host.count + 1)
-        ]
+        self.instances = [self._host(number) for number in range(1, hosts.count + 1)]
 
     def _host(self, number: int) -> ec2.CfnInstance:
-        host = self._configuration.build_host
+        host = self._hosts
         instance = ec2.CfnInstance(
             self,
             f"Host{number}",

@@ -1,8 +1,7 @@
-"""What a build host may do: what the agent does, action by action."""
+"""What a build host may do: what the agent does, and what the host itself needs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
@@ -11,29 +10,12 @@ from constructs import Construct
 
 from infra.findings import accept_checkov
 from infra.permissions.arns import Arns
+from infra.permissions.building import building
 from infra.permissions.roles import slipway_role
-from infra.permissions.rollouts import PUBLISH, TABLE, Rollouts
-from infra.permissions.statements import (
-    NO_RESOURCES,
-    PULL,
-    Allow,
-    allow,
-    assume,
-    decrypt_objects,
-    decrypt_parameters,
-    decrypt_secrets,
-    find_queues,
-    publish,
-    read_parameters,
-    send_to,
-    use_table,
-    write_logs,
-)
-from slipway.configuration import Configuration, is_uri
+from infra.permissions.rollouts import Rollouts
+from infra.permissions.statements import Allow, allow
+from slipway.configuration import Configuration
 from slipway.contracts.installation import Installation
-
-MADE_END = "The end of a secret's ARN is six characters that Secrets Manager made."
-SIX_CHARACTERS = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 
 class HostRole(Construct):
@@ -51,18 +33,16 @@ class HostRole(Construct):
         use_key: Sequence[Allow] = (),
     ) -> None:
         super().__init__(scope, construct_id)
-        c, arns, names = configuration, Arns(installation), installation.names
+        names = installation.names
         statements = [
-            *_requests(arns),
-            *use_key,
-            use_table(arns.table, TABLE),
-            publish(PUBLISH, [arns.topic(names.close_topic), arns.topic(names.request_topic)]),
-            assume("FetchAsSource", arns.source_role),
-            *_images(c, arns),
-            *rollouts.statements,
-            write_logs(arns.log_group(names.build_log_group)),
-            *_agent(arns, agent),
-            *_secrets(c, arns),
+            *building(
+                configuration,
+                Arns(installation),
+                agent=agent,
+                rollouts=rollouts,
+                use_key=use_key,
+                receives=True,
+            ),
             *_session_manager(),
         ]
         self.role = slipway_role(
@@ -84,93 +64,6 @@ class HostRole(Construct):
             instance_profile_name=names.host_role,
             roles=[self.role.role_name],
         )
-
-
-def _requests(arns: Arns) -> list[Allow]:
-    names = arns.installation.names
-    return [
-        allow(
-            "WorkOnRequests",
-            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
-            [arns.queue(names.build_queue)],
-        ),
-        find_queues(
-            arns.queue(names.build_queue),
-            arns.queue(names.build_dead_letters),
-            arns.queue(names.follow_queue),
-        ),
-        send_to(arns.queue(names.build_dead_letters), "GiveUpRequests"),
-        send_to(arns.queue(names.follow_queue), "HandOverRollouts"),
-    ]
-
-
-def _images(c: Configuration, arns: Arns) -> list[Allow]:
-    repositories = sorted({i.repository.name for p in c.pipelines for i in p.images})
-    return [
-        allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"], why=NO_RESOURCES),
-        allow(
-            "PushImages",
-            [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ],
-            [arns.image_repository(name) for name in repositories],
-        ),
-        *_base_images(c, arns),
-    ]
-
-
-def _base_images(c: Configuration, arns: Arns) -> list[Allow]:
-    """Private ECR repositories that Dockerfiles name after FROM, perhaps of other accounts."""
-    named = {base for p in c.pipelines for i in p.images for base in i.base_repositories}
-    repositories = sorted(
-        arns.image_repository_of(base) if is_uri(base) else arns.image_repository(base)
-        for base in named
-    )
-    return [allow("PullBaseImages", PULL, repositories)] if repositories else []
-
-
-def _agent(arns: Arns, agent: s3_assets.Asset) -> list[Allow]:
-    partition = arns.installation.partition
-    archive = f"arn:{partition}:s3:::{agent.s3_bucket_name}/{agent.s3_object_key}"
-    return [
-        read_parameters("LearnOfAgent", [arns.parameter(arns.installation.names.agent_parameter)]),
-        allow("FetchAgent", ["s3:GetObject"], [archive]),
-        # Where the account was bootstrapped with a key of the customer's.
-        decrypt_objects([archive], arns.any_key_anywhere, arns.installation.region),
-    ]
-
-
-def _secrets(c: Configuration, arns: Arns) -> list[Allow]:
-    sources = sorted({s for p in c.pipelines for i in p.images for s in i.build_secrets.values()})
-    parameters = [arns.parameter(name) for name in sources if name.startswith("/")]
-    secrets = [form for name in sources if name.startswith("arn:") for form in secret_forms(name)]
-    keys, region = arns.any_key_anywhere, arns.installation.region
-    statements = []
-    if parameters:
-        statements.append(read_parameters("ReadBuildParameters", parameters))
-        statements.append(decrypt_parameters(parameters, keys, region))
-    if secrets:
-        read = ["secretsmanager:GetSecretValue"]
-        statements.append(allow("ReadBuildSecrets", read, secrets, why=MADE_END))
-        statements.append(decrypt_secrets(secrets, keys, region))
-    return statements
-
-
-def secret_forms(arn: str) -> list[str]:
-    """The ARNs that IAM may ask for where the configuration names the secret `arn`.
-
-    IAM asks for the whole ARN, which ends in `-` and six characters that Secrets Manager made; the
-    configuration may leave them out. Six characters after a `-` may be those, or the name's own
-    end (`npm-secret`): then both are meant.
-    """
-    with_suffix = f"{arn}-??????"
-    return [arn, with_suffix] if SIX_CHARACTERS.search(arn) else [with_suffix]
 
 
 def _session_manager() -> list[Allow]:

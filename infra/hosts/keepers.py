@@ -1,4 +1,4 @@
-"""The functions that wake and stop the hosts: starter, stopper, and the reconciler as the net."""
+"""The functions that wake and end whoever builds: starter, stopper, the reconciler as the net."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from infra.permissions.statements import (
     assume,
     count_messages,
     publish,
+    run_builders,
     see_hosts,
     send_to,
     start_hosts,
@@ -32,10 +33,15 @@ STOPPER_TIMEOUT = cdk.Duration.seconds(50)
 """Of whoever may claim a stop: shorter than limits.stopClaim, which must outlive the claimer."""
 
 
-class HostKeepers:
+FINAL = ("FAILED", "FAULT", "STOPPED", "SUCCEEDED", "TIMED_OUT")
+"""What a build of CodeBuild ends as (botocore's model: `StatusType` without IN_PROGRESS)."""
+
+
+class Keepers:
     """Made in the stack's own scope.
 
-    Attributes: `starter`, `stopper`, `reconciler`.
+    Without `instances` nothing of EC2, and no stopper: a builder of CodeBuild ends by itself.
+    Attributes: `starter`, `stopper` (None without hosts), `reconciler`, `environment`.
     """
 
     def __init__(
@@ -52,12 +58,15 @@ class HostKeepers:
         self._stack, self._shared, self._arns = stack, shared, arns
         self._host_ids = [instance.ref for instance in instances]
         self._host_arns = [arns.prod("ec2", f"instance/{i}") for i in self._host_ids]
-        self._environment = {
-            "SLIPWAY_HOSTS": cdk.Fn.join(",", self._host_ids),
+        self._uses_code_build = shared.configuration.builders.uses_code_build
+        self.environment = {
+            "SLIPWAY_HOSTS": cdk.Fn.join(",", self._host_ids) if self._host_ids else "",
             "SLIPWAY_BUILD_QUEUE_URL": requests.queue.queue_url,
         }
+        if self._uses_code_build:
+            self.environment["SLIPWAY_BUILDER_PROJECT"] = shared.names.builder_project
         self._starter(requests.topic)
-        self._stopper(close_topic)
+        self.stopper = self._stopper(close_topic) if self._host_ids else None
         self._reconciler(follow)
         self._events()
 
@@ -67,18 +76,24 @@ class HostKeepers:
             "Starter",
             name="starter",
             shared=self._shared,
-            description="Slipway: a build request wakes a host.",
+            description=self._of_starter,
             statements=[
                 *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
                 *self._start_hosts(),
+                *self._run_builders(),
             ],
-            environment=self._environment,
+            environment=self.environment,
             timeout=cdk.Duration.seconds(60),
         )
         request_topic.to_function(self.starter.function)
 
-    def _stopper(self, close_topic: Topic) -> None:
-        self.stopper = SlipwayFunction(
+    @property
+    def _of_starter(self) -> str:
+        wakes = "wakes a host" if self._host_ids else "starts a builder"
+        return f"Slipway: a build request {wakes}."
+
+    def _stopper(self, close_topic: Topic) -> SlipwayFunction:
+        stopper = SlipwayFunction(
             self._stack,
             "Stopper",
             name="stopper",
@@ -88,10 +103,11 @@ class HostKeepers:
                 *self._decide("UpdateItem"),
                 stop_hosts(self._host_arns),
             ],
-            environment=self._environment,
+            environment=self.environment,
             timeout=STOPPER_TIMEOUT,
         )
-        close_topic.to_function(self.stopper.function, only={"kind": ["idle"]})
+        close_topic.to_function(stopper.function, only={"kind": ["idle"]})
+        return stopper
 
     def _reconciler(self, follow: FollowQueue) -> None:
         names = self._shared.names
@@ -107,20 +123,21 @@ class HostKeepers:
                     "BatchGetItem", "ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"
                 ),
                 *self._start_hosts(),
-                stop_hosts(self._host_arns),
+                *([stop_hosts(self._host_arns)] if self._host_arns else []),
+                *self._run_builders(),
                 publish("PublishRequestsAndAlerts", topics),
                 send_to(self._arns.queue(names.follow_queue), "LookAtRollouts"),
                 assume("ReadTips", self._arns.tip_role),
             ],
             environment={
-                **self._environment,
+                **self.environment,
                 "SLIPWAY_FOLLOW_QUEUE_URL": follow.queue.queue_url,
             },
             timeout=STOPPER_TIMEOUT,
         )
 
     def _events(self) -> None:
-        """When the reconciler looks: every few minutes, and when a host has stopped."""
+        """When the reconciler looks: every few minutes, and when a host or a builder has ended."""
         shared = self._shared
         target = targets.LambdaFunction(
             self.reconciler.function, dead_letter_queue=shared.undelivered
@@ -133,6 +150,12 @@ class HostKeepers:
             schedule=events.Schedule.rate(cdk.Duration.minutes(minutes)),
             targets=[target],
         )
+        if self._host_ids:
+            self._host_stopped(target)
+        if self._uses_code_build:
+            self._builder_ended(target)
+
+    def _host_stopped(self, target: targets.LambdaFunction) -> None:
         events.Rule(
             self._stack,
             "HostStopped",
@@ -145,8 +168,24 @@ class HostKeepers:
             targets=[target],
         )
 
+    def _builder_ended(self, target: targets.LambdaFunction) -> None:
+        events.Rule(
+            self._stack,
+            "BuilderEnded",
+            description="Slipway: a builder has ended; is its work done, and does other work wait?",
+            event_pattern=events.EventPattern(
+                source=["aws.codebuild"],
+                detail_type=["CodeBuild Build State Change"],
+                detail={
+                    "project-name": [self._shared.names.builder_project],
+                    "build-status": list(FINAL),
+                },
+            ),
+            targets=[target],
+        )
+
     def _decide(self, *table_actions: str, counts: bool = True) -> list[Allow]:
-        """What whoever decides about hosts has to see, and which rows it moves.
+        """What whoever decides has to see, and which rows it moves.
 
         `counts`: the queue's, too; the starter has a request in its hand already.
         """
@@ -154,10 +193,15 @@ class HostKeepers:
         return [
             use_table(self._arns.table, ("Query", *table_actions)),
             *([count_messages(queue)] if counts else []),
-            see_hosts(),
+            *([see_hosts()] if self._host_ids else []),
         ]
 
     def _start_hosts(self) -> list[Allow]:
-        configuration = self._shared.configuration
-        key = configuration.build_host.volume_key
-        return start_hosts(self._host_arns, key, configuration.prod_region)
+        hosts = self._shared.configuration.hosts
+        if hosts is None:
+            return []
+        region = self._shared.configuration.prod_region
+        return start_hosts(self._host_arns, hosts.volume_key, region)
+
+    def _run_builders(self) -> list[Allow]:
+        return [run_builders(self._arns.builder_project)] if self._uses_code_build else []

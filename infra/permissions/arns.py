@@ -52,6 +52,21 @@ class Arns:
         return self.prod_role(self.installation.names.host_role)
 
     @property
+    def builder_role(self) -> str:
+        return self.prod_role(self.installation.names.builder_role)
+
+    @property
+    def builder_project(self) -> str:
+        return self.prod("codebuild", f"project/{self.installation.names.builder_project}")
+
+    @property
+    def building_roles(self) -> list[str]:
+        """The roles of whoever builds: hosts, builders, or both."""
+        builders = self.installation.builders
+        hosts = [self.host_role] if builders.uses_hosts else []
+        return [*hosts, *([self.builder_role] if builders.uses_code_build else [])]
+
+    @property
     def table(self) -> str:
         return self.prod("dynamodb", f"table/{self.installation.names.table}")
 

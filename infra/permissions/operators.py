@@ -29,7 +29,6 @@ from slipway.contracts.table.pipelines import PARTITION as PIPELINE
 from slipway.contracts.table.requests import not_begun, settled_key
 from slipway.contracts.table.wants import PARTITION as WANT
 
-FUNCTIONS = ("starter", "stopper", "follower", "notifier", "reconciler")
 ANY_DEPLOYMENT = "DEPLOYMENT#*"
 """Partitions of deployments, one for each pipeline."""
 ANY_SETTLED = settled_key("*")["pk"]
@@ -72,7 +71,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
     names = i.names
     return [
         use_table(arns.table, ("BatchGetItem", "GetItem", "Query")),
-        see_hosts(),
+        *([see_hosts()] if i.builders.uses_hosts else []),
         allow(
             "CountMessages",
             ["sqs:GetQueueAttributes"],
@@ -94,7 +93,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
         allow(
             "CheckFunctions",
             ["lambda:GetFunctionConfiguration"],
-            [arns.prod("lambda", f"function:{names.function(name)}") for name in FUNCTIONS],
+            [arns.prod("lambda", f"function:{names.function(name)}") for name in i.functions],
         ),
         # Whether the webhook is set, not what it is: a value would come with GetParameter.
         allow("CheckWebhook", ["ssm:DescribeParameters"], ["*"], why=NO_RESOURCES),
@@ -112,7 +111,10 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
         allow(
             "CheckRoles",
             ["iam:SimulatePrincipalPolicy"],
-            [arns.host_role, *(arns.prod_role(names.function(name)) for name in FUNCTIONS)],
+            [
+                *arns.building_roles,
+                *(arns.prod_role(names.function(name)) for name in i.functions),
+            ],
         ),
     ]
 
@@ -137,7 +139,11 @@ def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
         allow(
             "RunEventsAgain",
             ["lambda:InvokeFunction"],
-            [arns.prod("lambda", f"function:{names.function(name)}") for name in REDRIVEN],
+            [
+                arns.prod("lambda", f"function:{names.function(name)}")
+                for name in REDRIVEN
+                if name in arns.installation.functions
+            ],
         ),
     ]
 

@@ -54,7 +54,8 @@ class Rollouts:
         if size_of(statements) <= SHARED_FROM:
             return cls(statements=statements)
         name = arns.installation.names.rollouts_policy
-        description = "Slipway's build hosts and its follower roll out."
+        who = "builders" if c.builders.uses_code_build else "build hosts"
+        description = f"Slipway's {who} and its follower roll out."
         return cls(shared=managed_policies(stack, "Rollouts", name, description, statements))
 
 

@@ -133,6 +133,12 @@ def stop_hosts(instances: Sequence[str]) -> Allow:
     return allow("StopHosts", ["ec2:StopInstances"], instances)
 
 
+def run_builders(project: str) -> Allow:
+    """Start builds of one CodeBuild project, and ask what became of them."""
+    actions = ["StartBuild", "BatchGetBuilds", "ListBuildsForProject"]
+    return allow("RunBuilders", [f"codebuild:{action}" for action in actions], [project])
+
+
 def assume(sid: str, role: str) -> Allow:
     """Assume one role."""
     return allow(sid, ["sts:AssumeRole"], [role])

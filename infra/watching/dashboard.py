@@ -21,7 +21,7 @@ class Dashboard(Construct):
     """One page, named as the installation.
 
     `price`: dollars for an hour of one host, or None. `builds`: build slots of one host, or None
-    where each host counts its own.
+    where each host counts its own. `project`: CodeBuild's, or None.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Dashboard(Construct):
         alarms: list[cloudwatch.IAlarm],
         price: float | None,
         builds: int | None,
+        project: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         cloudwatch.Dashboard(
@@ -45,7 +46,11 @@ class Dashboard(Construct):
             widgets=[
                 [_outcomes(), _failure_rate()],
                 [_lead_time(), _time_to_restore()],
-                [_queue(build_queue, builds and builds * len(hosts)), _awake(hosts, price)],
+                [
+                    _queue(build_queue, builds and builds * len(hosts)),
+                    *([_awake(hosts, price)] if hosts else []),
+                    *([_builders(project)] if project else []),
+                ],
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=24, height=3)],
             ],
         )
@@ -160,6 +165,29 @@ def _awake(hosts: Mapping[str, str], price: float | None) -> cloudwatch.GraphWid
         cost = f"{price + ADDRESS_AN_HOUR:g}*{hours}"
         graph.add_right_metric(_formula(cost, samples, "dollars, address included"))
     return graph
+
+
+def _builders(project: str) -> cloudwatch.GraphWidget:
+    """CodeBuild's own metrics, which cost nothing."""
+
+    def metric(name: str, label: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/CodeBuild",
+            metric_name=name,
+            dimensions_map={"ProjectName": project},
+            statistic="Sum",
+            period=DAY,
+            label=label,
+        )
+
+    return cloudwatch.GraphWidget(
+        title="Builds of CodeBuild, a day",
+        width=12,
+        left=[metric("Builds", "builds"), metric("FailedBuilds", "that failed as builds")],
+        right=[metric("Duration", "seconds of all of them")],
+        right_y_axis=cloudwatch.YAxisProps(min=0, label="seconds", show_units=False),
+        left_y_axis=cloudwatch.YAxisProps(min=0, label="builds", show_units=False),
+    )
 
 
 def _formula(

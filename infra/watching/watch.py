@@ -41,6 +41,7 @@ class Watch:
         )
         self._given_up()
         self._standing_still(reconciler)
+        of_hosts, builders = shared.configuration.hosts, shared.configuration.builders
         Dashboard(
             stack,
             "Dashboard",
@@ -48,8 +49,9 @@ class Watch:
             build_queue=requests.queue,
             hosts=hosts,
             alarms=list(self._alarms.all),
-            price=shared.configuration.build_host.price_per_hour,
-            builds=shared.configuration.build_host.builds,
+            price=of_hosts.price_per_hour if of_hosts else None,
+            builds=of_hosts.builds if of_hosts else None,
+            project=shared.names.builder_project if builders.uses_code_build else None,
         )
 
     def _given_up(self) -> None:

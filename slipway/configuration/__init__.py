@@ -4,6 +4,7 @@ Keys are camelCase. Everything is checked before a stack is made. Nothing here k
 that `slipway config check` is quick.
 """
 
+from slipway.configuration.builders import BuilderNetwork
 from slipway.configuration.hosts import BuildHost
 from slipway.configuration.parts import Configuration
 from slipway.configuration.pipeline import Image, ImageRepository, Pipeline, Rollout, Service
@@ -14,6 +15,7 @@ from slipway.configuration.values import is_uri
 __all__ = [
     "CONTEXT_KEY",
     "BuildHost",
+    "BuilderNetwork",
     "Configuration",
     "Image",
     "ImageRepository",

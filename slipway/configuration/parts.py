@@ -5,9 +5,21 @@ Keys, defaults and what each is for; docs are made of it.
 
 from __future__ import annotations
 
-from pydantic import Field
+import math
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from slipway.configuration.base import Part
+from slipway.configuration.builders import (
+    IMAGES,
+    LEAST_TIMEOUT,
+    MOST_TIMEOUT,
+    TIMEOUT_MARGIN,
+    Builders,
+    DockerHub,
+)
 from slipway.configuration.hosts import BuildHost, Network
 from slipway.configuration.pipeline import Pipeline
 from slipway.configuration.protocol import Alarms, LimitSettings
@@ -24,6 +36,11 @@ from slipway.configuration.values import (
     RetentionDays,
     Url,
 )
+
+
+def builder_minutes(pipeline: Pipeline) -> int:
+    """Minutes that a builder of CodeBuild may need for one deployment of the pipeline."""
+    return math.ceil((pipeline.fetch_timeout + pipeline.build_timeout) / 60) + TIMEOUT_MARGIN
 
 
 class Side(Part):
@@ -83,8 +100,22 @@ class Local(Part):
     git_base_url: Url = Field(description="Git remotes are `<this>/<repository>`.")
 
 
+_HOST_UNLESS_CODE_BUILD: JsonDict = {
+    "if": {
+        "properties": {
+            "builders": {"properties": {"when": {"const": "codeBuild"}}, "required": ["when"]}
+        },
+        "required": ["builders"],
+    },
+    "then": {},
+    "else": {"required": ["buildHost"]},
+}
+
+
 class Configuration(Part):
     """Everything that one installation of Slipway is told."""
+
+    model_config = ConfigDict(json_schema_extra=_HOST_UNLESS_CODE_BUILD)
 
     schema_place: str | None = Field(
         default=None,
@@ -102,7 +133,15 @@ class Configuration(Part):
     dev: Side = Field(description="The account that is pushed to.")
     prod: Side = Field(description="The account that builds and runs.")
     pipelines: list[Pipeline] = Field(min_length=1, max_length=100)
-    build_host: BuildHost
+    build_host: BuildHost | None = Field(
+        default=None,
+        description="The hosts. Must be given, but where `builders.when` is `codeBuild`: there "
+        "they are not made.",
+    )
+    builders: Builders = Builders()
+    docker_hub: DockerHub | None = Field(
+        default=None, description="Default: pulls from Docker Hub bear no name."
+    )
     network: Network = Network()
     notices: Notices = Notices()
     lambdas: Lambdas = Lambdas()
@@ -141,9 +180,36 @@ class Configuration(Part):
         return self.prod.region or self.region
 
     @property
+    def hosts(self) -> BuildHost | None:
+        """The hosts that there are: None where CodeBuild alone builds, whatever is configured."""
+        return self.build_host if self.builders.uses_hosts else None
+
+    @property
+    def architecture(self) -> Literal["arm64", "x86_64"]:
+        """The processor of whoever builds: hosts and builders build the same images."""
+        wanted = self.builders.code_build.architecture
+        return self.hosts.architecture if self.hosts else wanted or "x86_64"
+
+    @property
+    def builder_image(self) -> str:
+        """The image that a build of CodeBuild runs in."""
+        return self.builders.code_build.image or IMAGES[self.architecture]
+
+    @property
+    def builder_timeout(self) -> int:
+        """Minutes after which CodeBuild ends a build."""
+        least = max(LEAST_TIMEOUT, *map(builder_minutes, self.pipelines))
+        return self.builders.code_build.timeout or min(least, MOST_TIMEOUT)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether anything of ours runs in a subnet: hosts, or sample services."""
+        return self.hosts is not None or any(p.service.sample for p in self.pipelines)
+
+    @property
     def platform(self) -> Platform:
-        """What the build host builds for."""
-        return "linux/arm64" if self.build_host.architecture == "arm64" else "linux/amd64"
+        """What images are built for."""
+        return "linux/arm64" if self.architecture == "arm64" else "linux/amd64"
 
     @property
     def partition(self) -> str:

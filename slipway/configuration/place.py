@@ -30,9 +30,10 @@ OURS = "slipway:"
 
 @dataclass(frozen=True)
 class Place:
-    """What the hosts are made of and where; `zone` is None in a network that exists already."""
+    """What the hosts are made of and where; `zone` is None in a network that exists already,
+    `ami` where there are no hosts."""
 
-    ami: str
+    ami: str | None
     zone: str | None
 
 
@@ -60,7 +61,7 @@ def found_for(configuration_file: Path, elsewhere: Path = Path(FILE_NAME)) -> di
 def image_key(configuration: Configuration) -> str:
     """The context key of the image: one for each account, region and processor."""
     c = configuration
-    return f"{OURS}image:{c.prod.account}:{c.prod_region}:{c.build_host.architecture}"
+    return f"{OURS}image:{c.prod.account}:{c.prod_region}:{c.architecture}"
 
 
 def zone_key(configuration: Configuration) -> str:
@@ -69,8 +70,8 @@ def zone_key(configuration: Configuration) -> str:
 
 
 def makes_network(configuration: Configuration) -> bool:
-    """Whether the hosts' network is made by the stack, and needs a zone."""
-    return configuration.network.subnet_id is None
+    """Whether a network is made by the stack, and needs a zone."""
+    return configuration.needs_network and configuration.network.subnet_id is None
 
 
 def place_of(configuration: Configuration, kept: Callable[[str], Any]) -> Place:
@@ -81,14 +82,18 @@ def place_of(configuration: Configuration, kept: Callable[[str], Any]) -> Place:
     """
     c = configuration
     example = c.prod.account in EXAMPLE_ACCOUNTS
-    ami = c.build_host.ami or kept(image_key(c)) or (EXAMPLE_AMI if example else None)
+    ami = _image(c, kept) or (EXAMPLE_AMI if example else None)
     zone = c.network.availability_zone or kept(zone_key(c))
     zone = zone or (f"{c.prod_region}a" if example else None)
-    needed = {"buildHost.ami": ami} | (
-        {"network.availabilityZone": zone} if makes_network(c) else {}
-    )
+    needed = {"buildHost.ami": ami} if c.hosts else {}
+    if makes_network(c):
+        needed["network.availabilityZone"] = zone
     missing = [path for path, value in needed.items() if value is None]
     if missing:
         problem = f"is left out, and was not found yet: `slipway prepare` does, in {FILE_NAME}"
         raise InvalidConfiguration([(path, problem) for path in missing])
-    return Place(ami=str(ami), zone=zone if makes_network(c) else None)
+    return Place(ami=ami if c.hosts else None, zone=zone if makes_network(c) else None)
+
+
+def _image(c: Configuration, kept: Callable[[str], Any]) -> str | None:
+    return (c.hosts and c.hosts.ami) or kept(image_key(c))

@@ -13,7 +13,7 @@ IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{archit
 
 def image_parameter(configuration: Configuration) -> str:
     """The public parameter for the hosts' processor."""
-    return IMAGES.format(architecture=configuration.build_host.architecture)
+    return IMAGES.format(architecture=configuration.architecture)
 
 
 def placeholders(configuration: Configuration) -> list[Fault]:
@@ -33,7 +33,7 @@ def _accounts(c: Configuration) -> list[Fault]:
 
 
 def _image(c: Configuration) -> list[Fault]:
-    ami = c.build_host.ami
+    ami = c.hosts.ami if c.hosts else None
     if ami is None or ami.removeprefix("ami-").strip("0"):
         return []
     command = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.contracts.installation import (
+    BuildersSettings,
     CodeDeploySettings,
     ImageSettings,
     Installation,
@@ -24,12 +25,24 @@ def resolve(configuration: Configuration) -> Installation:
         dev_account=c.dev.account,
         prod_account=c.prod.account,
         partition=c.partition,
-        host_count=c.build_host.count,
-        builds=c.build_host.builds,
+        host_count=c.hosts.count if c.hosts else 0,
+        builds=c.hosts.builds if c.hosts else None,
+        builders=_builders(c),
+        docker_hub_secret=c.docker_hub.secret if c.docker_hub else None,
         pipelines=tuple(_pipeline(c, pipeline) for pipeline in c.pipelines),
         limits=Limits(**c.limits.model_dump()),
         slack=c.notices.slack,
         mode="aws" if c.local is None else "local",
+    )
+
+
+def _builders(c: Configuration) -> BuildersSettings:
+    """Minutes become seconds."""
+    return BuildersSettings(
+        when=c.builders.when,
+        overflow_after=float(c.builders.overflow_after),
+        limit=c.builders.code_build.limit,
+        timeout=60.0 * c.builder_timeout,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slipway.configuration.builder_rules import BUILDER_RULES
 from slipway.configuration.meant import nearest
 from slipway.configuration.parts import Configuration
 from slipway.configuration.paths import Fault
@@ -99,10 +100,11 @@ def _few_created_images(c: Configuration) -> list[Fault]:
 
 
 def _host_builds_it(c: Configuration) -> list[Fault]:
+    who = "the build host builds" if c.hosts else "builds of CodeBuild are"
     return [
         (
             f"pipelines[{i}].images[{j}].platform",
-            f'"{image.platform}": the build host builds for {c.platform} only',
+            f'"{image.platform}": {who} for {c.platform} only',
         )
         for i, pipeline in enumerate(c.pipelines)
         for j, image in enumerate(pipeline.images)
@@ -155,7 +157,7 @@ def _tags_of_our_own(c: Configuration) -> list[Fault]:
 
 
 def _key_where_the_hosts_are(c: Configuration) -> list[Fault]:
-    key = c.build_host.volume_key
+    key = c.hosts.volume_key if c.hosts else None
     if key is None or key.split(":")[3] == c.prod_region:
         return []
     return [("buildHost.volumeKey", f'"{key}": is not in {c.prod_region}, where the hosts are')]
@@ -243,9 +245,9 @@ def _wrong_with_region(region: str, home: str | None, of: str) -> str | None:
 
 
 def _type_has_the_processor(c: Configuration) -> list[Fault]:
-    host = c.build_host
-    processor = processor_of(host.instance_type)
-    if processor in (None, host.architecture):
+    host = c.hosts
+    processor = processor_of(host.instance_type) if host else None
+    if host is None or processor in (None, host.architecture):
         return []
     like = "t4g.medium" if host.architecture == "arm64" else "t3.medium"
     problem = f'is {processor}, and buildHost.architecture is "{host.architecture}": such as {like}'
@@ -320,4 +322,5 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _roles_are_of_prod,
     _boundary_is_in_each_account,
     _near_the_host,
+    *BUILDER_RULES,
 )

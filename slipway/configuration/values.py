@@ -151,13 +151,27 @@ StageName = Annotated[
 SecretId = Annotated[
     str, _Text(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, '_', '.' and '-'")
 ]
+_IN_SECRETS_MANAGER = (
+    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}"
+)
 SecretSource = Annotated[
     str,
     _Text(
-        r"/[A-Za-z0-9_./-]{1,1000}|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:"
-        r"[A-Za-z0-9/_+=.@-]{1,519}",
+        rf"/[A-Za-z0-9_./-]{{1,1000}}|{_IN_SECRETS_MANAGER}",
         "an SSM parameter's name that starts with '/', or a Secrets Manager secret's ARN "
         "(nothing after its name)",
+    ),
+]
+SecretArn = Annotated[
+    str, _Text(_IN_SECRETS_MANAGER, "the ARN of a Secrets Manager secret (nothing after its name)")
+]
+BuilderImage = Annotated[
+    str,
+    _Text(
+        rf"aws/codebuild/[a-z0-9_-]+:[A-Za-z0-9._-]{{1,128}}"
+        rf"|{ECR_HOST}/{ECR_NAME}(:[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}|@sha256:[0-9a-f]{{64}})",
+        "an image of CodeBuild's own such as aws/codebuild/amazonlinux-x86_64-standard:6.0, or one "
+        "in ECR with its tag or digest",
     ),
 ]
 KeyArn = Annotated[
@@ -207,6 +221,7 @@ AvailabilityZone = Annotated[
 ]
 VpcId = Annotated[str, _Text(r"vpc-[0-9a-f]{8,17}", "a VPC's id, vpc-…")]
 SubnetId = Annotated[str, _Text(r"subnet-[0-9a-f]{8,17}", "a subnet's id, subnet-…")]
+SecurityGroupId = Annotated[str, _Text(r"sg-[0-9a-f]{8,17}", "a security group's id, sg-…")]
 InstanceType = Annotated[
     str, _Text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t4g.medium")
 ]

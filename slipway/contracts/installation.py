@@ -132,17 +132,24 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildersSettings:
-    """What builds: hosts, builds of CodeBuild, or both; times in seconds.
+    """Who builds; times in seconds.
 
-    `when`: with `overflow` what has waited on hosts for longer than `overflow_after` goes to
-    CodeBuild. `limit`: builds of CodeBuild at the same time. `timeout`: after which CodeBuild ends
-    one.
+    `overflow_after`: how long a request may wait for a host (only with `overflow`). `limit`: builds
+    of CodeBuild at the same time. `timeout`: CodeBuild ends a build after so long.
     """
 
     when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
     overflow_after: float = 300.0
     limit: int = 20
     timeout: float = 3600.0
+
+    @property
+    def uses_hosts(self) -> bool:
+        return self.when != "codeBuild"
+
+    @property
+    def uses_code_build(self) -> bool:
+        return self.when != "hosts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +165,11 @@ class Installation:
     host_count: int = 1
     builds: int | None = None
     """Builds that a host runs at once; None: as its processors, memory and disk allow."""
+    builders: BuildersSettings = BuildersSettings()
+    docker_hub_secret: str | None = None
+    """ARN of a Secrets Manager secret: JSON with `username` and `password`; None: no name."""
     pipelines: tuple[PipelineSettings, ...]
     limits: Limits = Limits()
-    builders: BuildersSettings = BuildersSettings()
     slack: bool = True
     mode: Literal["aws", "local"] = "aws"
     schema: int = SCHEMA
@@ -168,6 +177,14 @@ class Installation:
     @property
     def names(self) -> Names:
         return Names(self.name)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions of the prod account: without hosts none stops any, and one receives."""
+        kept = ("starter", "stopper", "follower", "notifier", "reconciler")
+        if self.builders.uses_hosts:
+            return kept
+        return (*(name for name in kept if name != "stopper"), "receiver")
 
     @property
     def request_topic_arn(self) -> str:

@@ -111,6 +111,21 @@ class Names:
     def host_role(self) -> str:
         return self._with("host")
 
+    @property
+    def builder_project(self) -> str:
+        """The CodeBuild project whose builds are builders."""
+        return self._with("builder")
+
+    @property
+    def builder_role(self) -> str:
+        """What a build of that project may do."""
+        return self._with("builder")
+
+    @property
+    def receiver(self) -> str:
+        """The function that drains the build queue where there are no hosts."""
+        return self.function("receiver")
+
     def host(self, number: int) -> str:
         """The EC2 Name tag of build host `number`, from 1."""
         return self._with(f"host-{number}")

@@ -23,9 +23,11 @@ ALARMS = 8
 """Alarms of an installation in prod, one of each host not counted."""
 FREE = 10
 """Custom metrics that CloudWatch does not charge, and alarms."""
-POLLS = 2 * 5 * 3 * 60 * 730
-"""Calls of SQS in a month while nothing happens: Lambda polls the notices and the follow queue with
-five pollers each, 20 s at a time (AWS: 'Using Lambda with Amazon SQS').
+QUEUES = 2
+"""Queues that Lambda polls with hosts: those of notices and of rollouts to follow."""
+POLLS = 5 * 3 * 60 * 730
+"""Calls of SQS in a month for one of them while nothing happens: Lambda has five pollers, 20 s at a
+time (AWS: 'Using Lambda with Amazon SQS').
 """
 FREE_CALLS = 1_000_000
 """Calls of SQS a month that AWS does not charge."""
@@ -37,13 +39,15 @@ MOST = 100_000
 class Setup:
     """What is counted of an installation.
 
-    `disk_gb`: of each host's disk; `idle`: seconds of the idle period; `prices`: dollars; `free`:
-    whether AWS's free tiers, which an account has once, are there for it.
+    `disk_gb`: of each host's disk; `queues`: those that Lambda polls; `idle`: seconds of the idle
+    period; `prices`: dollars; `free`: whether AWS's free tiers, which an account has once, are
+    there for it.
     """
 
     instance: str = "t4g.medium"
     disk_gb: int = 50
     hosts: int = 1
+    queues: int = QUEUES
     idle: float = IDLE_SECONDS
     prices: Prices = OF_AWS
     free: bool = True
@@ -67,7 +71,7 @@ class Setup:
         prices = self.prices
         watched = self._paid(self.metrics, FREE) * prices.metric_month
         watched += self._paid(self.alarms, FREE) * prices.alarm_month
-        polled = self._paid(POLLS, FREE_CALLS) * prices.sqs_request
+        polled = self._paid(self.queues * POLLS, FREE_CALLS) * prices.sqs_request
         return self.hosts * self.disk_gb * prices.gp3_gb_month + watched + polled
 
     def _paid(self, count: int, free: int) -> int:
@@ -93,15 +97,21 @@ class Setup:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to deploy, in dollars: what stands by the month, and what a deployment adds."""
+    """One way to deploy, in dollars: what stands by the month, and what a deployment adds.
+
+    `free_of`: what of a deployment AWS's free tier takes over; `spared`: how much of it a month.
+    """
 
     name: str
     standing: float
     deployment: float
+    free_of: float = 0.0
+    spared: float = 0.0
 
     def month(self, deployments: int) -> float:
         """$ a month with so many deployments."""
-        return self.standing + deployments * self.deployment
+        free = min(self.spared, deployments * self.free_of)
+        return self.standing + deployments * self.deployment - free
 
 
 def slipway(setup: Setup, minutes: float) -> Way:

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks, synthesize_file
+from tests.infra.templates import (
+    CODE_BUILD,
+    EXAMPLE,
+    FULL,
+    LOCAL,
+    OVERFLOW,
+    Stacks,
+    synthesize_file,
+)
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +23,18 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     """A configuration that uses everything."""
     return synthesize_file(FULL, tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="session")
+def code_build(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
+    """CodeBuild alone builds."""
+    return synthesize_file(CODE_BUILD, tmp_path_factory.mktemp("code_build"))
+
+
+@pytest.fixture(scope="session")
+def overflow(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
+    """Hosts first, then CodeBuild."""
+    return synthesize_file(OVERFLOW, tmp_path_factory.mktemp("overflow"))
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.infra.templates import (
+    CODE_BUILD,
     EXAMPLE,
     FULL,
+    OVERFLOW,
     Stacks,
     Statement,
     Template,
@@ -25,17 +27,20 @@ SNAPSHOT = Path(__file__).parent / "iam.md"
 HEAD = """# Who may do what
 
 Every IAM statement of both stacks: first of the example in cdk.json, then of a configuration that
-uses everything (`tests/infra/configurations/full.json`). Written by
-`python -m tests.infra.iam_table`; a test holds the templates to it.
+uses everything (`tests/infra/configurations/full.json`); then of the prod stack where CodeBuild
+builds what hosts do not get to (`overflow.json`), and where it alone builds (`code-build.json`).
+Written by `python -m tests.infra.iam_table`; a test holds the templates to it.
 """
 
 
-def table_of(example: Stacks, full: Stacks) -> str:
+def table_of(example: Stacks, full: Stacks, overflow: Stacks, code_build: Stacks) -> str:
     """The whole document."""
     parts = [HEAD]
     for title, stacks in (("The example", example), ("Everything", full)):
         for account, template in (("dev", stacks.dev), ("prod", stacks.prod)):
             parts.append(f"## {title}, {account} account\n\n{_section(template)}")
+    for title, stacks in (("Hosts, then CodeBuild", overflow), ("CodeBuild alone", code_build)):
+        parts.append(f"## {title}, prod account\n\n{_section(stacks.prod)}")
     return "\n".join(parts)
 
 
@@ -86,7 +91,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         example = synthesize_file(EXAMPLE, Path(folder, "example"))
         full = synthesize_file(FULL, Path(folder, "full"))
-        SNAPSHOT.write_text(table_of(example, full), encoding="utf-8")
+        overflow = synthesize_file(OVERFLOW, Path(folder, "overflow"))
+        code_build = synthesize_file(CODE_BUILD, Path(folder, "code-build"))
+    text = table_of(example, full, overflow, code_build)
+    SNAPSHOT.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ from tests.places import CONFIGURATIONS, ROOT
 
 EXAMPLE = ROOT / "cdk.json"
 FULL = CONFIGURATIONS / "full.json"
+CODE_BUILD = CONFIGURATIONS / "code-build.json"
+"""No host: CodeBuild alone builds."""
+OVERFLOW = CONFIGURATIONS / "overflow.json"
+"""Hosts first, and CodeBuild in a VPC and in an image of its own."""
 LOCAL = CONFIGURATIONS / "local.json"
 UNPREPARED = CONFIGURATIONS / "unprepared.json"
 """The example in accounts that are no placeholders: image and zone are still to be found."""

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from slipway.configuration import CONTEXT_KEY
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, Stacks
+from tests.infra.templates import CODE_BUILD, EXAMPLE, FULL, LOCAL, OVERFLOW, Stacks
 from tests.places import ROOT
 
 WITHOUT_ANSWERS = "import infra.requests.queues; infra.requests.queues.accept = lambda *_: None"
@@ -36,9 +38,10 @@ def run_app(
     )
 
 
-def test_cdk_nag_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [FULL, OVERFLOW, CODE_BUILD], ids=lambda path: path.stem)
+def test_cdk_nag_finds_nothing_that_is_not_explained(path: Path, tmp_path: Path) -> None:
     """The local run's configuration meets cdk-nag at every `slipway local up`."""
-    result = run_app(tmp_path, {"configuration": str(FULL)})
+    result = run_app(tmp_path, {"configuration": str(path)})
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -57,9 +60,11 @@ def test_a_wrong_configuration_is_told_by_path_without_a_traceback(tmp_path: Pat
     assert "Traceback" not in result.stderr
 
 
-def test_cfn_lint_is_silent(full: Stacks, example: Stacks, tmp_path: Path) -> None:
+def test_cfn_lint_is_silent(
+    full: Stacks, example: Stacks, overflow: Stacks, code_build: Stacks, tmp_path: Path
+) -> None:
     files = []
-    for number, stacks in enumerate((full, example)):
+    for number, stacks in enumerate((full, example, overflow, code_build)):
         for side in ("dev", "prod"):
             file = tmp_path / f"{number}-{side}.template.json"
             file.write_text(json.dumps(getattr(stacks, side)))

@@ -24,16 +24,21 @@ QUEUE = f"arn:aws:sqs:{PLACE}:build"
 ROLE = "arn:aws:iam::222222222222:role/web-task"
 
 
-def _found(example: Stacks, full: Stacks, local: Stacks) -> Iterator[Finding]:
-    for name, stacks in (("example", example), ("full", full), ("local", local)):
+def _found(**of: Stacks) -> Iterator[Finding]:
+    for name, stacks in of.items():
         for statement in of_stacks(name, stacks):
             yield from judge(statement)
     for statement in printed_statements():
         yield from judge(statement)
 
 
-def test_aws_takes_every_statement(example: Stacks, full: Stacks, local: Stacks) -> None:
-    findings, needless = unexcused(_found(example, full, local))
+def test_aws_takes_every_statement(
+    example: Stacks, full: Stacks, local: Stacks, overflow: Stacks, code_build: Stacks
+) -> None:
+    found = _found(
+        example=example, full=full, local=local, overflow=overflow, code_build=code_build
+    )
+    findings, needless = unexcused(found)
     assert [str(finding) for finding in findings] == []
     # AND no exception is there for nothing
     assert needless == []

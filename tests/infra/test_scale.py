@@ -40,11 +40,14 @@ def _pipeline(pattern: Any, name: str) -> Any:
     return pipeline
 
 
-def test_a_hundred_pipelines_fit_and_cost_a_hundred_times_what_one_adds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["hosts", "overflow", "codeBuild"])
+def test_a_hundred_pipelines_fit_and_cost_a_hundred_times_what_one_adds(
+    when: str, tmp_path: Path
+) -> None:
     made = {}
     for count in (1, 10, 100):
         # WHEN so many pipelines are synthesized
-        stacks = synthesize(many(count), tmp_path / str(count))
+        stacks = synthesize(built_by(when, many(count)), tmp_path / str(count))
         made[count] = sum(_but_policies(template) for template in stacks.both)
         # THEN both stacks are within CloudFormation's limits, and each role within IAM's
         for template in stacks.both:
@@ -59,9 +62,23 @@ def test_a_hundred_pipelines_fit_and_cost_a_hundred_times_what_one_adds(tmp_path
             for r in s.resources
         }
         assert len(pushed) == count
+        # AND each of those who build may push each
+        roles = {"hosts": 1, "overflow": 2, "codeBuild": 1}[when]
+        pushing = [
+            s for s in identity_statements(stacks.prod) if "ecr:UploadLayerPart" in s.actions
+        ]
+        assert sum(len(s.resources) for s in pushing) == roles * count
     # But for the policies that long statements are divided into, growth is linear.
     each = (made[10] - made[1]) / 9
     assert made[100] - made[1] <= 99 * each
+
+
+def built_by(when: str, data: Any) -> Any:
+    """The configuration with another engine; hosts are left out where none are needed."""
+    data["builders"] = {"when": when}
+    if when == "codeBuild":
+        del data["buildHost"]
+    return data
 
 
 def test_many_rollouts_are_written_down_once_for_hosts_and_follower(tmp_path: Path) -> None:
@@ -88,6 +105,7 @@ def test_whatever_the_configuration_allows_fits_into_a_stack(tmp_path: Path) -> 
     data["buildHost"]["count"] = 10
     data["notices"]["emails"] = [f"team-{number}@example.com" for number in range(20)]
     data["customerKey"] = True
+    data["builders"] = {"when": "overflow"}
     for number, pipeline in enumerate(data["pipelines"][:50]):
         pipeline["service"] = {"sample": True}
         extra = copy.deepcopy(data["pipelines"][50 + number]["images"][0])

@@ -14,7 +14,7 @@ from slipway.contracts.names import REDRIVEN
 if TYPE_CHECKING:
     from slipway.contracts.names import Names
 
-BY_SCHEDULE_OR_HOST = ("aws.events", "aws.ec2")
+BY_SCHEDULE_OR_BUILDER = ("aws.events", "aws.ec2", "aws.codebuild")
 """Sources of the events that EventBridge has for the reconciler; all others are the follower's."""
 
 
@@ -101,7 +101,7 @@ def _undelivered(names: Names, body: str) -> Way:
     """
     data = _object(body)
     if "detail-type" in data:
-        of_reconciler = data.get("source") in BY_SCHEDULE_OR_HOST
+        of_reconciler = data.get("source") in BY_SCHEDULE_OR_BUILDER
         return Event(names.function("reconciler" if of_reconciler else "follower"), data)
     if "request_id" in data:
         return _request(body)

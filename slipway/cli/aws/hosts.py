@@ -67,7 +67,12 @@ class HostStatus:
 
 
 def describe(client: Any, installation: Installation) -> dict[str, Any]:
-    """EC2's answer about the installation's hosts, found by their Name tags."""
+    """EC2's answer about the installation's hosts, found by their Name tags.
+
+    Where there are none EC2 is not asked: it takes no empty filter.
+    """
+    if not installation.host_count:
+        return {"Reservations": []}
     names = [installation.names.host(n + 1) for n in range(installation.host_count)]
     answer: dict[str, Any] = client.describe_instances(
         Filters=[{"Name": "tag:Name", "Values": names}]

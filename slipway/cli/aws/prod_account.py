@@ -9,12 +9,17 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from slipway.cli.aws.session import Session
-from slipway.configuration import Configuration
+from slipway.configuration import BuildHost, Configuration
 from slipway.configuration.place import image_key, makes_network, read_context, zone_key
 from slipway.configuration.placeholders import image_parameter, placeholders
 from slipway.contracts.errors import WrongUse
 
 ECS = "ecs.amazonaws.com"
+
+_HOW = {
+    True: "offers the hosts' type, kept from now on",
+    False: "the first of the account's, kept from now on",
+}
 
 Found = tuple[str, str]
 """A value, and how it came about."""
@@ -33,17 +38,26 @@ def prepare(
     c = configuration
     _ours(session, c)
     kept = dict(kept)
-    ec2, ssm = (session.client(name, region=c.prod_region) for name in ("ec2", "ssm"))
-    _fits_architecture(ec2, c)
-    image, zone = _image(ssm, c, kept), _zone(ec2, c, kept)
-    prepared = {"image": image, "zone": zone}
-    if c.build_host.ami is None:
-        kept[image_key(c)] = image[0]
-    if makes_network(c) and c.network.availability_zone is None:
-        kept[zone_key(c)] = zone[0]
+    prepared = _found(session, c, kept)
     write_context(context, kept)
     if any(p.service.sample for p in c.pipelines):
         prepared["ECS's service-linked role"] = _service_linked_role(session.client("iam"))
+    return prepared
+
+
+def _found(session: Session, c: Configuration, kept: dict[str, Any]) -> Prepared:
+    """The hosts' image, and the zone of what is made; without hosts and samples neither."""
+    ec2, ssm = (session.client(name, region=c.prod_region) for name in ("ec2", "ssm"))
+    prepared: Prepared = {}
+    if c.hosts is not None:
+        _fits_architecture(ec2, c.hosts, c.prod_region)
+        prepared["image"] = _image(ssm, c, c.hosts, kept)
+        if c.hosts.ami is None:
+            kept[image_key(c)] = prepared["image"][0]
+    if c.needs_network:
+        prepared["zone"] = _zone(ec2, c, kept)
+        if makes_network(c) and c.network.availability_zone is None:
+            kept[zone_key(c)] = prepared["zone"][0]
     return prepared
 
 
@@ -69,15 +83,14 @@ def _ours(session: Session, c: Configuration) -> None:
         )
 
 
-def _fits_architecture(ec2: Any, c: Configuration) -> None:
-    host = c.build_host
+def _fits_architecture(ec2: Any, host: BuildHost, region: str) -> None:
     try:
         answer = ec2.describe_instance_types(InstanceTypes=[host.instance_type])
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "InvalidInstanceType":
             raise
         raise WrongUse(
-            f'buildHost.instanceType: "{host.instance_type}" is no type in {c.prod_region}'
+            f'buildHost.instanceType: "{host.instance_type}" is no type in {region}'
         ) from None
     (described,) = answer["InstanceTypes"]
     can = described["ProcessorInfo"]["SupportedArchitectures"]
@@ -88,9 +101,9 @@ def _fits_architecture(ec2: Any, c: Configuration) -> None:
         )
 
 
-def _image(ssm: Any, c: Configuration, kept: dict[str, Any]) -> Found:
-    if c.build_host.ami is not None:
-        return c.build_host.ami, "configured"
+def _image(ssm: Any, c: Configuration, host: BuildHost, kept: dict[str, Any]) -> Found:
+    if host.ami is not None:
+        return host.ami, "configured"
     if image_key(c) in kept:
         return str(kept[image_key(c)]), "kept"
     value = ssm.get_parameter(Name=image_parameter(c))["Parameter"]["Value"]
@@ -98,17 +111,21 @@ def _image(ssm: Any, c: Configuration, kept: dict[str, Any]) -> Found:
 
 
 def _zone(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found:
-    """The hosts' zone, which offers their type; WrongUse where it does not."""
-    offered = _offered(ec2, c)
+    """The hosts' zone, which offers their type; WrongUse where it does not.
+
+    Without hosts any zone will do for sample services.
+    """
+    kind = c.hosts.instance_type if c.hosts else None
+    offered = _offered(ec2, kind)
     if not offered:
         raise WrongUse(
-            f'buildHost.instanceType: "{c.build_host.instance_type}" is offered in no zone of '
+            f'buildHost.instanceType: "{kind}" is offered in no zone of '
             f"{c.prod_region} that the account has"
         )
-    zone, how = _where(ec2, c, kept) or (offered[0], "offers the hosts' type, kept from now on")
+    zone, how = _where(ec2, c, kept) or (offered[0], _HOW[kind is not None])
     if zone not in offered:
         raise WrongUse(
-            f'buildHost.instanceType: "{c.build_host.instance_type}" is not offered in {zone}, '
+            f'buildHost.instanceType: "{kind}" is not offered in {zone}, '
             f"where the hosts are; it is in {', '.join(offered)}"
         )
     return zone, how
@@ -124,8 +141,8 @@ def _where(ec2: Any, c: Configuration, kept: dict[str, Any]) -> Found | None:
     return (str(kept[zone_key(c)]), "kept") if zone_key(c) in kept else None
 
 
-def _offered(ec2: Any, c: Configuration) -> list[str]:
-    """The zones that the account has, and that offer the hosts' type."""
+def _offered(ec2: Any, kind: str | None) -> list[str]:
+    """The zones that the account has, and that offer the hosts' type, where there are hosts."""
     zones = ec2.describe_availability_zones(
         Filters=[
             {"Name": "zone-type", "Values": ["availability-zone"]},
@@ -133,9 +150,11 @@ def _offered(ec2: Any, c: Configuration) -> list[str]:
         ]
     )
     has = {zone["ZoneName"] for zone in zones["AvailabilityZones"]}
+    if kind is None:
+        return sorted(has)
     pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
         LocationType="availability-zone",
-        Filters=[{"Name": "instance-type", "Values": [c.build_host.instance_type]}],
+        Filters=[{"Name": "instance-type", "Values": [kind]}],
     )
     offers = {offer["Location"] for page in pages for offer in page["InstanceTypeOfferings"]}
     return sorted(has & offers)

@@ -80,10 +80,13 @@ def limits_of(result: Mapping[str, Any]) -> list[str]:
 def needs_of(installation: Installation) -> dict[str, list[Need]]:
     """Role name to what it needs; keys left out: which one it is nobody tells beforehand."""
     names = installation.names
-    return {
-        names.host_role: _host(installation),
-        **{names.function(n): _function(installation, n) for n in _TABLE},
-    }
+    builders, found = installation.builders, {}
+    if builders.uses_hosts:
+        found[names.host_role] = _host(installation)
+    if builders.uses_code_build:
+        found[names.builder_role] = _building(installation)
+    functions = {names.function(n): _function(installation, n) for n in installation.functions}
+    return {**found, **functions}
 
 
 def _needs(*pairs: tuple[str, str]) -> list[Need]:
@@ -102,6 +105,7 @@ _TABLE = {
     "reconciler": "BatchGetItem Query ConditionCheckItem DeleteItem PutItem UpdateItem",
     "follower": _ROLLING_OUT,
     "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
+    "receiver": "ConditionCheckItem GetItem PutItem Query UpdateItem",
 }
 """What each function does with the table's rows."""
 
@@ -132,7 +136,6 @@ def _function(installation: Installation, name: str) -> list[Need]:
     names, arn = installation.names, _Prod(installation)
     first = installation.pipelines[0]
     webhook = first.webhook_parameter or names.webhook_parameter()
-    host = arn("ec2", "instance/i-0123456789abcdef0")
     common = _needs(
         ("logs:CreateLogStream PutLogEvents", arn.stream(f"/aws/lambda/{names.function(name)}")),
         ("sqs:SendMessage", arn("sqs", names.failures)),
@@ -145,11 +148,29 @@ def _function(installation: Installation, name: str) -> list[Need]:
         return common + _needs((queue, notices), ("ssm:GetParameter", parameter))
     if name == "follower":
         return common + _follower(installation)
-    deciding = _needs(("ec2:DescribeInstances", "*"))
+    if name == "receiver":
+        polled = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes"
+        given_up = arn("sqs", names.build_dead_letters)
+        return common + _needs((polled, arn.build_queue), ("sqs:GetQueueUrl SendMessage", given_up))
+    return common + _deciding(installation, name)
+
+
+def _deciding(installation: Installation, name: str) -> list[Need]:
+    """What starter, stopper and reconciler do to hosts and builders."""
+    names, arn = installation.names, _Prod(installation)
+    first, host = installation.pipelines[0], arn("ec2", "instance/i-0123456789abcdef0")
+    builders, deciding = installation.builders, list[Need]()
     if name != "starter":
-        deciding += _needs(("sqs:GetQueueAttributes", arn.build_queue), ("ec2:StopInstances", host))
-    if name != "stopper":
-        deciding += _needs(("ec2:StartInstances", host))
+        deciding += _needs(("sqs:GetQueueAttributes", arn.build_queue))
+    if builders.uses_hosts:
+        deciding += _needs(("ec2:DescribeInstances", "*"))
+        if name != "starter":
+            deciding += _needs(("ec2:StopInstances", host))
+        if name != "stopper":
+            deciding += _needs(("ec2:StartInstances", host))
+    if builders.uses_code_build and name != "stopper":
+        run = "codebuild:StartBuild BatchGetBuilds ListBuildsForProject"
+        deciding += _needs((run, arn("codebuild", f"project/{names.builder_project}")))
     if name == "reconciler":
         topic = arn("sns", names.request_topic)
         deciding += _needs(
@@ -157,7 +178,7 @@ def _function(installation: Installation, name: str) -> list[Need]:
             ("sqs:SendMessage", arn("sqs", names.follow_queue)),
             ("sts:AssumeRole", first.tip_role_arn),
         )
-    return common + deciding
+    return deciding
 
 
 def _follower(installation: Installation) -> list[Need]:
@@ -177,18 +198,31 @@ def _follower(installation: Installation) -> list[Need]:
 
 
 def _host(installation: Installation) -> list[Need]:
+    """What the agent does, and what only a host does: take messages, let people look around."""
+    arn = _Prod(installation)
+    sessions = "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel"
+    return [
+        *_needs(
+            ("sqs:ReceiveMessage DeleteMessage ChangeMessageVisibility", arn.build_queue),
+            ("sqs:GetQueueUrl", arn.build_queue),
+            ("ssm:UpdateInstanceInformation", "*"),
+            (f"ssmmessages:{sessions}", "*"),
+        ),
+        *_building(installation),
+    ]
+
+
+def _building(installation: Installation) -> list[Need]:
+    """What the agent does, wherever it runs."""
     names, arn = installation.names, _Prod(installation)
     first = installation.pipelines[0]
     push = (
         "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetDownloadUrlForLayer "
         "InitiateLayerUpload PutImage UploadLayerPart"
     )
-    sessions = "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel"
     return [
         *_needs(
-            ("sqs:ReceiveMessage DeleteMessage ChangeMessageVisibility", arn.build_queue),
-            ("sqs:GetQueueUrl", arn.build_queue),
-            ("sqs:SendMessage", arn("sqs", names.build_dead_letters)),
+            ("sqs:GetQueueUrl SendMessage", arn("sqs", names.build_dead_letters)),
             ("sqs:SendMessage", arn("sqs", names.follow_queue)),
             (f"dynamodb:{_ROLLING_OUT}", arn.table),
             ("sns:Publish", arn("sns", names.close_topic)),
@@ -198,8 +232,6 @@ def _host(installation: Installation) -> list[Need]:
             ("logs:CreateLogStream PutLogEvents", arn.stream(names.build_log_group)),
             ("ssm:GetParameter", arn("ssm", f"parameter{names.agent_parameter}")),
             ("s3:GetObject", _archive(installation)),
-            ("ssm:UpdateInstanceInformation", "*"),
-            (f"ssmmessages:{sessions}", "*"),
         ),
         *_secrets(installation),
         *_rollouts(installation),
@@ -209,7 +241,8 @@ def _host(installation: Installation) -> list[Need]:
 def _secrets(installation: Installation) -> list[Need]:
     images = [image for pipeline in installation.pipelines for image in pipeline.images]
     places = [place for image in images for place in image.build_secrets.values()]
-    if not any(place.startswith("arn:") for place in places):
+    named = installation.docker_hub_secret or any(place.startswith("arn:") for place in places)
+    if not named:
         return []
     secret = _Prod(installation)("secretsmanager", "secret:x-AbCdEf")
     return _needs(("secretsmanager:GetSecretValue", secret))

@@ -20,7 +20,6 @@ LOOK_AT_HOST = (
     "`systemctl status slipway-boot slipway-agent`, `tail /var/log/slipway/boot.log"
     " /var/log/slipway/agent.log`"
 )
-FUNCTIONS = ("starter", "stopper", "follower", "notifier", "reconciler")
 
 
 def installation_checks(session: Session) -> list[Check]:
@@ -46,10 +45,10 @@ def installation_checks(session: Session) -> list[Check]:
                 look=lambda function=function: _function(session, function),  # type: ignore[misc]
                 mend=DEPLOY,
             )
-            for function in FUNCTIONS
+            for function in session.installation.functions
         ),
         check("Slack", "webhook", _webhooks, "`slipway webhook set` stores it"),
-        check("hosts", "build hosts", _hosts),
+        *([check("hosts", "build hosts", _hosts)] if session.installation.host_count else []),
     ]
 
 
@@ -144,7 +143,9 @@ def _request_subscriptions(session: Session) -> Iterator[Finding]:
 
 def _close_subscriptions(session: Session) -> Iterator[Finding]:
     names = session.installation.names
-    wanted = {names.notices_queue: Wanted("sqs"), names.function("stopper"): Wanted("lambda")}
+    wanted = {names.notices_queue: Wanted("sqs")}
+    if "stopper" in session.installation.functions:
+        wanted[names.function("stopper")] = Wanted("lambda")
     return _subscriptions(session, session.installation.close_topic_arn, wanted)
 
 

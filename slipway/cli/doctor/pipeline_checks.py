@@ -9,7 +9,7 @@ from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import verdict
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
 from slipway.cli.show.moments import short_moment
-from slipway.contracts.installation import PipelineSettings
+from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.wording import counted, person, short, task_definition_name
 
 TOLD_ELSEWHERE = "docs/operating.md, 'Fitting in a service that exists'"
@@ -83,18 +83,20 @@ def _tip(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
 
 
 def _git_access(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
-    """Only the build host may assume the source role: its own last fetch is the evidence."""
+    """Only who builds may assume the source role: its own last fetch is the evidence."""
+    hosts = session.installation.builders.uses_hosts
+    who, may = ("the host", "the build host") if hosts else ("a builder", "a builder")
     for row in session.table.deployments.newest(pipeline.name, 20):
         when = f"{row.deployment_id}, {short_moment(row.started_at)} UTC"
         if any(stage in row.stages for stage in FETCHED) and row.reason != "rollback":
-            yield ok("git access", f"the host fetched it last in {when}")
+            yield ok("git access", f"{who} fetched it last in {when}")
             return
         if row.stage == "fetch" and row.status in ("failed", "gave_up"):
             cause = row.result.cause if row.result else ""
             mend = f"`slipway logs {row.deployment_id}`; deploy the dev stack for the source role"
             yield wrong("git access", f"the fetch failed in {when}: {cause}", mend)
             return
-    yield skipped("git access", "only the build host may fetch, and it never did yet")
+    yield skipped("git access", f"only {may} may fetch, and it never did yet")
 
 
 def _images(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
@@ -150,20 +152,28 @@ def _pass_role(session: Session, pipeline: PipelineSettings) -> Iterator[Finding
     if settings.mode == "local":
         yield skipped("PassRole", "the emulator simulates no policy with conditions")
         return
-    host = f"arn:{settings.partition}:iam::{settings.prod_account}:role/{settings.names.host_role}"
-    decisions = _decisions(session, host, roles)
+    who, name = _who_builds(settings)
+    arn = f"arn:{settings.partition}:iam::{settings.prod_account}:role/{name}"
+    decisions = _decisions(session, arn, roles)
     for role in roles:
         decision = decisions.get(role)
         if decision is None:
             yield skipped("PassRole", f"AWS says nothing about {role}")
         elif decision == "allowed":
-            yield ok("PassRole", f"the host may pass {role}")
+            yield ok("PassRole", f"the {who} may pass {role}")
         else:
             mend = "name the role in the pipeline's configuration and deploy the prod stack"
-            yield wrong("PassRole", f"the host may not pass {role}", mend)
+            yield wrong("PassRole", f"the {who} may not pass {role}", mend)
 
 
-def _decisions(session: Session, host: str, roles: list[str]) -> dict[str, str]:
+def _who_builds(settings: Installation) -> tuple[str, str]:
+    """In a word, and the name of its role; hosts first: what they may, builders may, too."""
+    if settings.builders.uses_hosts:
+        return "host", settings.names.host_role
+    return "builder", settings.names.builder_role
+
+
+def _decisions(session: Session, role: str, roles: list[str]) -> dict[str, str]:
     """What IAM's simulation decides about passing each of `roles` to a task, by role.
 
     There is one result for the action; its `EvalResourceName` is a template of an ARN, and what
@@ -174,7 +184,7 @@ def _decisions(session: Session, host: str, roles: list[str]) -> dict[str, str]:
         session.client("iam")
         .get_paginator("simulate_principal_policy")
         .paginate(
-            PolicySourceArn=host,
+            PolicySourceArn=role,
             ActionNames=["iam:PassRole"],
             ResourceArns=roles,
             ContextEntries=[

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from slipway.cli.show.output import Output, wants_colour
+from slipway.contracts.wording import counted
+from slipway.cost.engines import SHARE, Builds, engines
 from slipway.cost.model import MOST, Setup, Way, all_ways, break_even
-from slipway.cost.prices import READ, Prices, with_others
+from slipway.cost.prices import READ, with_others
 
 
 @click.command()
@@ -24,6 +26,13 @@ from slipway.cost.prices import READ, Prices, with_others
     type=click.FloatRange(0, 480),
     required=True,
     help="How long fetch, build and push of one take.",
+)
+@click.option(
+    "--overflow-percent",
+    type=click.IntRange(0, 100),
+    default=round(100 * SHARE),
+    show_default=True,
+    help="Of the deployments with `overflow`: how many go to CodeBuild.",
 )
 @click.option(
     "--price",
@@ -45,15 +54,19 @@ def command(
     file: Path | None,
     deployments: int,
     build_minutes: float,
+    overflow_percent: int,
     given: tuple[str, ...],
     no_free_tiers: bool,
     as_json: bool,
 ) -> None:
     """Say what so many deployments a month cost, and what they would cost without Slipway.
 
-    Counted are hosts, disks, addresses, metrics, alarms, polls of queues and the calls that follow
-    a rollout. FILE is a configuration: its hosts are counted. Default: one host as Slipway makes
-    it. One pipeline is counted of CodePipeline. Needs neither AWS nor the CDK.
+    Each choice of `builders.when` is told, then what else deploys to ECS. Counted are hosts, disks,
+    addresses, metrics, alarms, polls of queues, builds of CodeBuild with their start, layers that
+    travel in ECR, and the calls that follow a rollout. FILE is a configuration: its hosts and its
+    builders are counted. Default: one host, or CodeBuild's small compute, as Slipway makes it. One
+    pipeline is counted of CodePipeline. CodeBuild's 100 free minutes are counted for Slipway's
+    builders; with the other ways an account has them, too. Needs neither AWS nor the CDK.
 
     \b
     Examples:
@@ -62,42 +75,55 @@ def command(
     """
     context.color = wants_colour()
     out = Output(as_json=as_json)
-    setup = _setup(file)
-    setup = replace(setup, prices=with_others(setup.prices, given), free=not no_free_tiers)
+    setup, builds, when = _counted_of(file)
+    prices, free = with_others(setup.prices, given), not no_free_tiers
+    setup = replace(setup, prices=prices, free=free)
+    builds = replace(builds, prices=prices, free=free)
+    choices = engines(setup, builds, build_minutes, overflow_percent / 100)
     ways = all_ways(setup, build_minutes)
     least = break_even(setup, build_minutes)
-    out.say(f"{_counted(deployments)} a month, {build_minutes:g} min of build each ({READ})")
+    pushed = counted(deployments, "deployment")
+    out.say(f"{pushed} a month, {build_minutes:g} min of build each ({READ})")
     out.table(
         ("WAY", "A MONTH", "STANDS", "A DEPLOYMENT"),
-        [_row(way, deployments) for way in ways],
+        [
+            *(_row(_told(way, setup), deployments) for way in choices),
+            *(_row(way, deployments) for way in ways[1:]),
+        ],
     )
+    if when is not None:
+        (mine,) = [way for way in choices if way.name == when]
+        out.say(f'builders.when is "{when}": ${mine.month(deployments):.2f} a month.')
     out.say(_cheapest_from(least))
     out.data(
         {
             "deployments": deployments,
             "buildMinutes": build_minutes,
             "prices": READ,
+            "engines": [_as_json(way, deployments) for way in choices],
+            "configured": when,
             "ways": [_as_json(way, deployments) for way in ways],
             "cheapestFrom": least,
         }
     )
 
 
-def _setup(file: Path | None) -> Setup:
-    """What the configuration has of hosts; InvalidConfiguration where it is not right."""
+def _counted_of(file: Path | None) -> tuple[Setup, Builds, str | None]:
+    """Hosts, builders and choice of a configuration; InvalidConfiguration where it is wrong."""
     if file is None:
-        return Setup()
+        return Setup(), Builds(), None
     from slipway.configuration import load
+    from slipway.cost.configured import builds_of, setup_of
 
     configuration = load(file)
-    host = configuration.build_host
-    return Setup(
-        instance=host.instance_type,
-        disk_gb=host.volume_size,
-        hosts=host.count,
-        idle=configuration.limits.idle_period,
-        prices=Prices(instance_hour=host.price_per_hour),
-    )
+    return setup_of(configuration), builds_of(configuration), configuration.builders.when
+
+
+def _told(way: Way, setup: Setup) -> Way:
+    """A choice of `builders.when` in the words of the table."""
+    hosts = f"Slipway, {counted(setup.hosts, 'host')}"
+    names = {"hosts": hosts, "overflow": f"{hosts}, then CodeBuild"}
+    return replace(way, name=names.get(way.name, "Slipway, CodeBuild"))
 
 
 def _row(way: Way, deployments: int) -> tuple[str, str, str, str]:
@@ -114,11 +140,9 @@ def _as_json(way: Way, deployments: int) -> dict[str, str | float]:
     }
 
 
-def _counted(deployments: int) -> str:
-    return "1 deployment" if deployments == 1 else f"{deployments} deployments"
-
-
 def _cheapest_from(least: int | None) -> str:
+    what = "a month of such builds"
     if least is None:
-        return f"Slipway is not the cheapest up to {MOST} deployments a month of such builds."
-    return f"Slipway is the cheapest from {_counted(least)} a month of such builds on."
+        return f"Slipway with hosts is not the cheapest up to {MOST} deployments {what}."
+    pushed = counted(least, "deployment")
+    return f"Slipway with hosts is the cheapest from {pushed} {what} on."

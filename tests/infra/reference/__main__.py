@@ -11,7 +11,14 @@ from tests.infra.reference.exceptions import unexcused
 from tests.infra.reference.judge import judge
 from tests.infra.reference.pages import pages, printed_statements, unknown_names
 from tests.infra.reference.policies import Statement, of_stacks
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, synthesize_file
+from tests.infra.templates import (
+    CODE_BUILD,
+    EXAMPLE,
+    FULL,
+    LOCAL,
+    OVERFLOW,
+    synthesize_file,
+)
 
 
 def main() -> int:
@@ -30,7 +37,8 @@ def main() -> int:
 
 
 def _statements(folder: Path) -> Iterator[Statement]:
-    for name, path in (("example", EXAMPLE), ("full", FULL), ("local", LOCAL)):
+    for path in (EXAMPLE, FULL, LOCAL, OVERFLOW, CODE_BUILD):
+        name = path.stem
         yield from of_stacks(name, synthesize_file(path, folder / name))
 
 

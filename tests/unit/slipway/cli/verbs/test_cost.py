@@ -113,3 +113,42 @@ def test_a_configuration_that_is_wrong_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [(), FORTY[:2], ("--deployments", "-1", *FORTY[2:])])
 def test_what_is_to_be_counted_must_be_said(words: tuple[str, ...]) -> None:
     assert cost(*words).exit_code == 2
+
+
+def engines(*words: str) -> dict[str, Any]:
+    answer = cost(*words, "--json")
+    assert answer.exit_code == 0, answer.output
+    return {way["way"]: way for way in json.loads(answer.stdout)["engines"]}
+
+
+def test_each_choice_of_builders_is_told() -> None:
+    text = cost(*FORTY).stdout
+    for name in ("Slipway, 1 host", "Slipway, 1 host, then CodeBuild", "Slipway, CodeBuild"):
+        assert f"{name}  " in text
+    told = engines(*FORTY)
+    assert list(told) == ["hosts", "overflow", "codeBuild"]
+    assert told["hosts"]["month"] == months(*FORTY)["Slipway, 1 host"]["month"]
+    # 40 builds of 5 started minutes, of which 100 are free
+    assert told["codeBuild"]["month"] - told["codeBuild"]["standing"] == pytest.approx(
+        (200 - 100) * 0.005 + 40 * 0.0004, abs=2e-3
+    )
+
+
+def test_without_the_free_tiers_no_minute_is_free() -> None:
+    usual, paid = (engines(*FORTY, *more)["codeBuild"] for more in ((), ("--no-free-tiers",)))
+    more = (paid["month"] - paid["standing"]) - (usual["month"] - usual["standing"])
+    assert more == pytest.approx(100 * 0.005)
+
+
+def test_how_many_overflow_can_be_said() -> None:
+    none, every = (engines(*FORTY, "--overflow-percent", n)["overflow"] for n in ("0", "100"))
+    alone = engines(*FORTY)["codeBuild"]
+    assert none["deployment"] == engines(*FORTY)["hosts"]["deployment"]
+    assert every["deployment"] == alone["deployment"]
+
+
+def test_the_configured_choice_is_named() -> None:
+    file = str(CONFIGURATIONS / "code-build.json")
+    assert 'builders.when is "codeBuild": $2.45 a month.' in cost(file, *FORTY).stdout
+    assert json.loads(cost(file, *FORTY, "--json").stdout)["configured"] == "codeBuild"
+    assert "builders.when" not in cost(*FORTY).stdout
