@@ -120,7 +120,8 @@ def _bring_up(workplace: Workplace, plan: Plan, ledger: Ledger, progress: Progre
         _start_proxy(workplace, ledger, plan)
         state = _state(workplace, plan, installation)
         write_state(workplace, state)
-        _start_supervisor(workplace, ledger, plan, daemon, machines)
+        if plan.options.host_count:
+            _start_supervisor(workplace, ledger, plan, daemon, machines)
         commits = _seed(workplace, plan, busybox)
     if plan.options.wait_for_first:
         with progress.step("first commit deployed"):
@@ -136,6 +137,9 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         pipelines=plan.pipelines,
         hosts=plan.options.hosts,
         builds=plan.options.builds,
+        builders=plan.options.builders,
+        overflow_after=plan.options.overflow_after,
+        build_limit=plan.options.build_limit,
         machine=plan.options.machine,
         idle_period=plan.options.idle_period,
         start_period=plan.options.start_period,
@@ -152,7 +156,7 @@ def _start_emulator(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Do
     process = ledger.spawn(
         "emulator",
         [sys.executable, "-m", "local.emulator", *command_line(settings, users)],
-        environment=dict(os.environ),
+        environment=daemon.environment(os.environ),  # the builds' way to Docker
         directory=REPOSITORY,
     )
     _await_start(workplace, "emulator", process, lambda: is_ready(settings))
@@ -286,6 +290,7 @@ def _state(workplace: Workplace, plan: Plan, installation: Installation) -> Stat
         ),
         log_dir=str(workplace.log_dir),
         start_period=plan.options.start_period,
+        builder_project=NAMES.builder_project if installation.builders.uses_code_build else None,
     )
 
 

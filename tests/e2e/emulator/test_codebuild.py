@@ -25,7 +25,7 @@ BUILDSPEC = {
         "build": {
             "commands": [
                 "aws sts get-caller-identity --query Arn --output text",
-                'if [ -n "$QUEUE" ]; then aws sqs list-queues >/dev/null || exit 1; fi',
+                'if [ -n "$TOPICS" ]; then aws sns list-topics >/dev/null || exit 1; fi',
                 "sleep ${SECONDS_OF_WORK:-0}",
                 'echo "$GREETING in $AWS_REGION"',
             ]
@@ -160,18 +160,18 @@ def test_a_build_is_its_projects_role_and_says_what_it_does(
 def test_a_build_may_do_what_its_role_may_and_no_more(
     world: World, project: dict[str, str]
 ) -> None:
-    # GIVEN a role that may not list queues
-    build_id = start(world, QUEUE="yes")
+    # GIVEN a role that may not list topics
+    build_id = start(world, TOPICS="yes")
     assert ended(world, build_id) == "FAILED"
     assert told(world, project) == (build_id, "FAILED")
     # WHEN it may
     world.root("iam").put_role_policy(
         RoleName="works",
         PolicyName="more",
-        PolicyDocument=json.dumps(policy(allow("sqs:ListQueues"))),
+        PolicyDocument=json.dumps(policy(allow("sns:ListTopics"))),
     )
     # THEN
-    build_id = start(world, QUEUE="yes")
+    build_id = start(world, TOPICS="yes")
     assert ended(world, build_id) == "SUCCEEDED"
     assert told(world, project) == (build_id, "SUCCEEDED")
 
