@@ -10,12 +10,18 @@ from constructs import Construct
 
 from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
-from infra.permissions.statements import find_queues, run_builders, send_to, use_table, work_on_queue
+from infra.permissions.statements import (
+    find_queues,
+    run_builders,
+    send_to,
+    use_table,
+    work_on_queue,
+)
 from infra.requests.request_queue import RECEIVER_TIMEOUT, Requests
 from infra.shared import Shared
 
 BATCH = 10
-TABLE = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+TABLE = ("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
 """A transaction asks for the actions that it is made of."""
 
 
