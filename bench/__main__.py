@@ -24,6 +24,7 @@ from bench import (
     deploy_step,
     draining,
     fetching,
+    growing_builders,
     growth,
     idling,
     many_pipelines,
@@ -65,7 +66,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "idle": lambda: [idling.section()],
         "answer": lambda: [answering.section()],
         "cost": cost.sections,
-        "growth": lambda: [growth.section(IMAGES)],
+        "growth": lambda: [growth.section(IMAGES), growing_builders.section()],
     }
 
 

@@ -25,7 +25,7 @@ from bench.report import Section, shown
 from build_agent.queue.inbox import Delivery
 from build_agent.queue.supersede import Kept
 from lambdas.decide.decision import decide
-from lambdas.decide.situation import Host, IdleNotice, Snapshot, StartHost, StopIdle
+from lambdas.decide.situation import Action, Host, IdleNotice, Snapshot, StartHost, StopIdle
 from slipway.contracts.installation import Limits
 from slipway.contracts.messages import BuildRequest, request_id_of
 from slipway.contracts.table.hosts import HostRow, HostRun, HostState
@@ -155,9 +155,9 @@ class Growth:
         self._wants[pipeline] = Want(
             pipeline=pipeline, request_id=request.request_id, pushed_at=now, noted_at=now, body="{}"
         )
-        self._asked(now)
+        self._asked(now, pipeline)
 
-    def _asked(self, now: float) -> None:
+    def _asked(self, now: float, _pipeline: str) -> None:
         self._look_for_work(now)
         if any(machine.ec2_state == "stopped" for machine in self._machines):
             self._decide(now)
@@ -173,8 +173,17 @@ class Growth:
         self._look_for_work(now)
 
     def _on_built(self, now: float, built: tuple[Machine, list[BuildRequest]]) -> None:
-        """The hand-over: the slot is free, the deployment has the lock, the want is cleared."""
+        """The hand-over: the slot is free."""
         machine, requests = built
+        self._hand_over(now, requests)
+        machine.end(requests[0].pipeline, now)
+        self._look_for_work(now)
+        if not machine.row.runs:
+            number = machine.row.idle_number
+            self._at(now + LIMITS.idle_period, "idle", (machine, machine.row.boot, number))
+
+    def _hand_over(self, now: float, requests: list[BuildRequest]) -> None:
+        """The deployment has the lock, the want is cleared."""
         pipeline = requests[0].pipeline
         want = self._wants.get(pipeline)
         if want is not None and want.request_id in {r.request_id for r in requests}:
@@ -182,19 +191,14 @@ class Growth:
         self._rollouts[pipeline] = LockRow(
             pipeline=pipeline, holder=held_by(pipeline), fence=1, expires_at=NEVER
         )
-        machine.end(pipeline, now)
         self._at(now + ROLLOUT, "live", requests)
-        self._look_for_work(now)
-        if not machine.row.runs:
-            number = machine.row.idle_number
-            self._at(now + LIMITS.idle_period, "idle", (machine, machine.row.boot, number))
 
     def _on_live(self, now: float, requests: list[BuildRequest]) -> None:
         """What came meanwhile is asked for now."""
         self.outcome.ages += [now - request.pushed_at for request in requests]
         del self._rollouts[requests[0].pipeline]
         if requests[0].pipeline in self._waiting:
-            self._asked(now)
+            self._asked(now, requests[0].pipeline)
 
     def _on_idle(self, now: float, said: tuple[Machine, str, int]) -> None:
         machine, boot, number = said
@@ -218,16 +222,21 @@ class Growth:
 
     def _decide(self, now: float, notice: IdleNotice | None = None) -> None:
         self.outcome.decisions += 1
-        snapshot = Snapshot(
+        for action in decide(self._snapshot(now, notice)):
+            self._act(now, action)
+
+    def _snapshot(self, now: float, notice: IdleNotice | None) -> Snapshot:
+        return Snapshot(
             now=now, limits=LIMITS, notice=notice, wants=tuple(self._wants.values()),
             hosts=tuple(machine.view() for machine in self._machines),
             locks=dict(self._rollouts),
         )  # fmt: skip
-        for action in decide(snapshot):
-            if isinstance(action, StartHost):
-                self._start(now, action.host.host_id)
-            elif isinstance(action, StopIdle):
-                self._stop(now, action.notice.host_id)
+
+    def _act(self, now: float, action: Action) -> None:
+        if isinstance(action, StartHost):
+            self._start(now, action.host.host_id)
+        elif isinstance(action, StopIdle):
+            self._stop(now, action.notice.host_id)
 
     def _start(self, now: float, host_id: str) -> None:
         machine = self._machine(host_id)
@@ -255,14 +264,22 @@ class Growth:
             self._work(now, machine, pipeline)
 
     def _work(self, now: float, machine: Machine, pipeline: str) -> None:
+        requests = self._taken(pipeline)
+        machine.begin(pipeline, now)
+        self._at(now + self._build_seconds(), "built", (machine, requests))
+
+    def _taken(self, pipeline: str) -> list[BuildRequest]:
+        """All that waits of the pipeline; the newest takes the others' place."""
         requests = self._waiting.pop(pipeline)
         kept = Kept()
         dropped = sum(kept.take(Delivery(r, [])) is not None for r in requests)
         self.outcome.superseded += dropped
         self.outcome.builds += len(kept.all)
-        machine.begin(pipeline, now)
-        build = min(BUILD_LONGEST, self._noise.lognormvariate(math.log(BUILD_MEDIAN), BUILD_SIGMA))
-        self._at(now + FETCH_AND_PUSH + build, "built", (machine, requests))
+        return requests
+
+    def _build_seconds(self) -> float:
+        build = self._noise.lognormvariate(math.log(BUILD_MEDIAN), BUILD_SIGMA)
+        return FETCH_AND_PUSH + min(BUILD_LONGEST, build)
 
 
 def pushes_of_a_day(

@@ -165,6 +165,7 @@ def assemble(
             folder=folder,
             names=names,
             builds=disk.builds,
+            docker_hub=installation.docker_hub_secret,
         ),
         services=Services(client("ecs")),
         disk=disk,

@@ -25,7 +25,7 @@ from build_agent.host.stop import Stop
 from build_agent.image.build_failure import build_failure, build_timeout, push_failure
 from build_agent.image.build_files import locate
 from build_agent.image.docker import Docker, DockerSession, RegistryLogin
-from slipway.contracts.errors import WorldFailed
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
 from slipway.contracts.names import Names
@@ -33,6 +33,7 @@ from slipway.contracts.stamps import utc_stamp, utc_text
 from slipway.following.registry import Registry
 
 PUSH_TIMEOUT = 1800.0
+DOCKER_HUB = "docker.io"
 LABELS = tuple(f"org.opencontainers.image.{name}" for name in ("revision", "source", "created"))
 """Slipway's own labels, which name the commit and the moment."""
 COMMIT_PLACEHOLDER = "{commit}"
@@ -68,6 +69,7 @@ class Made:
 class Images:
     """Builds and pushes, for several runs at once. `ecr` is boto3's client; `secret` fetches the
     value of a build secret; `builds`: each build uses it until its image is pushed (`Disk`).
+    `docker_hub`: the secret of Docker Hub's name and password, whose pulls are limited without.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Images:
         folder: Path,
         names: Names,
         builds: Gate | None = None,
+        docker_hub: str | None = None,
     ) -> None:
         self._docker = docker
         self._ecr = ecr
@@ -87,6 +90,7 @@ class Images:
         self._clock = clock
         self._folder = folder
         self._builds = builds or Gate()
+        self._docker_hub = docker_hub
         self._mutex = threading.Lock()
         self._pushed_at: dict[str, int] = {}
         self._flights: Flights[str | None] = Flights()
@@ -167,6 +171,7 @@ class Images:
             hidden = _hiding(sink, list(secrets.values()))
             for registry in _registries(image.base_repositories):
                 docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
+            self._log_in_to_docker_hub(docker, stop, sink)
             try:
                 ended = docker(
                     command, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
@@ -179,6 +184,19 @@ class Images:
                 raise build_failure(tail, ended.returncode)
             built = self._inspect(docker, id_file.read_text().strip(), stop)
             return replace(built, token=token)
+
+    def _log_in_to_docker_hub(self, docker: DockerSession, stop: Stop, sink: Sink) -> None:
+        """Docker Hub limits the pulls of who gives no name, by address: builders meet that soon.
+
+        A build that needs nothing of it does not fail with it: that there is no login is said.
+        """
+        if self._docker_hub is None:
+            return
+        login = docker_hub_login(self._secret(self._docker_hub))
+        try:
+            docker.log_in(login, stop=stop)
+        except WorldFailed as error:
+            sink(f"warning: {error}; images of Docker Hub are pulled without a name")
 
     def same_as_running(
         self, image: ImageSettings, built: Built, digest: str, *, stop: Stop
@@ -273,6 +291,18 @@ class Images:
             raise WorldFailed("docker does not have the image that it just built")
         described = _first(ended.output)
         return Built(image_id, str(described.get("Architecture", "")), _content(described))
+
+
+def docker_hub_login(secret: str) -> RegistryLogin:
+    """Of JSON with `username` and `password`: the form of ECS's own registry secrets (Amazon ECS
+    Developer Guide, private registry authentication). DeploymentFailed for any other.
+    """
+    try:
+        given = json.loads(secret)
+        return RegistryLogin(DOCKER_HUB, str(given["username"]), str(given["password"]))
+    except (ValueError, KeyError, TypeError):
+        wanted = "the secret that dockerHub.secret names must be JSON with username and password"
+        raise DeploymentFailed(wanted, stage="build") from None
 
 
 def build_command(

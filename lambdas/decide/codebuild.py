@@ -23,7 +23,8 @@ TOKEN_LIVES = 240.0
 PIPELINE_VARIABLE, GENERATION_VARIABLE = "SLIPWAY_PIPELINE", "SLIPWAY_GENERATION"
 LOOKED_BACK = 100
 """Newest builds of the project that are looked through, one call of BatchGetBuilds."""
-OVER = frozenset({"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
+IN_PROGRESS = "IN_PROGRESS"
+"""The one status of a build that is not over (API reference, Build)."""
 GONE = "NOT_FOUND"
 """In place of a status: CodeBuild does not know the build (it keeps them for a year)."""
 
@@ -67,7 +68,7 @@ def ended_builds(services: Services, rows: list[BuilderRow]) -> dict[str, str]:
     for first in range(0, len(ids), LOOKED_BACK):
         answer = services.codebuild.batch_get_builds(ids=ids[first : first + LOOKED_BACK])
         for build in answer.get("builds") or []:
-            if build["buildStatus"] in OVER:
+            if build["buildStatus"] != IN_PROGRESS:
                 ended[by_id[build["id"]]] = build["buildStatus"]
         for missing in answer.get("buildsNotFound") or []:
             ended[by_id[missing]] = GONE

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from lambdas.decide.action import carry_out
-from lambdas.decide.codebuild import OVER
+from lambdas.decide.codebuild import IN_PROGRESS
 from lambdas.decide.decision import decide
 from lambdas.decide.snapshot import BuildEnd, gather
 from lambdas.reconciler.announcement import say_alerts
@@ -53,9 +53,9 @@ def _build_event(event: dict[str, Any]) -> BuildEnd | None:
     detail = event.get("detail")
     if not isinstance(detail, dict) or not isinstance(detail.get("build-id"), str):
         raise InvalidMessage("detail.build-id", "must be a string")
-    status = str(detail.get("build-status", ""))
+    status = str(detail.get("build-status") or IN_PROGRESS)
     build_id = detail["build-id"].rpartition(":build/")[2]
-    return BuildEnd(build_id, status) if status in OVER else None
+    return BuildEnd(build_id, status) if status != IN_PROGRESS else None
 
 
 def _ec2_event(event: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -17,6 +17,8 @@ TARGET = ROOT / "docs" / "configuration.md"
 SCHEMA_TARGET = ROOT / "docs" / "configuration.schema.json"
 EXAMPLE = ROOT / "cdk.json"
 RICH_EXAMPLE = "tests/infra/configurations/full.json"
+BUILDERS_EXAMPLE = "tests/infra/configurations/code-build.json"
+OVERFLOW_EXAMPLE = "tests/infra/configurations/overflow.json"
 
 HEAD = """# Configuration
 
@@ -75,8 +77,10 @@ The schema checks one value at a time. What must hold between values, `slipway c
 | one service that runs several images | several entries in `images`, each with its `containers` |
 | one repository for several services | several pipelines with the same repository and branch |
 | a network already | `network.vpcId` and `network.subnetId`. The hosts need a way out on the ports 443 and 80, and none in |
+| few pushes, or very many | `builders.when`: CodeBuild in place of hosts, or beside them ([choosing an engine](operating.md#choosing-an-engine)) |
 
-[`{RICH_EXAMPLE}`](../{RICH_EXAMPLE}) is an example that uses every key.
+[`{RICH_EXAMPLE}`](../{RICH_EXAMPLE}) is an example that uses every key but those of builders. [`{BUILDERS_EXAMPLE}`](../{BUILDERS_EXAMPLE})
+has those where CodeBuild alone builds, [`{OVERFLOW_EXAMPLE}`](../{OVERFLOW_EXAMPLE}) where it builds what hosts do not get to.
 """  # noqa: E501 - a table
 
 

@@ -132,10 +132,11 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildersSettings:
-    """Who builds; times in seconds.
+    """What builds: hosts, builds of CodeBuild, or both; times in seconds.
 
-    `overflow_after`: how long a request may wait for a host (only with `overflow`). `limit`: builds
-    of CodeBuild at the same time. `timeout`: CodeBuild ends a build after so long.
+    `when`: with `overflow` what has waited on hosts for longer than `overflow_after` goes to
+    CodeBuild. `limit`: builds of CodeBuild at the same time. `timeout`: after which CodeBuild ends
+    one.
     """
 
     when: Literal["hosts", "overflow", "codeBuild"] = "hosts"

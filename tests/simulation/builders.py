@@ -114,7 +114,8 @@ class CodeBuild(AwsFake, service="codebuild"):
     ) -> dict[str, Any]:
         world, now = self._world, self._world.clockwork.time
         for build in self.builds.values():
-            if build.token == idempotencyToken and now - build.asked_at < TOKEN_LIVES:
+            known = "token" not in world.without and now - build.asked_at < TOKEN_LIVES
+            if known and build.token == idempotencyToken:
                 return {"build": {"id": build.build_id}}
         if world.weather.happens("builds refused", 0.4):
             raise refusal("AccountLimitExceededException")

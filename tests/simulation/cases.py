@@ -41,6 +41,7 @@ def loose(name: str, condition: str, instead: str = "") -> Guard:
 WORKER = "build_agent.worker.Worker"
 ENDS = "build_agent.ends.Ends"
 FOLLOWERS_WORLD = "lambdas.follower.world.World"
+BUILDING = "lambdas.decide.building"
 LOCK = "slipway.contracts.table.locks.LockRow"
 ENDING = "slipway.following.ending.Ending"
 FOLLOWING = "slipway.contracts.table.following.Following"

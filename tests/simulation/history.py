@@ -310,6 +310,7 @@ def _costs(world: World) -> Counter[str]:
             "seconds until live": int(sum(_until_live(world, name) for name in world.repositories)),
             "boots": world.ec2.starts,
             "builds": world.builds,
+            "builders": world.codebuild.started,
             "steps": sum(row.step for row in rows),
             "revisions": sum(len(service.images) - 1 for service in world.services.values()),
             "requests": len(world.accepted),

@@ -13,6 +13,7 @@ from lambdas.decide import decision
 from lambdas.follower.world import World
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.locks import LockRow
+from slipway.contracts.table.pending import PendingRow
 from slipway.contracts.table.pipelines import Pipelines
 from slipway.contracts.table.requests import Requests
 from slipway.contracts.table.store import Write
@@ -32,6 +33,16 @@ def false(*arguments: Any, **named: Any) -> bool:
 
 def any_boot(host: Any, notice: Any) -> str:
     return _differences(host, dataclasses.replace(notice, boot=host.row.boot))
+
+
+def no_ends(*arguments: Any, **named: Any) -> dict[str, str]:
+    """CodeBuild says of no build that it is over."""
+    return {}
+
+
+def free_by_time(row: PendingRow, _generation: int, now: float) -> bool:
+    """What a builder holds that is gone is free when its lease ends."""
+    return row.visible_at <= now
 
 
 def always_true(*arguments: Any, **named: Any) -> bool:

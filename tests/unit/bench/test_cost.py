@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from bench.cost import CACHE_GB, FREE_GB, SYSTEM_GB, chosen_idle
 from build_agent.image.disk import CACHE_KEPT, FOR_BUILD
 from slipway.configuration import BuildHost, LimitSettings
-from slipway.cost.model import Setup, all_ways, break_even, codebuild, codepipeline_v2
+from slipway.configuration.builders import CodeBuild
+from slipway.cost.engines import Builds, engines
+from slipway.cost.model import MOST, Setup, all_ways, break_even, codebuild, codepipeline_v2
 from slipway.cost.prices import INSTANCE_HOUR, OF_AWS
 from tests.places import ROOT
 
@@ -74,3 +77,34 @@ def test_the_operators_page_says_what_stands_by_the_month() -> None:
     assert f"a million is free) | {MEDIUM.standing - disk:.2f} |" in page
     all_paid = replace(MEDIUM, free=False).standing
     assert f"all of this but the disk is ${all_paid - disk:.2f}" in page
+
+
+def test_the_operators_page_says_what_each_engine_costs() -> None:
+    page = OPERATING.read_text(encoding="utf-8")
+    builds = Builds()
+
+    def row(name: str, values: Iterable[float]) -> str:
+        return " | ".join([f"| {name}", *(f"${value:.2f}" for value in values)]) + " |"
+
+    assert row("stands a month", (w.standing for w in engines(MEDIUM, builds, 2))) in page
+    for pushes, minutes, name in (
+        (20, 2, "20 pushes a month, builds of 2 min"),
+        (40, 4, "40 pushes, 4 min"),
+        (200, 4, "200 pushes, 4 min"),
+        (1000, 4, "1000 pushes, 4 min"),
+        (1000, 10, "1000 pushes, 10 min"),
+    ):
+        assert row(name, (w.month(pushes) for w in engines(MEDIUM, builds, minutes))) in page
+    # AND from how many pushes on hosts cost less than CodeBuild alone
+    least = [_hosts_cheaper_from(builds, minutes) for minutes in (2, 4, 10)]
+    assert "from {} pushes a month of 2 min, {} of 4, {} of 10 |".format(*least) in page
+
+
+def _hosts_cheaper_from(builds: Builds, minutes: float) -> int:
+    hosts, _both, alone = engines(MEDIUM, builds, minutes)
+    return next(n for n in range(MOST) if hosts.month(n) <= alone.month(n))
+
+
+def test_the_defaults_of_builders_are_those_that_are_counted() -> None:
+    builds, code_build = Builds(), CodeBuild()
+    assert (code_build.compute, code_build.architecture) == (builds.compute, None)

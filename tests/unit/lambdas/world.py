@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.shared.services import Services
-from slipway.contracts.installation import ImageSettings, Installation, PipelineSettings
+from slipway.contracts.installation import (
+    BuildersSettings,
+    ImageSettings,
+    Installation,
+    PipelineSettings,
+)
 from slipway.contracts.messages import BuildRequest, CloseNotice, request_id_of
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
@@ -166,7 +171,9 @@ class FakeSQS(AwsFake, service="sqs"):
     in_flight: int = 0
     sent: list[tuple[str, str]] = field(default_factory=list)
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
+    def send_message(
+        self, *, QueueUrl: str, MessageBody: str, MessageAttributes: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         self.sent.append((QueueUrl, MessageBody))
         return {"MessageId": str(len(self.sent)), "MD5OfMessageBody": "0" * 32}
 
@@ -192,16 +199,69 @@ class FakeCodeCommit(AwsFake, service="codecommit"):
         return {"branch": {"branchName": branchName, "commitId": self.tips[branchName]}}
 
 
+@dataclass
+class FakeCodeBuild(AwsFake, service="codebuild"):
+    """Builds by id with their status and variables; `problem` is raised in place of a start."""
+
+    builds: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    tokens: list[str] = field(default_factory=list)
+    problem: Exception | None = None
+
+    def start_build(
+        self,
+        *,
+        projectName: str,
+        idempotencyToken: str,
+        environmentVariablesOverride: list[dict[str, str]],
+    ) -> dict[str, Any]:
+        if self.problem is not None:
+            raise self.problem
+        self.tokens.append(idempotencyToken)
+        build_id = f"{projectName}:{len(self.tokens)}"
+        variables = {each["name"]: each["value"] for each in environmentVariablesOverride}
+        self.builds[build_id] = ("IN_PROGRESS", variables)
+        return {"build": {"id": build_id}}
+
+    def batch_get_builds(self, *, ids: list[str]) -> dict[str, Any]:
+        there = {name: self.builds[name] for name in ids if name in self.builds}
+        machine = {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"}
+        return {
+            "builds": [
+                {
+                    "id": name,
+                    "buildStatus": status,
+                    "environment": {
+                        **machine,
+                        "environmentVariables": [
+                            {"name": key, "value": value} for key, value in variables.items()
+                        ],
+                    },
+                }
+                for name, (status, variables) in there.items()
+            ],
+            "buildsNotFound": [name for name in ids if name not in there],
+        }
+
+    def list_builds_for_project(self, *, projectName: str, sortOrder: str) -> dict[str, Any]:
+        return {"ids": list(reversed(self.builds))}
+
+
 class World:
     """Everything that a handler touches, and the clock."""
 
-    def __init__(self, *pipelines: PipelineSettings, hosts: tuple[str, ...] = (HOST,)) -> None:
+    def __init__(
+        self,
+        *pipelines: PipelineSettings,
+        hosts: tuple[str, ...] = (HOST,),
+        builders: BuildersSettings | None = None,
+    ) -> None:
         self.now = START
         self.sns, self.ec2, self.sqs = FakeSNS(), FakeEC2(), FakeSQS()
+        self.codebuild = FakeCodeBuild()
         self.codecommit = FakeCodeCommit(tips={"main": "a" * 40})
         self.table = Table(FakeDynamoDB(), "slipway-deployments")
         self.services = Services(
-            installation=installation(*pipelines),
+            installation=replace(installation(*pipelines), builders=builders or BuildersSettings()),
             now=lambda: self.now,
             sns=self.sns,
             table=self.table,
@@ -211,6 +271,8 @@ class World:
             hosts=hosts,
             queue_url="https://queue.example/slipway-build",
             follow_queue_url="https://queue.example/slipway-follow",
+            codebuild=self.codebuild,
+            builder_project="slipway-builder",
         )
         for host in hosts:
             self.ec2.instances[host] = ("stopped", START - 7200)

@@ -76,7 +76,7 @@ class FakeDocker:
 
 
 class Bench:
-    def __init__(self, aws: Any, folder: Path) -> None:
+    def __init__(self, aws: Any, folder: Path, *, docker_hub: str | None = None) -> None:
         self.ecr = aws("ecr", region_name="us-east-1")
         self.ecr.create_repository(repositoryName="app")
         self.docker = FakeDocker(self.ecr)
@@ -88,6 +88,7 @@ class Bench:
             clock=FakeClock(),
             folder=folder,
             names=Names("slipway"),
+            docker_hub=docker_hub,
         )
         self.tree = folder / "tree"
         self.tree.mkdir()

@@ -261,6 +261,44 @@ def test_a_build_is_logged_in_to_the_registries_of_its_private_base_images(
     assert list((tmp_path / "docker").iterdir()) == []
 
 
+# --- Docker Hub
+
+HUB = "arn:aws:secretsmanager:us-east-1:222222222222:secret:hub-AbCdEf"
+
+
+@pytest.fixture
+def with_hub(aws: Any, tmp_path: Path) -> Bench:
+    made = Bench(aws, tmp_path, docker_hub=HUB)
+    made.secrets[HUB] = json.dumps({"username": "acme", "password": "pa55"})
+    return made
+
+
+def test_docker_hub_is_logged_in_to_with_the_secrets_name(with_hub: Bench) -> None:
+    with_hub.build()
+    command, env, text = with_hub.docker.calls[0]
+    assert command == ["login", "--username", "acme", "--password-stdin", "--", "docker.io"]
+    assert text == "pa55"
+    assert not any("pa55" in part for part in (*command, *env.values()))
+    assert with_hub.docker.verbs()[1] == "build"
+
+
+def test_a_docker_hub_that_refuses_is_said_and_fails_no_build(with_hub: Bench) -> None:
+    """Nothing of it may be needed; and what is public can be pulled without a name."""
+    with_hub.docker.answers["login"] = lambda arguments: Finished(1, ("denied",), "")
+    with_hub.build()
+    (warning,) = with_hub.lines
+    assert "cannot log in to docker.io: denied" in warning
+    assert "pa55" not in warning
+
+
+@pytest.mark.parametrize("secret", ["pa55", "[]", '{"username": "acme"}', "null"])
+def test_a_secret_of_another_form_is_refused_and_not_shown(with_hub: Bench, secret: str) -> None:
+    with_hub.secrets[HUB] = secret
+    with pytest.raises(DeploymentFailed, match=r"dockerHub\.secret names must be JSON") as error:
+        with_hub.build()
+    assert "pa55" not in str(error.value)
+
+
 def test_one_token_serves_base_images_and_push(bench: Bench) -> None:
     token, calls = bench.ecr.get_authorization_token, []
     instead(bench.ecr, "get_authorization_token", lambda: calls.append("token") or token())

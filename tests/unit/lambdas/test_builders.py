@@ -1,0 +1,199 @@
+"""Builds of CodeBuild are started once, found again, ended; messages become rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas.decide.codebuild import FULL
+from lambdas.receiver.handler import receive
+from lambdas.reconciler.handler import reconcile
+from lambdas.starter.handler import start
+from slipway.contracts.errors import InvalidMessage, WorldFailed
+from slipway.contracts.installation import BuildersSettings
+from slipway.contracts.table.requests import Settled
+from tests.unit.lambdas.world import START, World, error, event, pipeline, request, sns_event
+
+TICK, STOPPED = event("schedule"), event("codebuild_stopped")
+DEAD = "https://queue.example/slipway-build-dead"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(hosts=(), builders=BuildersSettings(when="codeBuild"))
+
+
+def message(body: str, number: int = 1) -> dict[str, Any]:
+    return {"messageId": f"m{number}", "body": body}
+
+
+def received(world: World, *bodies: str) -> list[str]:
+    """The records that are to come back."""
+    records = [message(body, number) for number, body in enumerate(bodies, 1)]
+    answer = receive({"Records": records}, world.services, DEAD)
+    return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
+
+
+# --- started
+
+
+def test_a_push_starts_a_build_of_its_pipeline(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
+    row = world.table.builders.get("shop")
+    assert (row.generation, row.state, row.build_id) == (1, "started", "slipway-builder:1")
+    _, variables = world.codebuild.builds["slipway-builder:1"]
+    assert variables == {"SLIPWAY_PIPELINE": "shop", "SLIPWAY_GENERATION": "1"}
+
+
+def test_ten_pushes_start_one_build(world: World) -> None:
+    for number in range(10):
+        start(sns_event(request(START + number).to_json()), world.services)
+    assert world.codebuild.tokens == ["shop-1"]
+
+
+def test_a_refusal_is_ordinary_and_is_asked_again(world: World) -> None:
+    world.codebuild.problem = error(FULL)
+    start(sns_event(request().to_json()), world.services)
+    assert world.table.builders.get("shop").refused_since == START
+    world.codebuild.problem = None
+    reconcile(TICK, world.services)
+    assert world.codebuild.tokens == ["shop-2"]
+    assert world.table.builders.get("shop").refused_since is None
+
+
+def test_another_failure_is_the_worlds_and_the_build_is_looked_for(world: World) -> None:
+    world.codebuild.problem = error("ThrottlingException")
+    with pytest.raises(WorldFailed):
+        start(sns_event(request().to_json()), world.services)
+    world.codebuild.problem = None
+    world.now += 61
+    reconcile(TICK, world.services)
+    assert world.codebuild.tokens == ["shop-1"]
+    assert world.table.builders.get("shop").state == "started"
+
+
+def test_a_build_whose_start_has_no_answer_is_found_by_its_variables(world: World) -> None:
+    """CodeBuild has forgotten the token by then: the same one would start another."""
+    world.note(request())
+    row = world.table.builders.ask(world.table.builders.get("shop"), world.now)
+    assert row is not None
+    variables = {"SLIPWAY_PIPELINE": "shop", "SLIPWAY_GENERATION": "1"}
+    world.codebuild.builds["slipway-builder:9"] = ("IN_PROGRESS", variables)
+    other = {"SLIPWAY_PIPELINE": "blog", "SLIPWAY_GENERATION": "1"}
+    world.codebuild.builds["slipway-builder:8"] = ("IN_PROGRESS", other)
+    world.now += 300
+    reconcile(TICK, world.services)
+    assert world.table.builders.get("shop").build_id == "slipway-builder:9"
+    assert world.codebuild.tokens == []
+
+
+# --- over
+
+
+def test_the_event_of_a_build_that_is_over_starts_the_next(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
+    build_id = STOPPED["detail"]["build-id"].partition(":build/")[2]
+    world.table.builders.start("shop", 1, build_id)
+    world.codebuild.builds[build_id] = ("IN_PROGRESS", {})  # its answers lag behind the event
+    reconcile(STOPPED, world.services)
+    assert world.codebuild.tokens == ["shop-1", "shop-2"]
+
+
+def test_a_build_that_is_over_is_seen_by_the_schedule_without_its_event(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
+    world.codebuild.builds["slipway-builder:1"] = ("TIMED_OUT", {})
+    reconcile(TICK, world.services)
+    assert world.codebuild.tokens == ["shop-1", "shop-2"]
+
+
+def test_a_build_that_codebuild_does_not_know_is_over(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
+    world.codebuild.builds.clear()
+    reconcile(TICK, world.services)
+    assert world.table.builders.get("shop").generation == 2
+
+
+def test_an_event_of_a_build_under_way_changes_nothing(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
+    detail = {**STOPPED["detail"], "build-status": "IN_PROGRESS"}
+    reconcile({**STOPPED, "detail": detail}, world.services)
+    assert world.table.builders.get("shop").state == "started"
+
+
+def test_an_event_without_a_build_is_refused(world: World) -> None:
+    with pytest.raises(InvalidMessage, match=r"detail\.build-id"):
+        reconcile({**STOPPED, "detail": {"build-status": "FAILED"}}, world.services)
+
+
+# --- received
+
+
+def test_messages_become_rows_and_a_build_is_started(world: World) -> None:
+    assert received(world, request().to_json()) == []
+    (row,) = world.table.pending.all()
+    assert (row.pipeline, row.since) == ("shop", START)
+    assert world.codebuild.tokens == ["shop-1"]
+
+
+def test_a_body_that_is_no_request_of_ours_is_a_dead_letter(world: World) -> None:
+    foreign = request(name="other").to_json()
+    assert received(world, "not JSON", foreign, request().to_json()) == []
+    assert world.sqs.sent == [(DEAD, "not JSON"), (DEAD, foreign)]
+    assert len(world.table.pending.all()) == 1
+
+
+def test_a_row_that_cannot_be_written_brings_its_message_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = world.table.pending.add
+
+    def fails(asked: Any, now: float) -> bool:
+        if asked.pushed_at == START:
+            raise error("ThrottlingException")
+        return add(asked, now)
+
+    monkeypatch.setattr(world.table.pending, "add", fails)
+    assert received(world, request().to_json(), request(START + 1).to_json()) == ["m1"]
+
+
+def test_where_no_build_can_be_started_the_rows_stand(world: World) -> None:
+    world.codebuild.problem = error("ThrottlingException")
+    assert received(world, request().to_json()) == []
+    assert len(world.table.pending.all()) == 1
+
+
+def test_a_settled_request_gets_no_row(world: World) -> None:
+    done = Settled(
+        request_id=request().request_id, outcome="succeeded", pipeline="shop", settled_at=START
+    )
+    world.table.requests.settle([done], kept=9)
+    assert received(world, request().to_json()) == []
+    assert not world.table.pending.all()
+    assert world.codebuild.tokens == []
+
+
+def test_a_request_that_comes_again_is_shown_at_once(world: World) -> None:
+    """As `resume` sends it, after a builder gave it back for the time of a pause."""
+    received(world, request().to_json())
+    (row,) = world.table.pending.all()
+    mine = world.table.pending.receive(row, 1, world.now, lease=60)
+    assert mine is not None
+    world.table.pending.give_back(mine, world.now + 900)
+    received(world, request().to_json())
+    assert world.table.pending.all()[0].visible_at == world.now
+
+
+def test_the_envelope_of_sns_is_read_as_well(world: World) -> None:
+    wrapped = json.dumps({"Type": "Notification", "Message": request().to_json()})
+    assert received(world, wrapped) == []
+    assert len(world.table.pending.all()) == 1
+
+
+def test_one_builder_for_each_pipeline() -> None:
+    world = World(
+        pipeline(), pipeline("blog"), hosts=(), builders=BuildersSettings(when="codeBuild")
+    )
+    received(world, request().to_json(), request(name="blog").to_json())
+    assert sorted(world.codebuild.tokens) == ["blog-1", "shop-1"]
