@@ -11,7 +11,6 @@ from constructs import Construct
 from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
 from infra.permissions.statements import (
-    find_queues,
     run_builders,
     send_to,
     use_table,
@@ -47,7 +46,6 @@ class Receiver:
             description="Slipway: a build request becomes a row that a builder works from.",
             statements=[
                 work_on_queue("ReadRequests", arns.queue(names.build_queue)),
-                find_queues(given_up),
                 send_to(given_up, "GiveUpRequests"),
                 use_table(arns.table, TABLE),
                 run_builders(arns.builder_project),

@@ -18,7 +18,7 @@ from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import Chain, local_chain
 from tests.e2e.permissions import asked
 
-FIRST_SECONDS = 240.0
+FIRST_SECONDS = 300.0
 """Five builds begin at once, on two processors."""
 TAKEN_UP_SECONDS = 150.0
 """The event of a build's end frees its pipeline; where it is lost, the schedule's minute does."""
