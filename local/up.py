@@ -58,6 +58,8 @@ def bring_up(workplace: Workplace, options: Options, progress: Progress) -> Stat
         _refuse_if_running(workplace)
         if options.machine:
             possible.prepare(workplace)
+        if options.builders != "hosts":
+            _refuse_without_aws_cli()
         if take_down(workplace, progress):
             progress.say("an earlier run had left things behind: taken down")
         shutil.rmtree(workplace.log_dir, ignore_errors=True)
@@ -86,6 +88,16 @@ def _refuse_if_running(workplace: Workplace) -> None:
         raise WorldFailed(
             f"it is running, but {', '.join(dead)} died (logs: {workplace.log_dir}):"
             " `slipway local down`, then `up` again"
+        )
+
+
+def _refuse_without_aws_cli() -> None:
+    """CodeBuild's images bring it; builds here take what is installed."""
+    beside = str(Path(sys.executable).parent)
+    if not shutil.which("aws", path=os.pathsep.join((beside, os.environ.get("PATH", "")))):
+        raise WorldFailed(
+            "builds of CodeBuild call the AWS CLI, and there is none:"
+            " install awscli (requirements-dev.txt)"
         )
 
 

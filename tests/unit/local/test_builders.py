@@ -7,15 +7,17 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from local import status
+from local import status, up
 from local.command import command
 from local.configuration import local_configuration, pipeline_names
 from local.plan import Options
+from local.progress import Progress
 from local.state import State, read_state, write_state
 from local.supervisor import instances_of
 from local.workplace import Workplace
 from slipway.configuration import Configuration, parse
 from slipway.configuration.resolve import resolve
+from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import Installation
 
 
@@ -58,6 +60,13 @@ def test_what_is_of_hosts_is_refused_without_them(tmp_path, option):
     arguments = ["up", "--directory", str(tmp_path), "--builders", "codeBuild", *option]
     refused = CliRunner().invoke(command, arguments)
     assert "are of hosts" in str(refused.exception)
+
+
+def test_builds_need_the_aws_cli(tmp_path, monkeypatch):
+    monkeypatch.setattr(up.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(WorldFailed, match="AWS CLI"):
+        up.bring_up(Workplace(tmp_path), Options(builders="codeBuild"), Progress())
+    assert not Workplace(tmp_path).started_file.exists()
 
 
 class CodeBuild:
