@@ -18,6 +18,8 @@ from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.chain import Chain, local_chain
 from tests.e2e.permissions import asked
 
+pytestmark = pytest.mark.timeout(900)
+
 FIRST_SECONDS = 300.0
 """Five builds begin at once, on two processors."""
 TAKEN_UP_SECONDS = 150.0
