@@ -29,6 +29,7 @@ from ministack.services import cloudwatch_logs, codebuild, eventbridge, iam
 
 from local.emulator.extension import codebuild_projects
 from local.emulator.extension.buildspec import ENTERED, BadBuildspec, Buildspec, read_buildspec
+from local.emulator.extension.codebuild_credentials import serve_credentials
 from local.emulator.extension.codebuild_events import state_change
 from local.emulator.extension.codebuild_process import BuildProcess, machine_environment
 from local.emulator.extension.codebuild_records import (
@@ -46,7 +47,7 @@ from local.emulator.settings import EmulatorSettings
 Data = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
 
-CREDENTIALS = "/codebuild/credentials/"
+CREDENTIALS = "/credentials/"
 SERVICE = "codebuild.amazonaws.com"
 TOKEN_LIVES = 300.0
 """Seconds: StartBuild's `idempotencyToken` (API reference)."""
@@ -102,6 +103,8 @@ class Builds:
         self._lock = threading.RLock()
         self._running: dict[str, Running] = {}
         self._tokens: dict[tuple[str, str, str], tuple[float, Data, str]] = {}
+        self.credentials_url = ""
+        """Where `credentials` answers, without its path."""
         self.limit: int | None = None
         """Builds that an account may have at the same time; None: as many as it likes."""
 
@@ -259,7 +262,7 @@ class Builds:
             "AWS_DEFAULT_REGION": running.region,
             # CodeBuild says where by a path on 169.254.170.2, which is nobody here.
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": (
-                f"{self._settings.endpoint_url}{CREDENTIALS}{running.secret}"
+                f"{self.credentials_url}{CREDENTIALS}{running.secret}"
             ),
             "CODEBUILD_BUILD_ARN": record["arn"],
             "CODEBUILD_BUILD_IMAGE": record["environment"].get("image", ""),
@@ -270,11 +273,11 @@ class Builds:
             **running.variables,
         }
 
-    def credentials(self, method: str, path: str) -> Answer:
+    def credentials(self, path: str) -> Answer:
         """What a build is told at the address in its environment, for as long as it runs."""
         secret = path.removeprefix(CREDENTIALS)
-        running = next((r for r in self._running.values() if r.secret == secret), None)
-        if method != "GET" or running is None:
+        running = next((r for r in list(self._running.values()) if r.secret == secret), None)
+        if running is None:
             return NOT_FOUND
         session, role_arn = running.session, running.record["serviceRole"]
         if session is None or session["expires"] - REFRESH_SECONDS < self._clock():
@@ -373,6 +376,7 @@ def install(settings: EmulatorSettings) -> Builds:
     need(eventbridge, "_put_events")
     need(iam, "_roles")
     builds = Builds(settings)
+    builds.credentials_url = serve_credentials(builds.credentials)
     replace(codebuild, "_start_build", builds.start_build)
     replace(codebuild, "_batch_get_builds", builds.batch_get_builds)
     replace(codebuild, "_list_builds_for_project", builds.list_builds)

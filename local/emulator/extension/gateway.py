@@ -1,11 +1,11 @@
-"""The ASGI application: git, credentials of instances and builds, internal endpoints, ministack."""
+"""The ASGI application: git, instance metadata and internal endpoints in front of ministack."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from local.emulator.extension import codebuild, imds
+from local.emulator.extension import imds
 from local.emulator.extension.codebuild import Builds
 from local.emulator.extension.git_http import PREFIX as GIT_PREFIX
 from local.emulator.extension.git_http import GitServer, Receive, Scope, Send
@@ -38,8 +38,6 @@ class Gateway:
             await self._git(scope, receive, send)
         elif path.startswith(imds.PREFIX):
             await _send(send, self._metadata.answer(scope["method"], path, _headers(scope)))
-        elif path.startswith(codebuild.CREDENTIALS):
-            await _send(send, self.builds.credentials(scope["method"], path))
         elif path.startswith(INTERNAL_PREFIX):
             body = await _body(receive)
             data = json.loads(body) if body else {}

@@ -270,13 +270,13 @@ def test_credentials_are_there_for_as_long_as_the_build_is(world):
     build = world.start()["build"]
     running = world.builds._running[build["id"]]
     # WHEN / THEN
-    answer = world.builds.credentials("GET", CREDENTIALS + running.secret)
+    answer = world.builds.credentials(CREDENTIALS + running.secret)
     told = json.loads(answer.body)
     assert {"AccessKeyId", "SecretAccessKey", "Token", "Expiration", "RoleArn"} == told.keys()
-    assert json.loads(world.builds.credentials("GET", CREDENTIALS + running.secret).body) == told
-    assert world.builds.credentials("GET", CREDENTIALS + "x").status == 404
+    assert json.loads(world.builds.credentials(CREDENTIALS + running.secret).body) == told
+    assert world.builds.credentials(CREDENTIALS + "x").status == 404
     world.run()
-    assert world.builds.credentials("GET", CREDENTIALS + running.secret).status == 404
+    assert world.builds.credentials(CREDENTIALS + running.secret).status == 404
 
 
 # --- the event
