@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from local.configuration import IDLE_PERIOD, LONGEST_START, START_PERIOD
+from local.configuration import IDLE_PERIOD, LONGEST_START, OVERFLOW_AFTER, START_PERIOD
 from slipway.cli.show.output import json_text
 from slipway.cli.user.ending import going_on
+from slipway.contracts.errors import WrongUse
 
 _directory = click.option(
     "--directory",
@@ -44,6 +45,21 @@ def command() -> None:
     help="Builds that a host runs at once; default: what this machine allows.",
 )
 @click.option(
+    "--builders",
+    type=click.Choice(["hosts", "overflow", "codeBuild"]),
+    default="hosts",
+    show_default=True,
+    help="Who builds: hosts; hosts first, then builds of CodeBuild; those alone, and no host.",
+)
+@click.option(
+    "--overflow-after",
+    type=click.IntRange(0),
+    default=OVERFLOW_AFTER,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --builders overflow: what has waited so long for a host goes to a build.",
+)
+@click.option(
     "--machine", is_flag=True, help="Hosts are machines that boot, not processes (needs root)."
 )
 @click.option(
@@ -72,6 +88,8 @@ def up(
     pipelines: int,
     hosts: int,
     builds: int | None,
+    builders: Any,
+    overflow_after: int,
     machine: bool,
     idle_period: int,
     start_period: int,
@@ -86,17 +104,22 @@ def up(
       slipway local up
       slipway local up --machine
       slipway local up --directory other --pipelines 2 --builds 2
+      slipway local up --builders codeBuild --pipelines 5
       slipway local up --start-period 150
     """
     from local.plan import Options
     from local.progress import Progress
     from local.up import AlreadyRunning, bring_up
 
+    if builders == "codeBuild" and (machine or builds is not None):
+        raise WrongUse("--machine and --builds are of hosts: with --builders codeBuild is none")
     options = Options(
         port=port,
         pipelines=pipelines,
         hosts=hosts,
         builds=builds,
+        builders=builders,
+        overflow_after=overflow_after,
         machine=machine,
         idle_period=idle_period,
         start_period=start_period,

@@ -27,6 +27,7 @@ HEALTH_COMMAND = [
 IDLE_PERIOD = 3
 """Seconds; an option of `up`, like those below."""
 START_PERIOD = 0
+OVERFLOW_AFTER = 10
 LONGEST_START = 300
 """Seconds: ECS takes no longer start period of a health check."""
 HEALTHY_TIMEOUT = 60
@@ -94,13 +95,18 @@ def local_configuration(
     pipelines: tuple[PipelineNames, ...],
     hosts: int = 1,
     builds: int | None = None,
+    builders: str = "hosts",
+    overflow_after: int = OVERFLOW_AFTER,
+    build_limit: int = 20,
     machine: bool = False,
     idle_period: int = IDLE_PERIOD,
     start_period: int = START_PERIOD,
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
-    `builds`: build slots of each host; None: what this machine allows. `start_period`: seconds in
+    `builds`: build slots of each host; None: what this machine allows. `builders`: who builds;
+    with `codeBuild` no host. `overflow_after`, `build_limit`: of builds of CodeBuild, in seconds
+    and at the same time. `start_period`: seconds in
     which a new container may be unhealthy.
     """
     return {
@@ -112,12 +118,7 @@ def local_configuration(
         },
         "prod": {"account": PROD_ACCOUNT},
         "pipelines": [_pipeline(names, initial_image, start_period) for names in pipelines],
-        "buildHost": {
-            "count": hosts,
-            **({} if builds is None else {"builds": builds}),
-            "ami": "ami-00000000000000000",
-            **_processor(platform.machine()),
-        },
+        **_who_builds(builders, hosts, builds, overflow_after, build_limit),
         "network": {"availabilityZone": f"{REGION}a"},
         "lambdas": {"reconcileEveryMinutes": 1, "logRetentionDays": 1},
         "limits": {
@@ -155,6 +156,28 @@ def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> di
             "maxDefinitions": 3,
         },
     }
+
+
+def _who_builds(
+    builders: str, hosts: int, builds: int | None, overflow_after: int, build_limit: int
+) -> dict[str, Any]:
+    """`buildHost` and `builders`, each where it counts."""
+    processor = _processor(platform.machine())
+    configured: dict[str, Any] = {}
+    if builders != "codeBuild":
+        configured["buildHost"] = {
+            "count": hosts,
+            **({} if builds is None else {"builds": builds}),
+            "ami": "ami-00000000000000000",
+            **processor,
+        }
+    if builders != "hosts":
+        configured["builders"] = {
+            "when": builders,
+            **({"overflowAfter": overflow_after} if builders == "overflow" else {}),
+            "codeBuild": {"limit": build_limit, "architecture": processor["architecture"]},
+        }
+    return configured
 
 
 def _processor(machine: str) -> dict[str, str]:

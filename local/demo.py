@@ -221,6 +221,8 @@ def await_sleep(state: State) -> None:
     """Until every build host is stopped."""
     ec2 = client_of("ec2", state.endpoint_url, state.prod_account, state.region)
     ids = [host.instance_id for host in state.hosts]
+    if not ids:
+        return
 
     def asleep() -> bool:
         answer = ec2.describe_instances(InstanceIds=ids)

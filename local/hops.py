@@ -222,6 +222,8 @@ class Watch:
             return []
         now, hops = self._clock(), list[Hop]()
         ids = [host.instance_id for host in self._sources.state.hosts]
+        if not ids:  # builds of CodeBuild alone
+            return self._arrivals()
         answer = self._sources.ec2.describe_instances(InstanceIds=ids)
         for instance in (i for r in answer["Reservations"] for i in r["Instances"]):
             hops += host_hops(

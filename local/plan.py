@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from local.configuration import (
     DEV_ACCOUNT,
     IDLE_PERIOD,
+    OVERFLOW_AFTER,
     PROD_ACCOUNT,
     REGION,
     START_PERIOD,
@@ -19,6 +21,7 @@ from local.ports import check_free, free_ports
 from local.workplace import Workplace
 
 DEVELOPER = "developer"
+Builders = Literal["hosts", "overflow", "codeBuild"]
 MACHINE_OFF_SECONDS = 180.0
 """EC2 forces a machine off that is not off by then; the supervisor pulls the plug before."""
 
@@ -29,7 +32,9 @@ class Options:
 
     `stopping_seconds`, `pending_seconds`: how long an instance is in those states; a machine says
     itself when it is off. `builds`: build slots of each host; None: what this machine allows.
-    `machine`: hosts are machines, not just their agents. `idle_period`:
+    `builders`: who builds; with `codeBuild` there is no host, and with `overflow` what has waited
+    for one for `overflow_after` seconds goes to a build of CodeBuild. `build_limit`: so many of
+    those at the same time. `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
     of which starts a process.
@@ -39,6 +44,9 @@ class Options:
     pipelines: int = 1
     hosts: int = 1
     builds: int | None = None
+    builders: Builders = "hosts"
+    overflow_after: int = OVERFLOW_AFTER
+    build_limit: int = 20
     pending_seconds: float = 1.0
     stopping_seconds: float = 2.0
     internal_endpoints: bool = False
@@ -47,6 +55,11 @@ class Options:
     idle_period: int = IDLE_PERIOD
     start_period: int = START_PERIOD
     health_interval: float = 1.0
+
+    @property
+    def host_count(self) -> int:
+        """How many hosts there are."""
+        return 0 if self.builders == "codeBuild" else self.hosts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +108,7 @@ def make_plan(workplace: Workplace, options: Options) -> Plan:
         pending_seconds=options.pending_seconds,
         stopping_seconds=MACHINE_OFF_SECONDS if options.machine else options.stopping_seconds,
         health_interval_seconds=options.health_interval,
+        build_log_dir=workplace.log_dir,
         git_users=((DEVELOPER, password),),
         internal_endpoints=options.internal_endpoints,
     )

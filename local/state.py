@@ -32,7 +32,10 @@ class HostState:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The whole file. `start_period`: seconds in which a new container may be unhealthy."""
+    """The whole file. `start_period`: seconds in which a new container may be unhealthy.
+
+    `builder_project`: CodeBuild's, whose builds are builders; None where hosts alone build.
+    """
 
     endpoint_url: str
     region: str
@@ -47,6 +50,7 @@ class State:
     hosts: tuple[HostState, ...]
     log_dir: str
     start_period: int = 0
+    builder_project: str | None = None
 
     def with_agent(self, instance_id: str, agent_pid: int | None) -> State:
         """The same, with that host's agent process (a host not named so far is added)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from local.accounts import client_of
 from local.http import served_commit
 from local.started import Ledger
-from local.state import HostState, read_state
+from local.state import HostState, State, read_state
 from local.workplace import Workplace
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
@@ -25,6 +26,7 @@ def describe(workplace: Workplace) -> list[str]:
         found = ec2.describe_instances(InstanceIds=[host.instance_id])
         name = found["Reservations"][0]["Instances"][0]["State"]["Name"]
         lines.append(f"host {host.instance_id}: {name}, {_played_by(host, workplace)}")
+    lines += _builds(state)
     dynamodb = client_of("dynamodb", state.endpoint_url, state.prod_account, state.region)
     table = Table(dynamodb, state.table)
     for name, pipeline in state.pipelines.items():
@@ -33,6 +35,24 @@ def describe(workplace: Workplace) -> list[str]:
         lines.append(f"{name}: {pipeline.service_url}/ serves {commit}")
         lines += [f"  {line}" for row in newest if (line := rollout_line(row, time.time()))]
     return lines
+
+
+def _builds(state: State) -> list[str]:
+    """The builds of CodeBuild that are not over, and how many are."""
+    if state.builder_project is None:
+        return []
+    codebuild = client_of("codebuild", state.endpoint_url, state.prod_account, state.region)
+    ids = codebuild.list_builds_for_project(projectName=state.builder_project)["ids"]
+    newest = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
+    live = [build for build in newest if not build["buildComplete"]]
+    told = [f"builds of CodeBuild: {len(live)} at work, {len(newest) - len(live)} over"]
+    return told + [f"  {build['id']}: {build['currentPhase']}{_for(build)}" for build in live]
+
+
+def _for(build: dict[str, Any]) -> str:
+    variables = build["environment"]["environmentVariables"]
+    found = [each["value"] for each in variables if each["name"] == "SLIPWAY_PIPELINE"]
+    return f", for {found[0]}" if found else ""
 
 
 def rollout_line(row: DeploymentRow, now: float) -> str | None:

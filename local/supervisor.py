@@ -159,6 +159,8 @@ class Supervisor:
 def instances_of(ec2: Any, installation: Installation) -> list[tuple[str, str, str]]:
     """(instance id, state, launch time) of the installation's build hosts."""
     names = [installation.names.host(n + 1) for n in range(installation.host_count)]
+    if not names:
+        return []
     answer = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": names}])
     return [
         (found["InstanceId"], found["State"]["Name"], str(found["LaunchTime"]))

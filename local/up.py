@@ -58,6 +58,8 @@ def bring_up(workplace: Workplace, options: Options, progress: Progress) -> Stat
         _refuse_if_running(workplace)
         if options.machine:
             possible.prepare(workplace)
+        if options.builders != "hosts":
+            _refuse_without_aws_cli()
         if take_down(workplace, progress):
             progress.say("an earlier run had left things behind: taken down")
         shutil.rmtree(workplace.log_dir, ignore_errors=True)
@@ -86,6 +88,16 @@ def _refuse_if_running(workplace: Workplace) -> None:
         raise WorldFailed(
             f"it is running, but {', '.join(dead)} died (logs: {workplace.log_dir}):"
             " `slipway local down`, then `up` again"
+        )
+
+
+def _refuse_without_aws_cli() -> None:
+    """CodeBuild's images bring it; builds here take what is installed."""
+    beside = str(Path(sys.executable).parent)
+    if not shutil.which("aws", path=os.pathsep.join((beside, os.environ.get("PATH", "")))):
+        raise WorldFailed(
+            "builds of CodeBuild call the AWS CLI, and there is none:"
+            " install awscli (requirements-dev.txt)"
         )
 
 
@@ -120,7 +132,8 @@ def _bring_up(workplace: Workplace, plan: Plan, ledger: Ledger, progress: Progre
         _start_proxy(workplace, ledger, plan)
         state = _state(workplace, plan, installation)
         write_state(workplace, state)
-        _start_supervisor(workplace, ledger, plan, daemon, machines)
+        if plan.options.host_count:
+            _start_supervisor(workplace, ledger, plan, daemon, machines)
         commits = _seed(workplace, plan, busybox)
     if plan.options.wait_for_first:
         with progress.step("first commit deployed"):
@@ -136,6 +149,9 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         pipelines=plan.pipelines,
         hosts=plan.options.hosts,
         builds=plan.options.builds,
+        builders=plan.options.builders,
+        overflow_after=plan.options.overflow_after,
+        build_limit=plan.options.build_limit,
         machine=plan.options.machine,
         idle_period=plan.options.idle_period,
         start_period=plan.options.start_period,
@@ -152,7 +168,7 @@ def _start_emulator(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Do
     process = ledger.spawn(
         "emulator",
         [sys.executable, "-m", "local.emulator", *command_line(settings, users)],
-        environment=dict(os.environ),
+        environment=daemon.environment(os.environ),  # the builds' way to Docker
         directory=REPOSITORY,
     )
     _await_start(workplace, "emulator", process, lambda: is_ready(settings))
@@ -286,6 +302,7 @@ def _state(workplace: Workplace, plan: Plan, installation: Installation) -> Stat
         ),
         log_dir=str(workplace.log_dir),
         start_period=plan.options.start_period,
+        builder_project=NAMES.builder_project if installation.builders.uses_code_build else None,
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from slipway.configuration.builders import CURATED
 
 SCRIPT = Path(__file__).resolve().parents[2] / "build_agent" / "bootstrap" / "builder.sh"
-PLACE = "/tmp/slipway-builder.sh"  # noqa: S108 - in a build's own container
+PLACE = "slipway-builder.sh"
+"""Where CodeBuild's commands begin: CODEBUILD_SRC_DIR, which is empty without a source."""
 PYTHON = 3.13
 """As on hosts. CodeBuild's images bring several, and which is the default changes."""
 END = "END_OF_BUILDER"

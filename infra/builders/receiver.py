@@ -10,12 +10,17 @@ from constructs import Construct
 
 from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
-from infra.permissions.statements import find_queues, send_to, use_table, work_on_queue
+from infra.permissions.statements import (
+    run_builders,
+    send_to,
+    use_table,
+    work_on_queue,
+)
 from infra.requests.request_queue import RECEIVER_TIMEOUT, Requests
 from infra.shared import Shared
 
 BATCH = 10
-TABLE = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+TABLE = ("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
 """A transaction asks for the actions that it is made of."""
 
 
@@ -41,11 +46,14 @@ class Receiver:
             description="Slipway: a build request becomes a row that a builder works from.",
             statements=[
                 work_on_queue("ReadRequests", arns.queue(names.build_queue)),
-                find_queues(given_up),
                 send_to(given_up, "GiveUpRequests"),
                 use_table(arns.table, TABLE),
+                run_builders(arns.builder_project),
             ],
-            environment=environment,
+            environment={
+                **environment,
+                "SLIPWAY_DEAD_LETTERS_URL": requests.dead_letters.queue_url,
+            },
             timeout=cdk.Duration.seconds(RECEIVER_TIMEOUT),
         )
         self.function.function.add_event_source(

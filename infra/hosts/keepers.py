@@ -187,11 +187,13 @@ class Keepers:
     def _decide(self, *table_actions: str, counts: bool = True) -> list[Allow]:
         """What whoever decides has to see, and which rows it moves.
 
-        `counts`: the queue's, too; the starter has a request in its hand already.
+        `counts`: the queue's, too; the starter has a request in its hand already. Whoever asks for
+        a builder and is late reads the row that another has moved.
         """
+        builders = ("GetItem",) if self._uses_code_build else ()
         queue = self._arns.queue(self._shared.names.build_queue)
         return [
-            use_table(self._arns.table, ("Query", *table_actions)),
+            use_table(self._arns.table, ("Query", *builders, *table_actions)),
             *([count_messages(queue)] if counts else []),
             *([see_hosts()] if self._host_ids else []),
         ]

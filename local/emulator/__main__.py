@@ -49,6 +49,9 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
     parser.add_argument("--stopping-seconds", type=float, default=1.0)
     parser.add_argument("--retry-seconds", type=float, default=1.0)
     parser.add_argument("--health-interval-seconds", type=float, default=1.0)
+    parser.add_argument("--build-start-seconds", type=float, default=1.0)
+    parser.add_argument("--build-minute-seconds", type=float, default=60.0)
+    parser.add_argument("--build-log-dir", type=Path, help="default: below the data directory")
     parser.add_argument("--instances-start-stopped", action="store_true")
     parser.add_argument("--git-users", type=Path, help='JSON file {"<name>": "<password>"}')
     parser.add_argument("--internal-endpoints", action="store_true")
@@ -65,6 +68,9 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
         stopping_seconds=given.stopping_seconds,
         retry_seconds=given.retry_seconds,
         health_interval_seconds=given.health_interval_seconds,
+        build_start_seconds=given.build_start_seconds,
+        build_minute_seconds=given.build_minute_seconds,
+        build_log_dir=given.build_log_dir.resolve() if given.build_log_dir else None,
         instances_start_stopped=given.instances_start_stopped,
         git_users=read_git_users(given.git_users),
         internal_endpoints=given.internal_endpoints,
@@ -136,6 +142,7 @@ def serve(settings: EmulatorSettings) -> None:
     except OSError as error:
         print(f"emulator: cannot serve on {settings.address}: {error}", file=sys.stderr)
         exit_code = 3
+    gateway.builds.end_all()
     end_children()
     logging.shutdown()
     sys.stderr.flush()

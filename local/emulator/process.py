@@ -87,8 +87,12 @@ def command_line(settings: EmulatorSettings, git_users: Path) -> list[str]:
         f"--stopping-seconds={settings.stopping_seconds}",
         f"--retry-seconds={settings.retry_seconds}",
         f"--health-interval-seconds={settings.health_interval_seconds}",
+        f"--build-start-seconds={settings.build_start_seconds}",
+        f"--build-minute-seconds={settings.build_minute_seconds}",
         f"--git-users={git_users}",
     ]
+    if settings.build_log_dir is not None:
+        arguments.append(f"--build-log-dir={settings.build_log_dir}")
     switches = {
         "--instances-start-stopped": settings.instances_start_stopped,
         "--internal-endpoints": settings.internal_endpoints,

@@ -113,7 +113,10 @@ def test_the_receiver_drains_the_build_queue(code_build: Stacks) -> None:
         if q["QueueName"] == "slipway-cb-build"
     ]
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
-    # AND it may do that, write rows, and give up; nothing else
+    # AND it may do that, write rows, start builders, and give up; nothing else
+    assert "BuildDeadLetters" in text(
+        variables(code_build.prod, "receiver")["SLIPWAY_DEAD_LETTERS_URL"]
+    )
     rest = {
         action
         for s in of_role(code_build, "slipway-cb-receiver")
@@ -121,10 +124,11 @@ def test_the_receiver_drains_the_build_queue(code_build: Stacks) -> None:
         if not action.startswith("logs:")
     }
     assert rest == {
-        *(f"sqs:{a}" for a in ("DeleteMessage", "GetQueueAttributes", "GetQueueUrl")),
+        *(f"sqs:{a}" for a in ("DeleteMessage", "GetQueueAttributes")),
         *("sqs:ReceiveMessage", "sqs:SendMessage"),
         *(f"dynamodb:{a}" for a in ("ConditionCheckItem", "GetItem", "PutItem", "Query")),
-        "dynamodb:UpdateItem",
+        *("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+        *(f"codebuild:{a}" for a in ("BatchGetBuilds", "ListBuildsForProject", "StartBuild")),
     }
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from local.emulator.extension import imds
+from local.emulator.extension.codebuild import Builds
 from local.emulator.extension.git_http import PREFIX as GIT_PREFIX
 from local.emulator.extension.git_http import GitServer, Receive, Scope, Send
 from local.emulator.extension.imds import Answer, InstanceMetadata
@@ -22,11 +23,13 @@ class Gateway:
         ministack: Any,
         git: GitServer,
         metadata: InstanceMetadata,
+        builds: Builds,
         internal: InternalEndpoints,
     ) -> None:
         self._ministack = ministack
         self._git = git
         self._metadata = metadata
+        self.builds = builds
         self._internal = internal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -175,10 +175,7 @@ class InstanceMetadata:
             "Code": "Success",
             "LastUpdated": _utc(known["issued"]),
             "Type": "AWS-HMAC",
-            "AccessKeyId": known["access_key"],
-            "SecretAccessKey": known["secret_key"],
-            "Token": known["token"],
-            "Expiration": _utc(known["expires"]),
+            **credentials_document(known),
         }
 
 
@@ -208,6 +205,16 @@ def mint_session(
         },
     )
     return minted
+
+
+def credentials_document(session: dict[str, Any]) -> dict[str, str]:
+    """A session as the services of instances and of containers tell it."""
+    return {
+        "AccessKeyId": session["access_key"],
+        "SecretAccessKey": session["secret_key"],
+        "Token": session["token"],
+        "Expiration": _utc(session["expires"]),
+    }
 
 
 def _identity(located: Located) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 * `GET  /_slipway/faults`, `POST /_slipway/faults`, `DELETE /_slipway/faults`: see `faults`.
 * `GET  /_slipway/asked`: which principal asked which action of IAM, and the answer.
 * `POST /_slipway/ec2/<instance-id>/die`: the instance stops at once.
+* `POST /_slipway/codebuild/limit`: `{"builds": 2}`: so many builds of an account at the same time.
 * `POST /_slipway/ec2/<instance-id>/off`: its machine has shut down; always open.
 """
 
@@ -14,6 +15,7 @@ import json
 from typing import Any
 
 from local.emulator.extension.asked import Asked
+from local.emulator.extension.codebuild import Builds
 from local.emulator.extension.ec2_states import InstanceStates
 from local.emulator.extension.faults import Faults
 from local.emulator.extension.imds import NOT_FOUND, Answer
@@ -32,12 +34,14 @@ class InternalEndpoints:
         settings: EmulatorSettings,
         *,
         states: InstanceStates,
+        builds: Builds,
         mailbox: Mailbox,
         faults: Faults,
         asked: Asked,
     ) -> None:
         self._settings = settings
         self._states = states
+        self._builds = builds
         self._mailbox = mailbox
         self._faults = faults
         self._asked = asked
@@ -68,6 +72,9 @@ class InternalEndpoints:
             return _json(self._faults.listed())
         if (method, what) == ("GET", "asked"):
             return _json(self._asked.listed())
+        if (method, what) == ("POST", "codebuild/limit"):
+            self._builds.limit = data.get("builds")
+            return _json({"builds": self._builds.limit})
         kind, _, rest = what.partition("/")
         instance_id, _, verb = rest.partition("/")
         if (method, kind, verb) == ("POST", "ec2", "die"):

@@ -11,6 +11,8 @@ from ministack.core import container_reaper
 from local.emulator.extension import (
     asked,
     cloudformation_types,
+    codebuild,
+    codebuild_iam,
     codecommit_api,
     ec2_states,
     ecs_containers,
@@ -67,14 +69,22 @@ def load(settings: EmulatorSettings) -> Gateway:
     sqs_speed.install()
     metrics.install()
     user_data.install()
+    codebuild_iam.install()
+    builds = codebuild.install(settings)
     injected = faults.install()
     questions = asked.install()
     return Gateway(
         ministack=app.app,
         git=GitServer(settings, repositories, credentials),
         metadata=imds.install(),
+        builds=builds,
         internal=InternalEndpoints(
-            settings, states=states, mailbox=letters, faults=injected, asked=questions
+            settings,
+            states=states,
+            builds=builds,
+            mailbox=letters,
+            faults=injected,
+            asked=questions,
         ),
     )
 

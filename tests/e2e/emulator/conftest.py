@@ -22,6 +22,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         pending_seconds=0.3,
         stopping_seconds=0.3,
         retry_seconds=0.1,
+        build_start_seconds=0.3,
+        build_minute_seconds=1.5,
         git_users=(("alice", "a:password"),),
         internal_endpoints=True,
     )

@@ -1,0 +1,195 @@
+"""Builds of CodeBuild as builders: five pipelines with no host; a build that is lost; overflow."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.plan import Options
+from local.push import Pushed
+from local.status import describe
+from slipway.contracts.table.builders import builder_host
+from slipway.contracts.table.deployments import DeploymentRow
+from tests.e2e.chain import Chain, local_chain
+from tests.e2e.permissions import asked
+
+pytestmark = pytest.mark.timeout(900)
+
+FIRST_SECONDS = 300.0
+"""Five builds begin at once, on two processors."""
+TAKEN_UP_SECONDS = 150.0
+"""The event of a build's end frees its pipeline; where it is lost, the schedule's minute does."""
+
+
+@pytest.fixture(scope="module")
+def hostless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Five pipelines, no host; the first commits are on their way."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = Options(
+        pipelines=5, builders="codeBuild", internal_endpoints=True, wait_for_first=False
+    )
+    with local_chain(tmp_path_factory.mktemp("hostless"), options) as chain:
+        yield chain
+
+
+def builds(chain: Chain) -> list[dict[str, Any]]:
+    """All builds of the project, newest first."""
+    codebuild = chain.prod("codebuild")
+    ids = codebuild.list_builds_for_project(projectName=chain.names.builder_project)["ids"]
+    return list(codebuild.batch_get_builds(ids=ids)["builds"]) if ids else []
+
+
+def pipeline_of(build: dict[str, Any]) -> str:
+    given = build["environment"]["environmentVariables"]
+    return str(next(each["value"] for each in given if each["name"] == "SLIPWAY_PIPELINE"))
+
+
+def live(chain: Chain, pipeline: str | None = None) -> list[dict[str, Any]]:
+    """The builds that are not over."""
+    found = [build for build in builds(chain) if not build["buildComplete"]]
+    return [build for build in found if pipeline in (None, pipeline_of(build))]
+
+
+def until_no_build(chain: Chain) -> None:
+    """Every builder has ended, by itself."""
+    chain.until("the end of every build", lambda: not live(chain), FIRST_SECONDS)
+
+
+def of_builders(rows: list[DeploymentRow], pipeline: str) -> bool:
+    return {row.host_id for row in rows} == {builder_host(pipeline)}
+
+
+def test_five_pipelines_side_by_side_are_live_with_no_host(hostless: Chain) -> None:
+    # GIVEN five repositories, each with its first commit pushed, and nothing of EC2
+    pipelines = list(hostless.state.pipelines)
+    assert (len(pipelines), hostless.state.hosts) == (5, ())
+    assert hostless.prod("ec2").describe_instances()["Reservations"] == []
+
+    # THEN each is live, deployed by a builder of its own
+    for name in pipelines:
+        tip = hostless.repository(name).git("rev-parse", "HEAD")
+        hostless.until(
+            f"{name}'s answer", lambda n=name, t=tip: hostless.serves(n) == t, FIRST_SECONDS
+        )  # type: ignore[misc]
+        hostless.until(f"{name}'s notice", lambda t=tip: hostless.notices(t[:7]), FIRST_SECONDS)  # type: ignore[misc]
+    until_no_build(hostless)
+    assert all(of_builders(hostless.deployments(name), name) for name in pipelines)
+
+    # WHEN all are pushed to at once
+    began = time.time()
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        pushed = list(pool.map(lambda name: hostless.push("at once", pipeline=name), pipelines))
+    # THEN each push is live and told once, and the builders end by themselves
+    for last in pushed:
+        ended = hostless.until_ended(last, FIRST_SECONDS)
+        assert ended.result is not None
+        assert ended.result.status == "succeeded", ended.result
+        assert hostless.serves(last.pipeline) == last.commit_id
+        hostless.until("its notice", lambda c=last.commit_id: hostless.notices(c[:7]))  # type: ignore[misc]
+        assert len(hostless.notices(last.commit_id[:7], since=began)) == 1
+    until_no_build(hostless)
+    _nothing_is_left(hostless)
+    # AND it was side by side: builds of different pipelines overlap
+    ours = [build for build in builds(hostless) if build["startTime"].timestamp() >= began]
+    assert {build["buildStatus"] for build in ours} == {"SUCCEEDED"}
+    assert max(_at_once(build, ours) for build in ours) >= 3
+
+
+def _at_once(build: dict[str, Any], others: list[dict[str, Any]]) -> int:
+    began = build["startTime"]
+    return sum(other["startTime"] <= began < other["endTime"] for other in others)
+
+
+def _nothing_is_left(chain: Chain) -> None:
+    chain.until("no want", lambda: not chain.table.wants.all())
+    assert chain.table.pending.all() == []
+    assert not any(row.is_live for row in chain.table.builders.all())
+    assert not any(lock.holder or lock.again for lock in chain.table.locks.all())
+    assert chain.depth(chain.names.build_queue) == 0
+    assert chain.depth(chain.names.build_dead_letters) == 0
+
+
+def test_a_build_that_is_stopped_is_taken_up_by_another_and_told_once(hostless: Chain) -> None:
+    # GIVEN a build that builds
+    until_no_build(hostless)
+    began = time.time()
+    pushed = hostless.push("a slow one", "slow")
+    hostless.until("its build", lambda: _builds_it(hostless, pushed), FIRST_SECONDS)
+    (lost,) = live(hostless, "sample")
+    assert any("at work" in line for line in describe(hostless.workplace))
+    # WHEN
+    hostless.prod("codebuild").stop_build(id=lost["id"])
+    # THEN another is started, and the push is live and told once
+    ended = hostless.until_ended(pushed, TAKEN_UP_SECONDS)
+    assert ended.result is not None
+    assert ended.result.status == "succeeded", ended.result
+    assert hostless.serves() == pushed.commit_id
+    until_no_build(hostless)
+    statuses = {build["id"]: build["buildStatus"] for build in builds(hostless)}
+    assert statuses[lost["id"]] == "STOPPED"
+    after = [b for b in builds(hostless) if b["buildNumber"] > lost["buildNumber"]]
+    assert [(pipeline_of(b), b["buildStatus"]) for b in after] == [("sample", "SUCCEEDED")]
+    assert len(hostless.notices(pushed.commit_id[:7], since=began)) == 1
+    _nothing_is_left(hostless)
+
+
+def _builds_it(chain: Chain, pushed: Pushed) -> bool:
+    row = chain.deployment_of(pushed.commit_id, pushed.pipeline)
+    return row is not None and "build" in row.stages
+
+
+def test_no_role_was_denied_anything(hostless: Chain) -> None:
+    """Comes last: it looks back at the others."""
+    assert sorted(asked(hostless.state, allowed=False)) == []
+
+
+def test_what_waits_too_long_for_the_host_goes_to_a_build(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # GIVEN one host with one slot, and four pipelines
+    options = Options(
+        pipelines=4,
+        builds=1,
+        builders="overflow",
+        overflow_after=5,
+        internal_endpoints=True,
+        wait_for_first=False,
+    )
+    with local_chain(tmp_path_factory.mktemp("overflow"), options) as chain:
+        pipelines = list(chain.state.pipelines)
+        for name in pipelines:
+            tip = chain.repository(name).git("rev-parse", "HEAD")
+            chain.until(
+                f"{name}'s answer", lambda n=name, t=tip: chain.serves(n) == t, FIRST_SECONDS
+            )  # type: ignore[misc]
+        until_no_build(chain)
+        chain.until_asleep()
+        # WHEN each is pushed to at once, with builds that take their time
+        began = time.time()
+        with ThreadPoolExecutor(len(pipelines)) as pool:
+            pushed = list(pool.map(lambda n: chain.push("slow", "slow", pipeline=n), pipelines))
+        # AND the schedule comes sooner than in a minute
+        while not all(_is_told(chain, each) for each in pushed):
+            assert time.time() - began < FIRST_SECONDS
+            chain.call(chain.names.function("reconciler"), wait=True)
+            time.sleep(2)
+        # THEN host and builds have shared the work, and each push is live and told once
+        rows = [chain.until_ended(each) for each in pushed]
+        hosts = {host.instance_id for host in chain.state.hosts}
+        assert {row.host_id in hosts for row in rows} == {True, False}
+        for each in pushed:
+            assert chain.serves(each.pipeline) == each.commit_id
+            chain.until("its notice", lambda c=each.commit_id: chain.notices(c[:7]))  # type: ignore[misc]
+            assert len(chain.notices(each.commit_id[:7], since=began)) == 1
+        until_no_build(chain)
+        assert sorted(asked(chain.state, allowed=False)) == []
+
+
+def _is_told(chain: Chain, pushed: Pushed) -> bool:
+    row = chain.deployment_of(pushed.commit_id, pushed.pipeline)
+    return row is not None and row.announced_at is not None
