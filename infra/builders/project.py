@@ -62,6 +62,8 @@ class BuilderProject(Construct):
         cdk.Tags.of(project).add("slipway", names.installation)
         accept(project, "CB3", CHECKOV["CKV_AWS_316"])
         accept(project, "CB4", CHECKOV["CKV_AWS_147"])
+        if not configuration.builder_image.startswith(CURATED):
+            accept(project, "CB5", "The configuration names an image of its own.")
         accept_checkov(project, CHECKOV)
 
 
