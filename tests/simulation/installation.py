@@ -5,10 +5,13 @@ from __future__ import annotations
 from slipway.contracts.installation import (
     ImageSettings,
     Installation,
+    Limits,
     PipelineSettings,
     RolloutSettings,
 )
 
+IDLE_PERIOD = 300
+"""Seconds: with the default of 120 more histories have hosts asleep, and fewer meet them awake."""
 NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
@@ -22,6 +25,7 @@ def make_installation(pipelines: int, hosts: int, slots: int, *, stale: bool) ->
         prod_account="222222222222",
         host_count=hosts,
         builds=slots,
+        limits=Limits(idle_period=IDLE_PERIOD),
         pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
     )
 
