@@ -229,7 +229,7 @@ class Keeper:
         """What others ask the holder of the lock."""
         if lock.ends(work.deployment_id):
             work.stop.request("the deployment was cancelled")
-        elif work.request is not None and lock.gives_way(work.request):
+        elif work.request is not None and self._table.locks.is_to_give_way(lock, work.request):
             work.stop.request(f"{lock.takeover} takes over")
         elif work.pipeline in self._ends_stale_builds and (
             lock.again is not None or self._is_newer_wanted(work)

@@ -19,7 +19,7 @@ from lambdas.decide.situation import (
     StartBuilder,
 )
 from slipway.contracts.messages import AlertKind
-from slipway.contracts.table.builders import BuilderRow
+from slipway.contracts.table.builders import PATIENT, BuilderRow
 
 UNANSWERED = 60.0
 """Seconds after which the answer to a StartBuild is missed: the Lambda that asked is long over."""
@@ -36,21 +36,35 @@ def builder_actions(snapshot: Snapshot) -> list[Action]:
 
 
 def builder_alerts(snapshot: Snapshot) -> list[Action]:
-    """CodeBuild starts no build for a pipeline, and that for long; or it does again."""
+    """CodeBuild starts no build for a pipeline, and that for long, or its builds end early; or
+    that is over.
+    """
     raised = {alert.subject: alert for alert in snapshot.alerts if alert.kind == ALERT}
     actions: list[Action] = []
     for name, row in sorted(snapshot.builders.items()):
-        alert = raised.pop(name, None)
-        refused = row.refused_since
-        if refused is not None and snapshot.now - refused > REFUSED and alert is None:
-            why = (
-                f"CodeBuild starts no build for {name}: the account's limit of builds at the same"
-                " time is reached (Service Quotas); tried again as soon as one ends"
-            )
+        alert, why = raised.get(name), _trouble(snapshot, row)
+        if why and alert is None:
             actions.append(RaiseAlert(kind=ALERT, subject=name, why=why))
-        elif refused is None and alert is not None and not alert.over_at:
-            actions.append(EndAlert(alert=alert, why="CodeBuild has started a build for it"))
+        elif not why and alert is not None and not alert.over_at:
+            actions.append(EndAlert(alert=alert, why="a build of CodeBuild works for it again"))
     return actions
+
+
+def _trouble(snapshot: Snapshot, row: BuilderRow) -> str:
+    """What people have to know of a pipeline's builds; empty if nothing."""
+    refused = row.refused_since
+    if refused is not None and snapshot.now - refused > REFUSED:
+        return (
+            f"CodeBuild starts no build for {row.pipeline}: the account's limit of builds at the"
+            " same time is reached (Service Quotas); tried again as soon as one ends"
+        )
+    if row.failures > PATIENT or (row.failures == PATIENT and not row.is_live):
+        said = f", the last as CodeBuild's {row.status}" if row.status else ""
+        return (
+            f"{row.failures} builds in a row ended before their work did{said}; tried again, ever"
+            " later; the project's builds in CodeBuild's console say why"
+        )
+    return ""
 
 
 def _ended(snapshot: Snapshot) -> list[Action]:
@@ -114,8 +128,10 @@ def _patience(snapshot: Snapshot) -> float:
 
 
 def _is_left_to_us(snapshot: Snapshot, pipeline: str) -> bool:
+    builder = snapshot.builders.get(pipeline)
     return (
-        pipeline not in snapshot.at_work
+        (builder is None or builder.next_at <= snapshot.now)
+        and pipeline not in snapshot.at_work
         and not snapshot.waits(pipeline)
         and not snapshot.kept_from_us(pipeline)
     )

@@ -59,8 +59,8 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
         "the tip of {} can be read again",
     ),
     "builders_refused": (
-        "CodeBuild starts no build for {}",
-        "CodeBuild starts builds for {} again",
+        "no build of CodeBuild works for {}",
+        "builds of CodeBuild work for {} again",
     ),
     "not_followed": ("the rollout of {} is not followed", "the rollout of {} is followed again"),
     "alarm": ("alarm {}", "alarm {} is over"),

@@ -278,8 +278,9 @@ class Held:
             return
         self._orders_at = now
         row = self._table.deployments.get(self.row.deployment_id)
-        lock = self._table.locks.get(self.row.pipeline)
-        if lock.gives_way(self.followed.request) and self.followed.under_way is not None:
+        locks, request = self._table.locks, self.followed.request
+        under_way = self.followed.under_way is not None
+        if under_way and locks.is_to_give_way(locks.get(self.row.pipeline), request):
             self._give_way(now)
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)

@@ -6,10 +6,13 @@ from slipway.contracts.installation import (
     BuildersSettings,
     ImageSettings,
     Installation,
+    Limits,
     PipelineSettings,
     RolloutSettings,
 )
 
+IDLE_PERIOD = 300
+"""Seconds: with the default of 120 more histories have hosts asleep, and fewer meet them awake."""
 NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
@@ -26,6 +29,7 @@ def make_installation(
         host_count=hosts,
         builds=slots,
         builders=builders,
+        limits=Limits(idle_period=IDLE_PERIOD),
         pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
     )
 

@@ -298,6 +298,8 @@ class World:
             lock.pipeline for lock in self.table.locks.all() if lock.taken(self.clockwork.time)
         }
         at_it = {build.pipeline for build in self.codebuild.live}
+        rows = self.table.builders.all()
+        at_it |= {row.pipeline for row in rows if row.next_at > self.clockwork.time - TICK - 60}
         before = self.clockwork.time - 2 * TICK - 60
         for want in self.table.wants.all():
             since = max(want.noted_at, self.resumed_at.get(want.pipeline, 0.0))

@@ -14,6 +14,10 @@ from slipway.contracts.table.store import Store
 
 PARTITION = "BUILDER"
 _HOST = "codebuild:"
+PATIENT = 3
+"""Builds that may end early, one right after the other."""
+PAUSE, LONGEST_PAUSE = 300.0, 3600.0
+"""Seconds between the starts of two builds after that, doubled each time, and at most."""
 
 BuilderState = Literal["none", "asked", "started", "done", "ended"]
 """`asked`: StartBuild is on its way, or its answer is; `started`: a build is there, perhaps still
@@ -25,7 +29,8 @@ has said that the build is over.
 @dataclass(frozen=True, kw_only=True)
 class BuilderRow:
     """Times are seconds since the epoch. `refused_since`: since when CodeBuild refuses to start one
-    for the pipeline; `status`: CodeBuild's word on a build that has ended.
+    for the pipeline; `status`: CodeBuild's word on a build that has ended. `failures`: builds in a
+    row that ended before their builder had said that it is done, this one counted until it does.
     """
 
     pipeline: str
@@ -36,6 +41,15 @@ class BuilderRow:
     ended_at: float | None = None
     status: str | None = None
     refused_since: float | None = None
+    failures: int = 0
+
+    @property
+    def next_at(self) -> float:
+        """When the next build may be asked for: at once, but ever later where builds end early, so
+        that what fails at once does not fail for money all day.
+        """
+        over = self.failures - PATIENT
+        return self.asked_at + min(LONGEST_PAUSE, PAUSE * 2**over) if over >= 0 else 0.0
 
     @property
     def is_live(self) -> bool:
@@ -87,18 +101,19 @@ class Builders:
         """The next generation, for which StartBuild is to be called; None if somebody else asks."""
         mine = replace(
             before, generation=before.generation + 1, state="asked", asked_at=now, build_id=None,
-            ended_at=None, status=None,
+            ended_at=None, status=None, failures=before.failures + 1,
         )  # fmt: skip
         asked = self._update(
             before.pipeline,
-            "SET pipeline = :pipeline, generation = :next, #s = :asked, asked_at = :now"
-            " REMOVE build_id, ended_at, #status",
+            "SET pipeline = :pipeline, generation = :next, #s = :asked, asked_at = :now,"
+            " failures = :failures REMOVE build_id, ended_at, #status",
             "attribute_not_exists(pk) OR"
             " (generation = :before AND #s <> :asked AND #s <> :started)",
             {
                 ":pipeline": before.pipeline,
                 ":next": mine.generation,
                 ":before": before.generation,
+                ":failures": mine.failures,
                 ":asked": "asked",
                 ":started": "started",
                 ":now": now,
@@ -116,9 +131,16 @@ class Builders:
         """CodeBuild takes no further build now: the pipeline waits, and is asked for again."""
         return self._update(
             row.pipeline,
-            "SET #s = :ended, ended_at = :now, refused_since = if_not_exists(refused_since, :now)",
+            "SET #s = :ended, ended_at = :now, failures = :failures,"
+            " refused_since = if_not_exists(refused_since, :now)",
             "generation = :generation AND #s = :asked",
-            {":ended": "ended", ":asked": "asked", ":now": now, ":generation": row.generation},
+            {
+                ":ended": "ended",
+                ":asked": "asked",
+                ":now": now,
+                ":generation": row.generation,
+                ":failures": max(0, row.failures - 1),
+            },
         )
 
     def start(self, pipeline: str, generation: int, build_id: str) -> bool:
@@ -141,9 +163,15 @@ class Builders:
         """
         return self._update(
             pipeline,
-            "SET #s = :done, ended_at = :now",
+            "SET #s = :done, ended_at = :now, failures = :none",
             "generation = :generation AND #s <> :ended",
-            {":done": "done", ":ended": "ended", ":now": now, ":generation": generation},
+            {
+                ":done": "done",
+                ":ended": "ended",
+                ":now": now,
+                ":none": 0,
+                ":generation": generation,
+            },
         )
 
     def go_on(self, pipeline: str, generation: int) -> bool:

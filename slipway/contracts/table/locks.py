@@ -13,6 +13,7 @@ from typing import Any
 
 from slipway.contracts.codec import decode
 from slipway.contracts.messages import BuildRequest, request_id_of
+from slipway.contracts.table.requests import settled_key
 from slipway.contracts.table.store import Store
 
 PARTITION = "LOCK"
@@ -194,10 +195,21 @@ class Locks:
         row = self.get(pipeline)
         return row.taken(now) and bool(row.again)
 
+    def is_to_give_way(self, row: LockRow, request: BuildRequest) -> bool:
+        """Whether the holder, which works on `request`, is to give way (see `LockRow.gives_way`).
+
+        Not to a request that has its outcome: one that was cancelled while it waited has left its
+        note, and nothing would come in the holder's place.
+        """
+        if row.takeover is None or not row.gives_way(request):
+            return False
+        key = settled_key(row.takeover)
+        return self._store.get(key["pk"], key["sk"]) is None
+
     def ask_takeover(self, request: BuildRequest, now: float) -> bool:
         """Ask the holder to give way to `request`; False if nobody holds the lock now.
 
-        The holder decides (see `LockRow.gives_way`).
+        The holder decides (see `is_to_give_way`).
         """
         return self._ask(
             request.pipeline,

@@ -43,16 +43,32 @@ class Asked:
 
     # --- who obeys
 
-    def obeys(self, lock: LockState, request: int, *, marked: bool) -> str:
+    def obeys(self, s: State, request: int, *, marked: bool) -> str:
         """What whoever follows the request's rollout does by `Held._obey`: `gives way`, `cancels`
         or nothing.
         """
-        key = ("obey", lock, request, marked)
-        return str(self._real.known(key, lambda: _followed_obeys(lock, request, marked=marked)))
+        lock, over = s.lock, s.lock.asks in s.settled
+        key = ("obey", lock, request, marked, over)
+        return str(
+            self._real.known(
+                key, lambda: _followed_obeys(self._asking(lock, over), lock, request, marked)
+            )
+        )
 
-    def stops(self, lock: LockState, request: int) -> str:
+    def stops(self, s: State, request: int) -> str:
         """Why `Keeper._obey` tells a run to stop that works on the request; empty: it does not."""
-        return str(self._real.known(("stop", lock, request), lambda: _keeper_obeys(lock, request)))
+        lock, over = s.lock, s.lock.asks in s.settled
+        key = ("stop", lock, request, over)
+        return str(
+            self._real.known(key, lambda: _keeper_obeys(self._asking(lock, over), lock, request))
+        )
+
+    def _asking(self, lock: LockState, over: bool) -> Table:
+        """The table, in which who asks for a takeover has its outcome if it is `over`."""
+        table = self._real.table_with({"LOCK": [lock_item(lock)]})
+        if over:
+            table.requests.settle([settled_of(lock.asks)], kept=KEPT)
+        return table
 
     def is_undone(self, request: int, rolled: int) -> bool:
         """Whether the rollback that stands undoes the request."""
@@ -186,7 +202,7 @@ def _row(request: int) -> DeploymentRow:
     )
 
 
-def _followed_obeys(lock: LockState, request: int, *, marked: bool) -> str:
+def _followed_obeys(table: Table, lock: LockState, request: int, marked: bool) -> str:
     said: list[str] = []
     row = replace(_row(request), rollout="{}", cancelled_by="ada" if marked else None)
     there: Any = SimpleNamespace(
@@ -196,7 +212,9 @@ def _followed_obeys(lock: LockState, request: int, *, marked: bool) -> str:
         _orders_at=float("-inf"),
         _table=SimpleNamespace(
             deployments=SimpleNamespace(get=lambda _: row),
-            locks=SimpleNamespace(get=lambda _: lock_row(lock)),
+            locks=SimpleNamespace(
+                get=lambda _: lock_row(lock), is_to_give_way=table.locks.is_to_give_way
+            ),
         ),
         _give_way=lambda _: said.append("gives way"),
         _cancel=lambda *_: said.append("cancels"),
@@ -205,7 +223,7 @@ def _followed_obeys(lock: LockState, request: int, *, marked: bool) -> str:
     return said[0] if said else ""
 
 
-def _keeper_obeys(lock: LockState, request: int) -> str:
+def _keeper_obeys(table: Table, lock: LockState, request: int) -> str:
     said: list[str] = []
     work: Any = SimpleNamespace(
         deployment_id=deployment_of(request),
@@ -213,7 +231,7 @@ def _keeper_obeys(lock: LockState, request: int) -> str:
         pipeline="shop",
         stop=SimpleNamespace(request=said.append),
     )
-    keeper: Any = SimpleNamespace(_ends_stale_builds=())
+    keeper: Any = SimpleNamespace(_ends_stale_builds=(), _table=table)
     Keeper._obey(keeper, work, lock_row(lock))
     return said[0] if said else ""
 

@@ -99,7 +99,7 @@ class Following:
         if not self._bounds.orders:
             return ""
         marked = rollout.request in s.orders.marked
-        order = self._asked.obeys(s.lock, rollout.request, marked=marked)
+        order = self._asked.obeys(s, rollout.request, marked=marked)
         if order == "gives way":
             return "superseded"
         if rollout.back or (order == "cancels" and rollout.begun):

@@ -134,7 +134,7 @@ class OrderedRuns(Runs):
     # --- interrupted
 
     def _interrupted(self, s: State, index: int, run: Run) -> Steps:
-        why = self._asked.stops(s.lock, _tip(run))
+        why = self._asked.stops(s, _tip(run))
         if not why or s.lock.holder != run_of(index, run.number):
             return
         if "cancelled" in why and _tip(run) not in s.orders.marked:

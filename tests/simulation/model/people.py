@@ -96,8 +96,6 @@ class People:
             untold=True,
             silent=True,
         )
-        if "stale takeover" in self._without and s.lock.asks == first:
-            s = s._replace(lock=s.lock._replace(asks=0))
         wants = tuple(want for want in o.wants if want != first)
         s = with_orders(s, wants=wants, excused=max(o.excused, handled))
         yield f"ends {first}, which waits", self._then(s, "tell", "rest", *others)

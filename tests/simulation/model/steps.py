@@ -44,10 +44,9 @@ class Model:
     """The steps that the world can take from a state.
 
     `without` names parts of the world that are taken out: `ticks`, `stopped event`, `dev side`,
-    `delete last`, `say idle again`, `claim`, `lock`, `under way`, `earlier first`, `note put back`;
-    and what the product does: `stale takeover`, that a rollback which is cancelled while it waits
-    leaves its note in the lock. Guards inside the real code are
-    taken out by `client`, a table with looser conditions, or by patching what it is made of.
+    `delete last`, `say idle again`, `claim`, `lock`, `under way`, `earlier first`,
+    `note put back`. Guards inside the real code are taken out by `client`, a table with looser
+    conditions, or by patching what it is made of.
     """
 
     def __init__(

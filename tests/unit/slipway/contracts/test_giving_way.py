@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from slipway.contracts.messages import BuildRequest, Target
+from slipway.contracts.table import Table
 from slipway.contracts.table.locks import LockRow
+from slipway.contracts.table.requests import Settled
+from tests.simulation.dynamodb import FakeDynamoDB
 from tests.unit.build_agent.world import START, make_request
 
 BACK: dict[str, Any] = {
@@ -85,3 +88,28 @@ def test_a_cancel_of_an_earlier_version_s_command_line_names_no_deployment() -> 
 def test_nobody_asks() -> None:
     free = LockRow(pipeline="web")
     assert (free.cancelled, free.gives_way(PUSH)) == (None, False)
+
+
+# --- to whom that is to come still
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_nothing_gives_way_to_what_has_its_outcome(is_over: bool) -> None:
+    """A rollback that was cancelled while it waited has left its note, and never comes."""
+    table = Table(FakeDynamoDB(), "t")
+    if is_over:
+        over = Settled(
+            request_id=ROLLBACK.request_id, outcome="cancelled", pipeline="web", settled_at=START
+        )
+        table.requests.settle([over], kept=9)
+    assert table.locks.is_to_give_way(asked_by(ROLLBACK), PUSH) is not is_over
+    assert not table.locks.is_to_give_way(asked_by(ROLLBACK), ROLLBACK)
+
+
+def test_without_a_note_nothing_is_looked_up() -> None:
+    """Each look of a run and of a follower asks this."""
+    table = Table(FakeDynamoDB(), "t")
+    table.locks._store = None  # type: ignore[assignment]
+    assert not table.locks.is_to_give_way(LockRow(pipeline="web"), PUSH)
+    cancelled = LockRow(pipeline="web", takeover="cancel:web-1")
+    assert not table.locks.is_to_give_way(cancelled, PUSH)
