@@ -166,3 +166,18 @@ def test_people_are_told_of_refusals_after_a_while_and_once() -> None:
     assert chosen(RaiseAlert, engine=ONLY, builders=short) == []
     (over,) = chosen(EndAlert, alerts=raised, engine=ONLY, builders=builder())
     assert over.alert.subject == "shop"
+
+
+def test_builds_that_end_early_are_paused_and_told_of() -> None:
+    values = {"engine": ONLY, "wants": (want(),)}
+    third = builder(state="ended", failures=3, status="FAILED", asked_at=START - 299)
+    assert built(builders=third, **values) == []
+    (alert,) = chosen(RaiseAlert, builders=third, **values)
+    assert (
+        "3 builds in a row ended before their work did, the last as CodeBuild's FAILED" in alert.why
+    )
+    later = builder(state="ended", failures=3, asked_at=START - 300)
+    assert built(builders=later, **values) == ["shop"]
+    second = builder(state="ended", failures=2, asked_at=START - 1)
+    assert built(builders=second, **values) == ["shop"]
+    assert chosen(RaiseAlert, builders=second, **values) == []

@@ -162,3 +162,37 @@ def test_an_earlier_build_does_not_move_the_row(table: Table) -> None:
 def test_the_token_is_short_enough_for_any_pipeline() -> None:
     long = BuilderRow(pipeline="p" * 80, generation=12)
     assert (len(long.token), long.token[-3:]) == (64, "-12")
+
+
+# --- builds that end early
+
+
+def fails(table: Table, now: float) -> None:
+    """A build that CodeBuild ends before its builder has said that it is done."""
+    table.builders.end(asked(table, now), "FAILED", now)
+
+
+def test_builds_that_end_early_are_asked_for_ever_later(table: Table) -> None:
+    """What fails at once must not fail for money all day."""
+    pauses = []
+    for number in range(8):
+        now = 10_000.0 * (number + 1)
+        fails(table, now)
+        pauses.append(max(0.0, table.builders.get("shop").next_at - now))
+    assert pauses == [0, 0, 300, 600, 1200, 2400, 3600, 3600]
+
+
+def test_a_builder_that_has_done_its_work_begins_anew(table: Table) -> None:
+    for number in range(4):
+        fails(table, float(number))
+    row = asked(table, 10.0)
+    table.builders.start("shop", row.generation, "p:5")
+    assert table.builders.get("shop").failures == 5
+    table.builders.say_done("shop", row.generation, 20.0)
+    assert (table.builders.get("shop").failures, table.builders.get("shop").next_at) == (0, 0.0)
+
+
+def test_a_refusal_is_no_build_that_ends_early(table: Table) -> None:
+    for number in range(5):
+        table.builders.refuse(asked(table, float(number)), float(number))
+    assert table.builders.get("shop").failures == 0
