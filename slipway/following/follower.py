@@ -279,8 +279,8 @@ class Held:
         self._orders_at = now
         row = self._table.deployments.get(self.row.deployment_id)
         locks, request = self._table.locks, self.followed.request
-        under_way = self.followed.under_way is not None
-        if under_way and locks.is_to_give_way(locks.get(self.row.pipeline), request):
+        lock, under_way = locks.get(self.row.pipeline), self.followed.under_way
+        if under_way is not None and locks.is_to_give_way(lock, request):
             self._give_way(now)
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)
