@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.local_differences import Differences
 from infra.permissions.customer_key import CustomerKey
 from infra.permissions.statements import Allow
-from infra.requests.queues import dead_letter_queue
+from infra.queues import dead_letter_queue
 from slipway.configuration import Configuration
 from slipway.contracts.names import Names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.requests.queues import dead_letter_queue, work_queue
+from infra.queues import dead_letter_queue, work_queue
 from infra.requests.topics import Topic
 from infra.shared import Shared
 from slipway.contracts.requesting import FOLLOW_QUEUE_TAKES

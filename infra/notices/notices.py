@@ -16,7 +16,7 @@ from infra.permissions.statements import (
     use_table,
     work_on_queue,
 )
-from infra.requests.queues import dead_letter_queue, work_queue
+from infra.queues import dead_letter_queue, work_queue
 from infra.shared import Shared
 
 VISIBILITY = cdk.Duration.minutes(5)

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from infra.permissions.arns import Arns
 from infra.permissions.statements import trust_roles
-from infra.requests.queues import dead_letter_queue, work_queue
+from infra.queues import dead_letter_queue, work_queue
 from infra.requests.topics import Topic
 from infra.shared import Shared
 from slipway.configuration import Configuration

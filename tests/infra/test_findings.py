@@ -15,7 +15,7 @@ from slipway.configuration import CONTEXT_KEY
 from tests.infra.templates import CODE_BUILD, EXAMPLE, FULL, LOCAL, OVERFLOW, Stacks
 from tests.places import ROOT
 
-WITHOUT_ANSWERS = "import infra.requests.queues; infra.requests.queues.accept = lambda *_: None"
+WITHOUT_ANSWERS = "import infra.queues; infra.queues.accept = lambda *_: None"
 
 
 def run_app(

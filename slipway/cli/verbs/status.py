@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slipway.cli.aws.builders import BuilderStatus, builder_statuses
 from slipway.cli.aws.hosts import HostStatus, describe, hosts_of, statuses
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import Tip, ask, last_seen, seen_at, verdict
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from slipway.contracts.installation import Installation
     from slipway.contracts.table.builders import BuilderRow
     from slipway.contracts.table.deployments import DeploymentRow
-    from slipway.contracts.table.hosts import HostRow
     from slipway.contracts.table.locks import LockRow
     from slipway.contracts.table.pipelines import PipelineRow
     from slipway.contracts.table.wants import Want
@@ -97,18 +97,6 @@ class QueueStatus:
     waiting: int
     held: int
     dead_letters: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuilderStatus:
-    """A build of CodeBuild that works for a pipeline, or is about to. `asked_at`: seconds since the
-    epoch; `stage` of what it works on, if it does.
-    """
-
-    pipeline: str
-    build: str | None
-    asked_at: float
-    stage: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,22 +181,8 @@ def gather(session: Session, names: list[str]) -> Status:
         ),
         queue=_queue(queue.result(), dead.result()),
         hosts=statuses(found, there, settings.limits, now),
-        builders=_builders(by_pipeline, hosts.result()) if built else None,
+        builders=builder_statuses(by_pipeline, hosts.result()) if built else None,
         at=now,
-    )
-
-
-def _builders(rows: Mapping[str, BuilderRow], hosts: list[HostRow]) -> tuple[BuilderStatus, ...]:
-    stages = {(host.host_id, host.boot): run.stage for host in hosts for run in host.runs}
-    return tuple(
-        BuilderStatus(
-            pipeline=name,
-            build=row.build_id,
-            asked_at=row.asked_at,
-            stage=stages.get((row.host_id, str(row.generation))),
-        )
-        for name, row in sorted(rows.items())
-        if row.is_live
     )
 
 
