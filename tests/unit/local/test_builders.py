@@ -19,6 +19,8 @@ from slipway.configuration import Configuration, parse
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import Installation
+from tests.aws.answers import AwsFake
+from tests.simulation.builders import MACHINE
 
 
 def installation(builders: str, **options: int) -> tuple[Configuration, Installation]:
@@ -69,7 +71,7 @@ def test_builds_need_the_aws_cli(tmp_path, monkeypatch):
     assert not Workplace(tmp_path).started_file.exists()
 
 
-class CodeBuild:
+class CodeBuild(AwsFake, service="codebuild"):
     """Two builds: one at work, one over."""
 
     def list_builds_for_project(self, *, projectName):
@@ -83,7 +85,7 @@ class CodeBuild:
                 "id": name,
                 "buildComplete": over,
                 "currentPhase": "COMPLETED" if over else "BUILD",
-                "environment": {"environmentVariables": given},
+                "environment": {**MACHINE, "environmentVariables": given},
             }
 
         return {"builds": [build("b:2", over=False), build("b:1", over=True)]}

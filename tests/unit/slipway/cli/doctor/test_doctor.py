@@ -199,7 +199,7 @@ def test_a_disk_that_was_too_small_is_told_for_a_week(whole: World) -> None:
     assert whole.table.hosts.arrive(host, "boot", now - 7200)
     assert whole.table.hosts.note_short_disk(host, now - 3600, gb=19.9, free_gb=1.25)
     (told,) = wrong(whole)
-    assert "Its disk of 19.9 GiB is too small: 1 h 0 min ago" in told
+    assert "Its disk of 19.9 GiB is too small: 1 h ago" in told
     assert "1.2 GiB were free" in told
     assert whole.table.hosts.note_short_disk(host, now - 8 * 86400, gb=19.9, free_gb=1.25)
     assert wrong(whole) == []

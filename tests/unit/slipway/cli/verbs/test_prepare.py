@@ -143,7 +143,7 @@ def volume(name: str, size: int) -> None:
     ec2 = boto3.client("ec2", "eu-central-1")
     made = ec2.run_instances(
         ImageId=public_image("eu-central-1", "arm64"), MinCount=1, MaxCount=1,
-        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": size}}],
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": size}}],
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
     )["Instances"][0]["InstanceId"]  # fmt: skip
     ec2.stop_instances(InstanceIds=[made])
