@@ -292,7 +292,12 @@ class World:
             raise Violation(f"every host sleeps while {waiting[0]} waits")
 
     def _check_built(self) -> None:
-        """The same of a pipeline without a host: a build is there for it, or nothing waits."""
+        """The same of a pipeline without a host: a build is there for it, or nothing waits.
+
+        But where as many builds are there as may be, one that hangs keeps others until its timeout.
+        """
+        if len(self.codebuild.live) >= self.installation.builders.limit:
+            return
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
         taken = {
             lock.pipeline for lock in self.table.locks.all() if lock.taken(self.clockwork.time)
