@@ -74,6 +74,7 @@ class BuiltGrowth(Growth):
         self._provisioned = provisioned
         self._builders: dict[str, BuilderRow] = {}
         self._live: set[str] = set()
+        self._configured = frozenset(pipeline for _, pipeline in pushes)
         self._starts: Counter[int] = Counter()
 
     def run(self) -> Built:
@@ -91,7 +92,9 @@ class BuiltGrowth(Growth):
 
     def _snapshot(self, now: float, notice: IdleNotice | None) -> Snapshot:
         seen = super()._snapshot(now, notice)
-        return replace(seen, engine=self._engine, builders=self._builders)
+        return replace(
+            seen, engine=self._engine, builders=self._builders, configured=self._configured
+        )
 
     def _act(self, now: float, action: Action) -> None:
         if not isinstance(action, StartBuilder):

@@ -212,6 +212,7 @@ def assemble(
             pipeline=builder.pipeline, generation=builder.generation, build_id=builder.build_id,
             host=host, table=table, left=pending, clock=clock, log=log, stop=stop,
             slots=slots.count,
+            takes_over=installation.pipeline(builder.pipeline).rollout.new_push == "takeOver",
         )  # fmt: skip
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,

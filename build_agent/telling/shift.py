@@ -47,7 +47,9 @@ class Shift:
         stop: Stop,
         slots: int,
         build_id: str = "",
+        takes_over: bool = False,
     ) -> None:
+        """`takes_over`: a push ends the rollout before it, and comes back for that in seconds."""
         self._pipeline = pipeline
         self._generation = generation
         self._host = host
@@ -58,6 +60,7 @@ class Shift:
         self._stop = stop
         self._slots = slots
         self._build_id = build_id
+        self._takes_over = takes_over
         self._begun = False
         self.said_idle = False
         self.resting = False
@@ -98,7 +101,7 @@ class Shift:
     def rest(self) -> bool:
         """Nothing is there to do now: wait for what comes back soon, or end the shift."""
         self.resting = True
-        if self._left.free_within(PATIENCE):
+        if self._is_waited_for():
             return True
         builders, now = self._table.builders, self._clock.now()
         if not builders.say_done(self._pipeline, self._generation, now):
@@ -108,7 +111,15 @@ class Shift:
         return True
 
     def _has_more(self) -> bool:
-        return self._left.take_wants() or self._left.free_within(PATIENCE)
+        return self._left.take_wants() or self._is_waited_for()
+
+    def _is_waited_for(self) -> bool:
+        """Whether something comes back soon. What waits for the end of a rollout is published then:
+        its minutes are no minutes of a build.
+        """
+        if not self._takes_over and self._table.locks.get(self._pipeline).is_followed:
+            return self._left.free_within(0.0)
+        return self._left.free_within(PATIENCE)
 
     def _is_ours(self) -> bool:
         """Whether the builder's row is of this very build, and not over."""

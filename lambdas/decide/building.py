@@ -20,6 +20,7 @@ from lambdas.decide.situation import (
 )
 from slipway.contracts.messages import AlertKind
 from slipway.contracts.table.builders import PATIENT, BuilderRow
+from slipway.contracts.table.pending import NOBODY
 
 UNANSWERED = 60.0
 """Seconds after which the answer to a StartBuild is missed: the Lambda that asked is long over."""
@@ -40,9 +41,10 @@ def builder_alerts(snapshot: Snapshot) -> list[Action]:
     that is over.
     """
     raised = {alert.subject: alert for alert in snapshot.alerts if alert.kind == ALERT}
+    with_work = {name for name, _ in _work(snapshot)}
     actions: list[Action] = []
     for name, row in sorted(snapshot.builders.items()):
-        alert, why = raised.get(name), _trouble(snapshot, row)
+        alert, why = raised.get(name), _trouble(snapshot, row) if name in with_work else ""
         if why and alert is None:
             actions.append(RaiseAlert(kind=ALERT, subject=name, why=why))
         elif not why and alert is not None and not alert.over_at:
@@ -108,9 +110,17 @@ def _waiting(snapshot: Snapshot) -> dict[str, float]:
 
 
 def _work(snapshot: Snapshot) -> Iterable[tuple[str, float]]:
-    """Every sign of work: wants, notes `again` that nobody holds, pending rows that are free."""
+    """Every sign of work: wants, notes `again` that nobody holds, pending rows that are free.
+
+    A want whose row was given back for later is none yet: a builder would find nothing to do.
+    """
+    later = {
+        row.request_id
+        for row in snapshot.pending
+        if row.held_by == NOBODY and row.visible_at > snapshot.now
+    }
     for want in snapshot.wants:
-        if want.builder:
+        if want.builder and want.request_id not in later:
             yield want.pipeline, want.pushed_at
     for name, lock in snapshot.locks.items():
         if lock.again and not snapshot.followed(name):
@@ -130,7 +140,8 @@ def _patience(snapshot: Snapshot) -> float:
 def _is_left_to_us(snapshot: Snapshot, pipeline: str) -> bool:
     builder = snapshot.builders.get(pipeline)
     return (
-        (builder is None or builder.next_at <= snapshot.now)
+        pipeline in snapshot.configured
+        and (builder is None or builder.next_at <= snapshot.now)
         and pipeline not in snapshot.at_work
         and not snapshot.waits(pipeline)
         and not snapshot.kept_from_us(pipeline)

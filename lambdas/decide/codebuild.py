@@ -21,6 +21,8 @@ FULL = "AccountLimitExceededException"
 TOKEN_LIVES = 240.0
 """Seconds in which the same token surely starts no second build: less than five minutes."""
 PIPELINE_VARIABLE, GENERATION_VARIABLE = "SLIPWAY_PIPELINE", "SLIPWAY_GENERATION"
+SERVER_FAULT = 500
+"""From this HTTP status on it is not known whether a build was started."""
 LOOKED_BACK = 100
 """Newest builds of the project that are looked through, one call of BatchGetBuilds."""
 IN_PROGRESS = "IN_PROGRESS"
@@ -87,10 +89,13 @@ def _start(services: Services, row: BuilderRow) -> None:
             ],
         )
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != FULL:
+        is_full = error.response.get("Error", {}).get("Code") == FULL
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        if status < SERVER_FAULT:  # surely nothing was started
+            services.table.builders.refuse(row, services.now(), is_full=is_full)
+        if not is_full:
             raise
         logger.warning("no further build now", extra={"pipeline": row.pipeline})
-        services.table.builders.refuse(row, services.now())
         return
     services.table.builders.start(row.pipeline, row.generation, answer["build"]["id"])
 

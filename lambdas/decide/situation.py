@@ -106,6 +106,7 @@ class Snapshot:
     that are followed or not wholly closed, by id (None: its row is gone), where they were read.
     `builders`, `pending`: where builds of CodeBuild are configured (`engine`). `build_ends`: how
     the builds of builders ended that are over, by pipeline, where CodeBuild was asked.
+    `configured`: the pipelines that there are, which a builder would know.
     """
 
     now: float
@@ -125,6 +126,7 @@ class Snapshot:
     builders: Mapping[str, BuilderRow] = field(default_factory=dict)
     pending: tuple[PendingRow, ...] = ()
     build_ends: Mapping[str, str] = field(default_factory=dict)
+    configured: frozenset[str] = frozenset()
 
     @cached_property
     def at_work(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.decide.codebuild import ended_builds
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.decide.upkeep import drift_due
+from lambdas.shared.observability import logger
 from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.table.builders import BuilderRow
@@ -89,6 +90,7 @@ def gather(
         builders=builders,
         pending=tuple(table.pending.all()) if engine.when != "hosts" else (),
         build_ends=_build_ends(services, builders, build_end) if upkeep else {},
+        configured=frozenset(pipeline.name for pipeline in services.installation.pipelines),
     )
 
 
@@ -107,7 +109,11 @@ def _build_ends(
     """How the builds of live builders ended, for those that are over; events come sooner."""
     if services.installation.builders.when == "hosts":
         return {}
-    ended = ended_builds(services, list(builders.values()))
+    try:
+        ended = ended_builds(services, list(builders.values()))
+    except (ClientError, BotoCoreError) as error:  # hosts and wants are looked after all the same
+        logger.warning("CodeBuild does not answer", extra={"error": str(error)})
+        ended = {}
     for name, row in builders.items():
         if said is not None and row.is_live and row.build_id == said.build_id:
             ended[name] = said.status

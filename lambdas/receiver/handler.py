@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.decide.action import carry_out
 from lambdas.decide.decision import decide
-from lambdas.decide.situation import StartBuilder
+from lambdas.decide.situation import FindBuilder, StartBuilder
 from lambdas.decide.snapshot import gather
 from lambdas.shared.observability import about, logger, observed
 from lambdas.shared.services import Services, services
@@ -42,7 +42,7 @@ def receive(event: dict[str, Any], world: Services, dead_letters_url: str) -> di
         if not _is_taken(record, world, dead_letters_url)
     ]
     try:
-        carry_out(world, decide(gather(world)), only=(StartBuilder,))
+        carry_out(world, decide(gather(world)), only=(StartBuilder, FindBuilder))
     except (ClientError, BotoCoreError, WorldFailed) as error:
         logger.error("no builder was started", extra={"error": str(error)})
     return {"batchItemFailures": failed}

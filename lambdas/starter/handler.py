@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdas.decide.action import carry_out
 from lambdas.decide.decision import decide
-from lambdas.decide.situation import LeaveHost, StartBuilder, StartHost
+from lambdas.decide.situation import FindBuilder, LeaveHost, StartBuilder, StartHost
 from lambdas.decide.snapshot import gather
 from lambdas.shared.envelopes import sns_messages
 from lambdas.shared.observability import about, logger, observed
@@ -37,7 +37,7 @@ def start(event: dict[str, Any], world: Services) -> None:
         except InvalidMessage as error:
             logger.error("not a build request", extra={"problem": str(error)})
             problem = error
-    carry_out(world, decide(gather(world)), only=(StartHost, LeaveHost, StartBuilder))
+    carry_out(world, decide(gather(world)), only=(StartHost, LeaveHost, StartBuilder, FindBuilder))
     if problem is not None:
         raise problem
 

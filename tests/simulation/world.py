@@ -280,6 +280,7 @@ class World:
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
         before = self.clockwork.time - TICK - 60
         followed = {lock.pipeline for lock in self.table.locks.all() if lock.is_followed}
+        followed |= {build.pipeline for build in self.codebuild.live}
         waiting = [
             w.pipeline
             for w in self.table.wants.all()

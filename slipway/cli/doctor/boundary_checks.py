@@ -105,9 +105,15 @@ _TABLE = {
     "reconciler": "BatchGetItem Query ConditionCheckItem DeleteItem PutItem UpdateItem",
     "follower": _ROLLING_OUT,
     "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
-    "receiver": "ConditionCheckItem GetItem PutItem Query UpdateItem",
+    "receiver": "BatchGetItem ConditionCheckItem GetItem PutItem Query UpdateItem",
 }
 """What each function does with the table's rows."""
+
+
+def _table(installation: Installation, name: str) -> str:
+    """Whose who asks for builds look at a builder's row as well."""
+    asks = installation.builders.uses_code_build and name in ("starter", "reconciler")
+    return _TABLE[name] + (" GetItem" if asks else "")
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def _function(installation: Installation, name: str) -> list[Need]:
     common = _needs(
         ("logs:CreateLogStream PutLogEvents", arn.stream(f"/aws/lambda/{names.function(name)}")),
         ("sqs:SendMessage", arn("sqs", names.failures)),
-        (f"dynamodb:{_TABLE[name]}", arn.table),
+        (f"dynamodb:{_table(installation, name)}", arn.table),
     )
     if name == "notifier":
         queue = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes ChangeMessageVisibility"
@@ -151,7 +157,12 @@ def _function(installation: Installation, name: str) -> list[Need]:
     if name == "receiver":
         polled = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes"
         given_up = arn("sqs", names.build_dead_letters)
-        return common + _needs((polled, arn.build_queue), ("sqs:GetQueueUrl SendMessage", given_up))
+        run = "codebuild:StartBuild BatchGetBuilds ListBuildsForProject"
+        return common + _needs(
+            (polled, arn.build_queue),
+            ("sqs:SendMessage", given_up),
+            (run, arn("codebuild", f"project/{names.builder_project}")),
+        )
     return common + _deciding(installation, name)
 
 

@@ -127,12 +127,15 @@ class Builders:
             )  # fmt: skip
         return mine if asked else None
 
-    def refuse(self, row: BuilderRow, now: float) -> bool:
-        """CodeBuild takes no further build now: the pipeline waits, and is asked for again."""
+    def refuse(self, row: BuilderRow, now: float, *, is_full: bool = True) -> bool:
+        """Nothing was started: the pipeline waits, and is asked for again at once.
+
+        `is_full`: because CodeBuild takes no further build now; since when is noted.
+        """
+        since = ", refused_since = if_not_exists(refused_since, :now)" if is_full else ""
         return self._update(
             row.pipeline,
-            "SET #s = :ended, ended_at = :now, failures = :failures,"
-            " refused_since = if_not_exists(refused_since, :now)",
+            "SET #s = :ended, ended_at = :now, asked_at = :long_ago, failures = :failures" + since,
             "generation = :generation AND #s = :asked",
             {
                 ":ended": "ended",
@@ -140,15 +143,19 @@ class Builders:
                 ":now": now,
                 ":generation": row.generation,
                 ":failures": max(0, row.failures - 1),
+                ":long_ago": 0,
             },
         )
 
     def start(self, pipeline: str, generation: int, build_id: str) -> bool:
-        """A build of that generation is there; False if it is not the row's, or has ended."""
+        """A build of that generation is there; False if it is not the row's, or has ended, or if
+        another build of the generation was quicker.
+        """
         return self._update(
             pipeline,
             "SET #s = :started, build_id = :build REMOVE refused_since",
-            f"generation = :generation AND {_LIVE}",
+            f"generation = :generation AND {_LIVE}"
+            " AND (attribute_not_exists(build_id) OR build_id = :build)",
             {
                 ":started": "started",
                 ":asked": "asked",

@@ -205,3 +205,13 @@ def test_who_is_replaced_begins_no_work(table: Table, clock: FakeClock) -> None:
     begun(table, clock)
     assert not builder.shift.begin_work()
     assert builder.stop.reason == ANOTHER
+
+
+def test_it_does_not_wait_out_a_rollout(table: Table, clock: FakeClock) -> None:
+    """Its minutes would be paid: what waits for its end is published then."""
+    builder = begun(table, clock)
+    table.pending.add(request(1), clock.now())
+    builder.inbox.give_back(builder.inbox.receive(0), 30)
+    table.locks.take("shop", "deployment:shop-1", clock.now(), ttl=1e9)
+    builder.shift.rest()
+    assert builder.stop.requested

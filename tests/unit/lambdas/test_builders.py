@@ -63,8 +63,19 @@ def test_a_refusal_is_ordinary_and_is_asked_again(world: World) -> None:
     assert world.table.builders.get("shop").refused_since is None
 
 
-def test_another_failure_is_the_worlds_and_the_build_is_looked_for(world: World) -> None:
+def test_a_start_that_is_throttled_is_tried_again_by_the_next_decision(world: World) -> None:
     world.codebuild.problem = error("ThrottlingException")
+    with pytest.raises(WorldFailed):
+        start(sns_event(request().to_json()), world.services)
+    row = world.table.builders.get("shop")
+    assert (row.is_live, row.refused_since, row.failures) == (False, None, 0)
+    world.codebuild.problem = None
+    start(sns_event(request().to_json()), world.services)
+    assert world.codebuild.tokens == ["shop-2"]
+
+
+def test_another_failure_is_the_worlds_and_the_build_is_looked_for(world: World) -> None:
+    world.codebuild.problem = error("InternalFailure", 500)
     with pytest.raises(WorldFailed):
         start(sns_event(request().to_json()), world.services)
     world.codebuild.problem = None
@@ -94,10 +105,9 @@ def test_a_build_whose_start_has_no_answer_is_found_by_its_variables(world: Worl
 
 def test_the_event_of_a_build_that_is_over_starts_the_next(world: World) -> None:
     start(sns_event(request().to_json()), world.services)
-    build_id = STOPPED["detail"]["build-id"].partition(":build/")[2]
-    world.table.builders.start("shop", 1, build_id)
-    world.codebuild.builds[build_id] = ("IN_PROGRESS", {})  # its answers lag behind the event
-    reconcile(STOPPED, world.services)
+    arn = STOPPED["detail"]["build-id"].partition(":build/")[0]
+    detail = {**STOPPED["detail"], "build-id": f"{arn}:build/slipway-builder:1"}
+    reconcile({**STOPPED, "detail": detail}, world.services)  # CodeBuild's answers lag behind
     assert world.codebuild.tokens == ["shop-1", "shop-2"]
 
 
@@ -197,3 +207,16 @@ def test_one_builder_for_each_pipeline() -> None:
     )
     received(world, request().to_json(), request(name="blog").to_json())
     assert sorted(world.codebuild.tokens) == ["blog-1", "shop-1"]
+
+
+def test_a_codebuild_that_does_not_answer_keeps_nothing_else_from_being_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(sns_event(request().to_json()), world.services)
+
+    def fails(*, ids: list[str]) -> dict[str, Any]:
+        raise error("ThrottlingException")
+
+    monkeypatch.setattr(type(world.codebuild), "batch_get_builds", lambda _self, **k: fails(**k))
+    reconcile(TICK, world.services)
+    assert world.table.builders.get("shop").state == "started"

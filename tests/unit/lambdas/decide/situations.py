@@ -19,6 +19,7 @@ from slipway.contracts.table.wants import Want
 from tests.unit.lambdas.world import HOST, START, request
 
 LIMITS = Limits()
+CONFIGURED = frozenset({"shop", "blog", "wiki", "web"})
 NOTICE = IdleNotice(host_id=HOST, boot="boot-1", idle_number=3)
 
 
@@ -74,7 +75,8 @@ def died(reason: str) -> Host:
 
 
 def snapshot(*hosts: Host, **values: object) -> Snapshot:
-    return Snapshot(now=START, limits=LIMITS, hosts=hosts, **values)  # type: ignore[arg-type]
+    given = {"configured": CONFIGURED, **values}
+    return Snapshot(now=START, limits=LIMITS, hosts=hosts, **given)  # type: ignore[arg-type]
 
 
 def chosen(kind: type, *hosts: Host, **values: object) -> list:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdas.decide.situation import (
@@ -156,14 +158,18 @@ def test_an_answer_that_is_missed_is_looked_for_once_its_caller_is_over() -> Non
 
 
 def test_people_are_told_of_refusals_after_a_while_and_once() -> None:
-    values = {"engine": ONLY, "builders": builder(state="ended", refused_since=START - 901)}
+    values = {
+        "engine": ONLY,
+        "wants": (want(),),
+        "builders": builder(state="ended", refused_since=START - 901),
+    }
     (alert,) = chosen(RaiseAlert, **values)
     assert (alert.kind, alert.subject) == ("builders_refused", "shop")
     raised = (AlertRow(kind="builders_refused", subject="shop", raised_at=START - 5, text="so"),)
     assert chosen(RaiseAlert, alerts=raised, **values) == []
     assert chosen(EndAlert, alerts=raised, **values) == []
     short = builder(state="ended", refused_since=START - 899)
-    assert chosen(RaiseAlert, engine=ONLY, builders=short) == []
+    assert chosen(RaiseAlert, engine=ONLY, wants=(want(),), builders=short) == []
     (over,) = chosen(EndAlert, alerts=raised, engine=ONLY, builders=builder())
     assert over.alert.subject == "shop"
 
@@ -181,3 +187,25 @@ def test_builds_that_end_early_are_paused_and_told_of() -> None:
     second = builder(state="ended", failures=2, asked_at=START - 1)
     assert built(builders=second, **values) == ["shop"]
     assert chosen(RaiseAlert, builders=second, **values) == []
+
+
+def test_what_nothing_waits_for_is_no_trouble() -> None:
+    """A host has taken it, or somebody has cancelled it."""
+    refused = builder(state="ended", refused_since=START - 901)
+    assert chosen(RaiseAlert, engine=OVERFLOW, builders=refused) == []
+
+
+def test_a_request_that_was_given_back_for_later_starts_no_build_by_its_want() -> None:
+    """A builder would find nothing to do, again and again, and take another one's place."""
+    asked = want()
+    row = PendingRow(
+        pipeline="shop", request_id=asked.request_id, body="{}", since=START - 90,
+        visible_at=START + 1,
+    )  # fmt: skip
+    assert built(wants=(asked,), pending=(row,)) == []
+    assert built(wants=(asked,), pending=(replace(row, visible_at=START),)) == ["shop"]
+
+
+def test_a_pipeline_that_is_not_configured_any_more_gets_none() -> None:
+    """No agent would know it: its builds would fail for ever."""
+    assert built(wants=(want(),), configured=frozenset({"blog"})) == []

@@ -196,3 +196,11 @@ def test_a_refusal_is_no_build_that_ends_early(table: Table) -> None:
     for number in range(5):
         table.builders.refuse(asked(table, float(number)), float(number))
     assert table.builders.get("shop").failures == 0
+
+
+def test_of_two_builds_of_one_generation_the_first_has_the_row(table: Table) -> None:
+    """The answer to StartBuild was lost, and CodeBuild had forgotten its token."""
+    asked(table)
+    assert table.builders.start("shop", 1, "p:1")
+    assert table.builders.start("shop", 1, "p:1")
+    assert not table.builders.start("shop", 1, "p:2")
