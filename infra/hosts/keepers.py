@@ -100,7 +100,7 @@ class Keepers:
             shared=self._shared,
             description="Slipway: a host without work is stopped.",
             statements=[
-                *self._decide("UpdateItem"),
+                *self._decide("UpdateItem", asks=False),
                 stop_hosts(self._host_arns),
             ],
             environment=self.environment,
@@ -184,13 +184,13 @@ class Keepers:
             targets=[target],
         )
 
-    def _decide(self, *table_actions: str, counts: bool = True) -> list[Allow]:
+    def _decide(self, *table_actions: str, counts: bool = True, asks: bool = True) -> list[Allow]:
         """What whoever decides has to see, and which rows it moves.
 
-        `counts`: the queue's, too; the starter has a request in its hand already. Whoever asks for
-        a builder and is late reads the row that another has moved.
+        `counts`: the queue's, too; the starter has a request in its hand already. `asks`: for
+        builders; who is late then reads the row that another has moved.
         """
-        builders = ("GetItem",) if self._uses_code_build else ()
+        builders = ("GetItem",) if asks and self._uses_code_build else ()
         queue = self._arns.queue(self._shared.names.build_queue)
         return [
             use_table(self._arns.table, ("Query", *builders, *table_actions)),

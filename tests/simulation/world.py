@@ -307,8 +307,13 @@ class World:
         rows = self.table.builders.all()
         at_it |= {row.pipeline for row in rows if row.next_at > self.clockwork.time - TICK - 60}
         before = self.clockwork.time - 2 * TICK - 60
+        later = {row.request_id: row.visible_at for row in self.table.pending.all()}
         for want in self.table.wants.all():
-            since = max(want.noted_at, self.resumed_at.get(want.pipeline, 0.0))
+            since = max(
+                want.noted_at,
+                self.resumed_at.get(want.pipeline, 0.0),
+                later.get(want.request_id, 0.0),
+            )
             if not want.builder or want.pipeline in paused | taken | at_it or since >= before:
                 continue
             raise Violation(f"nothing builds {want.pipeline}, which waits")
