@@ -393,29 +393,8 @@ def test_a_pipeline_that_is_not_configured_is_refused() -> None:
         unbuilt.begin(request_of("redeploy", pipeline="other"), here.world())
 
 
-def test_a_crash_after_the_record_is_told_by_the_next_delivery() -> None:
-    # GIVEN a rollback that was refused, whose telling failed
-    here = Here()
-    deployment = here.chain.said.deployment
-
-    def lost(_result: Any) -> None:
-        raise WorldFailed("the topic does not answer")
-
-    here.chain.said.deployment = lost  # type: ignore[method-assign]
-    request = rollback()
-    here.hears(request)
-    assert here.row().status == "failed"
-    here.chain.said.deployment = deployment  # type: ignore[method-assign]
-    # WHEN
-    here.hears(request)
-    # THEN
-    assert [told.status for told in here.chain.said.told] == ["failed"]
-    assert here.table.wants.all() == []
-
-
 def test_the_follower_s_own_messages_are_no_requests() -> None:
     here = Here()
-    message = FollowMessage(deployment_id=EARLIER, step=1)
-    here.receives(message)
+    here.receives(FollowMessage(deployment_id=EARLIER, step=1))
     assert here.chain.made() == []
     assert V7.endswith("web:7")

@@ -155,3 +155,19 @@ def test_a_pipeline_that_is_not_configured_any_more_is_told_of(healthy: bool) ->
         "succeeded" if healthy else "rolled_back"
     ]
     assert here.table.locks.get("web").untold is None
+
+
+def test_a_crash_after_the_record_is_told_by_the_next_delivery() -> None:
+    # GIVEN a rollback that was refused, whose telling failed
+    here = Here()
+    deployment = here.chain.said.deployment
+    here.chain.said.deployment = refused  # type: ignore[method-assign]
+    request = rollback()
+    here.hears(request)
+    assert here.row().status == "failed"
+    here.chain.said.deployment = deployment  # type: ignore[method-assign]
+    # WHEN
+    here.hears(request)
+    # THEN
+    assert [told.status for told in here.chain.said.told] == ["failed"]
+    assert here.table.wants.all() == []
