@@ -201,11 +201,14 @@ class FakeCodeCommit(AwsFake, service="codecommit"):
 
 @dataclass
 class FakeCodeBuild(AwsFake, service="codebuild"):
-    """Builds by id with their status and variables; `problem` is raised in place of a start."""
+    """Builds by id with their status and variables; `problem` is raised in place of a start,
+    `silence` in place of an answer about builds.
+    """
 
     builds: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
     problem: Exception | None = None
+    silence: Exception | None = None
 
     def start_build(
         self,
@@ -223,6 +226,8 @@ class FakeCodeBuild(AwsFake, service="codebuild"):
         return {"build": {"id": build_id}}
 
     def batch_get_builds(self, *, ids: list[str]) -> dict[str, Any]:
+        if self.silence is not None:
+            raise self.silence
         there = {name: self.builds[name] for name in ids if name in self.builds}
         machine = {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"}
         return {
