@@ -74,6 +74,11 @@ def never_paused(pipelines: Any, pipeline: str) -> Any:
     return dataclasses.replace(_row_of(pipelines, pipeline), paused=False)
 
 
+def over_or_not(_locks: Any, row: LockRow, request: BuildRequest) -> bool:
+    """Whether a holder gives way, were who asks for it over or not."""
+    return row.gives_way(request)
+
+
 def whoever_asks(lock: LockRow, _request: BuildRequest) -> bool:
     return lock.takeover is not None and lock.cancelled is None
 

@@ -41,6 +41,7 @@ from tests.simulation.stand_ins import (
     each_by_itself,
     false,
     no_reply,
+    over_or_not,
     settled_first,
     whoever_asks,
 )
@@ -216,7 +217,13 @@ CASES = [
         breaks="undid",
     ),
     Case(
-        patched("a request takes no place of its own", f"{LOCK}.gives_way", whoever_asks),
+        Guard(
+            "a request takes no place of its own, nor does one that is over any other's",
+            patches=(
+                (f"{LOCK}.gives_way", whoever_asks),
+                ("slipway.contracts.table.locks.Locks.is_to_give_way", over_or_not),
+            ),
+        ),
         rolled_back_meanwhile,
         breaks="its tip is",
     ),

@@ -12,6 +12,7 @@ from slipway.contracts.table.store import Write
 from tests.simulation.explore import explore
 from tests.simulation.guards import NOT_STOPPING, Guard, nothing
 from tests.simulation.model import Bounds, Model
+from tests.simulation.stand_ins import over_or_not
 
 SMALL = Bounds(pushes=1, lost=0, doubled=0, crashes=0)
 
@@ -279,6 +280,7 @@ GUARDS += [
             "a takeover ends with the lock that it is asked of",
             (f"{TABLE}.locks.NO_TAKEOVER", "nothing"),
             (f"{TABLE}.deployments.NO_TAKEOVER", "nothing"),
+            (f"{TABLE}.locks.Locks.is_to_give_way", over_or_not),
         ),
         ROLLBACK,
         "which is over",
@@ -287,9 +289,18 @@ GUARDS += [
         patched(
             "a rollback does not give way to itself",
             (f"{TABLE}.locks.LockRow.gives_way", to_itself),
+            (f"{TABLE}.locks.Locks.is_to_give_way", over_or_not),
         ),
         ROLLBACK,
         "gives way",
+    ),
+    (
+        patched(
+            "nothing gives way to what is over",
+            (f"{TABLE}.locks.Locks.is_to_give_way", over_or_not),
+        ),
+        {**ROLLBACK, "cancels": 1},
+        "which is over",
     ),
     (
         patched(
