@@ -50,10 +50,12 @@ e2e: setup ## of `test`: the chain for real, and the package in an empty environ
 	@$(MAKE) --no-print-directory --jobs 2 chain machines
 
 chain: setup ## of `e2e`: all but what `machines` runs
-	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py --ignore tests/e2e/test_following.py tests/e2e
+	$(PYTEST) -m 'not chaos' --ignore tests/e2e/test_machine.py --ignore tests/e2e/test_following.py \
+	  --ignore tests/e2e/test_builders.py tests/e2e
 
-machines: setup ## of `e2e`: the build host as a machine that boots, and rollouts while hosts sleep
-	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine tests/e2e/test_following.py >.make/machines.txt 2>&1 || failed=1; \
+machines: setup ## of `e2e`: the build host as a machine that boots, rollouts while hosts sleep, and builds of CodeBuild
+	@$(PYTEST) -m 'not qemu' tests/e2e/test_machine.py tests/machine tests/e2e/test_following.py \
+	  tests/e2e/test_builders.py >.make/machines.txt 2>&1 || failed=1; \
 	  cat .make/machines.txt; exit $${failed:-0}
 
 lint: setup ## style, types, the direction of imports, shell scripts, no file over 400 lines
