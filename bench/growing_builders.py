@@ -18,22 +18,19 @@ from lambdas.decide.situation import Action, IdleNotice, Snapshot, StartBuilder
 from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.builders import BuilderRow
+from slipway.cost.engines import START_SECONDS
 from slipway.cost.prices import Prices
 
-PROVISIONED = 25.0
-"""Seconds from StartBuild until the agent looks for work: CodeBuild's queue and machine, docker,
-the agent's archive. An assumption: no CodeBuild was measured here.
-"""
 ALMOST_UNLIMITED = 100_000
 ENGINES = (
     ("instant", BuildersSettings(when="codeBuild", limit=ALMOST_UNLIMITED), 0, 0.0),
-    ("codeBuild", BuildersSettings(when="codeBuild", limit=ALMOST_UNLIMITED), 0, PROVISIONED),
-    ("codeBuild, limit 100", BuildersSettings(when="codeBuild", limit=100), 0, PROVISIONED),
+    ("codeBuild", BuildersSettings(when="codeBuild", limit=ALMOST_UNLIMITED), 0, START_SECONDS),
+    ("codeBuild, limit 100", BuildersSettings(when="codeBuild", limit=100), 0, START_SECONDS),
     (
         "overflow, 4 hosts",
         BuildersSettings(when="overflow", limit=ALMOST_UNLIMITED),
         4,
-        PROVISIONED,
+        START_SECONDS,
     ),
 )
 SLOTS = 2
@@ -145,7 +142,8 @@ def section() -> Section:
         title="Growth with builds of CodeBuild",
         about=(
             "The day above. `instant`: builders without end that begin at once. Else a build"
-            f" begins {PROVISIONED:.0f} s after it is asked for (an assumption). A build ends when"
+            f" begins {START_SECONDS:.0f} s after it is asked for (taken, not measured)."
+            " A build ends when"
             " its rollout is handed over, so a pipeline's next push needs the next one."
             " `At once`: builds at the same time, the quota that CodeBuild must grant"
             " ('Concurrently running builds'). Minutes are CodeBuild's, each begun one counted."

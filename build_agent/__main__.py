@@ -103,12 +103,10 @@ def run_until_stopped(agent: Agent, log: Log) -> int:
     agent.keeper.stop()
     agent.shipper.stop()
     agent.threads.end()
-    if not asked and agent.ends_by_itself:
+    if asked or agent.ends_by_itself:
         return 0
-    if not asked:
-        log.error("the worker ended by itself")
-        return WorldFailed.exit_code
-    return 0
+    log.error("the worker ended by itself")
+    return WorldFailed.exit_code
 
 
 def leave(code: int) -> NoReturn:

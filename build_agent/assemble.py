@@ -111,20 +111,28 @@ def assemble(
     clock, stop, parallel = SystemClock(), Stop(), Threads(THREADS)
     table = Table(client("dynamodb"), names.table)
     dead_letters = _queue_url(client("sqs"), names.build_dead_letters)
-    pending: PendingInbox | None = None
-    if builder is not None:
-        pending = PendingInbox(
+    slots = Slots(_build_slots(installation, folder))
+    if builder is None:
+        shift = None
+        inbox = Inbox(
+            client("sqs"),
+            queue_url=_queue_url(client("sqs"), names.build_queue),
+            dead_letters_url=dead_letters,
+            visibility=limits.visibility,
+            parallel=parallel,
+        )
+    else:
+        inbox = pending = PendingInbox(
             client("sqs"), table, pipeline=builder.pipeline, generation=builder.generation,
             dead_letters_url=dead_letters, visibility=limits.visibility, now=clock.now,
             pause=stop.wait,
         )  # fmt: skip
-    inbox = pending or Inbox(
-        client("sqs"),
-        queue_url=_queue_url(client("sqs"), names.build_queue),
-        dead_letters_url=dead_letters,
-        visibility=limits.visibility,
-        parallel=parallel,
-    )
+        shift = Shift(
+            pipeline=builder.pipeline, generation=builder.generation, build_id=builder.build_id,
+            host=host, table=table, left=pending, clock=clock, log=log, stop=stop,
+            slots=slots.count,
+            takes_over=installation.pipeline(builder.pipeline).rollout.new_push == "takeOver",
+        )  # fmt: skip
     keeper = Keeper(
         inbox=inbox, table=table, host=host, installation=installation, clock=clock, log=log,
         stop=stop,
@@ -150,7 +158,6 @@ def assemble(
         codedeploy=lambda: fence.around(client("codedeploy")),
         balancing=lambda: client("elbv2"),
     )
-    slots = Slots(_build_slots(installation, folder))
     means = Means(
         source=Source(
             folder,
@@ -206,14 +213,6 @@ def assemble(
         ending=ending,
         jitter=random.random,
     )
-    shift = None
-    if builder is not None and pending is not None:
-        shift = Shift(
-            pipeline=builder.pipeline, generation=builder.generation, build_id=builder.build_id,
-            host=host, table=table, left=pending, clock=clock, log=log, stop=stop,
-            slots=slots.count,
-            takes_over=installation.pipeline(builder.pipeline).rollout.new_push == "takeOver",
-        )  # fmt: skip
     parts = WorkerParts(
         installation=installation, host=host, table=table, inbox=inbox, closer=closer,
         keeper=keeper, recorder=recorder, means=means, clock=clock, log=log, stop=stop,

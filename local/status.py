@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from lambdas.decide.codebuild import PIPELINE_VARIABLE
 from local.accounts import client_of
 from local.http import served_commit
 from local.started import Ledger
@@ -51,7 +52,7 @@ def _builds(state: State) -> list[str]:
 
 def _for(build: dict[str, Any]) -> str:
     variables = build["environment"]["environmentVariables"]
-    found = [each["value"] for each in variables if each["name"] == "SLIPWAY_PIPELINE"]
+    found = [each["value"] for each in variables if each["name"] == PIPELINE_VARIABLE]
     return f", for {found[0]}" if found else ""
 
 

@@ -60,6 +60,12 @@ class Finished:
     def ok(self) -> bool:
         return self.returncode == 0
 
+    @property
+    def last_line(self) -> str:
+        """What it said in the end, at most 300 characters."""
+        lines = [line for line in self.tail if line.strip()] or ["no output"]
+        return lines[-1][:300]
+
 
 class Runner(Protocol):
     """What `run` is; a test puts a scripted one in its place."""

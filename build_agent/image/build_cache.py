@@ -34,7 +34,6 @@ from slipway.contracts.names import CACHE
 
 MOST_STAGES = 10
 """Of one Dockerfile; the last ones, which are the image's own."""
-_PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+")
 _NO_NAME = re.compile(r"[^a-z0-9_.-]")
 
 
@@ -155,10 +154,9 @@ class BuildCache:
         varies = varies_from(record, is_there=is_there, first=first, text=text)
         self._records.note(name, owed=True, varies=varies, text=text)
 
-    def written(self, use: Use, kept: KeptStage, tail: Sequence[str]) -> None:
-        """docker has pushed it, with these last lines."""
-        told = [m[1] for line in tail if (m := _PUSHED.search(line))]
-        self._records.note(use.name(kept), owed=False, digest=told[-1] if told else None)
+    def written(self, use: Use, kept: KeptStage, digest: str | None) -> None:
+        """docker has pushed it; `digest`: as it told."""
+        self._records.note(use.name(kept), owed=False, digest=digest)
 
     # --- steps
 

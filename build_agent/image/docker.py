@@ -39,6 +39,7 @@ class RegistryLogin:
 
 
 DOCKER_HUB = "docker.io"
+_PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+")
 
 
 def docker_hub_login(secret: str) -> RegistryLogin:
@@ -101,8 +102,13 @@ class DockerSession:
         command = ["login", "--username", login.user, "--password-stdin", "--", login.registry]
         ended = self(command, stop=stop, text=login.password)
         if not ended.ok:
-            last = [line for line in ended.tail if line.strip()] or ["no output"]
-            raise WorldFailed(f"cannot log in to {login.registry}: {last[-1][:300]}")
+            raise WorldFailed(f"cannot log in to {login.registry}: {ended.last_line}")
+
+
+def pushed_digest(ended: Finished) -> str | None:
+    """The digest of what a `docker push` has pushed, as it tells in the end; None: it does not."""
+    told = [m[1] for line in ended.tail if (m := _PUSHED.search(line))]
+    return told[-1] if told else None
 
 
 def environment(config: Path) -> dict[str, str]:

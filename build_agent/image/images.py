@@ -8,7 +8,6 @@ compared, the labels that Slipway sets do not count: the commit is one of them.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +33,13 @@ from build_agent.image.build_failure import (
 )
 from build_agent.image.build_files import locate
 from build_agent.image.command import LABELS, arguments_of, build_command, secret_variable
-from build_agent.image.docker import Docker, DockerSession, RegistryLogin, docker_hub_login
+from build_agent.image.docker import (
+    Docker,
+    DockerSession,
+    RegistryLogin,
+    docker_hub_login,
+    pushed_digest,
+)
 from build_agent.image.keeping import Keeping
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -45,8 +50,6 @@ from slipway.following.registry import Registry
 
 PUSH_TIMEOUT = 1800.0
 
-_PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+")
-
 FetchSecret = Callable[[str], str]
 """From an SSM parameter's name or a Secrets Manager ARN to its value."""
 
@@ -56,7 +59,7 @@ class Built:
     """An image that docker holds, not pushed yet. `architecture` in docker's words.
 
     `token`: waits for ECR's token, which was asked for while docker built. `use`: what the build
-    had of the build cache in ECR.
+    had of the build cache in ECR; `secrets`: the values that it was lent.
     """
 
     image_id: str
@@ -64,6 +67,7 @@ class Built:
     content: Mapping[str, Any]
     token: Callable[[], str] | None = field(default=None, compare=False, repr=False)
     use: Use | None = field(default=None, compare=False, repr=False)
+    secrets: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ class Images:
             built = self._inspect(docker, id_file.read_text().strip(), stop)
             if self._cache is not None:
                 self._cache.built(use, built.image_id)
-            return replace(built, token=token, use=use)
+            return replace(built, token=token, use=use, secrets=tuple(secrets.values()))
 
     def keep_layers(
         self,
@@ -220,13 +224,16 @@ class Images:
 
         Raises nothing but Interrupted: a build is none the worse for it.
         """
-        if self._cache is None or built.use is None or not self._cache.to_write(built.use):
+        if self._cache is None or built.use is None:
+            return
+        stages = self._cache.to_write(built.use)
+        if not stages:
             return
         try:
             keeping = Keeping(
                 cache=self._cache, use=built.use, image=image, files=locate(tree, image),
                 arguments=arguments_of(image, commit), source=pipeline.git_url,
-                secrets=list(self._secrets(image).values()),
+                secrets=built.secrets,
             )  # fmt: skip
             token = built.token or self._new_token
             with (
@@ -235,7 +242,7 @@ class Images:
             ):
                 registry = image.repository_uri.partition("/")[0]
                 docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
-                keeping.write(docker, Path(scratch), stop=stop, sink=sink)
+                keeping.write(stages, docker, Path(scratch), stop=stop, sink=sink)
         except (WorldFailed, DeploymentFailed, BotoCoreError, ClientError, OSError) as failed:
             sink(f"the build cache in ECR is not written: {failed}")
 
@@ -329,8 +336,7 @@ class Images:
             raise push_failure(ended.tail)
         # On this host only the build tag stays: a name for every time would keep every image.
         docker(["image", "rm", "--no-prune", "--", name], stop=stop)
-        told = [m[1] for line in ended.tail if (m := _PUSHED.search(line))]
-        return told[-1] if told else None
+        return pushed_digest(ended)
 
     def _new_token(self) -> str:
         answer = self._ecr.get_authorization_token()["authorizationData"][0]

@@ -18,7 +18,7 @@ from build_agent.image import leaks
 from build_agent.image.build_cache import BuildCache, KeptStage, Use
 from build_agent.image.build_files import BuildFiles
 from build_agent.image.command import stage_command
-from build_agent.image.docker import DockerSession, environment
+from build_agent.image.docker import DockerSession, environment, pushed_digest
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import ImageSettings
 
@@ -44,9 +44,17 @@ class Keeping:
     secrets: Sequence[str]
     source: str
 
-    def write(self, docker: DockerSession, folder: Path, *, stop: Stop, sink: Sink) -> None:
-        """Write those stages that a later build gains by; `docker` is logged in to ECR."""
-        for number, kept in enumerate(self.cache.to_write(self.use)):
+    def write(
+        self,
+        stages: Sequence[KeptStage],
+        docker: DockerSession,
+        folder: Path,
+        *,
+        stop: Stop,
+        sink: Sink,
+    ) -> None:
+        """Write these (`BuildCache.to_write`); `docker` is logged in to ECR."""
+        for number, kept in enumerate(stages):
             self.cache.writing(self.use, kept)
             name = self.use.name(kept)
             try:
@@ -56,7 +64,7 @@ class Keeping:
             except WorldFailed as failed:
                 sink(f"{_told(kept)} is not kept for builders without cache: {failed}")
             else:
-                self.cache.written(self.use, kept, pushed.tail)
+                self.cache.written(self.use, kept, pushed_digest(pushed))
                 sink(f"{_told(kept)} is kept for builders without cache: {kept.tag}")
             # The layers stay in docker's cache: a name of their own would hold them there.
             docker(["image", "rm", "--no-prune", "--", name], stop=stop)
@@ -106,6 +114,5 @@ def _told(kept: KeptStage) -> str:
 
 def _need(ended: Finished) -> Finished:
     if not ended.ok:
-        last = [line for line in ended.tail if line.strip()] or ["no output"]
-        raise WorldFailed(last[-1][:300])
+        raise WorldFailed(ended.last_line)
     return ended

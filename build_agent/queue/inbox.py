@@ -9,6 +9,7 @@ from typing import Any
 
 from build_agent.host.parallel import Parallel, one_by_one
 from slipway.contracts.messages import BuildRequest
+from slipway.contracts.requesting import dead_letter
 
 TEN = 10  # messages in one call (SQS API reference)
 AT_ONCE = 10
@@ -103,13 +104,7 @@ class Inbox:
 
     def dead_letter(self, body: str, why: str) -> None:
         """Put a body that was given up on where an alarm watches."""
-        self._sqs.send_message(
-            QueueUrl=self._dead_letters_url,
-            MessageBody=body or " ",
-            MessageAttributes={
-                "why": {"DataType": "String", "StringValue": why[:500] or "unknown"}
-            },
-        )
+        dead_letter(self._sqs, self._dead_letters_url, body, why)
 
     def _receive(self, wait: int) -> list[Message]:
         answer = self._sqs.receive_message(

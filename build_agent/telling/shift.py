@@ -15,7 +15,6 @@ from slipway.contracts.table import Table
 
 PATIENCE = 60.0
 """Seconds that a builder waits for a request that comes back: another one's start takes as long."""
-LOOK = 5.0
 ANOTHER = "another build works for the pipeline"
 
 
@@ -85,7 +84,7 @@ class Shift:
 
     def patience(self) -> float:
         """Seconds that the rows are looked at for: what is not there is not waited for."""
-        return LOOK if self.resting else 0.0
+        return PATIENCE if self.resting else 0.0
 
     def begin_work(self) -> bool:
         """There is something to do; False where another build works for the pipeline by now."""

@@ -26,6 +26,7 @@ from lambdas.decide.situation import (
     StopIdle,
 )
 from lambdas.shared.observability import count, logger
+from lambdas.shared.refusals import code_of, is_refused
 from lambdas.shared.services import Services
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import FollowMessage
@@ -48,7 +49,6 @@ A new account is verified first (PendingVerification); a zone may offer a type n
 """
 LOST_RACE = "IncorrectInstanceState"
 """What EC2 answers to a start of a stopping host or a stop of a pending one."""
-THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 
 
 def carry_out(
@@ -136,10 +136,10 @@ def _start(services: Services, action: StartHost) -> None:
         try:
             services.ec2.start_instances(InstanceIds=[host.host_id])
         except ClientError as error:
-            if _code(error) == LOST_RACE:
+            if code_of(error) == LOST_RACE:
                 logger.info("another start or stop was quicker", extra={"host_id": host.host_id})
                 return
-            if _code(error) not in NO_CAPACITY:
+            if code_of(error) not in NO_CAPACITY:
                 raise
             _no_capacity(services, host, error)
             continue
@@ -159,7 +159,9 @@ def _no_capacity(services: Services, host: Host, error: ClientError) -> None:
     """Said once; the want row stays, so that the next decision tries again."""
     logger.warning("no capacity", extra={"host_id": host.host_id, "error": str(error)})
     said = error.response.get("Error", {}).get("Message") or "no more is said"
-    text = f"EC2 could not start the host: {_code(error)} ({said}); tried again every five minutes"
+    text = (
+        f"EC2 could not start the host: {code_of(error)} ({said}); tried again every five minutes"
+    )
     services.table.alerts.raise_once("start_failed", host.host_id, services.now(), text=text)
 
 
@@ -202,19 +204,10 @@ def _send_stop(services: Services, host_id: str, boot: str, *, was_idle: bool) -
     try:
         services.ec2.stop_instances(InstanceIds=[host_id])
     except ClientError as error:
-        if was_idle and _refused(error):
+        if was_idle and is_refused(error):
             services.table.hosts.take_back_claim(host_id, boot)
-        if _code(error) == LOST_RACE:
+        if code_of(error) == LOST_RACE:
             logger.info("EC2 is changing the host's state", extra={"host_id": host_id})
             return
         raise
     services.table.hosts.stop_sent(host_id, boot)
-
-
-def _refused(error: ClientError) -> bool:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return 400 <= status < 500 or _code(error) in THROTTLED
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

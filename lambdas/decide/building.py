@@ -11,13 +11,12 @@ from collections.abc import Iterable
 
 from lambdas.decide.situation import (
     Action,
-    EndAlert,
     EndBuilder,
     FindBuilder,
-    RaiseAlert,
     Snapshot,
     StartBuilder,
 )
+from lambdas.decide.upkeep import alert_ended, alert_raised
 from slipway.contracts.messages import AlertKind
 from slipway.contracts.table.builders import PATIENT, BuilderRow
 from slipway.contracts.table.pending import NOBODY
@@ -31,7 +30,7 @@ ALERT: AlertKind = "builders_refused"
 
 def builder_actions(snapshot: Snapshot) -> list[Action]:
     """Ends, lost answers, and starts, in this order."""
-    if snapshot.engine.when == "hosts":
+    if not snapshot.engine.uses_code_build:
         return []
     return [*_ended(snapshot), *_unanswered(snapshot), *_starts(snapshot)]
 
@@ -40,15 +39,15 @@ def builder_alerts(snapshot: Snapshot) -> list[Action]:
     """CodeBuild starts no build for a pipeline, and that for long, or its builds end early; or
     that is over.
     """
-    raised = {alert.subject: alert for alert in snapshot.alerts if alert.kind == ALERT}
     with_work = {name for name, _ in _work(snapshot)}
     actions: list[Action] = []
     for name, row in sorted(snapshot.builders.items()):
-        alert, why = raised.get(name), _trouble(snapshot, row) if name in with_work else ""
-        if why and alert is None:
-            actions.append(RaiseAlert(kind=ALERT, subject=name, why=why))
-        elif not why and alert is not None and not alert.over_at:
-            actions.append(EndAlert(alert=alert, why="a build of CodeBuild works for it again"))
+        why = _trouble(snapshot, row) if name in with_work else ""
+        actions += (
+            alert_raised(snapshot, ALERT, name, why)
+            if why
+            else alert_ended(snapshot, ALERT, name, "a build works for it again, or none has to")
+        )
     return actions
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.decide.situation import EndBuilder, FindBuilder, StartBuilder
 from lambdas.shared.observability import logger
+from lambdas.shared.refusals import code_of, is_refused
 from lambdas.shared.services import Services
 from slipway.contracts.table.builders import BuilderRow
 
@@ -21,8 +22,6 @@ FULL = "AccountLimitExceededException"
 TOKEN_LIVES = 240.0
 """Seconds in which the same token surely starts no second build: less than five minutes."""
 PIPELINE_VARIABLE, GENERATION_VARIABLE = "SLIPWAY_PIPELINE", "SLIPWAY_GENERATION"
-SERVER_FAULT = 500
-"""From this HTTP status on it is not known whether a build was started."""
 LOOKED_BACK = 100
 """Newest builds of the project that are looked through, one call of BatchGetBuilds."""
 IN_PROGRESS = "IN_PROGRESS"
@@ -89,9 +88,8 @@ def _start(services: Services, row: BuilderRow) -> None:
             ],
         )
     except ClientError as error:
-        is_full = error.response.get("Error", {}).get("Code") == FULL
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        if status < SERVER_FAULT:  # surely nothing was started
+        is_full = code_of(error) == FULL
+        if is_refused(error):
             services.table.builders.refuse(row, services.now(), is_full=is_full)
         if not is_full:
             raise

@@ -12,6 +12,7 @@ from lambdas.decide.codebuild import ended_builds
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.decide.upkeep import drift_due
 from lambdas.shared.observability import logger
+from lambdas.shared.refusals import code_of
 from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.table.builders import BuilderRow
@@ -88,7 +89,7 @@ def gather(
         handed_over=_handed_over(services, locks.values()) if upkeep else {},
         engine=engine,
         builders=builders,
-        pending=tuple(table.pending.all()) if engine.when != "hosts" else (),
+        pending=tuple(table.pending.all()) if engine.uses_code_build else (),
         build_ends=_build_ends(services, builders, build_end) if upkeep else {},
         configured=frozenset(pipeline.name for pipeline in services.installation.pipelines),
     )
@@ -98,7 +99,7 @@ def _builders(services: Services) -> dict[str, BuilderRow]:
     """After the wants: who notes one sees a builder that has said it is done, or that one sees the
     want.
     """
-    if services.installation.builders.when == "hosts":
+    if not services.installation.builders.uses_code_build:
         return {}
     return {row.pipeline: row for row in services.table.builders.all()}
 
@@ -107,8 +108,6 @@ def _build_ends(
     services: Services, builders: Mapping[str, BuilderRow], said: BuildEnd | None
 ) -> dict[str, str]:
     """How the builds of live builders ended, for those that are over; events come sooner."""
-    if services.installation.builders.when == "hosts":
-        return {}
     try:
         ended = ended_builds(services, list(builders.values()))
     except (ClientError, BotoCoreError) as error:  # hosts and wants are looked after all the same
@@ -197,7 +196,7 @@ def _tip(services: Services, pipeline: PipelineSettings) -> Tip:
             repositoryName=pipeline.repository, branchName=pipeline.branch
         )
     except ClientError as error:
-        absent = error.response.get("Error", {}).get("Code") == NO_BRANCH
+        absent = code_of(error) == NO_BRANCH
         return Tip() if absent else Tip(problem=str(error))
     except BotoCoreError as error:
         return Tip(problem=str(error))

@@ -122,7 +122,7 @@ def drift_actions(snapshot: Snapshot) -> list[Action]:
         if tip.problem is not None:
             actions += _unanswered(snapshot, row, tip.problem)
             continue
-        actions += _end(snapshot, "drift_skipped", name, "the dev account answers again")
+        actions += alert_ended(snapshot, "drift_skipped", name, "the dev account answers again")
         if tip.commit_id is None:
             actions += _not_there(snapshot, row)
         else:
@@ -136,7 +136,7 @@ def _unanswered(snapshot: Snapshot, row: PipelineRow, problem: str) -> list[Acti
     noted = NoteTip(pipeline=row.pipeline, values={"checked_at": snapshot.now}, why=why)
     if _known(row) is None:
         return [noted]
-    return [noted, *_raise(snapshot, "drift_skipped", row.pipeline, why)]
+    return [noted, *alert_raised(snapshot, "drift_skipped", row.pipeline, why)]
 
 
 def _not_there(snapshot: Snapshot, row: PipelineRow) -> list[Action]:
@@ -222,26 +222,26 @@ def _silence(snapshot: Snapshot, host: Host) -> list[Action]:
         boots = host.row.silent_boots
         alone = f", in {counted(boots, 'boot')} in a row" if boots else ""
         why = f"no heartbeat for {duration(snapshot.silence(host))}{alone}"
-        return _raise(snapshot, "no_heartbeat", host.host_id, why)
+        return alert_raised(snapshot, "no_heartbeat", host.host_id, why)
     if host.ec2_state == "running" and host.heard:
-        return _end(snapshot, "no_heartbeat", host.host_id, "there is a heartbeat again")
+        return alert_ended(snapshot, "no_heartbeat", host.host_id, "there is a heartbeat again")
     return []
 
 
 def _standstill(snapshot: Snapshot, host: Host) -> list[Action]:
     if snapshot.stands_still(host):
         why = f"no progress for {duration(snapshot.standstill(host))}{host.doing}"
-        return _raise(snapshot, "no_progress", host.host_id, why)
+        return alert_raised(snapshot, "no_progress", host.host_id, why)
     if host.heard and host.ec2_state == "running":
-        return _end(snapshot, "no_progress", host.host_id, "the host makes progress again")
+        return alert_ended(snapshot, "no_progress", host.host_id, "the host makes progress again")
     return []
 
 
 def _long_awake(snapshot: Snapshot, host: Host) -> list[Action]:
     awake = snapshot.now - host.launched_at
     if host.ec2_state == "running" and awake > snapshot.limits.awake_long:
-        return _raise(snapshot, "awake_long", host.host_id, f"awake for {duration(awake)}")
-    return _end(snapshot, "awake_long", host.host_id, "the host is asleep")
+        return alert_raised(snapshot, "awake_long", host.host_id, f"awake for {duration(awake)}")
+    return alert_ended(snapshot, "awake_long", host.host_id, "the host is asleep")
 
 
 def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
@@ -249,13 +249,13 @@ def _startless(snapshot: Snapshot, host: Host) -> list[Action]:
     for one whose start EC2 took and then ended.
     """
     if host.ec2_state in ("missing", "terminated", "shutting-down"):
-        return _raise(snapshot, "start_failed", host.host_id, f"EC2 says {host.ec2_state}")
+        return alert_raised(snapshot, "start_failed", host.host_id, f"EC2 says {host.ec2_state}")
     if host.died_unheard:
         reason = host.reason or "EC2 gives no reason"
         why = f"it was started, and stopped before it gave a sign of life ({reason})"
-        return _raise(snapshot, "start_failed", host.host_id, why)
+        return alert_raised(snapshot, "start_failed", host.host_id, why)
     if _has_started(host):
-        return _end(snapshot, "start_failed", host.host_id, "there is a heartbeat")
+        return alert_ended(snapshot, "start_failed", host.host_id, "there is a heartbeat")
     return []
 
 
@@ -264,13 +264,15 @@ def _has_started(host: Host) -> bool:
     return host.ec2_state == "running" and host.heard
 
 
-def _raise(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+def alert_raised(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+    """People are told of the trouble, unless they were."""
     if _standing(snapshot, kind, subject) is not None:
         return []
     return [RaiseAlert(kind=kind, subject=subject, why=why)]
 
 
-def _end(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+def alert_ended(snapshot: Snapshot, kind: AlertKind, subject: str, why: str) -> list[Action]:
+    """People are told that the trouble is over, if they were told of it."""
     alert = _standing(snapshot, kind, subject)
     return [EndAlert(alert=alert, why=why)] if alert is not None and not alert.over_at else []
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from lambdas.follower.giving_way import gave_way
 from lambdas.follower.stepping import not_followed
 from lambdas.shared.observability import logger
-from slipway.contracts.errors import DeploymentFailed, Interrupted, InvalidMessage, WrongUse
+from slipway.contracts.errors import DeploymentFailed, Interrupted, WrongUse
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult
+from slipway.contracts.requesting import configured
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
 from slipway.contracts.table.pipelines import PipelineRow
@@ -71,10 +72,7 @@ def begin(request: BuildRequest, here: World) -> Held | None:
     hosts'. Raises InvalidMessage for a pipeline that is not configured. What the world fails is
     tried again by a later message, and given up on as a build host does.
     """
-    try:
-        pipeline = here.installation.pipeline(request.pipeline)
-    except WrongUse as error:
-        raise InvalidMessage("pipeline", str(error)) from None
+    pipeline = configured(request, here.installation)
     before = here.table.pipelines.get(request.pipeline)
     if here.table.requests.settled([request.request_id]):
         here.table.wants.clear([request])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from lambdas.shared.clients import client, client_as, installation
 from lambdas.shared.observability import logger
 from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.messages import BuildRequest
-from slipway.contracts.requesting import publish_request
+from slipway.contracts.requesting import dead_letter, publish_request
 from slipway.contracts.table import Table
 from slipway.following.closing import Closer
 from slipway.following.containers import ContainersOutput
@@ -202,11 +201,6 @@ def _say(deployment_id: str, lines: Iterable[str]) -> None:
 
 
 def _dead_letter(body: str, why: str) -> None:
-    """Put a request that was given up on where an alarm watches."""
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName=installation().names.build_dead_letters)["QueueUrl"]
-    sqs.send_message(
-        QueueUrl=url,
-        MessageBody=body or json.dumps({}),
-        MessageAttributes={"why": {"DataType": "String", "StringValue": why[:500] or "unknown"}},
-    )
+    dead_letter(sqs, url, body, why)

@@ -17,9 +17,9 @@ from lambdas.decide.situation import FindBuilder, StartBuilder
 from lambdas.decide.snapshot import gather
 from lambdas.shared.observability import about, logger, observed
 from lambdas.shared.services import Services, services
-from slipway.contracts.errors import InvalidMessage, WorldFailed, WrongUse
+from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.messages import BuildRequest
-from slipway.contracts.requesting import parse_request
+from slipway.contracts.requesting import configured, dead_letter, parse_request
 
 DEAD_LETTERS_VARIABLE = "SLIPWAY_DEAD_LETTERS_URL"
 
@@ -54,9 +54,12 @@ def _is_taken(record: dict[str, Any], world: Services, dead_letters_url: str) ->
     body = str(record.get("body", ""))
     try:
         try:
-            take(_request(body, world), world)
+            request = parse_request(body)
+            configured(request, world.installation)
+            take(request, world)
         except InvalidMessage as poison:
-            _dead_letter(body, str(poison), world, dead_letters_url)
+            logger.warning("dead letter", extra={"why": str(poison)})
+            dead_letter(world.sqs, dead_letters_url, body, str(poison))
     except (ClientError, BotoCoreError, WorldFailed) as error:
         logger.warning("a message comes back", extra={"error": str(error)})
         return False
@@ -74,21 +77,3 @@ def take(request: BuildRequest, world: Services) -> None:
     if not added:
         world.table.pending.show(request, now)
     logger.info("pending" if added else "was pending", extra={"pipeline": request.pipeline})
-
-
-def _request(body: str, world: Services) -> BuildRequest:
-    request = parse_request(body)
-    try:
-        world.installation.pipeline(request.pipeline)
-    except WrongUse as error:
-        raise InvalidMessage("pipeline", str(error)) from None
-    return request
-
-
-def _dead_letter(body: str, why: str, world: Services, url: str) -> None:
-    logger.warning("dead letter", extra={"why": why})
-    world.sqs.send_message(
-        QueueUrl=url,
-        MessageBody=body or " ",
-        MessageAttributes={"why": {"DataType": "String", "StringValue": why[:500]}},
-    )

@@ -59,7 +59,7 @@ class Services:
 def services() -> Services:
     """Everything that starter, stopper and reconciler need; made at the first invocation."""
     settings = installation()
-    has_builders = settings.builders.when != "hosts"
+    has_builders = settings.builders.uses_code_build
     return Services(
         installation=settings,
         now=time.time,
@@ -78,7 +78,7 @@ def services() -> Services:
 
 def _hosts(settings: Installation) -> tuple[str, ...]:
     """The hosts' instance ids; none where builds of CodeBuild alone are configured."""
-    if settings.builders.when == "codeBuild":
+    if not settings.builders.uses_hosts:
         return ()
     return tuple(h.strip() for h in _variable(HOSTS_VARIABLE).split(",") if h.strip())
 

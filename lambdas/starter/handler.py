@@ -13,7 +13,7 @@ from lambdas.shared.observability import about, logger, observed
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
-from slipway.contracts.requesting import BUILDER, NOT_NEEDED
+from slipway.contracts.requesting import BUILDER, NOT_NEEDED, configured
 
 
 @observed
@@ -57,8 +57,5 @@ def note_want(request: BuildRequest, world: Services, *, builder: bool = True) -
 
 def _request(text: str, world: Services) -> BuildRequest:
     request = BuildRequest.from_json(text)
-    known = [pipeline.name for pipeline in world.installation.pipelines]
-    if request.pipeline not in known:
-        allowed = ", ".join(known)
-        raise InvalidMessage("pipeline", f"{request.pipeline!r} is not configured; are: {allowed}")
+    configured(request, world.installation)
     return request

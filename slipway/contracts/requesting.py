@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from slipway.contracts.errors import InvalidMessage
+from slipway.contracts.errors import InvalidMessage, WrongUse
+from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.messages import BuildRequest, Reason, sns_attributes
 
 BUILDER = "builder"
@@ -44,6 +45,23 @@ def publish_request(
         Message=request.to_json(),
         MessageAttributes=sns_attributes(attributes),
     )
+
+
+def dead_letter(sqs: Any, queue_url: str, body: str, why: str) -> None:
+    """Put a body that was given up on where an alarm watches; the client's errors pass through."""
+    sqs.send_message(
+        QueueUrl=queue_url,
+        MessageBody=body or " ",
+        MessageAttributes={"why": {"DataType": "String", "StringValue": why[:500] or "unknown"}},
+    )
+
+
+def configured(request: BuildRequest, installation: Installation) -> PipelineSettings:
+    """The settings of the request's pipeline; InvalidMessage where there is no such pipeline."""
+    try:
+        return installation.pipeline(request.pipeline)
+    except WrongUse as error:
+        raise InvalidMessage("pipeline", str(error)) from None
 
 
 def parse_request(body: str) -> BuildRequest:

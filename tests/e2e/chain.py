@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +91,15 @@ class Chain:
         after: int = 0,
     ) -> Pushed:
         return push_release(self.workplace, pipeline, message, behaviour, after=after)
+
+    def push_to(self, pipelines: list[str], message: str, behaviour: str = "works") -> list[Pushed]:
+        """Push to all at once, each with its own message: repositories that are alike would make
+        one and the same commit of one message in the same second.
+        """
+        with ThreadPoolExecutor(len(pipelines)) as pool:
+            return list(
+                pool.map(lambda name: self.push(f"{name}: {message}", behaviour, name), pipelines)
+            )
 
     def request(self, pipeline: str, reason: str = "redeploy") -> BuildRequest:
         """Ask for the pipeline's tip, as an operator would."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -84,8 +83,7 @@ def test_five_pipelines_side_by_side_are_live_with_no_host(hostless: Chain) -> N
 
     # WHEN all are pushed to at once
     began = time.time()
-    with ThreadPoolExecutor(len(pipelines)) as pool:
-        pushed = list(pool.map(lambda name: hostless.push("at once", pipeline=name), pipelines))
+    pushed = hostless.push_to(pipelines, "at once")
     # THEN each push is live and told once, and the builders end by themselves
     for last in pushed:
         ended = hostless.until_ended(last, FIRST_SECONDS)
@@ -177,8 +175,7 @@ def test_what_waits_too_long_for_the_host_goes_to_a_build(
         chain.until_asleep()
         # WHEN each is pushed to at once, with builds that take their time
         began = time.time()
-        with ThreadPoolExecutor(len(pipelines)) as pool:
-            pushed = list(pool.map(lambda n: chain.push("slow", "slow", pipeline=n), pipelines))
+        pushed = chain.push_to(pipelines, "slow", "slow")
         # AND the schedule comes sooner than in a minute
         while not all(_is_told(chain, each) for each in pushed):
             assert time.time() - began < FIRST_SECONDS

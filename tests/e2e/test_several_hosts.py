@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -36,8 +35,7 @@ def test_three_hosts_deploy_five_pipelines(wide: Chain) -> None:
     # WHEN one host is at a build that takes a while, and all pipelines are pushed to at once
     slow = wide.push("a slow one", "slow", pipeline=pipelines[0])
     wide.until("its fetch", lambda: wide.deployment_of(slow.commit_id, slow.pipeline))
-    with ThreadPoolExecutor(len(pipelines)) as pool:
-        pushed = list(pool.map(lambda name: wide.push("at once", pipeline=name), pipelines))
+    pushed = wide.push_to(pipelines, "at once")
     wide.until("three hosts awake", lambda: wide.host_states() == ["running"] * 3)
 
     # THEN the last push of each answers over HTTP, and all hosts sleep

@@ -14,6 +14,7 @@ from build_agent.telling.shift import Shift
 from slipway.contracts.table import Table
 from slipway.contracts.table.builders import builder_host
 from tests.aws.answers import AwsFake
+from tests.aws.builds import build_told
 from tests.simulation.agent import DEAD, Agent
 from tests.simulation.aws import Instance, refusal
 
@@ -32,11 +33,6 @@ KINDS = (
     "build event twice",
 )
 """Faults that only builds of CodeBuild have."""
-MACHINE = {
-    "type": "LINUX_CONTAINER",
-    "image": "aws/codebuild/standard",
-    "computeType": "BUILD_GENERAL1_SMALL",
-}
 
 
 @dataclass
@@ -135,11 +131,7 @@ class CodeBuild(AwsFake, service="codebuild"):
         found = [self.builds[name] for name in ids if name in self.builds]
         return {
             "builds": [
-                {
-                    "id": build.build_id,
-                    "buildStatus": build.status,
-                    "environment": {**MACHINE, "environmentVariables": build.variables},
-                }
+                build_told(build.build_id, build.variables, buildStatus=build.status)
                 for build in found
             ],
             "buildsNotFound": [name for name in ids if name not in self.builds],

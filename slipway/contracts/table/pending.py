@@ -65,7 +65,7 @@ class Pending:
             visible_at=now,
         )
         return self._store.put(
-            {"pk": PARTITION, "sk": _sort_key(row), **encode(row)},
+            {"pk": PARTITION, "sk": _key_of(request.pipeline, request.request_id), **encode(row)},
             condition="attribute_not_exists(pk)",
         )
 
@@ -73,7 +73,7 @@ class Pending:
         """Let a row that was given back be received at once; False if a builder holds it."""
         return self._store.update(
             PARTITION,
-            f"{request.pipeline}#{request.request_id}",
+            _key_of(request.pipeline, request.request_id),
             "SET visible_at = :now",
             condition="held_by = :nobody",
             parameters={":now": now, ":nobody": NOBODY},
@@ -130,4 +130,8 @@ def _of(row: PendingRow) -> dict[str, int]:
 
 
 def _sort_key(row: PendingRow) -> str:
-    return f"{row.pipeline}#{row.request_id}"
+    return _key_of(row.pipeline, row.request_id)
+
+
+def _key_of(pipeline: str, request_id: str) -> str:
+    return f"{pipeline}#{request_id}"

@@ -13,7 +13,16 @@ from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.ports import free_ports
 from local.waiting import wait_for
-from tests.e2e.emulator.world import PROD, REGION, World, allow, error_code, policy, role_resource
+from tests.e2e.emulator.world import (
+    PROD,
+    REGION,
+    World,
+    allow,
+    error_code,
+    listener,
+    policy,
+    role_resource,
+)
 
 PROJECT = "works"
 PROJECT_ARN = f"arn:aws:codebuild:{REGION}:{PROD}:project/{PROJECT}"
@@ -68,35 +77,17 @@ def resources() -> dict[str, Any]:
                 "TimeoutInMinutes": 60,
             },
         },
-        "Heard": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "of-builds"}},
-        "Rule": {
-            "Type": "AWS::Events::Rule",
-            "Properties": {
-                "EventPattern": {
-                    "source": ["aws.codebuild"],
-                    "detail-type": ["CodeBuild Build State Change"],
-                    "detail": {
-                        "project-name": [PROJECT],
-                        "build-status": ["SUCCEEDED", "FAILED", "STOPPED"],
-                    },
+        **listener(
+            "of-builds",
+            {
+                "source": ["aws.codebuild"],
+                "detail-type": ["CodeBuild Build State Change"],
+                "detail": {
+                    "project-name": [PROJECT],
+                    "build-status": ["SUCCEEDED", "FAILED", "STOPPED"],
                 },
-                "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Heard", "Arn"]}}],
             },
-        },
-        "Tell": {
-            "Type": "AWS::SQS::QueuePolicy",
-            "Properties": {
-                "Queues": [{"Ref": "Heard"}],
-                "PolicyDocument": policy(
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "events.amazonaws.com"},
-                        "Action": "sqs:SendMessage",
-                        "Resource": "*",
-                    }
-                ),
-            },
-        },
+        ),
     }
 
 

@@ -167,6 +167,28 @@ def role_resource(name: str, service: str, *statements: dict[str, Any]) -> dict[
     return {"Type": "AWS::IAM::Role", "Properties": properties}
 
 
+def listener(queue_name: str, pattern: dict[str, Any]) -> dict[str, Any]:
+    """In a template: a queue that hears each event of the pattern."""
+    events = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}
+    return {
+        "Heard": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": queue_name}},
+        "Told": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": pattern,
+                "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Heard", "Arn"]}}],
+            },
+        },
+        "Tell": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "Heard"}],
+                "PolicyDocument": policy({**events, "Action": "sqs:SendMessage", "Resource": "*"}),
+            },
+        },
+    }
+
+
 def allow(*actions: str, resource: Any = "*") -> dict[str, Any]:
     return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
 

@@ -15,7 +15,7 @@ from local import docker as local_docker
 from local.docker import Docker as LocalDocker
 from local.sample_repository import Release, write_sample
 from local.waiting import wait_for, wait_until
-from tests.e2e.emulator.world import PROD, Role, World, allow, policy, role_resource
+from tests.e2e.emulator.world import PROD, Role, World, allow, listener, role_resource
 
 PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = (
@@ -132,28 +132,7 @@ def deploy_service(world: World) -> None:
                 },
             },
             "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "yard"}},
-            "Heard": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": HEARD}},
-            "Told": {
-                "Type": "AWS::Events::Rule",
-                "Properties": {
-                    "EventPattern": {"detail-type": ["ECS Deployment State Change"]},
-                    "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Heard", "Arn"]}}],
-                },
-            },
-            "Tell": {
-                "Type": "AWS::SQS::QueuePolicy",
-                "Properties": {
-                    "Queues": [{"Ref": "Heard"}],
-                    "PolicyDocument": policy(
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": "events.amazonaws.com"},
-                            "Action": "sqs:SendMessage",
-                            "Resource": "*",
-                        }
-                    ),
-                },
-            },
+            **listener(HEARD, {"detail-type": ["ECS Deployment State Change"]}),
         },
     )
 

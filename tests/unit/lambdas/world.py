@@ -19,6 +19,7 @@ from slipway.contracts.installation import (
 from slipway.contracts.messages import BuildRequest, CloseNotice, request_id_of
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
+from tests.aws.builds import build_told
 from tests.places import EVENTS
 from tests.simulation.dynamodb import FakeDynamoDB
 
@@ -229,19 +230,13 @@ class FakeCodeBuild(AwsFake, service="codebuild"):
         if self.silence is not None:
             raise self.silence
         there = {name: self.builds[name] for name in ids if name in self.builds}
-        machine = {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"}
         return {
             "builds": [
-                {
-                    "id": name,
-                    "buildStatus": status,
-                    "environment": {
-                        **machine,
-                        "environmentVariables": [
-                            {"name": key, "value": value} for key, value in variables.items()
-                        ],
-                    },
-                }
+                build_told(
+                    name,
+                    ({"name": key, "value": value} for key, value in variables.items()),
+                    buildStatus=status,
+                )
                 for name, (status, variables) in there.items()
             ],
             "buildsNotFound": [name for name in ids if name not in there],

@@ -20,7 +20,7 @@ from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import Installation
 from tests.aws.answers import AwsFake
-from tests.simulation.builders import MACHINE
+from tests.aws.builds import build_told
 
 
 def installation(builders: str, **options: int) -> tuple[Configuration, Installation]:
@@ -81,12 +81,8 @@ class CodeBuild(AwsFake, service="codebuild"):
     def batch_get_builds(self, *, ids):
         def build(name, *, over):
             given = [{"name": "SLIPWAY_PIPELINE", "value": "sample"}]
-            return {
-                "id": name,
-                "buildComplete": over,
-                "currentPhase": "COMPLETED" if over else "BUILD",
-                "environment": {**MACHINE, "environmentVariables": given},
-            }
+            phase = "COMPLETED" if over else "BUILD"
+            return build_told(name, given, buildComplete=over, currentPhase=phase)
 
         return {"builds": [build("b:2", over=False), build("b:1", over=True)]}
 
