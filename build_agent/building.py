@@ -15,7 +15,7 @@ from build_agent.image.images import Built, Made
 from build_agent.means import Means
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
-from slipway.following.service import Running, check_architecture, running_digest
+from slipway.following.deployed import Deployed
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Building:
     means: Means
     pipeline: PipelineSettings
     commit: Commit
-    running: Running
+    running: Deployed
     tree: Path
     wanted: Mapping[int, str]
     fresh: bool
@@ -64,7 +64,7 @@ class Building:
                 self.pipeline, image, self.commit, self.tree, tag=tag, fresh=self.fresh,
                 stop=stop, sink=watched,
             )  # fmt: skip
-        check_architecture(built.architecture, self.running)
+        self.running.check(image, built.architecture)
         same, last = self._same_as_running(image, built, stop, sink), self._is_last(number)
         if same is not None:
             return Made(same, is_pushed=False)
@@ -80,7 +80,7 @@ class Building:
         self, image: ImageSettings, built: Built, stop: Stop, sink: Sink
     ) -> str | None:
         """The running digest if `built` is the same but for our own labels, else None."""
-        digest = running_digest(image, self.running)
+        digest = self.running.digest(image)
         if digest is None or not self.means.images.same_as_running(image, built, digest, stop=stop):
             return None
         sink(f"the image is the same as the one that runs ({digest}): not pushed")

@@ -24,22 +24,13 @@ from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, S
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.build_key import build_tag
+from slipway.following.deployed import Deployed
 from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import Ended, of_failure, of_told, tip_seen
 from slipway.following.progress import timings_of
-from slipway.following.service import (
-    Running,
-    check_architecture,
-    plan_of,
-    running_digest,
-    runs_already,
-    runs_as_told,
-    wanted_images,
-)
 from slipway.following.state import StageBegun
 from slipway.following.told import told_of
-from slipway.rollout import short
 
 Outcome = Ended | ToRollOut
 Noted = TypeVar("Noted", Ended, ToRollOut)
@@ -70,7 +61,7 @@ class Deployment:
     overtaken: Callable[[str], bool]
     commit: Commit | None = None
     tip: str | None = None
-    running: Running | None = None
+    running: Deployed | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
@@ -115,7 +106,7 @@ class Deployment:
     def _build_and_roll_out(self) -> Outcome:
         commit, running = self.means.parallel([self._fetch, self._look])
         told = self._told_before()
-        if told is not None and runs_as_told(told, running):
+        if told is not None and running.runs_as_told(told):
             return of_told(told)
         for _ in range(FETCHES - 1):
             if not self.request.is_tip or not self.overtaken(commit.id):
@@ -150,15 +141,16 @@ class Deployment:
         self._note(commit=self.commit)
         return self.commit
 
-    def _look(self) -> Running:
-        """What the service runs, and whether the images that are wanted can run there at all."""
-        self.running = self.means.services.running(self.pipeline, stop=self.work.stop)
+    def _look(self) -> Deployed:
+        """What the services run, and whether the images that are wanted can run there at all."""
+        self.running = Deployed.of(
+            self.pipeline, lambda one: self.means.services.running(one, stop=self.work.stop)
+        )
         for image in self.pipeline.images:
-            running_digest(image, self.running)
-            check_architecture(image.platform, self.running)
+            self.running.check(image, image.platform)
         return self.running
 
-    def _images(self, commit: Commit, running: Running) -> list[tuple[ImageSettings, str]]:
+    def _images(self, commit: Commit, running: Deployed) -> list[tuple[ImageSettings, str]]:
         """Each image's digest: found in ECR, or built, and pushed unless it is what runs."""
         force = self.request.request_id if self.request.force_rebuild else None
         tags = {i: build_tag(image, commit.id, force=force)
@@ -171,7 +163,9 @@ class Deployment:
         self._note(images=self.digests)
         return [(self.pipeline.images[i], digest) for i, digest in digests.items()]
 
-    def _build(self, commit: Commit, running: Running, wanted: Mapping[int, str]) -> dict[int, str]:
+    def _build(
+        self, commit: Commit, running: Deployed, wanted: Mapping[int, str]
+    ) -> dict[int, str]:
         """The digests of the images of these numbers and build tags, built and pushed."""
         self._enter("build")
         self._make_room(FOR_BUILD)
@@ -196,20 +190,9 @@ class Deployment:
             self.pipeline.git_url, least=least, stop=self.work.stop, sink=self._line
         )
 
-    def _roll_out(self, images: list[tuple[ImageSettings, str]], running: Running) -> Outcome:
+    def _roll_out(self, images: list[tuple[ImageSettings, str]], running: Deployed) -> Outcome:
         self._enter("rollout")
-        wanted = wanted_images(images, running)
-        digest = images[0][1] if images else None
-        if runs_already(wanted, running):
-            name = short(running.task_definition)
-            ended = Ended(status="unchanged", stage="close", now_running=name, before=name)
-            return replace(ended, image_digest=digest)
-        has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
-        if has_them:
-            plan = plan_of(self.pipeline, target=running.task_definition)
-        else:
-            plan = plan_of(self.pipeline, images=wanted)
-        return ToRollOut(plan=plan, image_digest=digest, images=self.digests)
+        return running.roll_out(images)
 
     def _go_back(self) -> Outcome:
         """Run what an earlier deployment ran: its task definition, nothing is built."""

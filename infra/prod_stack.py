@@ -153,7 +153,8 @@ class ProdStack(cdk.Stack):
 
     def _rollouts(self, sample: SampleServices) -> Rollouts:
         """What hosts and follower may do, and the roles that they pass on to services' tasks."""
-        configured = {role for p in self._configuration.pipelines for role in p.service.roles}
+        services = [s for p in self._configuration.pipelines for s in p.each_service]
+        configured = {role for service in services for role in service.roles}
         passed_roles = sorted(configured | set(sample.passed_roles))
         return Rollouts.of(self, self._configuration, self._arns, passed_roles)
 

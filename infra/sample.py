@@ -38,7 +38,8 @@ class SampleServices(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._configuration = configuration
-        pipelines = [p for p in configuration.pipelines if p.service.sample]
+        samples = [(p, p.sample) for p in configuration.pipelines if p.sample]
+        pipelines = [pipeline for pipeline, _ in samples]
         self.passed_roles: list[str] = []
         if not pipelines or network is None:
             return
@@ -86,11 +87,11 @@ class SampleServices(Construct):
             ],
         )
         self.passed_roles = [arns.prod_role(role_name)]
-        for pipeline in pipelines:
-            self._service(pipeline)
+        for pipeline, service in samples:
+            self._service(pipeline, service)
 
-    def _service(self, pipeline: Pipeline) -> None:
-        service, family = pipeline.service, family_of(self._configuration, pipeline)
+    def _service(self, pipeline: Pipeline, service: Service) -> None:
+        family = family_of(self._configuration, pipeline)
         group = self._network.security_group(
             f"SampleGroup-{pipeline.name}",
             description=f"Slipway sample service {pipeline.name}",
@@ -109,7 +110,7 @@ class SampleServices(Construct):
                 cpu_architecture=self._architecture(), operating_system_family="LINUX"
             ),
             execution_role_arn=self._role.role_arn,
-            container_definitions=[self._container(pipeline)],
+            container_definitions=[self._container(pipeline, service)],
         )
         # The service may run a revision of the agent's: deregistering the first one is harmless.
         running = ecs.CfnService(
@@ -157,16 +158,18 @@ class SampleServices(Construct):
             start_period=service.health_start_period or None,
         )
 
-    def _container(self, pipeline: Pipeline) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
+    def _container(
+        self, pipeline: Pipeline, service: Service
+    ) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
         containers = pipeline.images[0].containers
         return ecs.CfnTaskDefinition.ContainerDefinitionProperty(
             name=containers[0] if containers else "app",
-            image=pipeline.service.initial_image,
+            image=service.initial_image,
             essential=True,
-            health_check=self._health_check(pipeline.service),
+            health_check=self._health_check(service),
             port_mappings=[
                 ecs.CfnTaskDefinition.PortMappingProperty(
-                    container_port=pipeline.service.port, protocol="tcp"
+                    container_port=service.port, protocol="tcp"
                 )
             ],
             log_configuration=ecs.CfnTaskDefinition.LogConfigurationProperty(

@@ -69,6 +69,7 @@ class OperatorPolicies(Construct):
 def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
     i = arns.installation
     names = i.names
+    services = [service for pipeline in i.pipelines for service in pipeline.per_service]
     return [
         use_table(arns.table, ("BatchGetItem", "GetItem", "Query")),
         *([see_hosts()] if i.builders.uses_hosts else []),
@@ -100,7 +101,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
         allow(
             "CheckServices",
             ["ecs:DescribeServices"],
-            sorted({arns.prod("ecs", f"service/{p.cluster}/{p.service}") for p in i.pipelines}),
+            sorted({arns.prod("ecs", f"service/{s.cluster}/{s.service}") for s in services}),
         ),
         allow("CheckDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
         allow(

@@ -16,7 +16,8 @@ from infra.permissions.arns import Arns
 from infra.permissions.roles import INLINE_LIMIT, managed_policies, size_of
 from infra.permissions.statements import NO_RESOURCES, Allow, allow
 from slipway.configuration import Configuration, Pipeline
-from slipway.configuration.resolve import cluster_of, family_of, log_groups_of, service_of
+from slipway.configuration.resolve import services_of
+from slipway.contracts.installation import ServiceSettings
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
 TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."
@@ -73,9 +74,10 @@ def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[
 
 
 def _services(c: Configuration, arns: Arns) -> list[Allow]:
-    services = sorted({f"{cluster_of(c, p)}/{service_of(p)}" for p in c.pipelines})
-    definitions = _definitions(c, arns, c.pipelines)
-    clusters = _clusters(c, arns, c.pipelines)
+    every = _every(c)
+    services = sorted({f"{one.cluster}/{one.service}" for one in every})
+    definitions = _definitions(arns, every)
+    clusters = _clusters(arns, every)
     return [
         # AWS asks for the service and for its deployment or revision, where one is described.
         allow(
@@ -110,15 +112,13 @@ def _services(c: Configuration, arns: Arns) -> list[Allow]:
             {"ArnEquals": {"ecs:cluster": clusters}},
             why="AWS: asked for container instances; the cluster is a condition.",
         ),
-        allow(
-            "ReadTasks", ["ecs:DescribeTasks"], _tasks(c, arns, c.pipelines), why=TASKS_OF_CLUSTER
-        ),
+        allow("ReadTasks", ["ecs:DescribeTasks"], _tasks(arns, every), why=TASKS_OF_CLUSTER),
     ]
 
 
 def _containers_output(c: Configuration, arns: Arns) -> list[Allow]:
     """What stopped containers said, where the configuration names the groups."""
-    groups = sorted({group for p in c.pipelines for group in log_groups_of(c, p)})
+    groups = sorted({group for one in _every(c) for group in one.log_groups})
     if not groups:
         return []
     return [
@@ -133,7 +133,7 @@ def _containers_output(c: Configuration, arns: Arns) -> list[Allow]:
 
 def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
     """Whether a balancer finds the new tasks healthy: without it only ECS's own end is success."""
-    instances = {f"container-instance/{cluster_of(c, p)}/*" for p in c.pipelines}
+    instances = {f"container-instance/{one.cluster}/*" for one in _every(c)}
     return [
         allow(
             "ReadTargetHealth",
@@ -151,23 +151,23 @@ def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
 
 
 def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
-    """Only where a pipeline has a task before its deployment."""
-    pipelines = [p for p in c.pipelines if p.rollout.pre_deploy]
-    if not pipelines:
+    """Only where a pipeline has a task before its deployment: one of its first service."""
+    services = [services_of(c, p)[0] for p in c.pipelines if p.rollout.pre_deploy]
+    if not services:
         return []
-    clusters = _clusters(c, arns, pipelines)
+    clusters = _clusters(arns, services)
     return [
         allow(
             "RunBeforeDeploy",
             ["ecs:RunTask"],
-            _definitions(c, arns, pipelines),
+            _definitions(arns, services),
             {"ArnEquals": {"ecs:cluster": clusters}},
             why=ANY_REVISION,
         ),
         allow(
             "StopBeforeDeploy",
             ["ecs:StopTask"],
-            _tasks(c, arns, pipelines),
+            _tasks(arns, services),
             why=TASKS_OF_CLUSTER,
         ),
     ]
@@ -178,8 +178,9 @@ def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
     pipelines = [p for p in c.pipelines if p.rollout.max_definitions is not None]
     if not pipelines:
         return []
-    clusters = _clusters(c, arns, pipelines)
-    names = sorted({cluster_of(c, p) for p in pipelines})
+    services = _every(c, pipelines)
+    clusters = _clusters(arns, services)
+    names = sorted({one.cluster for one in services})
     return [
         allow(
             "PruneDefinitions",
@@ -205,7 +206,7 @@ def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
 
 def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
     """Only where a service's controller is CODE_DEPLOY."""
-    used = [p.service.code_deploy for p in c.pipelines if p.service.code_deploy]
+    used = [one.code_deploy for one in _every(c) if one.code_deploy]
     if not used:
         return []
     applications = sorted({arns.prod("codedeploy", f"application:{u.application}") for u in used})
@@ -242,17 +243,23 @@ def _code_deploy(c: Configuration, arns: Arns) -> list[Allow]:
     ]
 
 
-def _definitions(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
-    families = sorted({family_of(c, p) for p in pipelines})
+def _every(c: Configuration, pipelines: Sequence[Pipeline] | None = None) -> list[ServiceSettings]:
+    """All services that these pipelines deploy."""
+    chosen = c.pipelines if pipelines is None else pipelines
+    return [one for pipeline in chosen for one in services_of(c, pipeline)]
+
+
+def _definitions(arns: Arns, services: Sequence[ServiceSettings]) -> list[str]:
+    families = sorted({str(one.family) for one in services})
     return [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
 
 
-def _clusters(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
-    return sorted({arns.prod("ecs", f"cluster/{cluster_of(c, p)}") for p in pipelines})
+def _clusters(arns: Arns, services: Sequence[ServiceSettings]) -> list[str]:
+    return sorted({arns.prod("ecs", f"cluster/{one.cluster}") for one in services})
 
 
-def _tasks(c: Configuration, arns: Arns, pipelines: Sequence[Pipeline]) -> list[str]:
-    return sorted({arns.prod("ecs", f"task/{cluster_of(c, p)}/*") for p in pipelines})
+def _tasks(arns: Arns, services: Sequence[ServiceSettings]) -> list[str]:
+    return sorted({arns.prod("ecs", f"task/{one.cluster}/*") for one in services})
 
 
 def _pass(roles: Sequence[str]) -> list[Allow]:

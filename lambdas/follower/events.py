@@ -19,7 +19,11 @@ def deployments_of(
 
     An event of a service that no pipeline deploys is of none.
     """
-    names = [p.name for p in installation.pipelines if _concerns(event, p)]
+    names = [
+        pipeline.name
+        for pipeline in installation.pipelines
+        if any(_concerns(event, one) for one in pipeline.per_service)
+    ]
     if not names:
         return ()
     locks = (table.locks.get(name) for name in names)
@@ -27,6 +31,7 @@ def deployments_of(
 
 
 def _concerns(event: Mapping[str, Any], pipeline: PipelineSettings) -> bool:
+    """Whether it is of the service of a pipeline as it is for that one."""
     detail = event.get("detail")
     detail = detail if isinstance(detail, Mapping) else {}
     if event.get("source") == CODEDEPLOY:

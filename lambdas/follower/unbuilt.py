@@ -24,6 +24,7 @@ from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.requests import Settled
 from slipway.following.backoff import PAUSED_DELAY, delay_after, is_given_up
 from slipway.following.build_key import build_tag
+from slipway.following.deployed import Deployed
 from slipway.following.earlier import to_earlier
 from slipway.following.follower import Held, UnknownState
 from slipway.following.handing import ToRollOut, hand_over
@@ -36,16 +37,7 @@ from slipway.following.outcome import (
     tip_seen,
     undoes_rollback,
 )
-from slipway.following.service import (
-    Running,
-    check_architecture,
-    plan_of,
-    runs_already,
-    runs_as_told,
-    wanted_images,
-)
 from slipway.following.told import told_of
-from slipway.rollout import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,26 +183,13 @@ def _to_roll_out(
     pipeline = here.installation.pipeline(request.pipeline)
     if request.target.kind == "deployment":
         return to_earlier(here.table.deployments.get, pipeline, request)
-    running: Running = here.running(pipeline)
+    running = Deployed.of(pipeline, here.running)
     for image in pipeline.images:
-        check_architecture(image.platform, running)
-    wanted = wanted_images(found, running)
+        running.check(image, image.platform)
     told = _told_before(request, commit, before, here)
-    if told is not None and runs_as_told(told, running):
+    if told is not None and running.runs_as_told(told):
         return of_told(told)
-    digest = found[0][1] if found else None
-    if runs_already(wanted, running):
-        name = short(running.task_definition)
-        return Ended(
-            status="unchanged", stage="close", image_digest=digest, before=name, now_running=name
-        )
-    has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
-    target = running.task_definition if has_them else None
-    return ToRollOut(
-        plan=plan_of(pipeline, images=wanted, target=target),
-        image_digest=digest,
-        images={image.repository: digest for image, digest in found},
-    )
+    return running.roll_out(found)
 
 
 def _told_before(

@@ -63,6 +63,7 @@ def _deployment(
     blocks = [
         mrkdwn.header(notice_text.headline(notice), emoji),
         mrkdwn.section(_story(result, pipeline)),
+        *_services(result),
         mrkdwn.fields(_facts(result)),
     ]
     log = mrkdwn.code(sentences.log_lines(result, LOG_LINES))
@@ -89,6 +90,12 @@ def _story(result: DeploymentResult, pipeline: PipelineSettings | None) -> list[
     if result.warning:
         lines.append(f"{_TROUBLE} {literal(wording.tidy(result.warning, 500), 800)}")
     return lines
+
+
+def _services(result: DeploymentResult) -> list[Block]:
+    """Each of several services, and what it runs now: a line each."""
+    lines = [f"• {literal(line, 280)}" for line in sentences.service_lines(result)]
+    return [mrkdwn.section(lines)] if lines else []
 
 
 def _commit(commit: Commit, pipeline: PipelineSettings | None, *, bold: bool = False) -> str:

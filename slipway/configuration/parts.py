@@ -204,7 +204,7 @@ class Configuration(Part):
     @property
     def needs_network(self) -> bool:
         """Whether anything of ours runs in a subnet: hosts, or sample services."""
-        return self.hosts is not None or any(p.service.sample for p in self.pipelines)
+        return self.hosts is not None or any(p.sample for p in self.pipelines)
 
     @property
     def platform(self) -> Platform:

@@ -1,4 +1,4 @@
-"""A pipeline: what is built from which branch, the service that runs it, and how it rolls out."""
+"""A pipeline: what is built from which branch, the services that run it, and how it rolls out."""
 
 from __future__ import annotations
 
@@ -121,6 +121,8 @@ class CodeDeploy(Part):
     group: CodeDeployName = Field(description="The deployment group of the service.")
 
 
+MOST_SERVICES = 10
+"""Of one pipeline: the deployment's row holds what is known of each rollout."""
 _SAMPLE_OR_NAMED: JsonDict = {
     "if": {"properties": {"sample": {"const": True}}, "required": ["sample"]},
     "then": {"properties": {"cluster": {"type": "null"}, "name": {"type": "null"}}},
@@ -142,6 +144,11 @@ class Service(Part):
     family: EcsName | None = Field(
         default=None,
         description="The family of its task definition. Default: the service's name.",
+    )
+    containers: list[EcsName] = Field(
+        default=[],
+        description="The containers of this service that a deployment changes. Default: those "
+        "that run the pipeline's images already.",
     )
     roles: list[RoleArn] = Field(
         default=[],
@@ -247,7 +254,7 @@ class PipelineNotices(Part):
 
 
 class Pipeline(Part):
-    """One repository + branch deployed to one ECS service."""
+    """One repository + branch deployed to one ECS service, or to several."""
 
     name: PipelineName = Field(description="Its name in notices, logs and commands.")
     repository: CodeRepository
@@ -255,7 +262,20 @@ class Pipeline(Part):
     images: list[Image] = Field(
         min_length=1, max_length=10, description="What is built, and where it goes."
     )
-    service: Service
+    service: Service | None = Field(
+        default=None, description="The ECS service that runs the images: either this or `services`."
+    )
+    services: list[Service] = Field(
+        default=[],
+        max_length=MOST_SERVICES,
+        description="Several ECS services that run the images, rolled out one after the other in "
+        "this order. If one fails, those before it go back to what they ran. `rollout.preDeploy` "
+        "is a task of the first one.",
+    )
+    together: bool = Field(
+        default=False,
+        description="true: the `services` are rolled out side by side. If one fails, all go back.",
+    )
     rollout: Rollout = Rollout()
     notices: PipelineNotices = PipelineNotices()
     build_timeout: Seconds = Field(
@@ -264,3 +284,13 @@ class Pipeline(Part):
     fetch_timeout: Seconds = Field(
         default=600, description="Seconds that a fetch may take. Then it is tried again."
     )
+
+    @property
+    def each_service(self) -> list[Service]:
+        """`services`, or the one `service`; a rule sees to it that there is one."""
+        return self.services if self.service is None else [self.service]
+
+    @property
+    def sample(self) -> Service | None:
+        """The service, if the prod stack makes it as a sample."""
+        return self.service if self.service is not None and self.service.sample else None

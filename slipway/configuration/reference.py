@@ -75,7 +75,8 @@ The schema checks one value at a time. What must hold between values, `slipway c
 | a repository already | `repository.name`, and `create` false. An EventBridge rule then tells of its pushes, because CloudFormation cannot give a trigger to a repository that it did not make |
 | a service already | `service.cluster` and `service.name`; `family`, if it differs from the name; in `roles` the two roles that its task definition names |
 | one service that runs several images | several entries in `images`, each with its `containers` |
-| one repository for several services | several pipelines with the same repository and branch |
+| several services that one push changes together, or not at all | one pipeline with `services` in place of `service` ([several services](operating.md#several-services-in-one-pipeline)) |
+| one repository for services that are deployed each by itself | several pipelines with the same repository and branch |
 | a network already | `network.vpcId` and `network.subnetId`. The hosts need a way out on the ports 443 and 80, and none in |
 | few pushes, or very many | `builders.when`: CodeBuild in place of hosts, or beside them ([choosing an engine](operating.md#choosing-an-engine)) |
 

@@ -11,6 +11,7 @@ from slipway.contracts.installation import (
     Limits,
     PipelineSettings,
     RolloutSettings,
+    ServiceSettings,
 )
 from slipway.contracts.names import Names
 
@@ -51,21 +52,40 @@ def sample_cluster(c: Configuration) -> str:
     return f"{c.name}-sample"
 
 
-def cluster_of(c: Configuration, pipeline: Pipeline) -> str:
-    """The cluster of a pipeline's service."""
-    return sample_cluster(c) if pipeline.service.sample else str(pipeline.service.cluster)
-
-
 def service_of(pipeline: Pipeline) -> str:
-    """The name of a pipeline's service; a sample service is named as its pipeline."""
-    return pipeline.name if pipeline.service.sample else str(pipeline.service.name)
+    """The name of a pipeline's first service; a sample service is named as its pipeline."""
+    return _name(pipeline, pipeline.each_service[0])
 
 
 def family_of(c: Configuration, pipeline: Pipeline) -> str:
-    """The task definition family of a pipeline's service."""
-    if pipeline.service.sample:
+    """The task definition family of a pipeline's first service."""
+    return _family(c, pipeline, pipeline.each_service[0])
+
+
+def services_of(c: Configuration, pipeline: Pipeline) -> tuple[ServiceSettings, ...]:
+    """All services of a pipeline, in order."""
+    return tuple(_service(c, pipeline, service) for service in pipeline.each_service)
+
+
+def _service(c: Configuration, pipeline: Pipeline, service: Service) -> ServiceSettings:
+    return ServiceSettings(
+        cluster=sample_cluster(c) if service.sample else str(service.cluster),
+        service=_name(pipeline, service),
+        family=_family(c, pipeline, service),
+        log_groups=(sample_log_group(c),) if service.sample else tuple(service.log_groups),
+        code_deploy=_code_deploy(service),
+        containers=tuple(service.containers),
+    )
+
+
+def _name(pipeline: Pipeline, service: Service) -> str:
+    return pipeline.name if service.sample else str(service.name)
+
+
+def _family(c: Configuration, pipeline: Pipeline, service: Service) -> str:
+    if service.sample:
         return f"{c.name}-sample-{pipeline.name}"
-    return pipeline.service.family or service_of(pipeline)
+    return service.family or str(service.name)
 
 
 def sample_log_group(c: Configuration) -> str:
@@ -73,17 +93,12 @@ def sample_log_group(c: Configuration) -> str:
     return f"/{c.name}/sample"
 
 
-def log_groups_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
-    """Where a service's containers write to, as far as the build host may read there."""
-    if pipeline.service.sample:
-        return (sample_log_group(c),)
-    return tuple(pipeline.service.log_groups)
-
-
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
     names, repository = Names(c.name), pipeline.repository.name
     role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
     own = pipeline.notices.own_webhook
+    services = services_of(c, pipeline)
+    first, several = services[0], len(services) > 1
     return PipelineSettings(
         name=pipeline.name,
         repository=repository,
@@ -92,11 +107,13 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         source_role_arn=role + names.source_role,
         tip_role_arn=role + names.tip_role,
         images=tuple(_image(c, image) for image in pipeline.images),
-        cluster=cluster_of(c, pipeline),
-        service=service_of(pipeline),
-        family=family_of(c, pipeline),
-        log_groups=log_groups_of(c, pipeline),
-        code_deploy=_code_deploy(pipeline.service),
+        cluster=first.cluster,
+        service=first.service,
+        family=first.family,
+        log_groups=first.log_groups,
+        code_deploy=first.code_deploy,
+        services=services if several or first.containers else None,
+        together=(pipeline.together or None) if several else None,
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
         fetch_timeout=pipeline.fetch_timeout,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from slipway.configuration.builder_rules import BUILDER_RULES
 from slipway.configuration.meant import nearest
 from slipway.configuration.parts import Configuration
 from slipway.configuration.paths import Fault
-from slipway.configuration.pipeline import CodeRepository, ImageRepository
+from slipway.configuration.pipeline import CodeRepository, ImageRepository, Service
 from slipway.configuration.processors import processor_of
 from slipway.configuration.regions import regions
 from slipway.configuration.values import is_uri
@@ -35,32 +35,60 @@ def _unique_names(c: Configuration) -> list[Fault]:
     return faults
 
 
-def _one_pipeline_per_service(c: Configuration) -> list[Fault]:
-    owners: dict[tuple[str | None, str | None], str] = {}
-    faults = []
+def _services(c: Configuration) -> Iterator[tuple[int, str, Service]]:
+    """Each service, with the number of its pipeline and the path at which it is configured."""
     for index, pipeline in enumerate(c.pipelines):
-        if pipeline.service.sample:
+        if pipeline.service is not None:
+            yield index, f"pipelines[{index}].service", pipeline.service
+        for number, service in enumerate(pipeline.services):
+            yield index, f"pipelines[{index}].services[{number}]", service
+
+
+def _service_or_services(c: Configuration) -> list[Fault]:
+    faults: list[Fault] = []
+    for index, pipeline in enumerate(c.pipelines):
+        path = f"pipelines[{index}]"
+        if pipeline.service is not None and pipeline.services:
+            faults.append((f"{path}.services", "is not allowed beside service: give one of them"))
+        if pipeline.service is None and not pipeline.services:
+            faults.append((f"{path}.service", "is missing (or give services)"))
+        if pipeline.together and len(pipeline.services) < 2:
+            problem = "true: is of two services or more; name them under services"
+            faults.append((f"{path}.together", problem))
+    return faults
+
+
+def _one_pipeline_per_service(c: Configuration) -> list[Fault]:
+    owners: dict[tuple[str | None, str | None], tuple[int, str]] = {}
+    faults = []
+    for index, path, service in _services(c):
+        if service.sample:
             continue
-        key = (pipeline.service.cluster, pipeline.service.name)
-        owner = owners.setdefault(key, pipeline.name)
-        if owner != pipeline.name:
-            problem = f"{key[0]}/{key[1]} is deployed by pipeline {owner!r}: one pipeline a service"
-            faults.append((f"pipelines[{index}].service", problem))
+        key = (service.cluster, service.name)
+        owner, first = owners.setdefault(key, (index, path))
+        if owner != index:
+            name = c.pipelines[owner].name
+            problem = f"{key[0]}/{key[1]} is deployed by pipeline {name!r}: one pipeline a service"
+            faults.append((path, problem))
+        elif first != path:
+            faults.append((path, f"{key[0]}/{key[1]} is named above already"))
     return faults
 
 
 def _whole_service(c: Configuration) -> list[Fault]:
     faults = []
-    for index, pipeline in enumerate(c.pipelines):
-        service, path = pipeline.service, f"pipelines[{index}].service"
+    for index, path, service in _services(c):
         for key in ("cluster", "name"):
             given = getattr(service, key) is not None
             if service.sample and given:
                 faults.append((f"{path}.{key}", "is not allowed where sample is true"))
             if not service.sample and not given:
                 faults.append((f"{path}.{key}", "is missing (or set sample to true)"))
-        if service.sample and len(pipeline.images) > 1:
+        if service.sample and len(c.pipelines[index].images) > 1:
             faults.append((f"pipelines[{index}].images", "a sample service has one image"))
+        if service.sample and c.pipelines[index].services:
+            problem = "true: a sample is a pipeline's only service; give it as service"
+            faults.append((f"{path}.sample", problem))
     return faults
 
 
@@ -85,7 +113,7 @@ def _same_everywhere(c: Configuration) -> list[Fault]:
 
 def _few_samples(c: Configuration) -> list[Fault]:
     """A sample is four resources; CloudFormation allows 500 in a stack."""
-    samples = sum(p.service.sample for p in c.pipelines)
+    samples = sum(p.sample is not None for p in c.pipelines)
     if samples <= MOST_SAMPLES:
         return []
     return [("pipelines", f"{samples} sample services: at most {MOST_SAMPLES} are made")]
@@ -258,11 +286,11 @@ def _roles_are_of_prod(c: Configuration) -> list[Fault]:
     """A service's tasks run in the prod account, so their roles are there."""
     return [
         (
-            f"pipelines[{i}].service.roles[{j}]",
+            f"{path}.roles[{j}]",
             f'"{arn}": must be a role of the prod account, {c.prod.account}',
         )
-        for i, pipeline in enumerate(c.pipelines)
-        for j, arn in enumerate(pipeline.service.roles)
+        for _, path, service in _services(c)
+        for j, arn in enumerate(service.roles)
         if arn.split(":")[4] != c.prod.account
     ]
 
@@ -302,6 +330,7 @@ def _near_the_host(c: Configuration) -> list[Fault]:
 
 _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _unique_names,
+    _service_or_services,
     _one_pipeline_per_service,
     _whole_service,
     _few_samples,

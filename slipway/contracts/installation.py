@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -73,8 +73,26 @@ class CodeDeploySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """One ECS service of a pipeline that has several; the members are those of PipelineSettings.
+
+    `containers`: those that a deployment changes. Empty: those that run the images already.
+    """
+
+    cluster: str
+    service: str
+    family: str | None = None
+    log_groups: tuple[str, ...] = ()
+    code_deploy: CodeDeploySettings | None = None
+    containers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
-    """One repository + branch deployed to one ECS service."""
+    """One repository + branch deployed to one ECS service, or to several.
+
+    `services`: all of several, in order; `cluster` to `code_deploy` are then the first one's.
+    """
 
     name: str = matching(PIPELINE_NAME)
     repository: str
@@ -99,6 +117,23 @@ class PipelineSettings:
     webhook_parameter: str | None = None
     mention_on_failure: str | None = None
     notify_superseded: bool = False
+    services: tuple[ServiceSettings, ...] | None = None
+    together: bool | None = None
+    """Whether several services are rolled out side by side; None: one after the other."""
+
+    @property
+    def per_service(self) -> tuple[PipelineSettings, ...]:
+        """The pipeline as it is for each of its services, in order: as if that were the only one.
+
+        Of each the one member of `services` is its own; None where the pipeline has one service.
+        """
+        return (self,) if self.services is None else tuple(map(self._of, self.services))
+
+    def _of(self, one: ServiceSettings) -> PipelineSettings:
+        return replace(
+            self, cluster=one.cluster, service=one.service, family=one.family,
+            log_groups=one.log_groups, code_deploy=one.code_deploy, services=(one,), together=None,
+        )  # fmt: skip
 
 
 LEAST_LOCK = 325

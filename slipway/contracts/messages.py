@@ -29,6 +29,10 @@ Status = Literal[
 Stage = Literal[
     "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record", "close"
 ]
+Runs = Literal["new", "before", "other", "unknown"]
+"""What one service of several runs when its deployment is over: the new version, what it ran
+before, what somebody else has given it; or it is not known.
+"""
 AlertKind = Literal[
     "dead_letter",
     "no_heartbeat",
@@ -113,6 +117,31 @@ class Commit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceOutcome:
+    """One service of several when its deployment is over; task definitions are family:revision.
+
+    `before`: what it ran; `after`: what it was to run; `now`: what it runs (None: not known).
+    `touched`: False: nothing of it was changed.
+    """
+
+    cluster: str
+    service: str
+    before: str | None = None
+    after: str | None = None
+    now: str | None = None
+    touched: bool = True
+
+    @property
+    def runs(self) -> Runs:
+        """Which of its versions runs now."""
+        if self.now is None:
+            return "unknown" if self.touched else "before"
+        if self.now == self.after:
+            return "new"
+        return "before" if self.now == self.before else "other"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeploymentResult:
     """How one deployment ended.
 
@@ -122,6 +151,8 @@ class DeploymentResult:
     on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
     of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
+    `services`: each service of a pipeline of several; the task definitions above then name all of
+    them, joined by commas, in this order. None: there is one.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -150,6 +181,7 @@ class DeploymentResult:
     failures_before: int = 0
     told_by: str | None = None
     cancelled_by: str | None = None
+    services: tuple[ServiceOutcome, ...] | None = None
     schema: int = SCHEMA
 
 

@@ -14,6 +14,7 @@ from slipway.contracts.sentences import (
     how_long,
     log_lines,
     runs_now,
+    service_lines,
     step_to_tell,
     trouble,
     what_happened,
@@ -69,7 +70,7 @@ def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[s
     step = step_to_tell(result)
     if step:
         lines += [f"The Dockerfile's step {step} failed."]
-    lines += [runs_now(result)]
+    lines += [runs_now(result), *(f"  {line}" for line in service_lines(result))]
     if result.warning:
         lines += [sentence(f"Warning: {tidy(result.warning, 1000)}")]
     lines += [""]

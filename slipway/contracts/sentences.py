@@ -6,10 +6,10 @@ what it says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from slipway.contracts.build_steps import failed_step
-from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult
+from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult, ServiceOutcome
 from slipway.contracts.wording import (
     capital,
     counted,
@@ -129,6 +129,10 @@ def _recovery(result: DeploymentResult) -> str:
 
 def runs_now(result: DeploymentResult) -> str:
     """One sentence with its full stop: which version the service runs when this is over."""
+    return _services_run(result.services) if result.services else _service_alone_runs(result)
+
+
+def _service_alone_runs(result: DeploymentResult) -> str:
     now = task_definition_name(result.now_running) if result.now_running else None
     new = result.task_definition_after
     if result.status in ("succeeded", "unchanged"):
@@ -144,6 +148,50 @@ def runs_now(result: DeploymentResult) -> str:
         return f"The new version was not taken back: {now} runs."
     again = "runs again" if result.status == "rolled_back" else "still runs"
     return f"The previous version {again}: {now}."
+
+
+def _services_run(services: Sequence[ServiceOutcome]) -> str:
+    """What several services run, as one sentence: all new, all old, or that it is otherwise."""
+    all_of_them = "Both services" if len(services) == 2 else f"All {len(services)} services"
+    runs = {service.runs for service in services}
+    if runs == {"new"}:
+        return f"{all_of_them} run the new version."
+    if runs == {"before"}:
+        return f"{all_of_them} run what they ran before."
+    if "unknown" in runs:
+        return "It is not known what every service runs now."
+    return "The services do not run the same version."
+
+
+def service_lines(result: DeploymentResult) -> tuple[str, ...]:
+    """Each of several services, and what it runs now: `worker: worker:17, the version before`."""
+    services = result.services or ()
+    names = [service.service for service in services]
+    return tuple(
+        f"{tidy(_service_name(service, names), 100)}: {_service_runs(service)}"
+        for service in services
+    )
+
+
+def _service_name(service: ServiceOutcome, names: Sequence[str]) -> str:
+    """With its cluster where another one has the same name."""
+    is_alone = names.count(service.service) == 1
+    return service.service if is_alone else f"{service.cluster}/{service.service}"
+
+
+def _service_runs(service: ServiceOutcome) -> str:
+    now = task_definition_name(service.now) if service.now else None
+    match service.runs:
+        case "new":
+            return f"{now}, the new version" if service.touched else f"{now}, as before"
+        case "before":
+            if now is None:
+                return "was not touched"
+            return f"{now}, the version before"
+        case "other":
+            return f"{now}, which is of neither this deployment nor the one before"
+    after = f" ({task_definition_name(service.after)} was begun)" if service.after else ""
+    return f"it is not known what runs{after}"
 
 
 def _new_version_runs(result: DeploymentResult, now: str | None) -> str:

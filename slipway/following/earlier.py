@@ -10,12 +10,15 @@ from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.deployments import DeploymentRow, pipeline_of
 from slipway.following.handing import ToRollOut
 from slipway.following.service import plan_of
+from slipway.following.state import Part
 
 Find = Callable[[str], DeploymentRow | None]
+Place = tuple[str, str]
+"""Cluster and service."""
 
 
 def to_earlier(find: Find, pipeline: PipelineSettings, request: BuildRequest) -> ToRollOut:
-    """The task definition that the deployment named by `request` ran: nothing is built.
+    """The task definitions that the deployment named by `request` ran: nothing is built.
 
     DeploymentFailed where there is none, or nothing that ran.
     """
@@ -25,13 +28,42 @@ def to_earlier(find: Find, pipeline: PipelineSettings, request: BuildRequest) ->
         cause = f"pipeline {pipeline.name} has no deployment {named}"
         raise DeploymentFailed(cause, stage="received")
     result = earlier.result
-    target = earlier.task_definition_after or (result and result.now_running)
-    if result is None or result.status not in ("succeeded", "unchanged") or not target:
+    targets = _targets(pipeline, earlier)
+    if result is None or result.status not in ("succeeded", "unchanged") or not targets:
         cause = f"deployment {earlier.deployment_id} did not succeed: nothing to go back to"
         raise DeploymentFailed(cause, stage="rollout")
+    services = pipeline.per_service
+    several = pipeline.services is not None
+    parts = tuple(Part(cluster=one.cluster, service=one.service) for one in services)
     return ToRollOut(
-        plan=plan_of(pipeline, target=target),
+        plans=tuple(plan_of(one, target=targets[_place(one)]) for one in services),
+        parts=parts if several else None,
+        together=pipeline.together,
         commit=result.commit,
         image_digest=result.image_digest,
         images=dict(earlier.images),
     )
+
+
+def _targets(pipeline: PipelineSettings, earlier: DeploymentRow) -> dict[Place, str]:
+    """What each service ran then; empty where it is not known.
+
+    DeploymentFailed where a service of today's was none of that deployment's.
+    """
+    result = earlier.result
+    if result is None or (result.services is None and pipeline.services is None):
+        target = earlier.task_definition_after or (result and result.now_running)
+        return {_place(pipeline): target} if target else {}
+    ran = {(one.cluster, one.service): one.now for one in result.services or ()}
+    missing = [one.service for one in pipeline.per_service if not ran.get(_place(one))]
+    if missing:
+        cause = (
+            f"deployment {earlier.deployment_id} does not say what service {missing[0]} ran: "
+            "nothing to go back to; redeploy its commit"
+        )
+        raise DeploymentFailed(cause, stage="rollout")
+    return {place: name for place, name in ran.items() if name}
+
+
+def _place(pipeline: PipelineSettings) -> Place:
+    return pipeline.cluster, pipeline.service

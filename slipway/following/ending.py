@@ -18,10 +18,12 @@ from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.contracts.table.locks import Lock, LockRow, again_request, held_by
 from slipway.following.closing import Closer
 from slipway.following.containers import ContainersOutput
-from slipway.following.outcome import Ended, pipeline_changes
+from slipway.following.outcome import Ended, pipeline_changes, with_mixed
 from slipway.following.progress import timings_of
 from slipway.following.registry import Registry
 from slipway.following.result import result_of
+from slipway.following.several import failed_one
+from slipway.following.several_ended import failed_result, lines_of
 from slipway.following.state import Followed
 from slipway.rollout import RolloutResult
 
@@ -64,9 +66,10 @@ class Ending:
     ) -> None:
         """Record the outcome under the claim, once, and do all that follows from it.
 
-        Raises Interrupted where the claim was lost before it was recorded.
+        `result`: of the rollout, where the outcome is that of one. Raises Interrupted where the
+        claim was lost before it was recorded.
         """
-        whole = self._with_notes(row, followed, self._with_lines(row, ended, result))
+        whole = self._with_notes(row, followed, self._with_lines(row, followed, ended, result))
         if whole.status == "gave_up":
             self.dead_letter(followed.request.to_json(), whole.cause or "")
         self.close(row, self._record(row, followed, whole, claim))
@@ -104,6 +107,7 @@ class Ending:
             row, request, ended, settles=followed.settles, failures=pipeline.failures,
             ended_at=self.now(), place=self.installation,
         )  # fmt: skip
+        result = with_mixed(result, pipeline)
         changes = pipeline_changes(request, result, pipeline, ended.tip_seen)
         held = self.table.locks.get(row.pipeline)
         self._close_earlier(held, row.deployment_id)
@@ -140,23 +144,33 @@ class Ending:
             timings=timings_of(stages, now),
         )
 
-    def _with_lines(self, row: DeploymentRow, ended: Ended, result: RolloutResult | None) -> Ended:
+    def _with_lines(
+        self, row: DeploymentRow, followed: Followed, ended: Ended, result: RolloutResult | None
+    ) -> Ended:
         """The rollout's own lines, and what the new revision's containers said if it failed."""
         lines = [f"{ended.status.replace('_', ' ')}: {ended.cause}"] if ended.cause else []
         if result is not None:
             lines = [*result.changes, *result.warnings, *result.skipped, result.cause]
+        if followed.parts is not None:
+            lines = [*lines, *lines_of(followed)]
+            result = failed_result(followed)
         said: tuple[str, ...] = ()
         if ended.status in ("failed", "rolled_back") and result is not None and result.after:
-            said = self._of_containers(row.pipeline, result.after)
+            said = self._of_containers(row.pipeline, result.after, followed)
         self.say(row.deployment_id, [*lines, *said])
         if ended.status == "unchanged" or not ended.cause:
             return ended
         return replace(ended, log_tail=said or tuple(lines))
 
-    def _of_containers(self, pipeline: str, task_definition: str) -> tuple[str, ...]:
-        settings = self.installation.find(pipeline)
+    def _of_containers(
+        self, pipeline: str, task_definition: str, followed: Followed
+    ) -> tuple[str, ...]:
+        settings, number = self.installation.find(pipeline), failed_one(followed)
         if self.containers is None or settings is None:
             return ()
+        if followed.parts is not None and number is not None:
+            part = followed.parts[number]
+            settings = replace(settings, cluster=part.cluster, service=part.service)
         return self.containers.of_stopped(settings, task_definition)
 
     # --- and then

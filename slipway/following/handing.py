@@ -14,7 +14,7 @@ from slipway.contracts.table.locks import Lock
 from slipway.contracts.table.requests import Settled
 from slipway.contracts.table.wants import Want
 from slipway.following.follower import FollowerParts, Held
-from slipway.following.state import Followed, StageBegun, to_json
+from slipway.following.state import Followed, Part, StageBegun, to_json
 from slipway.rollout import RolloutPlan
 from slipway.rollout.beginning import begin
 
@@ -23,10 +23,12 @@ from slipway.rollout.beginning import begin
 class ToRollOut:
     """What is to be rolled out, and what its notice will tell: all that a builder knew of it.
 
-    See `Followed` for the members.
+    `plans`: of the services, in order. See `Followed` for the other members.
     """
 
-    plan: RolloutPlan
+    plans: tuple[RolloutPlan, ...]
+    parts: tuple[Part, ...] | None = None
+    together: bool | None = None
     commit: Commit | None = None
     warning: str | None = None
     commits_since: tuple[Commit, ...] = ()
@@ -54,10 +56,12 @@ def hand_over(
     request is settled, WrongUse for a plan that contradicts itself.
     """
     now, limits = parts.now(), parts.installation.limits
-    begun = begin(what.plan, now, os.urandom(16).hex())
+    begun = [begin(plan, now, os.urandom(16).hex()) for plan in what.plans]
     followed = Followed(
         request=request,
-        rollouts=(begun.state,),
+        rollouts=tuple(each.state for each in begun),
+        parts=what.parts,
+        together=what.together,
         settles=settles,
         commit=what.commit,
         warning=what.warning,

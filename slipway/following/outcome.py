@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from slipway.contracts.errors import DeploymentFailed, WrongUse
-from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, Stage, Status
+from slipway.contracts.messages import (
+    BuildRequest,
+    Commit,
+    DeploymentResult,
+    ServiceOutcome,
+    Stage,
+    Status,
+)
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import RolloutResult, short
 from slipway.rollout.roll_out import ended_early
@@ -22,7 +29,10 @@ _STAGES: tuple[Stage, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How the work on a request ended. Task definitions are `family:revision`."""
+    """How the work on a request ended. Task definitions are `family:revision`.
+
+    `services`: each of several; the task definitions then name all of them.
+    """
 
     status: Status
     stage: Stage
@@ -39,6 +49,7 @@ class Ended:
     tip_seen: str | None = None
     told_by: str | None = None
     cancelled_by: str | None = None
+    services: tuple[ServiceOutcome, ...] | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -145,12 +156,46 @@ def pipeline_changes(
             "failing_since": row.failing_since or result.ended_at,
         }
         changes |= _left_running(result, row)
+    if result.services is not None:
+        changes |= _left_mixed(result, row)
     if tip_seen is not None:
         changes |= {"handled_tip": tip_seen, "handled_at": _attempted_at(result)}
         changes |= {"ahead_tip": None, "ahead_since": None}
     if request.is_tip and request.reason != "drift" and tip_seen is not None:
         changes |= {"rolled_back_to": None, "rolled_back_at": None}
     return changes
+
+
+def mixed_now(result: DeploymentResult, row: PipelineRow) -> str | None:
+    """What each service runs, where these are versions of different deployments; else None.
+
+    Where all were left as they were, it is as it was.
+    """
+    if result.services is None:
+        return row.mixed
+    runs = {service.runs for service in result.services}
+    if runs == {"new"}:
+        return None
+    if runs == {"before"}:
+        return row.mixed
+    return ", ".join(f"{s.service} {s.now or 'not known'}" for s in result.services)
+
+
+def with_mixed(result: DeploymentResult, row: PipelineRow) -> DeploymentResult:
+    """`result`, saying so where the services are left at versions of different deployments."""
+    mixed = mixed_now(result, row)
+    if mixed is None:
+        return result
+    text = f"the services run versions of different deployments: {mixed}"
+    return replace(result, warning=f"{result.warning}; {text}" if result.warning else text)
+
+
+def _left_mixed(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValue]:
+    """What several services run is kept also where nobody is told of the outcome."""
+    mixed = mixed_now(result, row)
+    silent = result.status in ("superseded", "cancelled")
+    left = _left_running(result, row) if silent and mixed is not None else {}
+    return {**left, "mixed": mixed}
 
 
 def _attempted_at(result: DeploymentResult) -> float:

@@ -13,7 +13,7 @@ from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
 from slipway.following.closing import Clock, Closer, Host
-from slipway.following.outcome import Ended, pipeline_changes
+from slipway.following.outcome import Ended, pipeline_changes, with_mixed
 from slipway.following.result import result_of
 
 LOOKED_BACK = 20
@@ -115,6 +115,7 @@ class Recorder:
             row, request, ended, settles=settles, failures=pipeline.failures,
             ended_at=self._clock.now(), place=self._installation,
         )  # fmt: skip
+        result = with_mixed(result, pipeline)
         changes = pipeline_changes(request, result, pipeline, ended.tip_seen)
         if self._table.deployments.finish(result, changes, lock=lock):
             return result

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import ImageSettings, PipelineSettings
-from slipway.contracts.messages import DeploymentResult
 from slipway.rollout import (
     Live,
     OneOffTask,
     RolloutPlan,
     Timeouts,
     live,
-    short,
 )
 from slipway.rollout.api import Api
 from slipway.rollout.plan import Clock, CodeDeployGroup
@@ -48,23 +46,37 @@ def containers_of(image: ImageSettings, running: Running) -> tuple[str, ...]:
     if image.containers:
         missing = sorted(set(image.containers) - set(running.images))
         if missing:
-            raise _no_container(f"no container {', '.join(map(repr, missing))}", running)
+            raise no_container(f"no container {', '.join(map(repr, missing))}", running)
         return image.containers
     names = tuple(
         name for name, ref in running.images.items() if _repository(ref) == image.repository_uri
     )
     if not names:
-        raise _no_container(f"no container has an image of {image.repository_uri}", running)
+        raise no_container(f"no container has an image of {image.repository_uri}", running)
     return names
 
 
-def wanted_images(images: Sequence[tuple[ImageSettings, str]], running: Running) -> dict[str, str]:
-    """Container to image by digest, for each image and its digest."""
-    return {
-        name: f"{image.repository_uri}@{digest}"
-        for image, digest in images
-        for name in containers_of(image, running)
-    }
+def containers_in(
+    pipeline: PipelineSettings, image: ImageSettings, running: Running
+) -> tuple[str, ...]:
+    """The containers that run `image` in the service of a pipeline as it is for that one.
+
+    Of several services one may run none of it. DeploymentFailed where a container that is named is
+    not there.
+    """
+    if pipeline.services is None:
+        return containers_of(image, running)
+    named = pipeline.services[0].containers
+    missing = sorted(set(named) - set(running.images))
+    if missing:
+        what = f"service {pipeline.service}: no container {', '.join(map(repr, missing))}"
+        raise no_container(what, running)
+    there = named or tuple(running.images)
+    if image.containers:
+        return tuple(name for name in image.containers if name in there)
+    if named and len(pipeline.images) == 1:
+        return named
+    return tuple(n for n in there if _repository(running.images[n]) == image.repository_uri)
 
 
 def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
@@ -72,15 +84,12 @@ def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
     return running.steady and all(running.images.get(n) == ref for n, ref in wanted.items())
 
 
-def runs_as_told(told: DeploymentResult, running: Running) -> bool:
-    """Whether the service is still as that deployment's notice said."""
-    return running.steady and told.now_running == short(running.task_definition)
-
-
-def running_digest(image: ImageSettings, running: Running) -> str | None:
-    """The digest that all containers of `image` name, or None."""
-    digests = {_digest(running.images[name]) for name in containers_of(image, running)}
-    return digests.pop() if len(digests) == 1 else None
+def digest_of(image: str) -> str | None:
+    """The digest that an image is named by; None where it is named by a tag, or not at all."""
+    try:
+        return ImageReference.parse(image).digest
+    except WrongUse:
+        return None
 
 
 def check_architecture(architecture: str, running: Running) -> None:
@@ -168,14 +177,8 @@ def _repository(image: str) -> str | None:
         return None
 
 
-def _digest(image: str) -> str | None:
-    try:
-        return ImageReference.parse(image).digest
-    except WrongUse:
-        return None
-
-
-def _no_container(what: str, running: Running) -> DeploymentFailed:
-    there = ", ".join(f"{name} ({image})" for name, image in running.images.items()) or "none"
-    cause = f"{what} in {running.task_definition.rpartition('/')[2]}; there are: {there}"
-    return DeploymentFailed(cause, stage="rollout")
+def no_container(what: str, *running: Running) -> DeploymentFailed:
+    """A failure that says which containers there are."""
+    there = ", ".join(f"{n} ({image})" for one in running for n, image in one.images.items())
+    names = ", ".join(one.task_definition.rpartition("/")[2] for one in running)
+    return DeploymentFailed(f"{what} in {names}; there are: {there or 'none'}", stage="rollout")

@@ -30,17 +30,30 @@ class StageBegun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """One service of several. `ran`: its task definition's ARN at the hand-over, if it was looked
+    at.
+    """
+
+    cluster: str
+    service: str
+    ran: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trouble:
     """How often in a row the world failed a step, since when, and how it failed last.
 
     `change`: the rollout's step in which a change failed, if one did: looks that succeed, as before
-    each try of it, do not end such a trouble.
+    each try of it, do not end such a trouble. `rollout`: the number of that of several that failed
+    last: what another one does ends no trouble of it.
     """
 
     count: int
     first_at: float
     text: str
     change: str | None = None
+    rollout: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +63,7 @@ class Followed:
     `settles`: how many requests end with it. `image_digest`: of the pipeline's first image;
     `images`: repository to digest, to be tagged as what runs. `tip_seen`: the branch's tip that the
     request has dealt with. `stages`: those before the rollout, too, for the notice's timings.
+    `parts`: the services, where there are several; `together`: they are rolled out side by side.
     """
 
     request: BuildRequest
@@ -65,16 +79,18 @@ class Followed:
     stages: tuple[StageBegun, ...] = ()
     trouble: Trouble | None = None
     cancelled_by: str | None = None
+    parts: tuple[Part, ...] | None = None
+    together: bool | None = None
     version: int = VERSION
 
     @property
     def under_way(self) -> RolloutState | None:
-        """The rollout that is to be advanced; None once all are over."""
+        """The first rollout that is not over; None once all are."""
         return next((state for state in self.rollouts if state.result is None), None)
 
-    def with_rollout(self, state: RolloutState) -> Followed:
+    def with_rollout(self, number: int, state: RolloutState) -> Followed:
         """The same, with what is known of one of its rollouts now."""
-        there = tuple(state if one.id == state.id else one for one in self.rollouts)
+        there = (*self.rollouts[:number], state, *self.rollouts[number + 1 :])
         return replace(self, rollouts=there)
 
     @property

@@ -154,6 +154,7 @@ class RolloutState:
     to; `deployment`: ECS's or CodeDeploy's id of ours. `intent`: the change under way; `taken`:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
     prune. `ending`: the result, where something is left to do after it; `result`: it is over.
+    `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """
 
@@ -177,6 +178,7 @@ class RolloutState:
     failure: Failure | None = None
     back: Back | None = None
     cancelled: Cancelled | None = None
+    undoes: RolloutResult | None = None
     deregistering: tuple[str, ...] = ()
     intent: Intent | None = None
     taken: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ def over(
 
 def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Action) -> Advanced:
     """The same with `ending`, and all that was noted on the way."""
-    result = with_notes(state, now, ending)
+    result = with_notes(state, now, _of_undoing(state, ending))
     ended = replace(
         state, step="over", result=result, intent=None, following=None, ending=None, told=None
     )
@@ -82,6 +82,26 @@ def with_notes(state: RolloutState, now: float, ending: RolloutResult) -> Rollou
         warnings=state.warnings,
         skipped=state.skipped,
         timings=_counted(state, now).timings,
+    )
+
+
+def _of_undoing(state: RolloutState, ending: RolloutResult) -> RolloutResult:
+    """The end of a deployment that was to bring back what ran, as that of the rollout itself."""
+    success, failure = state.undoes, state.failure
+    if success is None or failure is None:
+        return ending
+    kept: tuple[Outcome, ...] = ("superseded", "unwatched")
+    outcome: Outcome = ending.outcome if ending.outcome in kept else "failed"
+    text = f"rolling back to {short(success.before)} failed: {ending.cause}"
+    if ending.done:
+        outcome, text = "rolled_back", f"rolled back: {short(success.before)} runs again"
+    return replace(
+        ending,
+        outcome=outcome,
+        cause=f"{failure.cause}; {text}",
+        before=success.before,
+        after=success.after,
+        restored=None if outcome in kept else ending.done,
     )
 
 

@@ -58,11 +58,12 @@ class Service:
     `proven`: the revision of the last deployment that completed, which the circuit breaker goes
     back to (ECS developer guide, deployment circuit breaker). `token`: the number of its last
     deployment; `begun`: each one's revision, and the rollout that asked for it; `goes_back`: the
-    last one was stopped.
+    last one was stopped. `name`: the pipeline's, unless the pipeline has two services.
     """
 
     pipeline: str
     uri: str
+    name: str = ""
     images: dict[int, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
     primary: int = 1
@@ -74,11 +75,12 @@ class Service:
     begun: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.name = self.name or self.pipeline
         self.images[1] = f"{self.uri}@{digest_of('0' * 40)}"
         self.versions[1] = 0
 
     def arn(self, revision: int) -> str:
-        return f"{ARN}{self.pipeline}:{revision}"
+        return f"{ARN}{self.name}:{revision}"
 
     @property
     def digest(self) -> str:
@@ -182,7 +184,7 @@ class Images:
 
 
 class Services:
-    """What ECS's services run, for one agent; `seen`: what it saw last, by pipeline."""
+    """What ECS's services run, for one agent; `seen`: what it saw last, by service."""
 
     def __init__(self, world: Any) -> None:
         self._world = world
@@ -192,13 +194,13 @@ class Services:
         stop.check()
         if self._world.weather.happens("ECS fails", 0.1):
             raise WorldFailed("ECS did not answer")
-        service = self._world.services[pipeline.name]
-        self.seen[pipeline.name] = Running(
+        service = self._world.services[pipeline.service]
+        self.seen[service.name] = Running(
             task_definition=service.arn(service.primary),
             steady=service.steady,
             images={"app": service.images[service.primary]},
         )
-        return self.seen[pipeline.name]
+        return self.seen[service.name]
 
 
 def standing_still(world: Any, freeze: Callable[[float], None]) -> Callable[[], None]:

@@ -153,12 +153,12 @@ class Following:
             lambda: messages.pop(message.message_id, None),
         )
 
-    def event(self, pipeline: str) -> None:
+    def event(self, service: str) -> None:
         """ECS tells of a deployment's end: perhaps late, twice, or never."""
         world = self._world
         if "ECS events" in world.without or world.weather.happens("ECS event lost", 0.3):
             return
-        arn = f"arn:aws:ecs:us-east-1:222222222222:service/prod/{pipeline}"
+        arn = f"arn:aws:ecs:us-east-1:222222222222:service/prod/{service}"
         event = {"source": "aws.ecs", "resources": [arn], "detail": {}}
         for _ in range(2 if world.weather.happens("ECS event twice", 0.2) else 1):
             late = world.weather.happens("ECS event late", 0.2)

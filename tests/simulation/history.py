@@ -32,6 +32,8 @@ class Plan:
 
     `empty`: the branches are not there before their first push. `slots`: builds that a host runs at
     once; `stale`: a push ends the build of an older one. `when`, `limit`: of CodeBuild's builds.
+    `services`: of each pipeline; `together`: two are rolled out side by side;
+    `takes_over`: a push does not wait for the rollout under way.
     """
 
     seed: int
@@ -46,6 +48,9 @@ class Plan:
     stale: bool = False
     when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
     limit: int = 20
+    services: int = 1
+    together: bool = False
+    takes_over: bool = False
 
 
 @dataclass
@@ -149,6 +154,30 @@ def built_plan_of(seed: int) -> Plan:
     )
 
 
+def several_plan_of(seed: int) -> Plan:
+    """The same with two services in each pipeline; of some pushes the second one is bad."""
+    plan = plan_of(seed)
+    dice = random.Random(seed * 32_452_843 + 7)
+    actions: list[tuple[float, str, Any]] = []
+    for at, verb, argument in plan.actions:
+        worker = verb == "push" and argument[1] != "back" and dice.random() < 0.2
+        actions.append((at, verb, (argument[0], "worker") if worker else argument))
+        meanwhile = dice.choice((*BETWEEN, "", "", "")) if verb == "push" else ""
+        if meanwhile:
+            actions.append((at + dice.uniform(30, 500), meanwhile, argument[0]))
+    return dataclasses.replace(
+        plan,
+        actions=tuple(sorted(actions, key=lambda action: action[0])),
+        services=2,
+        together=dice.random() < 0.4,
+        takes_over=dice.random() < 0.4,
+    )
+
+
+BETWEEN = ("rollback", "cancel", "kill at update")
+"""What comes between the rollouts of two services, or in one of them."""
+
+
 HOSTS_ONLY = frozenset({"kill at update", "kill agent", "host dies", "stop by hand", "hold"})
 """What befalls only hosts."""
 
@@ -177,6 +206,9 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         slots=plan.slots,
         stale=plan.stale,
         builders=BuildersSettings(when=plan.when, limit=plan.limit),
+        services=plan.services,
+        together=plan.together,
+        takes_over=plan.takes_over,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)

@@ -121,7 +121,7 @@ class Hosts:
         world = self._world
         locks = world.table.locks.all()
         followed = {lock.pipeline for lock in locks if lock.is_followed}
-        if not followed or {"call slow", "wrong counts"} & world.weather.kinds:
+        if world.takes_over or not followed or {"call slow", "wrong counts"} & world.weather.kinds:
             return
         wanted = {want.pipeline for want in world.table.wants.all() if want.builder}
         wanted |= {lock.pipeline for lock in locks if lock.again}

@@ -9,6 +9,7 @@ from slipway.contracts.installation import (
     Limits,
     PipelineSettings,
     RolloutSettings,
+    ServiceSettings,
 )
 
 IDLE_PERIOD = 300
@@ -17,9 +18,21 @@ NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
 def make_installation(
-    pipelines: int, hosts: int, slots: int, *, stale: bool, builders: BuildersSettings
+    pipelines: int,
+    hosts: int,
+    slots: int,
+    *,
+    stale: bool,
+    builders: BuildersSettings,
+    services: int = 1,
+    together: bool = False,
+    takes_over: bool = False,
 ) -> Installation:
-    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way."""
+    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way.
+
+    `services`: of each pipeline, one or two; `together`: two are rolled out side by side.
+    `takes_over`: a push does not wait for the rollout under way.
+    """
     return Installation(
         name="slipway",
         region="us-east-1",
@@ -30,11 +43,18 @@ def make_installation(
         builds=slots,
         builders=builders,
         limits=Limits(idle_period=IDLE_PERIOD),
-        pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
+        pipelines=tuple(
+            _pipeline(name, stale, two=services > 1, together=together, takes_over=takes_over)
+            for name in NAMES[:pipelines]
+        ),
     )
 
 
-def _pipeline(name: str, stale: bool) -> PipelineSettings:
+def _pipeline(
+    name: str, stale: bool, *, two: bool, together: bool, takes_over: bool
+) -> PipelineSettings:
+    names = (name, f"{name}-worker")
+    services = tuple(ServiceSettings(cluster="prod", service=one) for one in names)
     return PipelineSettings(
         name=name,
         repository=name,
@@ -45,5 +65,9 @@ def _pipeline(name: str, stale: bool) -> PipelineSettings:
         images=(ImageSettings(repository=name, repository_uri=f"registry.example/{name}"),),
         cluster="prod",
         service=name,
-        rollout=RolloutSettings(cancel_stale_build=stale),
+        rollout=RolloutSettings(
+            cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
+        ),
+        services=services if two else None,
+        together=(together or None) if two else None,
     )

@@ -7,7 +7,7 @@ from itertools import pairwise
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
-from tests.simulation.deploying import Violation
+from tests.simulation.deploying import Service, Violation
 from tests.simulation.world import World
 
 CAUSES = {
@@ -38,6 +38,7 @@ def check_at_rest(world: World) -> None:
         _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
         _the_table_knows_what_runs(world, pipeline, rows)
+        _all_new_all_old_or_said(world, pipeline, rows)
     if world.queues["build"].most_receives > RECEIVES:
         raise Violation(f"a request was received {world.queues['build'].most_receives} times")
 
@@ -141,28 +142,72 @@ def _moved_to(world: World, row: DeploymentRow, commit: str, *, since: float) ->
 
 def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:
     """The last push runs, or a notice says why it does not and something good runs."""
-    repository, service = world.repositories[pipeline], world.services[pipeline]
-    if not service.steady:
+    repository, services = world.repositories[pipeline], services_of(world, pipeline)
+    if not all(service.steady for service in services):
         raise Violation(f"{pipeline} is in the middle of a rollout")
     if _a_rollback_stands(world, pipeline, rows):
         return
-    tip = repository.tip
-    if len(repository.tips) == 1 or service.commit == tip:
+    tip, run = repository.tip, [service.commit for service in services]
+    if len(repository.tips) == 1 or set(run) == {tip}:
         return
     told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
-    if service.commit in repository.bad:
-        raise Violation(f"{pipeline} runs {service.commit[-4:]}, which is bad")
-    expected = {"fetch": {"failed"}, "build": {"failed"}, "rollout": {"rolled_back"}}.get(
-        repository.bad.get(tip, ""), set()
-    )
-    gave_up = any(r.status == "gave_up" for r in rows)
+    for service, kind in zip(services, ("rollout", "worker"), strict=False):
+        if repository.bad.get(service.commit) == kind:
+            raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad")
+    expected = {
+        "fetch": {"failed"},
+        "build": {"failed"},
+        "rollout": {"rolled_back"},
+        "worker": {"rolled_back"},
+    }.get(repository.bad.get(tip, ""), set())
+    said = world.table.pipelines.get(pipeline).mixed is not None and "failed" in ended
+    gave_up = said or any(r.status == "gave_up" for r in rows)
     excused = any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
     if not gave_up and not ended & expected and not excused:
         raise Violation(
-            f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
+            f"{pipeline} runs {', '.join(one[-4:] for one in run)}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def services_of(world: World, pipeline: str) -> list[Service]:
+    """The services of a pipeline, in order."""
+    return [
+        world.services[one.service] for one in world.installation.pipeline(pipeline).per_service
+    ]
+
+
+def _all_new_all_old_or_said(world: World, pipeline: str, rows: list[DeploymentRow]) -> None:
+    """Two services run versions of one deployment, or the pipeline's row says that they do not.
+
+    And what the last outcome says of each of them is what it runs.
+    """
+    services, row = services_of(world, pipeline), world.table.pipelines.get(pipeline)
+    if len(services) == 1:
+        return
+    runs = {service.name: short(service.arn(service.primary)) for service in services}
+    if len({service.digest for service in services}) > 1:
+        is_said = row.mixed is not None and all(
+            f"{name} {now}" in row.mixed or f"{name} not known" in row.mixed
+            for name, now in runs.items()
+        )
+        if not is_said:
+            raise Violation(f"{runs} are of different versions, and it says {row.mixed}")
+    for failed in (r for r in rows if r.status in ("failed", "rolled_back", "cancelled")):
+        there = (failed.result and failed.result.services) or ()
+        if any(one.runs == "new" and one.touched for one in there):
+            raise Violation(
+                f"{failed.deployment_id} failed, and left the new version beside the old"
+            )
+    last = max((r for r in rows if r.result and r.result.services), default=None, key=_ended)
+    for one in (last.result.services or ()) if last is not None and last.result else ():
+        if one.now is not None and one.now != runs[one.service]:
+            raise Violation(f"{one.service} runs {runs[one.service]}, it was told: {one.now}")
+
+
+def _ended(row: DeploymentRow) -> float:
+    return row.ended_at or 0.0
 
 
 def _made_way_for_a_rollback(rows: list[DeploymentRow], told: list[DeploymentRow]) -> bool:
@@ -181,11 +226,13 @@ def _the_table_knows_what_runs(world: World, pipeline: str, rows: list[Deploymen
     """The pipeline's row names the revision that runs, unless an attempt that ended changed it."""
     row = world.table.pipelines.get(pipeline)
     known = row.running_task_definition
-    service = world.services[pipeline]
+    services = services_of(world, pipeline)
+    runs = ", ".join(short(service.arn(service.primary)) for service in services)
     unknown = any(r.status in ("gave_up", "superseded") and r.task_definition_after for r in rows)
-    if known and not unknown and known != short(service.arn(service.primary)):
-        raise Violation(f"{pipeline} runs {service.primary}, the table says {known}")
-    if row.running_deployment and not unknown and world.kept.get(pipeline) != service.digest:
+    if known and not unknown and known != runs:
+        raise Violation(f"{pipeline} runs {runs}, the table says {known}")
+    kept = {service.digest for service in services} == {world.kept.get(pipeline)}
+    if row.running_deployment and not unknown and not kept:
         raise Violation(f"{pipeline} runs an image that ECR may remove")
 
 
@@ -204,9 +251,12 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
     for row in sorted(after, key=lambda r: r.ended_at or 0.0)[:1]:  # a newer push ends it
         if _pushed_at(world, row) <= (rollback.pushed_at or 0.0):
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
-    service = world.services[pipeline]
-    running = service.arn(service.primary)
-    if not after and running not in {rollback.task_definition_after, *_left_by(rows, rollback)}:
+    left = _left_by(rows, rollback)
+    told = rollback.result.services if rollback.result is not None else None
+    wanted = [one.now for one in told] if told else [short(rollback.task_definition_after)]
+    run = [short(service.arn(service.primary)) for service in services_of(world, pipeline)]
+    is_left = any(short(arn) in run for arn in left)
+    if not after and run != wanted and not is_left:
         raise Violation(f"{pipeline} was rolled back, and runs something else")
     return not after
 

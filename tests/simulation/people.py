@@ -64,14 +64,16 @@ class People:
         self._commits = 0
 
     def push(self, pipeline: str, kind: str) -> None:
-        """`kind`: good, bad fetch, build or rollout, or back (to the commit before, by force)."""
+        """`kind`: good, bad fetch, build, rollout or worker (the rollout of the second service), or
+        back (to the commit before, by force).
+        """
         repository = self._world.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
             commit = repository.tips[-2]
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("fetch", "build", "rollout"):
+        if kind in ("fetch", "build", "rollout", "worker"):
             repository.bad[commit] = kind
         repository.move(commit, self._world.clockwork.time)
         version = len(repository.tips) - 1
@@ -100,8 +102,11 @@ class People:
         if len(good) < 2:
             return
         earlier = good[1]
-        revision = int(str(earlier.task_definition_after).rpartition(":")[2])
-        self._world.rollbacks.add((pipeline, revision))
+        named = [(pipeline, earlier.task_definition_after)]
+        if earlier.result is not None and earlier.result.services is not None:
+            named = [(one.service, one.now) for one in earlier.result.services]
+        revisions = {(name, int(str(ran).rpartition(":")[2])) for name, ran in named}
+        self._world.rollbacks |= revisions
         self._world.say(f"an operator rolls {pipeline} back to {earlier.deployment_id}")
         request = BuildRequest(
             request_id=request_id_of("rollback", pipeline, str(self._world.clockwork.time)),

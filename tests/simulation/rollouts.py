@@ -28,7 +28,7 @@ from tests.simulation.deploying import Service, Violation, standing_still
 class Rollouts:
     """ECS for one process: an agent, or an invocation of the follower.
 
-    `freeze(seconds)`: the process stands still. `seen`: pipeline to what this process saw running.
+    `freeze(seconds)`: the process stands still. `seen`: service to what this process saw running.
     """
 
     def __init__(
@@ -115,18 +115,18 @@ class Means:
     def update(self, state: RolloutState) -> int:
         world, service = self.world, self.service
         target, named = _number(state.after), self.plan.target is not None
-        newest = max(service.versions[r] for r in world.updated[service.pipeline])
-        allowed = named and (service.pipeline, target) in world.rollbacks
+        newest = max(service.versions[r] for r in world.updated[service.name])
+        allowed = named and (service.name, target) in world.rollbacks
         if service.versions[target] < newest and not allowed:
             raise Violation(f"push {service.versions[target]} replaces push {newest}")
-        seen = self.rollouts.seen.get(service.pipeline)
+        seen = self.rollouts.seen.get(service.name)
         same = seen is not None and seen.images["app"] == service.images[target]
         if same and seen.steady and not named:
             raise Violation("a digest that was seen to run, steady, is rolled out")
         if state.cancelled is not None:
-            raise Violation(f"{service.pipeline} is updated though its rollout is cancelled")
+            raise Violation(f"{service.name} is updated though its rollout is cancelled")
         if any(by == state.id for _, by in service.begun.values()):
-            raise Violation(f"one rollout of {service.pipeline} is begun twice")
+            raise Violation(f"one rollout of {service.name} is begun twice")
         world.begin_rollout(service, target, by=state.id)
         return service.token
 
@@ -167,9 +167,7 @@ def _read(state: RolloutState, service: Service, _made: int | None, m: Means) ->
         state,
         before=service.arn(service.proven),
         was=Before(deployments=frozenset(map(str, service.begun))),
-        place=Place(
-            service=service.pipeline, name=service.pipeline, cluster="prod", controller="ECS"
-        ),
+        place=Place(service=service.name, name=service.name, cluster="prod", controller="ECS"),
     )
     if state.plan.target is None:
         state, told = enter(state, "register", now)

@@ -62,14 +62,25 @@ class World:
         slots: int = 1,
         stale: bool = False,
         builders: BuildersSettings = BuildersSettings(),  # noqa: B008 - frozen
+        services: int = 1,
+        together: bool = False,
+        takes_over: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
         self.clockwork = Clockwork(START)
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
+        self.takes_over = takes_over
         self.installation = make_installation(
-            pipelines, hosts, slots, stale=stale, builders=builders
+            pipelines,
+            hosts,
+            slots,
+            stale=stale,
+            builders=builders,
+            services=services,
+            together=together,
+            takes_over=takes_over,
         )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []
@@ -97,9 +108,13 @@ class World:
         self.ec2.before_start = self.life.before_start
         names = [p.name for p in self.installation.pipelines]
         self.repositories = {name: Repository() for name in names}
-        self.services = {name: Service(name, f"registry.example/{name}") for name in names}
+        self.services = {
+            one.service: Service(one.name, f"registry.example/{one.name}", one.service)
+            for pipeline in self.installation.pipelines
+            for one in pipeline.per_service
+        }
         self.idle_notices: list[str] = []
-        self.updated = {name: {1} for name in names}
+        self.updated = {name: {1} for name in self.services}
         self.live: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
         self.fetched: dict[str, dict[str, int]] = {name: {} for name in names}
         self.cancelled: dict[str, float] = {}
@@ -216,8 +231,9 @@ class World:
         service.token += 1
         service.begun[service.token] = (target, by)
         service.goes_back = False
-        self.updated[service.pipeline].add(target)
-        bad = self.repositories[service.pipeline].bad.get(service.commit_of(target)) == "rollout"
+        self.updated[service.name].add(target)
+        kind = "rollout" if service.name == service.pipeline else "worker"
+        bad = self.repositories[service.pipeline].bad.get(service.commit_of(target)) == kind
         self._on_its_way(service, target, service.proven if bad else target)
         if service.pipeline in self.kill_at_update:
             self.kill_at_update.discard(service.pipeline)
@@ -237,8 +253,10 @@ class World:
             if service.changes == change:
                 service.proven = service.primary = then
                 service.steady = True
-                self.live[service.pipeline].append((self.clockwork.time, service.versions[then]))
-                self.following.event(service.pipeline)
+                if service.name == service.pipeline:
+                    live = (self.clockwork.time, service.versions[then])
+                    self.live[service.pipeline].append(live)
+                self.following.event(service.name)
 
         self.clockwork.after(self.dice.uniform(20, 120), end)
 

@@ -15,7 +15,7 @@ from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.show.progress import LEARNT_FROM, Usual, usual
 from slipway.cli.show.views import LineView
 from slipway.contracts.codec import encode
-from slipway.contracts.sentences import how_long, log_lines, runs_now, what_happened
+from slipway.contracts.sentences import how_long, log_lines, runs_now, service_lines, what_happened
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import capital, duration, tidy
 
@@ -180,6 +180,8 @@ def tell_end(out: Output, row: DeploymentRow) -> None:
     if result.cause:
         out.say(f"  {capital(tidy(result.cause, 1000))}")
     out.say(f"  {runs_now(result)}")
+    for line in service_lines(result):
+        out.say(f"    {line}")
     if result.warning:
         out.say(f"  Warning: {tidy(result.warning, 1000)}")
     out.say(f"  {how_long(result)}")

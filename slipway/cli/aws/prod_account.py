@@ -50,7 +50,7 @@ def prepare(
     kept = dict(kept)
     prepared = _found(session, c, kept)
     write_context(context, kept)
-    if any(p.service.sample for p in c.pipelines):
+    if any(p.sample for p in c.pipelines):
         prepared["ECS's service-linked role"] = _service_linked_role(session.client("iam"))
     return prepared
 

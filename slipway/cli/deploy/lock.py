@@ -190,7 +190,8 @@ def _in_installation(
     wanted = (cluster.rpartition("/")[2], service.rpartition("/")[2])
     for candidate in installation.pipelines:
         if pipeline == candidate.name or (
-            pipeline is None and (candidate.cluster, candidate.service) == wanted
+            pipeline is None
+            and wanted in [(one.cluster, one.service) for one in candidate.per_service]
         ):
             return LockPlace(
                 table=installation.names.table,

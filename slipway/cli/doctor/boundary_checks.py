@@ -262,7 +262,8 @@ def _secrets(installation: Installation) -> list[Need]:
 def _rollouts(installation: Installation) -> list[Need]:
     """Of what pipelines have in common one is asked about: IAM takes few such calls a second."""
     arn = _Prod(installation)
-    every = [need for pipeline in installation.pipelines for need in _rollout(arn, pipeline)]
+    services = [one for pipeline in installation.pipelines for one in pipeline.per_service]
+    every = [need for one in services for need in _rollout(arn, one)]
     return list({need.actions: need for need in reversed(every)}.values())
 
 

@@ -106,36 +106,46 @@ def _images(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
 
 
 def _service(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
-    found = _described(session, pipeline)
     mend = "deploy the service, or correct its name in the configuration"
-    if found is None:
-        yield wrong("service", f"{pipeline.cluster}/{pipeline.service} does not exist", mend)
-        return
-    if found["status"] != "ACTIVE":
-        yield wrong("service", f"{pipeline.service} is {found['status'].lower()}", mend)
-        return
-    yield ok("service", f"{pipeline.cluster}/{pipeline.service} is active")
-    yield _runs(session, pipeline, task_definition_name(found["taskDefinition"]))
+    running: list[str] = []
+    services = pipeline.per_service
+    for one in services:
+        found = _described(session, one)
+        if found is None:
+            yield wrong("service", f"{one.cluster}/{one.service} does not exist", mend)
+            continue
+        if found["status"] != "ACTIVE":
+            yield wrong("service", f"{one.service} is {found['status'].lower()}", mend)
+            continue
+        yield ok("service", f"{one.cluster}/{one.service} is active")
+        running.append(task_definition_name(found["taskDefinition"]))
+    if len(running) == len(services):
+        yield _runs(session, pipeline, ", ".join(running))
 
 
 def _runs(session: Session, pipeline: PipelineSettings, now: str) -> Finding:
-    """Whether the service still runs what Slipway deployed: another stack may put its own back."""
+    """Whether the services still run what Slipway deployed: another stack may put its own back."""
     if session.table.locks.get(pipeline.name).taken(session.clock.now()):
         return skipped("runs what was deployed", "a deployment is under way")
     deployed = session.table.pipelines.get(pipeline.name).running_task_definition
     if deployed is None:
         return skipped("runs what was deployed", "nothing was deployed yet")
-    if task_definition_name(deployed) == now:
+    known = ", ".join(map(task_definition_name, deployed.split(", ")))
+    if known == now:
         return ok("runs what was deployed", now)
     return wrong(
         "runs what was deployed",
-        f"it runs {now}, Slipway deployed {task_definition_name(deployed)} last: another stack"
-        " or a person put it there",
+        f"it runs {now}, Slipway deployed {known} last: another stack or a person put it there",
         f"`slipway redeploy {pipeline.name}`; how to avoid it: {TOLD_ELSEWHERE}",
     )
 
 
 def _pass_role(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
+    for one in pipeline.per_service:
+        yield from _pass_roles_of(session, one)
+
+
+def _pass_roles_of(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
     found = _described(session, pipeline)
     if found is None:
         yield skipped("PassRole", "there is no service to ask for its roles")
@@ -215,6 +225,9 @@ def _described(session: Session, pipeline: PipelineSettings) -> dict[str, Any] |
 
 def _state(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
     row = session.table.pipelines.get(pipeline.name)
+    if row.mixed:
+        text = f"the services run versions of different deployments: {row.mixed}"
+        yield wrong("state", text, f"`slipway redeploy {pipeline.name}`, or push")
     if row.paused:
         by = person(row.paused_by or "an operator")
         yield ok("state", f"paused by {by}: pushes wait for `slipway resume {pipeline.name}`")

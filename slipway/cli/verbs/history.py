@@ -18,7 +18,7 @@ from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.user.files import write_file
 from slipway.contracts.dora import lead_time, push_to_steady
 from slipway.contracts.errors import WrongUse
-from slipway.contracts.sentences import followed
+from slipway.contracts.sentences import followed, service_lines
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration, person, short, tidy
 
@@ -143,7 +143,25 @@ def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
         "next_look": row.next_look,
         "stages": row.result.timings if row.result else {},
         "cause": row.result.cause if row.result else None,
+        "services": services(row),
     }
+
+
+def services(row: DeploymentRow) -> list[dict[str, Any]] | None:
+    """What each of several services runs since then; None where the pipeline had one."""
+    if row.result is None or row.result.services is None:
+        return None
+    return [
+        {
+            "cluster": one.cluster,
+            "service": one.service,
+            "before": one.before,
+            "after": one.after,
+            "now": one.now,
+            "runs": one.runs,
+        }
+        for one in row.result.services
+    ]
 
 
 def took(row: DeploymentRow) -> float | None:
@@ -193,6 +211,8 @@ def _show_causes(session: Session, rows: list[DeploymentRow], out: Output) -> No
         out.say()
         name = click.style(row.deployment_id, fg=STATUS_COLOURS.get(row.status or ""))
         out.say(f"{name}: {cause or 'no cause is recorded'}")
+        for line in service_lines(row.result):
+            out.say(f"  {line}")
 
 
 def _cells(row: DeploymentRow) -> list[str]:

@@ -73,7 +73,8 @@ class PipelineStatus:
 
     Where the branch may not be looked at, `tip_note` says why, and `tip` is the one that was last
     seen by the reconciler or by a deployment, at `tip_checked_at`. `waits_for`: a host or a free
-    build slot, where a request waits for one.
+    build slot, where a request waits for one. `mixed`: what several services run where these are
+    versions of different deployments.
     """
 
     pipeline: str
@@ -84,6 +85,7 @@ class PipelineStatus:
     paused_by: str | None
     failures: int
     rolled_back_to: str | None
+    mixed: str | None
     tip: str | None
     tip_verdict: str
     tip_note: str
@@ -240,6 +242,7 @@ def _pipeline(
         paused_by=(row.paused_by or "an operator") if row.paused else None,
         failures=row.failures,
         rolled_back_to=row.rolled_back_to,
+        mixed=row.mixed,
         tip=commit,
         tip_verdict=verdict(commit, row),
         tip_note=note,
@@ -369,6 +372,9 @@ def _remarks(pipeline: PipelineStatus, at: float) -> list[str]:
         remarks.append(
             click.style(text, fg=BAD) + f"; `slipway history {pipeline.pipeline} --failed`"
         )
+    if pipeline.mixed:
+        text = f"{pipeline.pipeline}: the services run versions of different deployments"
+        remarks.append(click.style(text, fg=BAD) + f": {tidy(pipeline.mixed, 400)}")
     if pipeline.rolled_back_to:
         remarks.append(
             f"{pipeline.pipeline}: an earlier version runs (rollback), until the next push"

@@ -21,7 +21,8 @@ class PipelineRow:
     `handled_tip`: the tip last seen through a request, whatever its outcome, at `handled_at`;
     `baseline_tip`: the first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`:
     a tip that is neither, and since when. `failures`: deployments failed in a row.
-    `rolled_back_to`: an operator's rollback stands.
+    `rolled_back_to`: an operator's rollback stands. `mixed`: what each of several services runs,
+    where these are versions of different deployments.
     """
 
     pipeline: str
@@ -43,6 +44,7 @@ class PipelineRow:
     rolled_back_at: float | None = None
     paused: bool = False
     paused_by: str | None = None
+    mixed: str | None = None
 
 
 class Pipelines:

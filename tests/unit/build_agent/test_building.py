@@ -18,6 +18,7 @@ from build_agent.image.images import Built
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
+from slipway.following.deployed import Deployed
 from slipway.following.service import Running
 from tests.unit.build_agent.fakes import URI, A, FakeDisk, FakeImages
 from tests.unit.build_agent.host.several import PATIENCE, Run
@@ -54,11 +55,12 @@ class Yard(FakeImages):
 
     def run(self, stop: Stop, wanted: dict[int, str] | None = None) -> dict[int, str]:
         images = tuple(ImageSettings(repository=n, repository_uri=f"{URI}-{n}") for n in NAMES)
+        pipeline = replace(make_pipeline(), images=images)
         building = Building(
             means=SimpleNamespace(images=self, disk=self.disk),  # type: ignore[arg-type]
             slots=self.slots,
-            pipeline=replace(make_pipeline(), images=images), commit=Commit(id=A),
-            running=RUNNING,
+            pipeline=pipeline, commit=Commit(id=A),
+            running=Deployed.of(pipeline, lambda _pipeline: RUNNING),
             tree=Path("tree"), wanted=wanted or WANTED, fresh=False, line=self.told.append,
             on_built=lambda: self.told.append("all are built"),
         )  # fmt: skip

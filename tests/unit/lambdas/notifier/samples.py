@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentResult
+from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentResult, ServiceOutcome
 
 AT = 1_795_256_400.0  # 2026-11-21 09:40:00 UTC
 COMMIT = Commit(
@@ -121,6 +121,40 @@ NOTICES: dict[str, CloseNotice] = {
         cause="2 tasks stopped: Essential container in task exited (web: exit code 1)",
         now_running=BEFORE,
         log_tail=("web: panic: no database", "web: exit status 1"),
+    ),
+    "one of two services failed": deployment(
+        status="rolled_back",
+        stage="wait",
+        cause="worker: 2 tasks stopped: Essential container in task exited (worker: exit code 1)",
+        task_definition_before="shop:41, worker:16",
+        now_running="shop:41, worker:16",
+        services=(
+            ServiceOutcome(
+                cluster="prod", service="shop", before="shop:41", after="shop:42", now="shop:41"
+            ),
+            ServiceOutcome(
+                cluster="prod",
+                service="worker",
+                before="worker:16",
+                after="worker:17",
+                now="worker:16",
+            ),
+        ),
+    ),
+    "services of different versions": deployment(
+        status="failed",
+        stage="wait",
+        cause="worker: a <deployment> *failed*",
+        warning="the services run versions of different deployments: shop shop:42",
+        now_running=None,
+        services=(
+            ServiceOutcome(
+                cluster="prod", service="shop", before="shop:41", after="shop:42", now="shop:42"
+            ),
+            ServiceOutcome(cluster="prod", service="worker", before="worker:16", touched=False),
+            ServiceOutcome(cluster="jobs", service="worker", before="w:1", after="w:2"),
+            ServiceOutcome(cluster="jobs", service="cron", before="c:1", after="c:2", now="c:9"),
+        ),
     ),
     "unchanged": deployment(status="unchanged", commits_since=(), commits_since_count=0),
     "superseded": deployment(status="superseded", stage="received", now_running=None),

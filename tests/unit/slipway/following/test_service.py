@@ -11,16 +11,15 @@ from build_agent.host.stop import Stop
 from build_agent.service import Services
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import RolloutSettings
+from slipway.following.deployed import Deployed
 from slipway.following.progress import stage_of
 from slipway.following.service import (
     Running,
     check_architecture,
     containers_of,
     plan_of,
-    running_digest,
     runs_already,
     runtime_architecture,
-    wanted_images,
 )
 from slipway.rollout.plan import Step
 from tests.aws.answers import instead
@@ -34,6 +33,10 @@ RUNNING = Running(
     steady=True,
     images={"app": f"{URI}@{D1}", "worker": f"{URI}@{D1}", "proxy": "nginx", "bad": "::"},
 )
+
+
+def deployed(running: Running = RUNNING) -> Deployed:
+    return Deployed.of(make_pipeline(), lambda _pipeline: running)
 
 
 def test_an_image_is_for_the_containers_of_its_repository_or_those_named() -> None:
@@ -52,19 +55,20 @@ def test_no_container_is_an_error_that_says_which_there_are(changes: dict[str, A
 
 
 def test_a_service_runs_an_image_already_only_when_steady_on_its_digest() -> None:
-    same = wanted_images([(IMAGE, D1)], RUNNING)
+    (same,) = deployed()._wanted([(IMAGE, D1)])
     assert same == {"app": f"{URI}@{D1}", "worker": f"{URI}@{D1}"}
     assert runs_already(same, RUNNING)
     assert not runs_already(same, replace(RUNNING, steady=False))
-    assert not runs_already(wanted_images([(IMAGE, D2)], RUNNING), RUNNING)
+    (other,) = deployed()._wanted([(IMAGE, D2)])
+    assert not runs_already(other, RUNNING)
 
 
 def test_containers_that_name_different_digests_have_no_running_one() -> None:
-    assert running_digest(IMAGE, RUNNING) == D1
+    assert deployed().digest(IMAGE) == D1
     mixed = replace(RUNNING, images={"app": f"{URI}@{D1}", "worker": f"{URI}@{D2}"})
-    assert running_digest(IMAGE, mixed) is None
+    assert deployed(mixed).digest(IMAGE) is None
     tagged = replace(RUNNING, images={"app": f"{URI}:latest"})
-    assert running_digest(IMAGE, tagged) is None
+    assert deployed(tagged).digest(IMAGE) is None
 
 
 @pytest.mark.parametrize(

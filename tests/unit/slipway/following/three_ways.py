@@ -133,7 +133,7 @@ class Chain:
         self.table.deployments.start(row, kept=1e6)
         self.table.wants.note(REQUEST, self.now)
         what = ToRollOut(
-            plan=self.world.plan, commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST},
+            plans=(self.world.plan,), commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST},
             tip_seen=COMMIT.id, warning="the branch has moved",
             stages=(StageBegun(stage="push", at=self.now),), commits_since=self.since,
         )  # fmt: skip

@@ -1,0 +1,110 @@
+"""What comes next where a deployment has several services. Pure.
+
+They are rolled out one after the other, in order, or side by side. If one fails, those that have
+succeeded go back to what they ran, the last one first; those that have not begun never do. All of
+it follows from the states of the rollouts. So whoever goes on after a crash comes to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slipway.contracts.sentences import cancelled_by
+from slipway.following.state import Followed, Part
+from slipway.rollout.cancelling import cancel, ends_first
+from slipway.rollout.state import Advanced, RolloutState, StepName
+from slipway.rollout.undoing import can_be_undone, undo
+
+NEWER = "a newer request"
+"""Who stops a rollout that gives way."""
+_UNTIL_TASK_IS_OVER: frozenset[StepName] = frozenset(
+    {
+        "read", "target", "base", "verify", "group", "register", "task", "task_wait", "cancel_task",
+    }
+)  # fmt: skip
+
+Numbered = tuple[int, Advanced]
+
+
+def name_of(part: Part, parts: tuple[Part, ...] | None) -> str:
+    """A service's name for people; with its cluster where another of them has the same."""
+    alike = [one for one in parts or () if one.service == part.service]
+    return f"{part.cluster}/{part.service}" if len(alike) > 1 else part.service
+
+
+def in_hand(followed: Followed) -> tuple[int, ...]:
+    """The rollouts of which steps are taken now, by number; none: all is over."""
+    rollouts = followed.rollouts
+    there = [number for number, state in enumerate(rollouts) if state.result is None]
+    if gives_way(followed):
+        return tuple(number for number in there if ends_first(rollouts[number]))
+    if not followed.together or _waits_for_its_task(rollouts[0]):
+        return tuple(there[:1])
+    return tuple(there)
+
+
+def gives_way(followed: Followed) -> bool:
+    """Whether one of several was stopped for a newer request: then only what must end goes on."""
+    return len(followed.rollouts) > 1 and any(_is_stopped(state) for state in followed.rollouts)
+
+
+def failed_one(followed: Followed) -> int | None:
+    """The number of the rollout that failed by itself, and not because another one has."""
+    for number, state in enumerate(followed.rollouts):
+        if state.result is not None and not state.result.done and state.cancelled is None:
+            return number
+    return None
+
+
+def consequences(followed: Followed, now: float) -> tuple[Numbered, ...]:
+    """What the failure of one (or a cancel) makes of the others, each with its next step."""
+    if len(followed.rollouts) == 1 or gives_way(followed):
+        return ()
+    why = _why(followed)
+    if why is None:
+        return ()
+    stopped = tuple(_stopped(followed, why[0], now))
+    return stopped or tuple(_undone(followed, *why, now))
+
+
+def _why(followed: Followed) -> tuple[str, str] | None:
+    """Who asks for the end of the others, and the cause that is told."""
+    number = failed_one(followed)
+    if number is not None:
+        name = name_of((followed.parts or ())[number], followed.parts)
+        return f"the failure of {name}", f"taken back because {name} was not rolled out"
+    if followed.cancelled_by is not None:
+        return followed.cancelled_by, cancelled_by(followed.cancelled_by)
+    return None
+
+
+def _stopped(followed: Followed, by: str, now: float) -> Iterator[Numbered]:
+    """Those that are not over; what has not begun never does."""
+    for number, state in enumerate(followed.rollouts):
+        if state.result is None and state.cancelled is None:
+            asked = cancel(state, by, now)
+            if asked.state is not state:
+                yield number, asked
+
+
+def _undone(followed: Followed, by: str, cause: str, now: float) -> Iterator[Numbered]:
+    """Those that have succeeded: all at once, or the last one first, each once none is open."""
+    there = [
+        number
+        for number, state in enumerate(followed.rollouts)
+        if state.cancelled is None and can_be_undone(state)
+    ]
+    if not followed.together:
+        there = there[-1:] if followed.under_way is None else []
+    for number in there:
+        yield number, undo(followed.rollouts[number], by, cause, now)
+
+
+def _waits_for_its_task(first: RolloutState) -> bool:
+    """The task before the services change is one for all: nothing else begins before it is over."""
+    is_open = first.result is None and first.plan.task is not None
+    return is_open and first.step in _UNTIL_TASK_IS_OVER
+
+
+def _is_stopped(state: RolloutState) -> bool:
+    return state.cancelled is not None and state.cancelled.by == NEWER

@@ -1,0 +1,176 @@
+"""How a deployment of several services ended: one outcome, and what each of them runs now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from slipway.contracts.messages import ServiceOutcome, Status
+from slipway.following.outcome import Ended
+from slipway.following.several import failed_one, gives_way, name_of
+from slipway.following.state import Followed, Part
+from slipway.rollout import RolloutResult, short
+from slipway.rollout.actions import Change
+from slipway.rollout.api import Refused, WrongForAws
+from slipway.rollout.state import Advanced, RolloutState, unsure_of_intent
+from slipway.rollout.telling import finish
+from slipway.rollout.unfinished import service_changed
+
+ByItself = Literal["failed", "unwatched"]
+"""How one of several ends that its own steps do not end: never going to be right, or given up."""
+
+
+def with_services(ended: Ended, followed: Followed) -> Ended:
+    """`ended` with what each of several services runs as far as it is known; of one, as it is."""
+    return ended if followed.parts is None else of_services(ended, services_of(followed))
+
+
+def of_services(ended: Ended, services: Sequence[ServiceOutcome]) -> Ended:
+    """`ended` with these services, which its task definitions then name in this order."""
+    return replace(
+        ended,
+        services=tuple(services),
+        before=_joined(s.before for s in services),
+        after=", ".join(s.after for s in services if s.after) or None,
+        now_running=_joined(s.now for s in services),
+    )
+
+
+def services_of(followed: Followed) -> tuple[ServiceOutcome, ...]:
+    """Each service, with what it ran and what it runs."""
+    parts = followed.parts or ()
+    return tuple(
+        _service(part, state) for part, state in zip(parts, followed.rollouts, strict=True)
+    )
+
+
+def of_several(followed: Followed) -> Ended:
+    """The outcome of the whole, once nothing of it is to be done any more.
+
+    Good only if all are; `rolled_back` only if each runs what it ran before.
+    """
+    status = _status(followed)
+    good = status in ("succeeded", "unchanged")
+    ended = Ended(
+        status=status,
+        stage="close" if good else followed.stage,
+        cause=None if good else _cause(followed, status),
+    )
+    return with_services(ended, followed)
+
+
+def over_by_itself(
+    step: Advanced, outcome: ByItself, cause: str, error: Exception, now: float
+) -> RolloutState:
+    """A rollout over by `error`, for its own steps could not end it.
+
+    What runs is known if nothing was changed. A change under way may have been taken, unless AWS
+    has refused that very one.
+    """
+    makes = any(isinstance(action, Change) for action in step.actions)
+    refused = makes and isinstance(error, Refused | WrongForAws)
+    state = step.state if refused else unsure_of_intent(step.state)
+    ending = RolloutResult(
+        outcome=outcome,
+        cause=cause,
+        before=state.before,
+        after=state.after,
+        deployment=state.deployment,
+        running=None if service_changed(state) else state.before,
+    )
+    return finish(state, now, ending).state
+
+
+def failed_result(followed: Followed) -> RolloutResult | None:
+    """The result of the rollout that failed by itself."""
+    number = failed_one(followed)
+    return None if number is None else followed.rollouts[number].result
+
+
+def lines_of(followed: Followed) -> list[str]:
+    """Each rollout's own lines, with the name of its service."""
+    parts = followed.parts or ()
+    return [
+        f"{name_of(part, parts)}: {line}"
+        for part, state in zip(parts, followed.rollouts, strict=True)
+        if (result := state.result) is not None
+        for line in (*result.changes, *result.warnings, *result.skipped, result.cause)
+    ]
+
+
+def _status(followed: Followed) -> Status:
+    outcomes = {s.result.outcome if s.result is not None else None for s in followed.rollouts}
+    if gives_way(followed):
+        return "superseded"
+    if "unwatched" in outcomes:
+        return "gave_up"
+    if outcomes == {"unchanged"}:
+        return "unchanged"
+    if outcomes <= {"succeeded", "unchanged"}:
+        return "succeeded"
+    return _status_of_failure(followed)
+
+
+def _status_of_failure(followed: Followed) -> Status:
+    number = failed_one(followed)
+    changed = [service_changed(state) for state in followed.rollouts]
+    if number is None and not any(changed):
+        return "cancelled"
+    if number is not None and changed.count(True) <= 1:
+        result = followed.rollouts[number].result
+        if result is not None and result.outcome == "superseded":
+            return "superseded"
+    results = [state.result for state in followed.rollouts if state.result is not None]
+    is_proven = all(result.restored is not False for result in results)
+    is_old = is_proven and all(service.runs == "before" for service in services_of(followed))
+    return "rolled_back" if is_old and any(changed) else "failed"
+
+
+def _cause(followed: Followed, status: Status) -> str:
+    """Why it failed; and of each other service that does not run what it ran, why not."""
+    if status == "superseded" and gives_way(followed):
+        return "a newer request took its place"
+    failed, services = failed_one(followed), services_of(followed)
+    told = [] if failed is None else [failed]
+    told += [
+        number
+        for number, service in enumerate(services)
+        if number != failed and (service.runs != "before" or failed is None)
+    ]
+    causes = [_cause_of(followed, number) for number in told]
+    return "; ".join(dict.fromkeys(filter(None, causes)))
+
+
+def _cause_of(followed: Followed, number: int) -> str:
+    result, parts = followed.rollouts[number].result, followed.parts or ()
+    if result is None or result.done or not result.cause:
+        return ""
+    return f"{name_of(parts[number], parts)}: {result.cause}"
+
+
+def _service(part: Part, state: RolloutState) -> ServiceOutcome:
+    result, changed = state.result, service_changed(unsure_of_intent(state))
+    before = (result and result.before) or state.before or part.ran
+    after = (result and result.after) or state.after
+    now = result.running if result is not None else None
+    if now is None and not changed:
+        now = before
+    return ServiceOutcome(
+        cluster=part.cluster,
+        service=part.service,
+        before=_short(before),
+        after=_short(after),
+        now=_short(now),
+        touched=changed,
+    )
+
+
+def _joined(names: Iterable[str | None]) -> str | None:
+    """All of them; None where one is not known."""
+    there = list(names)
+    return None if None in there or not there else ", ".join(str(name) for name in there)
+
+
+def _short(task_definition: str | None) -> str | None:
+    return short(task_definition) if task_definition else None

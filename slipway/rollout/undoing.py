@@ -1,0 +1,76 @@
+"""A rollout that has succeeded is taken back, because what belongs to it has not.
+
+It goes the way of a failure: what ran before runs again, verified. Where somebody else has taken
+over meanwhile, that is left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slipway.rollout.follow import following
+from slipway.rollout.going_back import failed
+from slipway.rollout.judge import Ours
+from slipway.rollout.plan import RolloutResult
+from slipway.rollout.service import CODE_DEPLOY
+from slipway.rollout.state import Advanced, Cancelled, Failure, RolloutState, on, sure
+from slipway.rollout.telling import enter
+
+
+def can_be_undone(state: RolloutState) -> bool:
+    """Whether it has brought its service to another revision than the one before."""
+    result = state.result
+    changed = result is not None and result.outcome == "succeeded"
+    return changed and state.before is not None and state.before != state.after
+
+
+def undo(state: RolloutState, by: str, cause: str, now: float) -> Advanced:
+    """The way back from `state`, which has succeeded. `by`: what asks for it; `cause`: a sentence.
+
+    Where nothing was changed `state` itself comes back, with no action. The result is that of a
+    rollout that failed: `rolled_back`, `failed` (what runs is in it), or `superseded`.
+    """
+    if not can_be_undone(state):
+        return on(state)
+    failure = Failure(outcome="cancelled", cause=cause, running=state.after or "")
+    reopened = replace(
+        state,
+        result=None,
+        intent=None,
+        look_at=now,
+        cancelled=Cancelled(by=by, at=now),
+        failure=failure,
+    )
+    if sure(state.place).controller == CODE_DEPLOY:
+        return _through_codedeploy(reopened, sure(state.result), now)
+    ours = Ours(
+        id=state.deployment or "",
+        task_definition=state.after or "",
+        known_before=state.was.deployments - {state.deployment or ""},
+        previous=state.before or "",
+        created_at=None,
+    )
+    followed = following(ours, now, known=state.was.service_deployments)
+    return failed(replace(reopened, following=followed), None, now)
+
+
+def _through_codedeploy(state: RolloutState, success: RolloutResult, now: float) -> Advanced:
+    """A deployment of CodeDeploy's that is over is not stopped: another one brings what ran back.
+
+    It has an id of its own, by which it is found where its answer is lost.
+    """
+    note = f"rolling back: {sure(state.failure).cause}"
+    state, told = enter(state, "rollback", now, note=note, task_definition=state.before)
+    state = replace(
+        state,
+        id=f"{state.id}b",
+        step="create",
+        before=state.after,
+        after=state.before,
+        back_to=state.before,
+        deployment=None,
+        codedeploy=None,
+        undoes=success,
+        plan=replace(state.plan, max_definitions=None, rollback=False),
+    )
+    return on(state, told)
