@@ -96,7 +96,7 @@ class Deployed:
 
     @property
     def _parts(self) -> tuple[Part, ...] | None:
-        if self.pipeline.services is None:
+        if len(self.services) == 1:
             return None
         return tuple(
             Part(cluster=one.cluster, service=one.service, ran=running.task_definition)
@@ -104,7 +104,7 @@ class Deployed:
         )
 
     def _unchanged(self) -> Ended:
-        if self.pipeline.services is not None:
+        if len(self.services) > 1:
             return of_services(Ended(status="unchanged", stage="close"), self._as_they_are())
         name = self.task_definition
         return Ended(status="unchanged", stage="close", before=name, now_running=name)

@@ -33,7 +33,7 @@ def to_earlier(find: Find, pipeline: PipelineSettings, request: BuildRequest) ->
         cause = f"deployment {earlier.deployment_id} did not succeed: nothing to go back to"
         raise DeploymentFailed(cause, stage="rollout")
     services = pipeline.per_service
-    several = pipeline.services is not None
+    several = len(services) > 1
     parts = tuple(Part(cluster=one.cluster, service=one.service) for one in services)
     return ToRollOut(
         plans=tuple(plan_of(one, target=targets[_place(one)]) for one in services),
@@ -51,9 +51,9 @@ def _targets(pipeline: PipelineSettings, earlier: DeploymentRow) -> dict[Place, 
     DeploymentFailed where a service of today's was none of that deployment's.
     """
     result = earlier.result
-    if result is None or (result.services is None and pipeline.services is None):
+    if result is None or (result.services is None and len(pipeline.per_service) == 1):
         target = earlier.task_definition_after or (result and result.now_running)
-        return {_place(pipeline): target} if target else {}
+        return {_place(pipeline.per_service[0]): target} if target else {}
     ran = {(one.cluster, one.service): one.now for one in result.services or ()}
     missing = [one.service for one in pipeline.per_service if not ran.get(_place(one))]
     if missing:

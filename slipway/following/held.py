@@ -260,11 +260,10 @@ class Held:
         self._orders_at = now
         row = self._table.deployments.get(self.row.deployment_id)
         locks, request = self._table.locks, self.followed.request
-        there = self._candidates()
         lock, under_way = locks.get(self.row.pipeline), self.followed.under_way
         if under_way is not None and locks.is_to_give_way(lock, request):
             self._give_way(now)
-        elif row is not None and row.cancelled_by is not None and there:
+        elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)
 
     def _give_way(self, now: float) -> None:
@@ -278,7 +277,7 @@ class Held:
             self._end(number, NEWER, now)
 
     def _cancel(self, by: str, now: float) -> None:
-        if self.followed.cancelled_by is not None:
+        if self.followed.cancelled_by is not None or not self._candidates():
             return
         for number in in_hand(self.followed):
             self._end(number, by, now, again=True)

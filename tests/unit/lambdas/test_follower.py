@@ -12,7 +12,7 @@ from lambdas.follower.events import deployments_of
 from lambdas.follower.handler import LOOKS_AGAIN, follow
 from lambdas.follower.world import BUDGET, InvocationClock, World
 from slipway.contracts.errors import InvalidMessage, WorldFailed
-from slipway.contracts.installation import CodeDeploySettings, Limits
+from slipway.contracts.installation import CodeDeploySettings, Limits, ServiceSettings
 from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
 from slipway.following.follower import FollowerParts
@@ -289,6 +289,15 @@ def test_an_event_concerns_the_pipelines_of_its_service_or_group(
     # WHEN, THEN
     found = deployments_of(event, installation, chain_of().table)
     assert found == ((DEPLOYMENT,) if group == "shop-production" else ())
+
+
+def test_an_event_of_any_service_of_a_pipeline_concerns_it() -> None:
+    services = tuple(ServiceSettings(cluster="prod", service=name) for name in ("web", "worker"))
+    pipeline = replace(INSTALLATION.pipelines[0], services=services)
+    installation = replace(INSTALLATION, pipelines=(pipeline,))
+    for name, found in (("web", (DEPLOYMENT,)), ("worker", (DEPLOYMENT,)), ("other", ())):
+        event = event_of(f"arn:aws:ecs:us-east-1:222222222222:service/prod/{name}")
+        assert deployments_of(event, installation, chain_of().table) == found
 
 
 def test_a_service_s_old_arn_has_no_cluster() -> None:

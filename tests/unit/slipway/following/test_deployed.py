@@ -105,6 +105,17 @@ def test_what_one_service_runs_already_is_not_registered_anew() -> None:
     assert there.digest(APP) is None
 
 
+def test_a_pipeline_of_one_service_with_containers_of_its_own_has_one_outcome() -> None:
+    of = replace(pipeline(worker=("b",)), services=pipeline(worker=("b",)).services[1:])  # type: ignore[index]
+    there = deployed(of, {}, {"b": "old/app:1"})
+    what = there.roll_out([(APP, D2)])
+    assert isinstance(what, ToRollOut)
+    assert (what.parts, [dict(plan.images) for plan in what.plans]) == (
+        None, [{"b": f"r/app@{D2}"}],
+    )  # fmt: skip
+    assert gone_back(of, result(now_running="worker:5")) == ["worker:5"]
+
+
 def test_all_run_it_already_only_when_all_are_steady() -> None:
     images = ({"a": f"r/app@{D2}"}, {"b": f"r/app@{D2}"})
     ended = deployed(pipeline(), *images).roll_out([(APP, D2)])

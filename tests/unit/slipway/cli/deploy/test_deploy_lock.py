@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from moto import mock_aws
 
 from slipway.cli.deploy.lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
 from slipway.contracts.errors import WorldFailed, WrongUse
-from slipway.contracts.installation import PATH_VARIABLE
+from slipway.contracts.installation import PATH_VARIABLE, ServiceSettings
 from slipway.contracts.table import Table
 from slipway.contracts.table.locks import Lock
 from tests.aws.answers import AwsFake
@@ -94,6 +95,16 @@ def test_the_pipeline_is_found_by_cluster_and_service(tmp_path: Path) -> None:
     assert (found.pipeline, found.ttl) == ("shop", settings("shop").limits.lock_ttl)
     assert found.table == settings("shop").names.table
     assert find(environment=environment, cluster="another", service=service) is None
+
+
+def test_each_service_of_a_pipeline_has_its_lock(tmp_path: Path) -> None:
+    made, file = settings("shop"), tmp_path / "installation.json"
+    services = tuple(ServiceSettings(cluster="prod", service=name) for name in ("web", "worker"))
+    pipelines = (replace(made.pipelines[0], services=services),)
+    file.write_text(replace(made, pipelines=pipelines).to_json())
+    for name in ("web", "worker"):
+        found = find(environment={PATH_VARIABLE: str(file)}, service=name)
+        assert found is not None and found.pipeline == "shop"
 
 
 def test_a_local_run_of_this_folder_counts(tmp_path: Path) -> None:

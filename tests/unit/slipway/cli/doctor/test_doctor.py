@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from slipway.cli.doctor.installation_checks import lets
+from slipway.contracts.installation import ServiceSettings
 from slipway.contracts.messages import BuildRequest
 from tests.unit.slipway.cli.doctor.installation import (
     EXECUTION,
@@ -331,3 +332,27 @@ def test_the_trigger_is_looked_at_with_the_dev_profile(
 )
 def test_who_a_topic_policy_lets_publish(policy: dict[str, Any], allowed: bool) -> None:
     assert lets(policy, "sns:Publish", ROLE) is allowed
+
+
+def test_each_service_of_a_pipeline_is_looked_at(whole: World) -> None:
+    # GIVEN a pipeline of two services, which run what was deployed
+    services = tuple(ServiceSettings(cluster="prod", service=name) for name in ("shop", "worker"))
+    pipelines = whole.installation.pipelines
+    (shop,) = (p for p in pipelines if p.name == "shop")
+    several = replace(shop, services=services)
+    whole.installation = replace(
+        whole.installation, pipelines=tuple(several if p is shop else p for p in pipelines)
+    )
+    whole.path.write_text(whole.installation.to_json(), encoding="utf-8")
+    whole.table.pipelines.change("shop", running_task_definition="shop:7, worker:7")
+    _, findings = examined(whole, "shop")
+    told = [f["detail"] for f in findings if f["check"] in ("service", "runs what was deployed")]
+    assert told == ["prod/shop is active", "prod/worker is active", "shop:7, worker:7"]
+    # WHEN somebody else has given the second one another revision, and they were left apart
+    whole.table.pipelines.change(
+        "shop", running_task_definition="shop:7, worker:8", mixed="shop shop:7, worker worker:8"
+    )
+    # THEN
+    bad = " ".join(wrong(whole, "shop"))
+    assert "it runs shop:7, worker:7, Slipway deployed shop:7, worker:8 last" in bad
+    assert "versions of different deployments: shop shop:7, worker worker:8" in bad

@@ -92,6 +92,14 @@ def test_waiting_requests_pauses_and_failures_are_told(world: World) -> None:
     assert "failed 2 times in a row" in text
 
 
+def test_services_that_were_left_apart_are_told(world: World) -> None:
+    world.table.pipelines.change("api", mixed="web web:6, worker worker:5")
+    api = status(world, "api")["pipelines"][0]
+    assert api["mixed"] == "web web:6, worker worker:5"
+    text = world.run("status", "api").output
+    assert "versions of different deployments: web web:6, worker worker:5" in text
+
+
 def test_dead_letters_and_the_queue_are_counted(world: World) -> None:
     # GIVEN two requests in the queue and one dead letter
     sqs = world.client("sqs")
