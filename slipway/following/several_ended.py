@@ -114,7 +114,7 @@ def _status(followed: Followed) -> Status:
 
 def _status_of_failure(followed: Followed) -> Status:
     number = failed_one(followed)
-    changed = [service_changed(state) for state in followed.rollouts]
+    changed = [_is_changed(state) for state in followed.rollouts]
     if number is None and not any(changed):
         return "cancelled"
     if number is not None and changed.count(True) <= 1:
@@ -150,12 +150,12 @@ def _cause_of(followed: Followed, number: int) -> str:
 
 
 def _service(part: Part, state: RolloutState) -> ServiceOutcome:
-    result, changed = state.result, service_changed(unsure_of_intent(state))
+    result, changed = state.result, _is_changed(state)
     before = (result and result.before) or state.before or part.ran
     after = (result and result.after) or state.after
     now = result.running if result is not None else None
-    if now is None and not changed:
-        now = before
+    if not changed and (result is None or not result.done):
+        now = before if part.ran in (None, before) else None  # else it was on its way elsewhere
     return ServiceOutcome(
         cluster=part.cluster,
         service=part.service,
@@ -164,6 +164,13 @@ def _service(part: Part, state: RolloutState) -> ServiceOutcome:
         now=_short(now),
         touched=changed,
     )
+
+
+def _is_changed(state: RolloutState) -> bool:
+    """Whether its service was changed, or may have been; a cancel has looked for that."""
+    if state.result is not None and state.result.outcome == "cancelled":
+        return False
+    return service_changed(unsure_of_intent(state))
 
 
 def _joined(names: Iterable[str | None]) -> str | None:
