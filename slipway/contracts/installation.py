@@ -183,11 +183,11 @@ class Installation:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The functions of the prod account: without hosts none stops any, and one receives."""
+        """The functions of the prod account: without hosts none stops any."""
         kept = ("starter", "stopper", "follower", "notifier", "reconciler")
         if self.builders.uses_hosts:
             return kept
-        return (*(name for name in kept if name != "stopper"), "receiver")
+        return tuple(name for name in kept if name != "stopper")
 
     @property
     def request_topic_arn(self) -> str:

@@ -85,33 +85,6 @@ def parts_of(
     )
 
 
-class Receiving:
-    """Where no host receives: the build queue calls the receiver with each message."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def visible(self, at: float) -> None:
-        """A message of the queue may be taken from `at` on."""
-        self._world.clockwork.at(at + self._world.dice.uniform(0.05, 1), self._poll)
-
-    def _poll(self) -> None:
-        world = self._world
-        queue = world.queues["build"]
-        for message in list(queue.messages.values()):
-            if message.visible_at > world.clockwork.time:
-                continue
-            message.visible_at = world.clockwork.time + VISIBILITY
-            queue.wake(message.visible_at)
-            for _ in range(2 if world.weather.happens("received twice", 0.2) else 1):
-                world.functions.receive(message, lambda m=message: self._delete(m))
-
-    def _delete(self, message: Message) -> None:
-        queue = self._world.queues["build"]
-        if queue.messages.pop(message.message_id, None) is not None:
-            queue.before_delete(message.body)
-
-
 class Following:
     """The follow queue calls the follower with each message; ECS's events call it, too."""
 

@@ -49,15 +49,20 @@ def test_the_histories_have_every_fault_and_both_engines():
 # --- each guard taken out
 
 
-def built(*faults: str, kills: bool = False) -> Callable[[int], Plan]:
-    """Two pipelines without a host, many pushes; `kills`: their builds are stopped meanwhile."""
+def built(*faults: str, kills: bool = False, at_once: int = 1) -> Callable[[int], Plan]:
+    """Two pipelines without a host, eight pushes, so many `at_once`; no build takes long.
+
+    `kills`: their builds are stopped meanwhile.
+    """
 
     def plan(seed: int) -> Plan:
         dice = random.Random(seed)
-        actions = [(60.0 * i + seed % 30, "push", (i % 2, "good")) for i in range(8)]
+        apart = 60.0 * at_once
+        actions = [(apart * (i // at_once) + seed % 30, "push", (i % 2, "good")) for i in range(8)]
         if kills:
             actions += [(dice.uniform(30, 500), "kill build", i % 2) for i in range(6)]  # type: ignore[misc]
-        return Plan(seed, 2, 0, tuple(sorted(actions)), frozenset(faults), 900, when="codeBuild")
+        ordered = tuple(sorted(actions))
+        return Plan(seed, 2, 0, ordered, frozenset(faults), 900, when="codeBuild", long_builds=0.0)
 
     return plan
 
@@ -72,7 +77,7 @@ GUARDS = [
         Guard("CodeBuild's event is heard", parts=frozenset({"build event"})),
         built(kills=True),
         cost="seconds until settled",
-        share=1.3,
+        share=1.2,
     ),
     Case(
         patched("a start without an answer is looked for", f"{BUILDING}._unanswered", nothing),
@@ -90,9 +95,9 @@ GUARDS = [
             ),
             parts=frozenset({"token"}),
         ),
-        built("delivery twice", "call slow"),
+        built("delivery twice", "call slow", at_once=4),
         cost="builders",
-        share=1.02,
+        share=1.04,
         seeds=20,
     ),
     Case(
@@ -102,16 +107,16 @@ GUARDS = [
             free_by_time,
         ),
         built(kills=True),
-        cost="seconds until settled",
-        share=1.05,
+        cost="builders",
+        share=1.3,
         seeds=12,
     ),
     Case(
         patched("so is its lock", LEFT_BEHIND, operator.eq),
         built(kills=True),
         cost="seconds until settled",
-        share=1.05,
-        seeds=12,
+        share=1.1,
+        seeds=24,
     ),
 ]
 

@@ -19,7 +19,7 @@ from tests.simulation.builders import CodeBuild
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import Repository, Service, Slack, Violation
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.following import Following, Receiving
+from tests.simulation.following import Following
 from tests.simulation.functions import Functions
 from tests.simulation.hosts import Hosts
 from tests.simulation.installation import make_installation
@@ -86,8 +86,6 @@ class World:
         self.follow_queue = self.queues[follow]
         self.codebuild = CodeBuild(self)
         self.queues[BUILD].wake = self._message_visible
-        if builders.when == "codeBuild":
-            self.queues[BUILD].wake = Receiving(self).visible
         self.queues[BUILD].before_delete = self._may_be_deleted
         self.follow_queue.wake = self.following.visible
         self.sqs = SQS(self.queues)

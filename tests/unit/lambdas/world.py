@@ -166,11 +166,46 @@ class FakeEC2(AwsFake, service="ec2"):
 
 @dataclass
 class FakeSQS(AwsFake, service="sqs"):
-    """The build queue's counts, and what was sent, by queue and body."""
+    """The build queue's counts and messages (bodies by receipt), and what was sent, by queue and
+    body. `silence` is raised in place of messages.
+    """
 
     visible: int = 0
     in_flight: int = 0
     sent: list[tuple[str, str]] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
+    silence: Exception | None = None
+    _held: set[str] = field(default_factory=set)
+
+    def put(self, body: str) -> None:
+        self.messages[f"receipt-{len(self.messages)}"] = body
+
+    def receive_message(
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int,
+        WaitTimeSeconds: int,
+        VisibilityTimeout: int,
+    ) -> dict[str, Any]:
+        if self.silence is not None:
+            raise self.silence
+        free = [receipt for receipt in self.messages if receipt not in self._held]
+        found = free[:MaxNumberOfMessages]
+        self._held |= set(found)
+        return {
+            "Messages": [
+                {"MessageId": f"id of {r}", "ReceiptHandle": r, "Body": self.messages[r]}
+                for r in found
+            ]
+        }
+
+    def delete_message_batch(
+        self, *, QueueUrl: str, Entries: list[dict[str, str]]
+    ) -> dict[str, Any]:
+        for entry in Entries:
+            del self.messages[entry["ReceiptHandle"]]
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries], "Failed": []}
 
     def send_message(
         self, *, QueueUrl: str, MessageBody: str, MessageAttributes: dict[str, Any] | None = None
@@ -271,6 +306,7 @@ class World:
             hosts=hosts,
             queue_url="https://queue.example/slipway-build",
             follow_queue_url="https://queue.example/slipway-follow",
+            dead_letters_url="https://queue.example/slipway-build-dead",
             codebuild=self.codebuild,
             builder_project="slipway-builder",
         )
