@@ -49,7 +49,7 @@ FETCHES = 5
 """Of one deployment at most. Where pushes come faster than they are fetched the last is built, and
 what came after it runs next.
 """
-BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
+BEFORE_ROLLOUT = ("received", "fetch", "build", "test", "push")
 """Stages of their own; what comes after them is one rollout."""
 
 
@@ -74,6 +74,7 @@ class Deployment:
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
+    tests: str | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -181,8 +182,12 @@ class Deployment:
                 means=self.means, pipeline=self.pipeline, commit=commit, running=running,
                 tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
                 slots=self.work.slots, on_built=lambda: self._enter("push"),
+                on_tests=lambda: self._enter("test"),
             )  # fmt: skip
-            digests = building.run(self.work.stop)
+            try:
+                digests = building.run(self.work.stop)
+            finally:
+                self._note_tests(building)
         self.means.keeper.progress(self.work)
         return digests
 
@@ -190,6 +195,16 @@ class Deployment:
         self.warning = warning
         if warning:
             self.output(f"warning: {warning}")
+
+    def _note_tests(self, building: Building) -> None:
+        """What the tests of the images told, each by its image's name where there are several."""
+        told = sorted(building.tested.items())
+        name = {
+            n: f"{self.pipeline.images[n].repository}: " if len(told) > 1 else "" for n, _ in told
+        }
+        self.tests = "; ".join(name[n] + one.summary for n, one in told if one.summary) or None
+        warnings = [self.warning, *(name[n] + text for n, one in told for text in one.warnings)]
+        self.warning = "; ".join(text for text in warnings if text) or None
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -269,6 +284,7 @@ class Deployment:
             outcome,
             commit=self.commit,
             warning=self.warning,
+            tests=self.tests,
             tip_seen=tip_seen(self.request, self.commit),
         )
         old = self.before.running_commit

@@ -13,6 +13,7 @@ from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.process import Sink
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
+from build_agent.image.tested import Tested
 from build_agent.queue.lease import Keeper
 from build_agent.source.known import Pushed
 from build_agent.telling.logs import Shipper
@@ -89,6 +90,12 @@ class ImagesLike(Protocol):
     def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
 
 
+class TestsLike(Protocol):
+    """What `testing.Tests` is."""
+
+    def run(self, image: ImageSettings, stage: Built, *, stop: Stop, sink: Sink) -> Tested: ...
+
+
 class ServicesLike(Protocol):
     """What `service.Services` is."""
 
@@ -109,6 +116,7 @@ class Means:
 
     source: SourceLike
     images: ImagesLike
+    tests: TestsLike
     services: ServicesLike
     disk: DiskLike
     recorder: Recorder

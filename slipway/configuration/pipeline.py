@@ -23,6 +23,7 @@ from slipway.configuration.values import (
     Platform,
     Port,
     RelativePath,
+    ReportPattern,
     RoleArn,
     Seconds,
     SecretId,
@@ -57,6 +58,51 @@ class ImageRepository(Part):
         le=1000,
         description="How many images a repository keeps that the prod stack made. What "
         "pipelines run is kept besides.",
+    )
+
+
+class Test(Part):
+    """Tests of an image: a stage of its Dockerfile that is built, and then run as a container.
+
+    Its exit code decides: with any but 0 nothing is pushed and nothing is rolled out.
+    """
+
+    __test__ = False  # no class of tests
+
+    target: StageName = Field(description="The stage of the Dockerfile that is built and run.")
+    command: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        max_length=100,
+        description="The command, in place of the stage's CMD; its ENTRYPOINT stays. Default: the "
+        "stage's own.",
+    )
+    reports: list[ReportPattern] = Field(
+        default=[],
+        max_length=20,
+        description="Where the tests write reports in JUnit's XML: paths in the container, such "
+        "as `reports/*.xml`. A relative path begins at the stage's WORKDIR; `**` stands for "
+        "folders of any depth. The notice counts what they hold. They never decide. Default: none "
+        "are read.",
+    )
+    timeout: Seconds = Field(
+        default=1200, description="Seconds that the tests may take. Then they have failed."
+    )
+    memory: int = Field(
+        default=2048,
+        ge=64,
+        le=1 << 20,
+        description="MiB of memory that the container may use. With more it is killed, and the "
+        "tests have failed.",
+    )
+    cpus: Annotated[float, Field(ge=0.1, le=256)] | None = Field(
+        default=None,
+        description="Processors that the container may use, such as 1.5. Default: all of the "
+        "machine's.",
+    )
+    network: bool = Field(
+        default=False,
+        description="true: the container has a network, as a step of the build has. false: it "
+        "reaches nothing but itself.",
     )
 
 
@@ -112,6 +158,7 @@ class Image(Part):
         description="The containers that run this image. Default: those whose image comes from "
         "this repository already.",
     )
+    test: Test | None = None
 
 
 class CodeDeploy(Part):

@@ -11,6 +11,7 @@ from slipway.contracts.installation import (
     Limits,
     PipelineSettings,
     RolloutSettings,
+    TestSettings,
 )
 from slipway.contracts.names import Names
 
@@ -152,6 +153,22 @@ def _image(c: Configuration, image: Image) -> ImageSettings:
         platform=image.platform or c.platform,
         containers=tuple(image.containers),
         build_cache=image.build_cache,
+        test=_test(image),
+    )
+
+
+def _test(image: Image) -> TestSettings | None:
+    test = image.test
+    if test is None:
+        return None
+    return TestSettings(
+        target=test.target,
+        command=tuple(test.command),
+        reports=tuple(test.reports),
+        timeout=test.timeout,
+        memory=test.memory,
+        cpus=test.cpus,
+        network=test.network,
     )
 
 

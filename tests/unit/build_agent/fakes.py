@@ -11,6 +11,7 @@ from typing import Any
 
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
+from build_agent.image.tested import Tested
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
@@ -99,6 +100,22 @@ class FakeImages:
         self.pushed.append(commit)
         self.ecr[tag] = digest_of(tag)
         return self.ecr[tag]
+
+
+@dataclass
+class FakeTests:
+    """Tests that come to `outcome`; `on_run` may raise."""
+
+    outcome: Tested = field(default_factory=Tested)
+    ran: list[str] = field(default_factory=list)
+    on_run: Callable[[], None] = lambda: None
+
+    def run(self, image: ImageSettings, stage: Built, *, stop: Stop, sink: Any) -> Tested:
+        stop.check()
+        self.ran.append(image.repository)
+        sink("tests run")
+        self.on_run()
+        return self.outcome
 
 
 def digest_of(tag: str) -> str:
