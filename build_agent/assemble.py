@@ -164,6 +164,7 @@ def assemble(
             folder,
             run=run,
             now=clock.now,
+            region=installation.dev_region,
             login=assumed_login(
                 client("sts"),
                 session_name=f"{installation.name}-{host.host_id}"[:64],

@@ -7,16 +7,19 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from build_agent.building import Building
+from build_agent.contexts import contexts_of
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.means import Means
 from build_agent.queue.lease import Work
 from build_agent.source.known import Pushed
-from build_agent.source.left_out import left_out
+from build_agent.source.left_out import left_out, pointers_told
+from build_agent.source.submodules import lacking
 from build_agent.telling.logs import BuildLog
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -177,7 +180,7 @@ class Deployment:
         self._enter("build")
         self._make_room(FOR_BUILD)
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
-            self._warn(left_out(tree, (self.pipeline.images[i].context for i in wanted)))
+            self._need_whole(tree, commit, [self.pipeline.images[i] for i in wanted])
             building = Building(
                 means=self.means, pipeline=self.pipeline, commit=commit, running=running,
                 tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
@@ -191,10 +194,16 @@ class Deployment:
         self.means.keeper.progress(self.work)
         return digests
 
-    def _warn(self, warning: str | None) -> None:
-        self.warning = warning
-        if warning:
-            self.output(f"warning: {warning}")
+    def _need_whole(self, tree: Path, commit: Commit, images: Sequence[ImageSettings]) -> None:
+        """DeploymentFailed where builds would lack what the commit has: an empty folder, or a
+        pointer in a file's place, is not to be run.
+        """
+        found = left_out(tree, contexts_of(tree, images))
+        if found.folders:
+            all_of_it = self.means.source.submodules(self.pipeline, commit.id, stop=self.work.stop)
+            raise DeploymentFailed(lacking(found.folders, all_of_it), stage="fetch")
+        if found.pointers:
+            raise DeploymentFailed(pointers_told(found.pointers), stage="fetch")
 
     def _note_tests(self, building: Building) -> None:
         """What the tests of the images told, each by its image's name where there are several."""
@@ -203,7 +212,7 @@ class Deployment:
             n: f"{self.pipeline.images[n].repository}: " if len(told) > 1 else "" for n, _ in told
         }
         self.tests = "; ".join(name[n] + one.summary for n, one in told if one.summary) or None
-        warnings = [self.warning, *(name[n] + text for n, one in told for text in one.warnings)]
+        warnings = [*(name[n] + text for n, one in told for text in one.warnings)]
         self.warning = "; ".join(text for text in warnings if text) or None
 
     def _make_room(self, least: int) -> None:

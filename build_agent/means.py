@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from build_agent.image.images import Built, Made
 from build_agent.image.tested import Tested
 from build_agent.queue.lease import Keeper
 from build_agent.source.known import Pushed
+from build_agent.source.submodules import Submodule
 from build_agent.telling.logs import Shipper
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
@@ -39,6 +40,10 @@ class SourceLike(Protocol):
     def tree(
         self, pipeline: PipelineSettings, commit: str, *, stop: Stop
     ) -> AbstractContextManager[Path]: ...
+
+    def submodules(
+        self, pipeline: PipelineSettings, commit: str, *, stop: Stop
+    ) -> Sequence[Submodule]: ...
 
     def commits_between(
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop

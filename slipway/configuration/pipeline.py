@@ -15,6 +15,7 @@ from slipway.configuration.values import (
     CodeDeployName,
     CodeRepositoryName,
     CommitUrl,
+    DockerfilePath,
     EcrName,
     EcrRepository,
     EcsName,
@@ -110,9 +111,10 @@ class Image(Part):
     """One image that the pipeline builds, and the containers that run it."""
 
     repository: ImageRepository
-    dockerfile: RelativePath = Field(
+    dockerfile: DockerfilePath = Field(
         default="Dockerfile",
-        description="The Dockerfile, a path from the context. Of the ignore files, "
+        description="The Dockerfile, a path from the context. It may stand anywhere in the "
+        "repository: `../../docker/web.Dockerfile`. Of the ignore files, "
         "`NAME.dockerignore` beside the Dockerfile `NAME` is read before the "
         "context's `.dockerignore`.",
     )
@@ -299,6 +301,14 @@ class Pipeline(Part):
     name: PipelineName = Field(description="Its name in notices, logs and commands.")
     repository: CodeRepository
     branch: Branch = Field(description="The branch whose pushes are deployed.")
+    submodules: list[CodeRepositoryName] = Field(
+        default=[],
+        max_length=50,
+        description="The repositories that the code's git submodules come from, nested ones too: "
+        "names of CodeCommit repositories of the dev account. Whoever builds may then fetch them. "
+        "A submodule of any other place is not fetched, and a build that has it in its context "
+        "fails.",
+    )
     images: list[Image] = Field(
         min_length=1, max_length=10, description="What is built, and where it goes."
     )

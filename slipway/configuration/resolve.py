@@ -97,6 +97,7 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         service=service_of(pipeline),
         family=family_of(c, pipeline),
         log_groups=log_groups_of(c, pipeline),
+        submodules=tuple(pipeline.submodules),
         code_deploy=_code_deploy(pipeline.service),
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,

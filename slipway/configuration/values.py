@@ -119,6 +119,14 @@ RelativePath = Annotated[
         check=str.isprintable,
     ),
 ]
+DockerfilePath = Annotated[
+    str,
+    _Text(
+        r"(?![/-])(?!(?:.*/)?\.\.$)[^\x00-\x1f\x7f]+",
+        "a file's path, relative to the context; with '..' it may stand outside of that",
+        check=str.isprintable,
+    ),
+]
 ReportPattern = Annotated[
     str,
     _Text(

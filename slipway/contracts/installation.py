@@ -109,6 +109,8 @@ class PipelineSettings:
     """The task definition family that the build host may register; None: not told."""
     log_groups: tuple[str, ...] = ()
     """CloudWatch log groups of its containers that the build host may read from."""
+    submodules: tuple[str, ...] = ()
+    """CodeCommit repositories, beside its own, that its submodules may come from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
     rollout: RolloutSettings = RolloutSettings()

@@ -54,6 +54,15 @@ def test_reports_are_named_by_patterns(pattern: str) -> None:
     assert again.pipelines[0].images[0].test == settings
 
 
+def test_a_dockerfile_may_stand_anywhere_in_the_repository() -> None:
+    image = {"context": "services/web", "dockerfile": "../../docker/web.Dockerfile"}
+    base = read(EXAMPLE)["pipelines"][0]["images"][0]
+    parse(changed("pipelines.0.images.0", {**base, **image}))
+    image["dockerfile"] = "../../../web.Dockerfile"
+    told = problems(changed("pipelines.0.images.0", {**base, **image}))
+    assert told["pipelines[0].images[0].dockerfile"].endswith('from the context "services/web"')
+
+
 @pytest.mark.parametrize("path", [EXAMPLE, FULL, LOCAL])
 def test_the_examples_are_right(path: Path) -> None:
     load(path)
@@ -75,8 +84,33 @@ def test_the_examples_are_right(path: Path) -> None:
             "pipelines.0.images.0.dockerfile",
             "../Dockerfile",
             "pipelines[0].images[0].dockerfile",
+            '"../Dockerfile": leads out of the repository, from the context "."',
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "/Dockerfile",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "docker/..",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.context",
+            "a/../b",
+            "pipelines[0].images[0].context",
             "without '..'",
         ),
+        (
+            "pipelines.0.submodules",
+            ["https://git-codecommit.eu-central-1.amazonaws.com/v1/repos/lib"],
+            "pipelines[0].submodules[0]",
+            'such as "lib"',
+        ),
+        ("pipelines.0.submodules", "lib", "pipelines[0].submodules", "must be a list"),
         (
             "pipelines.0.images.0.platform",
             "windows",

@@ -12,6 +12,7 @@ from typing import Any
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
 from build_agent.image.tested import Tested
+from build_agent.source.submodules import Submodule
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
@@ -33,6 +34,8 @@ class FakeSource:
     fetched: list[str | None] = field(default_factory=list)
     pushed: list[Any] = field(default_factory=list)
     on_fetch: Callable[[], None] = lambda: None
+    laid_out: Path | None = None
+    lacks: list[Submodule] = field(default_factory=list)
 
     def fetch(
         self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any, pushed: Any = None
@@ -46,7 +49,10 @@ class FakeSource:
 
     @contextmanager
     def tree(self, pipeline: Any, commit: str, *, stop: Stop) -> Iterator[Path]:
-        yield Path("/tree") / commit
+        yield self.laid_out or Path("/tree") / commit
+
+    def submodules(self, pipeline: Any, commit: str, *, stop: Stop) -> list[Submodule]:
+        return self.lacks
 
     def commits_between(
         self, pipeline: Any, old: str, new: str, *, limit: int, stop: Stop

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from build_agent.image.tested import Tested
+from build_agent.source.submodules import Submodule
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings, TestSettings
 from tests.aws.answers import instead
@@ -245,6 +248,35 @@ def test_a_failed_build_is_recorded_announced_settled(world: World) -> None:
     # THEN it is known to be a recovery
     assert world.topic.results[-1].failures_before == 2
     assert (world.row.failures, world.row.failing_since) == (0, None)
+
+
+def test_a_build_that_lacks_what_the_commit_has_is_the_commit_s_failure(
+    world: World, tmp_path: Path
+) -> None:
+    # GIVEN a tree with the empty folder of a submodule that is not configured
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "libs/parser").mkdir(parents=True)
+    world.source.laid_out = tmp_path
+    world.source.lacks = [Submodule("libs/parser", B, "https://github.com/x/parser.git")]
+    world.send(make_request(1))
+    worker = world.worker()
+    worker.step()
+    (result,) = world.topic.results
+    assert (result.status, result.stage) == ("failed", "fetch")
+    told = "submodules are not fetched: libs/parser (https://github.com/x/parser.git). "
+    assert (result.cause or "").startswith(told)
+    assert world.images.built == []
+    # AND one with a pointer of Git LFS
+    shutil.rmtree(tmp_path / "libs")
+    (tmp_path / "a.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    world.send(make_request(2))
+    worker.step()
+    assert "in the build context: a.png. " in (world.topic.results[-1].cause or "")
+    # AND what docker ignores is no failure
+    (tmp_path / ".dockerignore").write_text("*.png\n")
+    world.send(make_request(3))
+    worker.step()
+    assert world.topic.results[-1].status == "succeeded"
 
 
 def with_tests(aws: Any) -> World:
