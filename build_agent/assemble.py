@@ -26,6 +26,7 @@ from build_agent.image.cache_records import Records
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
 from build_agent.image.images import Images
+from build_agent.image.testing import Tests
 from build_agent.means import Means
 from build_agent.queue.inbox import AT_ONCE, Inbox
 from build_agent.queue.lease import Keeper, KeeperThread
@@ -163,6 +164,7 @@ def assemble(
             folder,
             run=run,
             now=clock.now,
+            region=installation.dev_region,
             login=assumed_login(
                 client("sts"),
                 session_name=f"{installation.name}-{host.host_id}"[:64],
@@ -181,6 +183,7 @@ def assemble(
             docker_hub=installation.docker_hub_secret,
             cache=BuildCache(client("ecr"), records, installation.name),
         ),
+        tests=_tests(docker, folder / "tests"),
         services=Services(client("ecs")),
         disk=disk,
         recorder=recorder,
@@ -284,6 +287,14 @@ def _build_slots(installation: Installation, folder: Path) -> int:
     return build_slots(
         installation.builds, processors=found.processors, memory=found.memory, disk=found.disk
     )
+
+
+def _tests(docker: Docker, folder: Path) -> Tests:
+    """Tests, and what a killed agent left of its own is removed meanwhile."""
+    tests = Tests(docker, folder)
+    if tests.left_behind:
+        ahead(tests.remove_left_behind)
+    return tests
 
 
 def _disk_teller(

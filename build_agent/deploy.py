@@ -7,16 +7,19 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from build_agent.building import Building
+from build_agent.contexts import contexts_of
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.means import Means
 from build_agent.queue.lease import Work
 from build_agent.source.known import Pushed
-from build_agent.source.left_out import left_out
+from build_agent.source.left_out import left_out, pointers_told
+from build_agent.source.submodules import lacking
 from build_agent.telling.logs import BuildLog
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -49,7 +52,7 @@ FETCHES = 5
 """Of one deployment at most. Where pushes come faster than they are fetched the last is built, and
 what came after it runs next.
 """
-BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
+BEFORE_ROLLOUT = ("received", "fetch", "build", "test", "push")
 """Stages of their own; what comes after them is one rollout."""
 
 
@@ -74,6 +77,7 @@ class Deployment:
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
+    tests: str | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -176,20 +180,40 @@ class Deployment:
         self._enter("build")
         self._make_room(FOR_BUILD)
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
-            self._warn(left_out(tree, (self.pipeline.images[i].context for i in wanted)))
+            self._need_whole(tree, commit, [self.pipeline.images[i] for i in wanted])
             building = Building(
                 means=self.means, pipeline=self.pipeline, commit=commit, running=running,
                 tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
                 slots=self.work.slots, on_built=lambda: self._enter("push"),
+                on_tests=lambda: self._enter("test"),
             )  # fmt: skip
-            digests = building.run(self.work.stop)
+            try:
+                digests = building.run(self.work.stop)
+            finally:
+                self._note_tests(building)
         self.means.keeper.progress(self.work)
         return digests
 
-    def _warn(self, warning: str | None) -> None:
-        self.warning = warning
-        if warning:
-            self.output(f"warning: {warning}")
+    def _need_whole(self, tree: Path, commit: Commit, images: Sequence[ImageSettings]) -> None:
+        """DeploymentFailed where builds would lack what the commit has: an empty folder, or a
+        pointer in a file's place, is not to be run.
+        """
+        found = left_out(tree, contexts_of(tree, images))
+        if found.folders:
+            all_of_it = self.means.source.submodules(self.pipeline, commit.id, stop=self.work.stop)
+            raise DeploymentFailed(lacking(found.folders, all_of_it), stage="fetch")
+        if found.pointers:
+            raise DeploymentFailed(pointers_told(found.pointers), stage="fetch")
+
+    def _note_tests(self, building: Building) -> None:
+        """What the tests of the images told, each by its image's name where there are several."""
+        told = sorted(building.tested.items())
+        name = {
+            n: f"{self.pipeline.images[n].repository}: " if len(told) > 1 else "" for n, _ in told
+        }
+        self.tests = "; ".join(name[n] + one.summary for n, one in told if one.summary) or None
+        warnings = [*(name[n] + text for n, one in told for text in one.warnings)]
+        self.warning = "; ".join(text for text in warnings if text) or None
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -269,6 +293,7 @@ class Deployment:
             outcome,
             commit=self.commit,
             warning=self.warning,
+            tests=self.tests,
             tip_seen=tip_seen(self.request, self.commit),
         )
         old = self.before.running_commit

@@ -267,5 +267,5 @@ class Ends:
 
 def _stage_of(row: DeploymentRow) -> Stage:
     """The stage in which a deployment stands, before its rollout."""
-    stages: tuple[Stage, ...] = ("fetch", "build", "push", "rollout")
+    stages: tuple[Stage, ...] = ("fetch", "build", "test", "push", "rollout")
     return next((stage for stage in stages if stage == row.stage), "received")

@@ -123,13 +123,14 @@ class DevStack(cdk.Stack):
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})
+        submodules = {name for p in self._configuration.pipelines for name in p.submodules}
         askers = [self._arns.prod_role(self._names.function(n)) for n in ("reconciler", "follower")]
         self._role(
             "SourceRole",
             name=self._names.source_role,
             trusted=self._arns.building_roles,
             description=f"Slipway's {self._who_builds} fetch what they build.",
-            statement=pull_from(self._arns, repositories),
+            statement=pull_from(self._arns, sorted({*repositories, *submodules})),
         )
         self._role(
             "TipRole",

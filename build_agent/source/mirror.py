@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,17 +36,14 @@ from build_agent.source.git_answers import (
     last_line,
     parse_log,
 )
-from build_agent.source.git_credentials import (
-    PASSWORD_VARIABLE,
-    USER_VARIABLE,
-    GitLogin,
-    LoginFor,
-    askpass_program,
-)
-from build_agent.source.git_settings import git_options
+from build_agent.source.git_credentials import GitLogin, LoginFor, askpass_program
+from build_agent.source.git_runs import Git
 from build_agent.source.known import Fetched, Pushed, is_known
+from build_agent.source.nested import Nested
+from build_agent.source.references import ALL_HEADS, by_id, check_branch, tip_of
+from build_agent.source.submodules import Submodule
 from build_agent.source.trees import Trees
-from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
 
@@ -58,18 +54,9 @@ Of these a notice tells what came since the last deployment. One commit alone wo
 and 0.07 s of a repository of 500 MB (`bench/fetching.py`)."""
 LOCAL_TIMEOUT = 600.0
 LOG_TIMEOUT = 30.0
+_QUIET = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _DAMAGE_MARK = "slipway-damaged"
 """A file in a mirror that the next fetch makes anew."""
-_BAD_REF = re.compile(
-    r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$"
-)
-
-
-def check_branch(branch: str) -> str:
-    """The full reference of `branch`; WrongUse for a name that git does not allow."""
-    if not branch or _BAD_REF.search(branch) or branch == "@":
-        raise WrongUse(f"branch {branch!r} is not a name that git allows for a branch")
-    return f"refs/heads/{branch}"
 
 
 class Source:
@@ -84,15 +71,16 @@ class Source:
         protocols: Sequence[str] = ("https", "http"),
         first_depth: int | None = FIRST_DEPTH,
         now: Callable[[], float] = time.time,
+        region: str = "",
     ) -> None:
+        """`region`: of CodeCommit, for the URLs of submodules."""
         self._folder = folder
-        self._run = run
         self._login = login
-        self._protocols = tuple(protocols)
+        self._nested = Nested(self, region)
         self._first_depth = first_depth
         (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         (folder / "home").mkdir(exist_ok=True)
-        self._askpass = askpass_program(folder)
+        self._run = Git(run, folder, tuple(protocols), askpass_program(folder))
         self._now = now
         self._flights: Flights[Commit] = Flights()
         self._trees = Trees(folder / "trees")
@@ -136,10 +124,39 @@ class Source:
     ) -> AbstractContextManager[Path]:
         """The files of `commit` in a folder to read only, shared, removed after the last use."""
         return self._trees.use(
-            (self._mirror(pipeline), commit),
+            (self._mirror(pipeline), commit, pipeline.submodules),
             lambda files, index: self._lay_out(pipeline, commit, files, index, stop),
             stop=stop,
         )
+
+    def submodules(self, pipeline: PipelineSettings, commit: str, *, stop: Stop) -> list[Submodule]:
+        """All that `commit` has, also those in others that are laid out with it (`tree`)."""
+        return [one for one, _ in self._nested.walk(pipeline, commit, stop)]
+
+    # --- for submodules (`Nested`)
+
+    def read(self, of: PipelineSettings, command: list[str], stop: Stop) -> Finished:
+        """A command of git's that reads a mirror."""
+        with self._gate(of).use(stop=stop):
+            return self._git(of, command, LOG_TIMEOUT, stop)
+
+    def bring(self, of: PipelineSettings, commit: str, stop: Stop) -> bool:
+        """Have one commit in the mirror, whatever branch it is on; False: the remote has it not."""
+        self._flights.share(
+            self._mirror(of), (commit, of.source_role_arn),
+            lambda: self._bring_one(of, commit, stop), stop=stop,
+        )  # fmt: skip
+        return self._has(of, commit, stop)
+
+    def write(
+        self, of: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
+    ) -> bool:
+        """Lay a commit out; False where its mirror has lost it."""
+        with self._gate(of).use(stop=stop):
+            has_it = self._has(of, commit, stop)
+            if has_it:
+                self._write_files(of, commit, files, index, stop)
+        return has_it
 
     def commits_between(
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
@@ -163,7 +180,7 @@ class Source:
             with self._gate(pipeline).use(stop=stop):
                 return self._git(pipeline, command, LOG_TIMEOUT, stop).ok
 
-        last = self._fetched.get((self._mirror(pipeline), _tip(pipeline)))
+        last = self._fetched.get((self._mirror(pipeline), tip_of(pipeline.branch)))
         return last.commit if last and is_known(pushed, last, follows) else None
 
     def _bring(
@@ -185,9 +202,9 @@ class Source:
             self._fetch_branch(pipeline, reference, stop, sink)
         if commit is not None:
             self._need_commit(pipeline, commit, stop, sink)
-        found = self._describe(pipeline, commit or _tip(pipeline), stop)
+        found = self._describe(pipeline, commit or tip_of(pipeline.branch), stop)
         if commit is None:
-            self._fetched[self._mirror(pipeline), _tip(pipeline)] = Fetched(found, began)
+            self._fetched[self._mirror(pipeline), tip_of(pipeline.branch)] = Fetched(found, began)
         return found
 
     def _remove(self, pipeline: PipelineSettings, stop: Stop, sink: Sink) -> None:
@@ -208,11 +225,11 @@ class Source:
         is_new = not (mirror / "HEAD").exists()
         if is_new:
             self._make(mirror, stop)
-        options = ["--no-tags", "--no-write-fetch-head", "--force", "--no-recurse-submodules"]
+        options = [*_QUIET, "--force"]
         if is_new and self._first_depth and urlsplit(pipeline.git_url).scheme != "file":
             options.append(f"--depth={self._first_depth}")
         try:
-            self._fetch(pipeline, options, f"+{reference}:{_tip(pipeline)}", stop, sink)
+            self._fetch(pipeline, options, f"+{reference}:{tip_of(pipeline.branch)}", stop, sink)
         except DeploymentFailed as failed:
             if BAD_OBJECTS.search("\n".join(failed.log_tail)):
                 failed.commit_id = self._remote_tip(pipeline, reference, stop)
@@ -230,7 +247,7 @@ class Source:
         return found[1] if found else None
 
     def _fetch(
-        self, pipeline: PipelineSettings, options: list[str], what: str, stop: Stop, sink: Sink
+        self, pipeline: PipelineSettings, options: Sequence[str], what: str, stop: Stop, sink: Sink
     ) -> None:
         login = self._login(pipeline.git_url, pipeline.source_role_arn)
         command = ["fetch", *options, "--", pipeline.git_url, what]
@@ -245,24 +262,42 @@ class Source:
 
     def _make(self, mirror: Path, stop: Stop) -> None:
         shutil.rmtree(mirror, ignore_errors=True)
-        made = self._plain(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
+        made = self._run(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
         if not made.ok:
             raise WorldFailed(f"cannot make a mirror on this host's disk: {last_line(made)}")
+
+    def _bring_one(self, of: PipelineSettings, commit: str, stop: Stop) -> Commit:
+        """Alone, where the remote gives a commit by its id; else with all branches."""
+        mirror = self._mirror(of)
+        if (mirror / _DAMAGE_MARK).exists():
+            self._remove(of, stop, _silent)
+        if not (mirror / "HEAD").exists():
+            self._make(mirror, stop)
+        if not self._has(of, commit, stop):
+            with contextlib.suppress(DeploymentFailed, WorldFailed):
+                self._fetch(of, [*_QUIET, "--depth=1"], by_id(commit), stop, _silent)
+            stop.check()
+        if not self._has(of, commit, stop):
+            whole = ["--unshallow"] if self._is_shallow(of) else []
+            try:
+                self._fetch(of, [*_QUIET, "--force", *whole], ALL_HEADS, stop, _silent)
+            except Damaged:
+                self._remove(of, stop, _silent)
+                raise
+        return Commit(id=commit)
 
     def _need_commit(self, pipeline: PipelineSettings, commit: str, stop: Stop, sink: Sink) -> None:
         """Bring a commit that the branch's recent history does not hold, if the remote has it."""
         if self._has(pipeline, commit, stop):
             return
         with contextlib.suppress(DeploymentFailed, WorldFailed, Damaged):
-            keep = f"refs/slipway/commit-{commit}"
-            self._fetch(pipeline, ["--no-tags", "--no-write-fetch-head"], f"{commit}:{keep}",
-                        stop, sink)  # fmt: skip
+            self._fetch(pipeline, _QUIET, by_id(commit), stop, sink)
         stop.check()
         if not self._has(pipeline, commit, stop) and self._is_shallow(pipeline):
             reference = check_branch(pipeline.branch)
             self._fetch(
-                pipeline, ["--no-tags", "--no-write-fetch-head", "--unshallow"],
-                f"+{reference}:{_tip(pipeline)}", stop, sink,
+                pipeline, [*_QUIET, "--unshallow"],
+                f"+{reference}:{tip_of(pipeline.branch)}", stop, sink,
             )  # fmt: skip
         if not self._has(pipeline, commit, stop):
             raise DeploymentFailed(
@@ -299,6 +334,8 @@ class Source:
             self.fetch(pipeline, commit, stop=stop, sink=lambda _line: None)
             with self._gate(pipeline).use(stop=stop):
                 self._write_files(pipeline, commit, files, index, stop)
+        if pipeline.submodules:
+            self._nested.lay_out(pipeline, commit, files, index, stop)
 
     def _write_files(
         self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
@@ -306,7 +343,7 @@ class Source:
         mirror = self._mirror(pipeline)
         command = [f"--git-dir={mirror}", f"--work-tree={files}", "read-tree", "-u", "--reset"]
         extra = {"GIT_INDEX_FILE": str(index)}
-        laid = self._plain([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
+        laid = self._run([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
         if laid.ok:
             return
         full = DISK_FULL.search("\n".join(laid.tail)) is not None
@@ -330,7 +367,8 @@ class Source:
             return self._gates[self._mirror(pipeline)]
 
     def _mirror(self, pipeline: PipelineSettings) -> Path:
-        digest = hashlib.sha256(pipeline.git_url.encode()).hexdigest()[:12]
+        of = pipeline.git_url if pipeline.branch else f"{pipeline.git_url} submodule"
+        digest = hashlib.sha256(of.encode()).hexdigest()[:12]
         readable = re.sub(r"[^A-Za-z0-9_-]", "-", pipeline.repository)[:60]
         return self._folder / "mirrors" / f"{readable}-{digest}.git"
 
@@ -345,47 +383,11 @@ class Source:
         login: GitLogin | None = None,
     ) -> Finished:
         command = [f"--git-dir={self._mirror(pipeline)}", *arguments]
-        return self._plain(command, timeout, stop, sink=sink, login=login)
-
-    def _plain(
-        self,
-        arguments: list[str],
-        timeout: float,
-        stop: Stop,
-        *,
-        sink: Sink | None = None,
-        login: GitLogin | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> Finished:
-        return self._run(
-            ["git", "--no-pager", *git_options(self._protocols), *arguments],
-            timeout=timeout,
-            stop=stop,
-            sink=sink,
-            env={**self._environment(login), **(extra or {})},
-            cwd=self._folder,
-        )
-
-    def _environment(self, login: GitLogin | None) -> dict[str, str]:
-        """Nothing of the host's own git settings, and no question that waits for an answer."""
-        values = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder / "home"),
-            "LC_ALL": "C.UTF-8",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_ASKPASS": str(self._askpass),
-        }
-        if login is not None:
-            values |= {USER_VARIABLE: login.user, PASSWORD_VARIABLE: login.password}
-        return values
+        return self._run(command, timeout, stop, sink=sink, login=login)
 
 
-def _tip(pipeline: PipelineSettings) -> str:
-    return f"refs/slipway/tip-{hashlib.sha256(pipeline.branch.encode()).hexdigest()[:16]}"
+def _silent(_line: str) -> None:
+    """The lines of a submodule's fetch are nobody's."""
 
 
 def _remove_stale_locks(mirrors: Path) -> None:

@@ -105,6 +105,7 @@ def _facts(result: DeploymentResult) -> list[tuple[str, str]]:
         ("Who", sentences.who(result)),
         ("How long", sentences.how_long(result)),
         ("Time by stage", sentences.by_stage(result.timings)),
+        ("Tests", wording.tidy(result.tests or "", 300)),
     ]
     return [(label, literal(value, 1500)) for label, value in facts if value]
 

@@ -15,6 +15,7 @@ from slipway.configuration.values import (
     CodeDeployName,
     CodeRepositoryName,
     CommitUrl,
+    DockerfilePath,
     EcrName,
     EcrRepository,
     EcsName,
@@ -23,6 +24,7 @@ from slipway.configuration.values import (
     Platform,
     Port,
     RelativePath,
+    ReportPattern,
     RoleArn,
     Seconds,
     SecretId,
@@ -60,13 +62,59 @@ class ImageRepository(Part):
     )
 
 
+class Test(Part):
+    """Tests of an image: a stage of its Dockerfile that is built, and then run as a container.
+
+    Its exit code decides: with any but 0 nothing is pushed and nothing is rolled out.
+    """
+
+    __test__ = False  # no class of tests
+
+    target: StageName = Field(description="The stage of the Dockerfile that is built and run.")
+    command: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        max_length=100,
+        description="The command, in place of the stage's CMD; its ENTRYPOINT stays. Default: the "
+        "stage's own.",
+    )
+    reports: list[ReportPattern] = Field(
+        default=[],
+        max_length=20,
+        description="Where the tests write reports in JUnit's XML: paths in the container, such "
+        "as `reports/*.xml`. A relative path begins at the stage's WORKDIR; `**` stands for "
+        "folders of any depth. The notice counts what they hold. They never decide. Default: none "
+        "are read.",
+    )
+    timeout: Seconds = Field(
+        default=1200, description="Seconds that the tests may take. Then they have failed."
+    )
+    memory: int = Field(
+        default=2048,
+        ge=64,
+        le=1 << 20,
+        description="MiB of memory that the container may use. With more it is killed, and the "
+        "tests have failed.",
+    )
+    cpus: Annotated[float, Field(ge=0.1, le=256)] | None = Field(
+        default=None,
+        description="Processors that the container may use, such as 1.5. Default: all of the "
+        "machine's.",
+    )
+    network: bool = Field(
+        default=False,
+        description="true: the container has a network, as a step of the build has. false: it "
+        "reaches nothing but itself.",
+    )
+
+
 class Image(Part):
     """One image that the pipeline builds, and the containers that run it."""
 
     repository: ImageRepository
-    dockerfile: RelativePath = Field(
+    dockerfile: DockerfilePath = Field(
         default="Dockerfile",
-        description="The Dockerfile, a path from the context. Of the ignore files, "
+        description="The Dockerfile, a path from the context. It may stand anywhere in the "
+        "repository: `../../docker/web.Dockerfile`. Of the ignore files, "
         "`NAME.dockerignore` beside the Dockerfile `NAME` is read before the "
         "context's `.dockerignore`.",
     )
@@ -112,6 +160,7 @@ class Image(Part):
         description="The containers that run this image. Default: those whose image comes from "
         "this repository already.",
     )
+    test: Test | None = None
 
 
 class CodeDeploy(Part):
@@ -252,6 +301,14 @@ class Pipeline(Part):
     name: PipelineName = Field(description="Its name in notices, logs and commands.")
     repository: CodeRepository
     branch: Branch = Field(description="The branch whose pushes are deployed.")
+    submodules: list[CodeRepositoryName] = Field(
+        default=[],
+        max_length=50,
+        description="The repositories that the code's git submodules come from, nested ones too: "
+        "names of CodeCommit repositories of the dev account. Whoever builds may then fetch them. "
+        "A submodule of any other place is not fetched, and a build that has it in its context "
+        "fails.",
+    )
     images: list[Image] = Field(
         min_length=1, max_length=10, description="What is built, and where it goes."
     )

@@ -11,6 +11,7 @@ from slipway.contracts.installation import (
     Limits,
     PipelineSettings,
     RolloutSettings,
+    TestSettings,
 )
 from slipway.contracts.names import Names
 
@@ -96,6 +97,7 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         service=service_of(pipeline),
         family=family_of(c, pipeline),
         log_groups=log_groups_of(c, pipeline),
+        submodules=tuple(pipeline.submodules),
         code_deploy=_code_deploy(pipeline.service),
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
@@ -152,6 +154,22 @@ def _image(c: Configuration, image: Image) -> ImageSettings:
         platform=image.platform or c.platform,
         containers=tuple(image.containers),
         build_cache=image.build_cache,
+        test=_test(image),
+    )
+
+
+def _test(image: Image) -> TestSettings | None:
+    test = image.test
+    if test is None:
+        return None
+    return TestSettings(
+        target=test.target,
+        command=tuple(test.command),
+        reports=tuple(test.reports),
+        timeout=test.timeout,
+        memory=test.memory,
+        cpus=test.cpus,
+        network=test.network,
     )
 
 

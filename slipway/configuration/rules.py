@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 
 from slipway.configuration.builder_rules import BUILDER_RULES
@@ -109,6 +110,20 @@ def _host_builds_it(c: Configuration) -> list[Fault]:
         for i, pipeline in enumerate(c.pipelines)
         for j, image in enumerate(pipeline.images)
         if image.platform not in (None, c.platform)
+    ]
+
+
+def _dockerfile_in_the_repository(c: Configuration) -> list[Fault]:
+    """From the context on, `..` may lead up to the repository's root and not beyond."""
+    return [
+        (
+            f"pipelines[{i}].images[{j}].dockerfile",
+            f'"{image.dockerfile}": leads out of the repository, from the context '
+            f'"{image.context}"',
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        for j, image in enumerate(pipeline.images)
+        if posixpath.normpath(f"{image.context}/{image.dockerfile}").startswith("../")
     ]
 
 
@@ -308,6 +323,7 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _few_created_images,
     _same_everywhere,
     _host_builds_it,
+    _dockerfile_in_the_repository,
     _image_repositories_apart,
     _whole_network,
     _of_a_made_network,

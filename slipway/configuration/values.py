@@ -119,6 +119,23 @@ RelativePath = Annotated[
         check=str.isprintable,
     ),
 ]
+DockerfilePath = Annotated[
+    str,
+    _Text(
+        r"(?![/-])(?!(?:.*/)?\.\.$)[^\x00-\x1f\x7f]+",
+        "a file's path, relative to the context; with '..' it may stand outside of that",
+        check=str.isprintable,
+    ),
+]
+ReportPattern = Annotated[
+    str,
+    _Text(
+        r"(?!-)(?!/[^/]*[*?\[])(?!.*//)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f]{1,300}(?<!/)",
+        "a path in the container, or a pattern with '*', '?' and '**', without '..'; after a '/' "
+        "at its beginning comes a plain name",
+        check=str.isprintable,
+    ),
+]
 EcrName = Annotated[
     str,
     _Text(

@@ -25,6 +25,25 @@ YAML_ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestSettings:
+    """What is run before an image is pushed: the stage `target` of its Dockerfile, as a container.
+
+    An empty `command`: the stage's own. `reports`: patterns of paths in the container, relative
+    ones from its WORKDIR. `timeout` in seconds, `memory` in MiB; `cpus` None: all of the machine's.
+    """
+
+    __test__ = False  # no class of tests
+
+    target: str
+    command: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+    timeout: int = 1200
+    memory: int = 2048
+    cpus: float | None = None
+    network: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     """One image that a pipeline builds, and the containers that run it.
 
@@ -47,6 +66,7 @@ class ImageSettings:
     platform: str = "linux/amd64"
     containers: tuple[str, ...] = ()
     build_cache: bool = True
+    test: TestSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +109,8 @@ class PipelineSettings:
     """The task definition family that the build host may register; None: not told."""
     log_groups: tuple[str, ...] = ()
     """CloudWatch log groups of its containers that the build host may read from."""
+    submodules: tuple[str, ...] = ()
+    """CodeCommit repositories, beside its own, that its submodules may come from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
     rollout: RolloutSettings = RolloutSettings()

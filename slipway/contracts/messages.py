@@ -27,7 +27,17 @@ Status = Literal[
 ]
 """`cancelled`: an operator ended it before anything of it had touched the service."""
 Stage = Literal[
-    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record", "close"
+    "received",
+    "fetch",
+    "build",
+    "test",
+    "push",
+    "register",
+    "update",
+    "wait",
+    "rollout",
+    "record",
+    "close",
 ]
 AlertKind = Literal[
     "dead_letter",
@@ -119,7 +129,8 @@ class DeploymentResult:
     `timings`: seconds by stage. `settles`: how many requests end with it. `now_running`: the task
     definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
     last lines of the failed stage's output, oldest first. `warning`: a sentence without a full stop
-    on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
+    on what is not as one may think, however it ended. `tests`: what the reports of the tests say,
+    such as `416 passed, 2 skipped`. `told_by`: the deployment whose notice told
     of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
     """
@@ -143,6 +154,7 @@ class DeploymentResult:
     timings: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
     warning: str | None = None
+    tests: str | None = None
     log_tail: tuple[str, ...] = ()
     log_link: str | None = None
     commits_since: tuple[Commit, ...] = ()

@@ -90,6 +90,7 @@ def _facts(result: DeploymentResult, commit_url: str | None) -> list[tuple[str, 
         ("When", moment(result.ended_at)),
         ("How long", how_long(result)),
         ("By stage", by_stage(result.timings)),
+        ("Tests", tidy(result.tests or "", 1000)),
         ("Log", tidy(result.log_link or "", 2000)),
         ("Deployment", result.deployment_id),
     ]

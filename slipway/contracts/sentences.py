@@ -28,6 +28,7 @@ STAGE_WORDS: Mapping[str, str] = {
     "received": "before the fetch",
     "fetch": "in the fetch",
     "build": "in the build",
+    "test": "in the tests",
     "push": "in the push of its image",
     "register": "when its task definition was registered",
     "update": "when the service was updated",
@@ -38,7 +39,7 @@ STAGE_WORDS: Mapping[str, str] = {
 }
 """Where something happened, by stage."""
 
-BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "push", "register"})
+BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "test", "push", "register"})
 """Stages in which the service is not touched yet."""
 
 _BY: Mapping[str, str] = {

@@ -132,6 +132,7 @@ class Ending:
             ended,
             commit=followed.commit,
             warning=followed.warning,
+            tests=followed.tests,
             commits_since=followed.commits_since,
             commits_since_count=followed.commits_since_count,
             image_digest=followed.image_digest,

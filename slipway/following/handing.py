@@ -29,6 +29,7 @@ class ToRollOut:
     plan: RolloutPlan
     commit: Commit | None = None
     warning: str | None = None
+    tests: str | None = None
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     image_digest: str | None = None
@@ -61,6 +62,7 @@ def hand_over(
         settles=settles,
         commit=what.commit,
         warning=what.warning,
+        tests=what.tests,
         commits_since=what.commits_since,
         commits_since_count=what.commits_since_count,
         image_digest=what.image_digest,

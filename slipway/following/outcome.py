@@ -15,8 +15,8 @@ from slipway.rollout.unfinished import has_begun, service_changed
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (
-    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record",
-    "close",
+    "received", "fetch", "build", "test", "push", "register", "update", "wait", "rollout",
+    "record", "close",
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ class Ended:
     commit: Commit | None = None
     cause: str | None = None
     warning: str | None = None
+    tests: str | None = None
     log_tail: tuple[str, ...] = ()
     image_digest: str | None = None
     before: str | None = None

@@ -51,6 +51,7 @@ def result_of(
         timings={stage: round(seconds, 3) for stage, seconds in ended.timings.items()},
         cause=ended.cause[:CAUSE_CHARACTERS] if ended.cause else None,
         warning=ended.warning,
+        tests=ended.tests,
         log_tail=tuple(line[:LOG_LINE_CHARACTERS] for line in lines),
         log_link=_log_link(place, row.deployment_id),
         commits_since=ended.commits_since,

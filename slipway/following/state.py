@@ -57,6 +57,7 @@ class Followed:
     settles: int = 1
     commit: Commit | None = None
     warning: str | None = None
+    tests: str | None = None
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     image_digest: str | None = None

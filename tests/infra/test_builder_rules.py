@@ -90,6 +90,13 @@ NEAR = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:hub"
         ),
         (
             CODE_BUILD,
+            "pipelines.0.images.0.test",
+            {"target": "tests", "timeout": 200_000},
+            "pipelines[0].buildTimeout",
+            "with fetchTimeout and the time of its tests",
+        ),
+        (
+            CODE_BUILD,
             "pipelines.1.buildTimeout",
             200_000,
             "pipelines[1].buildTimeout",

@@ -17,7 +17,7 @@ from slipway.configuration import LimitSettings, load, parse, read
 from slipway.configuration.reference import TARGET, document
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
-from slipway.contracts.installation import Installation, Limits, RolloutSettings
+from slipway.contracts.installation import Installation, Limits, RolloutSettings, TestSettings
 from tests.infra.templates import EXAMPLE, FULL, LOCAL, UNPREPARED
 from tests.places import ROOT
 
@@ -44,6 +44,25 @@ def problems(data: Any) -> dict[str, str]:
     return dict(caught.value.problems)
 
 
+@pytest.mark.parametrize("pattern", ["a.xml", "**/T-*.xml", "/app/r/*.xml", "out/[ab].xml"])
+def test_reports_are_named_by_patterns(pattern: str) -> None:
+    test = {"target": "tests", "reports": [pattern]}
+    configuration = parse(changed("pipelines.0.images.0.test", test))
+    settings = resolve(configuration).pipelines[0].images[0].test
+    assert settings == TestSettings(target="tests", reports=(pattern,))
+    again = Installation.from_json(resolve(configuration).to_json())
+    assert again.pipelines[0].images[0].test == settings
+
+
+def test_a_dockerfile_may_stand_anywhere_in_the_repository() -> None:
+    image = {"context": "services/web", "dockerfile": "../../docker/web.Dockerfile"}
+    base = read(EXAMPLE)["pipelines"][0]["images"][0]
+    parse(changed("pipelines.0.images.0", {**base, **image}))
+    image["dockerfile"] = "../../../web.Dockerfile"
+    told = problems(changed("pipelines.0.images.0", {**base, **image}))
+    assert told["pipelines[0].images[0].dockerfile"].endswith('from the context "services/web"')
+
+
 @pytest.mark.parametrize("path", [EXAMPLE, FULL, LOCAL])
 def test_the_examples_are_right(path: Path) -> None:
     load(path)
@@ -65,8 +84,33 @@ def test_the_examples_are_right(path: Path) -> None:
             "pipelines.0.images.0.dockerfile",
             "../Dockerfile",
             "pipelines[0].images[0].dockerfile",
+            '"../Dockerfile": leads out of the repository, from the context "."',
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "/Dockerfile",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "docker/..",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.context",
+            "a/../b",
+            "pipelines[0].images[0].context",
             "without '..'",
         ),
+        (
+            "pipelines.0.submodules",
+            ["https://git-codecommit.eu-central-1.amazonaws.com/v1/repos/lib"],
+            "pipelines[0].submodules[0]",
+            'such as "lib"',
+        ),
+        ("pipelines.0.submodules", "lib", "pipelines[0].submodules", "must be a list"),
         (
             "pipelines.0.images.0.platform",
             "windows",
@@ -108,6 +152,36 @@ def test_the_examples_are_right(path: Path) -> None:
             ["333333333333.dkr.ecr.us-east-1.amazonaws.com/base"],
             "pipelines[0].images[0].baseRepositories[0]",
             "must be in eu-central-1; ECR can replicate it there",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {},
+            "pipelines[0].images[0].test.target",
+            "is missing",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "reports": ["../x.xml"]},
+            "pipelines[0].images[0].test.reports[0]",
+            "\"../x.xml\": must be a path in the container, or a pattern with '*'",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "reports": ["/*/x.xml"]},
+            "pipelines[0].images[0].test.reports[0]",
+            "after a '/' at its beginning comes a plain name",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "memory": 1},
+            "pipelines[0].images[0].test.memory",
+            "greater than or equal to 64",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "command": "make check"},
+            "pipelines[0].images[0].test.command",
+            "must be a list",
         ),
         ("region", "cn-north-1", "region", "AWS in China is not supported"),
         ("dev.region", "cn-northwest-1", "dev.region", "AWS in China is not supported"),

@@ -26,6 +26,7 @@ from tests.simulation.aws import Caller, Instance
 from tests.simulation.clockwork import LOOK, Clockwork, Fiber
 from tests.simulation.deploying import Violation
 from tests.simulation.following import parts_of
+from tests.unit.build_agent.fakes import FakeTests
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -86,6 +87,7 @@ class Agent:
             source=deploying.Source(world),
             images=deploying.Images(world),
             services=services,
+            tests=FakeTests(),
             disk=deploying.Disk(),
             recorder=recorder,
             keeper=keeper,

@@ -122,6 +122,9 @@ class Source:
     def tree(self, pipeline: Any, commit: str, *, stop: Any) -> Iterator[Path]:
         yield Path("tree")
 
+    def submodules(self, *_arguments: Any, **_more: Any) -> list[Any]:
+        return []
+
     def commits_between(self, *_arguments: Any, **_more: Any) -> tuple[tuple[Commit, ...], int]:
         return (), 1
 

@@ -143,6 +143,7 @@ def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
         "next_look": row.next_look,
         "stages": row.result.timings if row.result else {},
         "cause": row.result.cause if row.result else None,
+        "tests": row.result.tests if row.result else None,
     }
 
 

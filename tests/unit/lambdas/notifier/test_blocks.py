@@ -130,10 +130,12 @@ def test_a_success_says_who_what_and_how_long() -> None:
     assert "<!here>" not in shown
 
 
-def test_what_the_build_lacks_is_shown_with_a_success_too() -> None:
-    warning = "submodules are empty folders in the build: "
-    assert f":warning: {warning}&lt;theme&gt;" in blocks_text("with a warning")
-    assert f"\nWarning: {warning}<theme>.\n" in plain_text(NOTICES["with a warning"])
+def test_a_warning_is_shown_with_a_success_too() -> None:
+    warning = "reports of the tests: "
+    assert f":warning: {warning}&lt;x&gt;.xml is no JUnit XML" in blocks_text("with a warning")
+    assert f"\nWarning: {warning}<x>.xml is no JUnit XML.\n" in plain_text(
+        NOTICES["with a warning"]
+    )
     assert ":warning:" not in blocks_text("succeeded")
 
 
