@@ -69,11 +69,15 @@ class Before:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskUnderWay:
-    """The one-off task; the exit codes of the containers `counted` count (None: all)."""
+    """The one-off task; the exit codes of the containers `counted` count (None: all).
+
+    `done`: it ended well, or was started where nobody waits for it.
+    """
 
     arn: str
     begun: float
     counted: frozenset[str] | None = None
+    done: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

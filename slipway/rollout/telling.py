@@ -10,6 +10,7 @@ from slipway.rollout.actions import Action, Tell
 from slipway.rollout.judge import Look
 from slipway.rollout.plan import Outcome, Progress, RolloutResult, Step, short
 from slipway.rollout.state import Advanced, RolloutState, on
+from slipway.rollout.unfinished import task_not_undone
 
 
 def enter(
@@ -76,10 +77,11 @@ def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Act
 
 def with_notes(state: RolloutState, now: float, ending: RolloutResult) -> RolloutResult:
     """`ending` with what was noted on the way, and the seconds by step."""
+    not_undone = task_not_undone(state, ending)
     return replace(
         ending,
         changes=state.changes,
-        warnings=state.warnings,
+        warnings=(*state.warnings, *([not_undone] if not_undone else [])),
         skipped=state.skipped,
         timings=_counted(state, now).timings,
     )
