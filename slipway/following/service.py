@@ -152,6 +152,7 @@ def plan_of(
         cluster=pipeline.cluster,
         service=pipeline.service,
         max_definitions=settings.max_definitions,
+        discard_failed=True,
         task=task,
         code_deploy=group,
         timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),

@@ -12,6 +12,8 @@ from slipway.rollout.plan import Outcome, Progress, RolloutResult, Step, short
 from slipway.rollout.state import Advanced, RolloutState, on
 from slipway.rollout.unfinished import task_not_undone
 
+_FAILED = frozenset({"rolled_back", "crash_loop", "timed_out", "failed", "cancelled"})
+
 
 def enter(
     state: RolloutState,
@@ -67,12 +69,35 @@ def over(
 
 
 def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Action) -> Advanced:
-    """The same with `ending`, and all that was noted on the way."""
+    """The same with `ending`, and all that was noted on the way.
+
+    A revision that failed and is to go is deregistered first.
+    """
+    if discards(state, ending):
+        note = f"deregistering {short(state.after)}, which failed"
+        state, told = enter(state, "prune", now, note=note, task_definition=state.after)
+        waiting = replace(
+            state, step="discard", ending=ending, intent=None, following=None, look_at=now
+        )
+        return on(waiting, *actions, told)
     result = with_notes(state, now, ending)
     ended = replace(
         state, step="over", result=result, intent=None, following=None, ending=None, told=None
     )
     return on(ended, *actions)
+
+
+def discards(state: RolloutState, ending: RolloutResult) -> bool:
+    """Whether the revision that was registered for this rollout is to be deregistered.
+
+    Not where it runs, where it is not known what runs, and where another deployment took over:
+    then it has not failed.
+    """
+    if not state.plan.discard_failed or not state.registers or state.after is None:
+        return False
+    if state.step in ("discard", "prune") or ending.running in (None, state.after):
+        return False
+    return ending.outcome in _FAILED
 
 
 def with_notes(state: RolloutState, now: float, ending: RolloutResult) -> RolloutResult:
