@@ -18,6 +18,7 @@ from slipway.configuration.values import (
     EcrName,
     EcrRepository,
     EcsName,
+    FunctionName,
     LogGroupName,
     PipelineName,
     Platform,
@@ -114,11 +115,35 @@ class Image(Part):
     )
 
 
+class CodeDeployHooks(Part):
+    """Lambda functions that CodeDeploy calls in a deployment, as hooks of the AppSpec. CodeDeploy's
+    own service role calls them, and waits for each one's word.
+    """
+
+    before_install: FunctionName | None = Field(
+        default=None, description="Before the new task set is made."
+    )
+    after_install: FunctionName | None = Field(
+        default=None, description="Once the new task set is there, with its target group."
+    )
+    after_allow_test_traffic: FunctionName | None = Field(
+        default=None,
+        description="Once the test listener serves the new task set. The group must name one.",
+    )
+    before_allow_traffic: FunctionName | None = Field(
+        default=None, description="Before traffic moves to the new task set."
+    )
+    after_allow_traffic: FunctionName | None = Field(
+        default=None, description="Once the new task set serves all traffic."
+    )
+
+
 class CodeDeploy(Part):
     """What deploys a service whose controller is CODE_DEPLOY: the build host may use no other."""
 
     application: CodeDeployName = Field(description="The CodeDeploy application.")
     group: CodeDeployName = Field(description="The deployment group of the service.")
+    hooks: CodeDeployHooks | None = None
 
 
 _SAMPLE_OR_NAMED: JsonDict = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic.alias_generators import to_pascal
+
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.contracts.installation import (
     BuildersSettings,
@@ -159,7 +161,12 @@ def _code_deploy(service: Service) -> CodeDeploySettings | None:
     wanted = service.code_deploy
     if wanted is None:
         return None
-    return CodeDeploySettings(application=wanted.application, group=wanted.group)
+    hooks = wanted.hooks.model_dump(exclude_none=True) if wanted.hooks else {}
+    return CodeDeploySettings(
+        application=wanted.application,
+        group=wanted.group,
+        hooks={to_pascal(event): function for event, function in hooks.items()},
+    )
 
 
 def _rollout(rollout: Rollout) -> RolloutSettings:

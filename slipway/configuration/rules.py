@@ -267,6 +267,23 @@ def _roles_are_of_prod(c: Configuration) -> list[Fault]:
     ]
 
 
+def _hooks_are_of_prod(c: Configuration) -> list[Fault]:
+    """CodeDeploy calls functions of its own account and region."""
+    faults = []
+    for i, pipeline in enumerate(c.pipelines):
+        used = pipeline.service.code_deploy
+        given = (
+            used.hooks.model_dump(exclude_none=True, by_alias=True) if used and used.hooks else {}
+        )
+        for event, function in given.items():
+            place = function.split(":")[3:5]
+            if place not in ([], [c.prod_region, c.prod.account]):
+                problem = f"must be a function of {c.prod.account} in {c.prod_region}"
+                path = f"pipelines[{i}].service.codeDeploy.hooks.{event}"
+                faults.append((path, f'"{function}": {problem}'))
+    return faults
+
+
 def _boundary_is_in_each_account(c: Configuration) -> list[Fault]:
     """IAM: a role's boundary is a policy of its own account, or AWS's."""
     boundary = c.permissions_boundary or ""
@@ -320,6 +337,7 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _regions_there_are,
     _type_has_the_processor,
     _roles_are_of_prod,
+    _hooks_are_of_prod,
     _boundary_is_in_each_account,
     _near_the_host,
     *BUILDER_RULES,

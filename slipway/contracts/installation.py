@@ -66,10 +66,14 @@ class RolloutSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDeploySettings:
-    """The CodeDeploy application and deployment group that deploy a service."""
+    """The CodeDeploy application and deployment group that deploy a service.
+
+    `hooks`: the AppSpec's, lifecycle event to Lambda function.
+    """
 
     application: str
     group: str
+    hooks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

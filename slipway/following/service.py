@@ -146,7 +146,9 @@ def plan_of(
     group = None
     if pipeline.code_deploy is not None:
         group = CodeDeployGroup(
-            application=pipeline.code_deploy.application, name=pipeline.code_deploy.group
+            application=pipeline.code_deploy.application,
+            name=pipeline.code_deploy.group,
+            hooks=pipeline.code_deploy.hooks,
         )
     plan = RolloutPlan(
         cluster=pipeline.cluster,

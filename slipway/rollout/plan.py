@@ -95,10 +95,14 @@ class OneOffTask:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDeployGroup:
-    """A CodeDeploy application and its deployment group."""
+    """A CodeDeploy application and its deployment group.
+
+    `hooks`: of the AppSpec, lifecycle event to Lambda function (name or ARN).
+    """
 
     application: str
     name: str
+    hooks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

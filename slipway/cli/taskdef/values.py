@@ -1,4 +1,4 @@
-"""What `slipway taskdef` changes in a task definition, and its AppSpec: pure."""
+"""What `slipway taskdef` changes in a task definition: pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
-from slipway.rollout.service import Service
 from slipway.rollout.taskdef import Definition, same_repository, with_images
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z0-9_]+>")
@@ -27,14 +26,6 @@ class Changes:
     all_containers: str | None = None
     values: tuple[str, ...] = ()
     unset: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadBalancer:
-    """The container and port that traffic goes to."""
-
-    container: str
-    port: int
 
 
 def apply_changes(request: Definition, changes: Changes, shape: Any) -> Definition:
@@ -69,51 +60,6 @@ def _problems(request: Definition, shape: Any) -> list[str]:
 
     report = ParamValidator().validate(request, shape)
     return report.generate_report().split("\n") if report.has_errors() else []
-
-
-def load_balancer_of(
-    given: str | None, service: Service | None, request: Definition
-) -> LoadBalancer:
-    """Where traffic goes: as given, else as the service has it."""
-    if given is not None:
-        name, _, port = given.rpartition(":")
-        names = [container["name"] for container in request["containerDefinitions"]]
-        if name not in names or not port.isdigit():
-            raise WrongUse(
-                f"--load-balancer {given!r}: must be NAME:PORT with one of {', '.join(names)}"
-            )
-        return LoadBalancer(container=name, port=int(port))
-    raw = service.raw if service is not None else {}
-    sets = [entry.get("loadBalancers") for entry in raw.get("taskSets") or []]
-    for balancers in (raw.get("loadBalancers"), *sets):
-        if balancers and balancers[0].get("containerName"):
-            first = balancers[0]
-            return LoadBalancer(container=first["containerName"], port=first["containerPort"])
-    raise WrongUse(
-        "no load balancer is known for appspec.yaml: "
-        "give --load-balancer NAME:PORT, or --no-appspec"
-    )
-
-
-def appspec_yaml(balancer: LoadBalancer, platform_version: str | None = None) -> str:
-    """The AppSpec that CodePipeline's blue/green action takes; it fills in `<TASK_DEFINITION>`.
-
-    Source: AWS CodePipeline user guide, 'Amazon ECS and CodeDeploy blue-green action reference'.
-    """
-    lines = [
-        "version: 0.0",
-        "Resources:",
-        "  - TargetService:",
-        "      Type: AWS::ECS::Service",
-        "      Properties:",
-        "        TaskDefinition: <TASK_DEFINITION>",
-        "        LoadBalancerInfo:",
-        f"          ContainerName: {json.dumps(balancer.container)}",
-        f"          ContainerPort: {balancer.port}",
-    ]
-    if platform_version:
-        lines.append(f"        PlatformVersion: {json.dumps(platform_version)}")
-    return "\n".join(lines) + "\n"
 
 
 def _images(request: Definition, changes: Changes) -> dict[str, str]:
