@@ -29,6 +29,7 @@ from slipway.configuration.values import (
     SecretId,
     SecretSource,
     StageName,
+    ValuePath,
 )
 
 
@@ -172,6 +173,25 @@ class Service(Part):
         default=[],
         description="The task role and the execution role that the task definition names. The "
         "build host may pass these roles on, no others, and only to ECS tasks.",
+    )
+    task_definition: RelativePath | None = Field(
+        default=None,
+        description="A file of the repository that *is* the task definition: JSON (or YAML, by "
+        "its name) as RegisterTaskDefinition takes it and `slipway taskdef` writes it. An image "
+        "may be a placeholder such as `<IMAGE1_NAME>`, for the first of `images`. Its family and "
+        "roles must be those of `family` and `roles`. Default: of what the service runs only the "
+        "images change.",
+    )
+    values: dict[ValuePath, str] = Field(
+        default={},
+        description="Values of this installation in that file, as `--set` of `slipway taskdef` "
+        'takes them: `{"cpu": "512", "web.environment.LEVEL": "debug"}`. Put no secret here.',
+    )
+    base: Literal["service", "family"] = Field(
+        default="service",
+        description="Without `taskDefinition`: what a new revision is made from. `service`: what "
+        "the service runs. `family`: the family's newest ACTIVE revision, such as Terraform or "
+        "the console has registered; then a push rolls that out, too.",
     )
     log_groups: list[LogGroupName] = Field(
         default=[],

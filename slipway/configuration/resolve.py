@@ -82,6 +82,18 @@ def log_groups_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(pipeline.service.log_groups)
 
 
+def sample_role(c: Configuration) -> str:
+    """The name of the role that starts the sample services' tasks."""
+    return f"{c.name}-sample-execution"
+
+
+def roles_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
+    """The roles that the service's task definition may name, as ARNs."""
+    if pipeline.service.sample:
+        return (f"arn:{c.partition}:iam::{c.prod.account}:role/{sample_role(c)}",)
+    return tuple(pipeline.service.roles)
+
+
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
     names, repository = Names(c.name), pipeline.repository.name
     role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
@@ -99,6 +111,10 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         family=family_of(c, pipeline),
         log_groups=log_groups_of(c, pipeline),
         code_deploy=_code_deploy(pipeline.service),
+        task_definition=pipeline.service.task_definition,
+        values=dict(pipeline.service.values),
+        roles=roles_of(c, pipeline),
+        base=pipeline.service.base,
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
         fetch_timeout=pipeline.fetch_timeout,

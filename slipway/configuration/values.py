@@ -142,6 +142,13 @@ LogGroupName = Annotated[
 CodeDeployName = Annotated[
     str, _Text(r"[A-Za-z0-9._+=,@-]{1,100}", "1 to 100 letters, digits and '._+=,@-'")
 ]
+ValuePath = Annotated[
+    str,
+    _Text(
+        r"[A-Za-z0-9_-]{1,255}(\.[^\x00-\x20\x7f]{1,255})?",
+        "a path such as cpu, web.memory or web.environment.LEVEL",
+    ),
+]
 _FUNCTION = r"[A-Za-z0-9_-]{1,64}"
 FunctionName = Annotated[
     str,

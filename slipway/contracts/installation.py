@@ -95,6 +95,14 @@ class PipelineSettings:
     """CloudWatch log groups of its containers that the build host may read from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
+    task_definition: str | None = None
+    """The file in the repository that is the task definition; None: only its images are changed."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Values of this installation in that file, by their paths (`web.environment.LEVEL`)."""
+    roles: tuple[str, ...] = ()
+    """The roles that a definition of the repository may name (ARNs)."""
+    base: Literal["service", "family"] = "service"
+    """What a new revision is made from: what the service runs, or its family's newest."""
     rollout: RolloutSettings = RolloutSettings()
     build_timeout: int = 3600
     fetch_timeout: int = 600

@@ -138,6 +138,7 @@ class Ending:
             image_digest=followed.image_digest,
             tip_seen=followed.tip_seen,
             cancelled_by=followed.cancelled_by,
+            definition_changes=followed.definition_changes,
             timings=timings_of(stages, now),
         )
 

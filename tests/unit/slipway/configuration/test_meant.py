@@ -20,7 +20,7 @@ from slipway.contracts.errors import InvalidConfiguration
 from slipway.following.service import plan_of
 from slipway.rollout.codedeploy import HOOKS as HOOK_EVENTS
 from tests.places import CONFIGURATIONS
-from tests.unit.slipway.configuration.changed import changed
+from tests.unit.slipway.configuration.changed import REMOVED, changed
 
 FULL = read(CONFIGURATIONS / "full.json")
 MOTO = Path(moto.__file__).parent / "ec2" / "resources" / "instance_types.json.gz"
@@ -83,6 +83,10 @@ DEV_ROLE = "arn:aws:iam::111111111111:role/x"
         (f"{HOOKS}.afterinstall", "f", 'did you mean "afterInstall"?'),
         (f"{HOOKS}.afterInstall", "a function", "the name of a Lambda function, or its ARN"),
         (f"{HOOKS}.afterInstall", ELSEWHERE, "must be a function of 222222222222 in eu-central-1"),
+        (f"{FIRST}.service.taskdefinition", "x", 'did you mean "taskDefinition"?'),
+        (f"{FIRST}.service.taskDefinition", "../x", "a relative path inside the repository"),
+        (f"{FIRST}.service.base", "newest", "must be 'service' or 'family'"),
+        (f"{FIRST}.service.base", "family", "is not allowed beside taskDefinition"),
         ("zzz", 1, "is not a known key here"),
     ],
 )
@@ -108,3 +112,22 @@ def test_the_configured_hooks_reach_the_rollouts_plan_by_codedeploys_names() -> 
     assert group is not None
     assert dict(group.hooks) == {"AfterInstall": "CodeDeployHook_check"}
     assert set(group.hooks) <= set(HOOK_EVENTS)
+
+
+def test_values_need_the_file_that_they_are_set_in() -> None:
+    place = f"{FIRST}.service"
+    odd = problems(changed(FULL, f"{place}.values", {"web environment": "x"}))
+    assert "a path such as cpu, web.memory" in odd["pipelines[0].service.values.web environment"]
+    found = problems(changed(FULL, f"{place}.taskDefinition", REMOVED))
+    assert "needs taskDefinition" in found["pipelines[0].service.values"]
+
+
+def test_a_definition_of_the_repository_may_name_the_services_roles_and_no_other() -> None:
+    installation = resolve(parse(FULL))
+    shop, _, sample = installation.pipelines
+    role = "arn:aws:iam::222222222222:role/"
+    assert shop.task_definition == "deploy/taskdef.json"
+    assert shop.values == {"web.environment.STAGE": "production"}
+    assert shop.roles == (f"{role}shop-task", f"{role}shop-execution")
+    # AND a sample service's is the one that the stack makes
+    assert sample.roles == (f"{role}{installation.name}-sample-execution",)
