@@ -7,7 +7,8 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from build_agent.contexts import contexts_of
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.means import Means
 from build_agent.queue.lease import Work
+from build_agent.source.definition_text import definition_text
 from build_agent.source.known import Pushed
 from build_agent.source.left_out import left_out, pointers_told
 from build_agent.source.submodules import lacking
@@ -27,6 +29,7 @@ from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, S
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.build_key import build_tag
+from slipway.following.definition_file import written_definition
 from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import Ended, of_failure, of_told, tip_seen
@@ -34,6 +37,7 @@ from slipway.following.progress import timings_of
 from slipway.following.service import (
     Running,
     check_architecture,
+    has_all,
     plan_of,
     running_digest,
     runs_already,
@@ -43,6 +47,7 @@ from slipway.following.service import (
 from slipway.following.state import StageBegun
 from slipway.following.told import told_of
 from slipway.rollout import short
+from slipway.rollout.taskdef import Definition, with_images
 
 Outcome = Ended | ToRollOut
 Noted = TypeVar("Noted", Ended, ToRollOut)
@@ -61,7 +66,8 @@ class Deployment:
     """One deployment under way; `before` is the pipeline's row when it began.
 
     `overtaken`: whether a newer push has come than that of the commit that was fetched. `tip`: the
-    branch's tip as this attempt has met it, fetched or refused.
+    branch's tip as this attempt has met it, fetched or refused. `written`: the task definition of
+    the repository, its images to be put in.
     """
 
     means: Means
@@ -78,6 +84,7 @@ class Deployment:
     digests: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
     tests: str | None = None
+    written: Definition | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -126,8 +133,29 @@ class Deployment:
                 break
             self.output("a newer push has come: its commit is fetched")
             commit = self._fetch()
-        digests = self._images(commit, running)
+        with self._definition(commit, running) as running:
+            digests = self._images(commit, running)
         return self._roll_out(digests, running)
+
+    @contextmanager
+    def _definition(self, commit: Commit, running: Running) -> Iterator[Running]:
+        """What the service runs, as who goes on to the repository's own task definition sees it.
+
+        It is checked before anything is built. The build shares the files that it was read from.
+        """
+        name = self.pipeline.task_definition
+        if name is None:
+            yield running
+            return
+        self._make_room(FOR_FETCH)
+        with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
+            text = definition_text(tree, name)
+            written = written_definition(text, self.pipeline, self.means.services.model)
+            self.written = written.definition
+            self.pipeline = replace(self.pipeline, images=written.images)
+            running = running.under(written.definition)
+            self._check_can_run(running)
+            yield running
 
     def _told_before(self) -> DeploymentResult | None:
         """The outcome that told of this push already: of the very tip that this one has met."""
@@ -157,10 +185,14 @@ class Deployment:
     def _look(self) -> Running:
         """What the service runs, and whether the images that are wanted can run there at all."""
         self.running = self.means.services.running(self.pipeline, stop=self.work.stop)
-        for image in self.pipeline.images:
-            running_digest(image, self.running)
-            check_architecture(image.platform, self.running)
+        if self.pipeline.task_definition is None:
+            self._check_can_run(self.running)
         return self.running
+
+    def _check_can_run(self, running: Running) -> None:
+        for image in self.pipeline.images:
+            running_digest(image, running)
+            check_architecture(image.platform, running)
 
     def _images(self, commit: Commit, running: Running) -> list[tuple[ImageSettings, str]]:
         """Each image's digest: found in ECR, or built, and pushed unless it is what runs."""
@@ -224,16 +256,21 @@ class Deployment:
         self._enter("rollout")
         wanted = wanted_images(images, running)
         digest = images[0][1] if images else None
+        if self.written is not None:
+            running = running.compared(with_images(self.written, wanted))
         if runs_already(wanted, running):
             name = short(running.task_definition)
             ended = Ended(status="unchanged", stage="close", now_running=name, before=name)
             return replace(ended, image_digest=digest)
-        has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
-        if has_them:
+        if has_all(wanted, running):
             plan = plan_of(self.pipeline, target=running.task_definition)
         else:
-            plan = plan_of(self.pipeline, images=wanted)
-        return ToRollOut(plan=plan, image_digest=digest, images=self.digests)
+            whole = running.base if self.written is not None else None
+            plan = plan_of(self.pipeline, images=wanted, definition=whole)
+        return ToRollOut(
+            plan=plan, image_digest=digest, images=self.digests,
+            definition_changes=running.base_changes,
+        )  # fmt: skip
 
     def _go_back(self) -> Outcome:
         """Run what an earlier deployment ran: its task definition, nothing is built."""

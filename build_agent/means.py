@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from build_agent.host.clock import Clock
 from build_agent.host.parallel import Parallel, one_by_one
@@ -102,7 +102,10 @@ class TestsLike(Protocol):
 
 
 class ServicesLike(Protocol):
-    """What `service.Services` is."""
+    """What `service.Services` is. `model`: botocore's of ECS."""
+
+    @property
+    def model(self) -> Any: ...
 
     def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running: ...
 

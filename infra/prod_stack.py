@@ -143,7 +143,6 @@ class ProdStack(cdk.Stack):
             self,
             "Sample",
             configuration=self._configuration,
-            names=self._names,
             arns=self._arns,
             network=network,
         )

@@ -39,6 +39,7 @@ from slipway.following.outcome import (
 from slipway.following.service import (
     Running,
     check_architecture,
+    has_all,
     plan_of,
     runs_already,
     runs_as_told,
@@ -165,8 +166,8 @@ def _looked_up(
     if request.target.kind == "deployment":
         return None, ()
     commit_id = request.target.commit_id or here.tip(pipeline)
-    if commit_id is None:
-        return None, None
+    if commit_id is None or pipeline.task_definition is not None:
+        return None, None  # the definition is in the repository, which a build host reads
     tags = [(image, build_tag(image, commit_id)) for image in pipeline.images]
     found = [(image, here.registry.digest(image, tag)) for image, tag in tags]
     there = [(image, digest) for image, digest in found if digest is not None]
@@ -204,11 +205,11 @@ def _to_roll_out(
         return Ended(
             status="unchanged", stage="close", image_digest=digest, before=name, now_running=name
         )
-    has_them = all(running.images.get(name) == ref for name, ref in wanted.items())
-    target = running.task_definition if has_them else None
+    target = running.task_definition if has_all(wanted, running) else None
     return ToRollOut(
         plan=plan_of(pipeline, images=wanted, target=target),
         image_digest=digest,
+        definition_changes=running.base_changes,
         images={image.repository: digest for image, digest in found},
     )
 

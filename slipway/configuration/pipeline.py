@@ -19,6 +19,7 @@ from slipway.configuration.values import (
     EcrName,
     EcrRepository,
     EcsName,
+    FunctionName,
     LogGroupName,
     PipelineName,
     Platform,
@@ -30,6 +31,7 @@ from slipway.configuration.values import (
     SecretId,
     SecretSource,
     StageName,
+    ValuePath,
 )
 
 
@@ -163,11 +165,35 @@ class Image(Part):
     test: Test | None = None
 
 
+class CodeDeployHooks(Part):
+    """Lambda functions that CodeDeploy calls in a deployment, as hooks of the AppSpec. CodeDeploy's
+    own service role calls them, and waits for each one's word.
+    """
+
+    before_install: FunctionName | None = Field(
+        default=None, description="Before the new task set is made."
+    )
+    after_install: FunctionName | None = Field(
+        default=None, description="Once the new task set is there, with its target group."
+    )
+    after_allow_test_traffic: FunctionName | None = Field(
+        default=None,
+        description="Once the test listener serves the new task set. The group must name one.",
+    )
+    before_allow_traffic: FunctionName | None = Field(
+        default=None, description="Before traffic moves to the new task set."
+    )
+    after_allow_traffic: FunctionName | None = Field(
+        default=None, description="Once the new task set serves all traffic."
+    )
+
+
 class CodeDeploy(Part):
     """What deploys a service whose controller is CODE_DEPLOY: the build host may use no other."""
 
     application: CodeDeployName = Field(description="The CodeDeploy application.")
     group: CodeDeployName = Field(description="The deployment group of the service.")
+    hooks: CodeDeployHooks | None = None
 
 
 _SAMPLE_OR_NAMED: JsonDict = {
@@ -196,6 +222,25 @@ class Service(Part):
         default=[],
         description="The task role and the execution role that the task definition names. The "
         "build host may pass these roles on, no others, and only to ECS tasks.",
+    )
+    task_definition: RelativePath | None = Field(
+        default=None,
+        description="A file of the repository that *is* the task definition: JSON (or YAML, by "
+        "its name) as RegisterTaskDefinition takes it and `slipway taskdef` writes it. An image "
+        "may be a placeholder such as `<IMAGE1_NAME>`, for the first of `images`. Its family and "
+        "roles must be those of `family` and `roles`. Default: of what the service runs only the "
+        "images change.",
+    )
+    values: dict[ValuePath, str] = Field(
+        default={},
+        description="Values of this installation in that file, as `--set` of `slipway taskdef` "
+        'takes them: `{"cpu": "512", "web.environment.LEVEL": "debug"}`. Put no secret here.',
+    )
+    base: Literal["service", "family"] = Field(
+        default="service",
+        description="Without `taskDefinition`: what a new revision is made from. `service`: what "
+        "the service runs. `family`: the family's newest ACTIVE revision, such as Terraform or "
+        "the console has registered; then a push rolls that out, too.",
     )
     log_groups: list[LogGroupName] = Field(
         default=[],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic.alias_generators import to_pascal
+
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.contracts.installation import (
     BuildersSettings,
@@ -81,6 +83,18 @@ def log_groups_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(pipeline.service.log_groups)
 
 
+def sample_role(c: Configuration) -> str:
+    """The name of the role that starts the sample services' tasks."""
+    return f"{c.name}-sample-execution"
+
+
+def roles_of(c: Configuration, pipeline: Pipeline) -> tuple[str, ...]:
+    """The roles that the service's task definition may name, as ARNs."""
+    if pipeline.service.sample:
+        return (f"arn:{c.partition}:iam::{c.prod.account}:role/{sample_role(c)}",)
+    return tuple(pipeline.service.roles)
+
+
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
     names, repository = Names(c.name), pipeline.repository.name
     role = f"arn:{c.partition}:iam::{c.dev.account}:role/"
@@ -99,6 +113,10 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         log_groups=log_groups_of(c, pipeline),
         submodules=tuple(pipeline.submodules),
         code_deploy=_code_deploy(pipeline.service),
+        task_definition=pipeline.service.task_definition,
+        values=dict(pipeline.service.values),
+        roles=roles_of(c, pipeline),
+        base=pipeline.service.base,
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
         fetch_timeout=pipeline.fetch_timeout,
@@ -177,7 +195,12 @@ def _code_deploy(service: Service) -> CodeDeploySettings | None:
     wanted = service.code_deploy
     if wanted is None:
         return None
-    return CodeDeploySettings(application=wanted.application, group=wanted.group)
+    hooks = wanted.hooks.model_dump(exclude_none=True) if wanted.hooks else {}
+    return CodeDeploySettings(
+        application=wanted.application,
+        group=wanted.group,
+        hooks={to_pascal(event): function for event, function in hooks.items()},
+    )
 
 
 def _rollout(rollout: Rollout) -> RolloutSettings:

@@ -282,6 +282,35 @@ def _roles_are_of_prod(c: Configuration) -> list[Fault]:
     ]
 
 
+def _hooks_are_of_prod(c: Configuration) -> list[Fault]:
+    """CodeDeploy calls functions of its own account and region."""
+    faults = []
+    for i, pipeline in enumerate(c.pipelines):
+        used = pipeline.service.code_deploy
+        given = (
+            used.hooks.model_dump(exclude_none=True, by_alias=True) if used and used.hooks else {}
+        )
+        for event, function in given.items():
+            place = function.split(":")[3:5]
+            if place not in ([], [c.prod_region, c.prod.account]):
+                problem = f"must be a function of {c.prod.account} in {c.prod_region}"
+                path = f"pipelines[{i}].service.codeDeploy.hooks.{event}"
+                faults.append((path, f'"{function}": {problem}'))
+    return faults
+
+
+def _one_origin_of_a_definition(c: Configuration) -> list[Fault]:
+    faults = []
+    for i, pipeline in enumerate(c.pipelines):
+        service, path = pipeline.service, f"pipelines[{i}].service"
+        if service.task_definition is None and service.values:
+            faults.append((f"{path}.values", "needs taskDefinition: the file that they are set in"))
+        if service.task_definition is not None and service.base != "service":
+            problem = f'"{service.base}": is not allowed beside taskDefinition, which is the base'
+            faults.append((f"{path}.base", problem))
+    return faults
+
+
 def _boundary_is_in_each_account(c: Configuration) -> list[Fault]:
     """IAM: a role's boundary is a policy of its own account, or AWS's."""
     boundary = c.permissions_boundary or ""
@@ -336,6 +365,8 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _regions_there_are,
     _type_has_the_processor,
     _roles_are_of_prod,
+    _hooks_are_of_prod,
+    _one_origin_of_a_definition,
     _boundary_is_in_each_account,
     _near_the_host,
     *BUILDER_RULES,

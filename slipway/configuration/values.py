@@ -159,6 +159,22 @@ LogGroupName = Annotated[
 CodeDeployName = Annotated[
     str, _Text(r"[A-Za-z0-9._+=,@-]{1,100}", "1 to 100 letters, digits and '._+=,@-'")
 ]
+ValuePath = Annotated[
+    str,
+    _Text(
+        r"[A-Za-z0-9_-]{1,255}(\.[^\x00-\x20\x7f]{1,255})?",
+        "a path such as cpu, web.memory or web.environment.LEVEL",
+    ),
+]
+_FUNCTION = r"[A-Za-z0-9_-]{1,64}"
+FunctionName = Annotated[
+    str,
+    _Text(
+        rf"{_FUNCTION}|arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{_FUNCTION}"
+        r"(:[A-Za-z0-9$_-]{1,129})?",
+        "the name of a Lambda function, or its ARN",
+    ),
+]
 BuildName = Annotated[
     str, _Text(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and '_'")
 ]

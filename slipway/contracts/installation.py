@@ -86,10 +86,14 @@ class RolloutSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDeploySettings:
-    """The CodeDeploy application and deployment group that deploy a service."""
+    """The CodeDeploy application and deployment group that deploy a service.
+
+    `hooks`: the AppSpec's, lifecycle event to Lambda function.
+    """
 
     application: str
     group: str
+    hooks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,14 @@ class PipelineSettings:
     """CodeCommit repositories, beside its own, that its submodules may come from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
+    task_definition: str | None = None
+    """The file in the repository that is the task definition; None: only its images are changed."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Values of this installation in that file, by their paths (`web.environment.LEVEL`)."""
+    roles: tuple[str, ...] = ()
+    """The roles that a definition of the repository may name (ARNs)."""
+    base: Literal["service", "family"] = "service"
+    """What a new revision is made from: what the service runs, or its family's newest."""
     rollout: RolloutSettings = RolloutSettings()
     build_timeout: int = 3600
     fetch_timeout: int = 600

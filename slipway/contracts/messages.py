@@ -133,6 +133,8 @@ class DeploymentResult:
     such as `416 passed, 2 skipped`. `told_by`: the deployment whose notice told
     of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
+    `definition_changes`: what the new task definition changed beside its images, a line each,
+    without values; None: only images were to change.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -162,6 +164,7 @@ class DeploymentResult:
     failures_before: int = 0
     told_by: str | None = None
     cancelled_by: str | None = None
+    definition_changes: tuple[str, ...] | None = None
     schema: int = SCHEMA
 
 

@@ -204,6 +204,13 @@ def commits_since(result: DeploymentResult) -> str:
     return f"{counted(count, 'commit')} since the last deployment" if count > 0 else ""
 
 
+def definition_changes(result: DeploymentResult) -> tuple[str, ...]:
+    """What the new task definition changed beside its images, a tidied line each."""
+    if result.status not in ("succeeded", "failed", "rolled_back", "cancelled", "gave_up"):
+        return ()
+    return tuple(tidy(line, 200) for line in result.definition_changes or ())
+
+
 def commit_line(commit: Commit, limit: int = 120) -> str:
     """`0123abcd Fix the basket (Ada)`."""
     author = f" ({tidy(commit.author, 60)})" if tidy(commit.author, 60) else ""

@@ -6,7 +6,7 @@ Each part of that is safe to do twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from slipway.following.registry import Registry
 from slipway.following.result import result_of
 from slipway.following.state import Followed
 from slipway.rollout import RolloutResult
+from slipway.rollout.unfinished import task_not_undone
 
 Publish = Callable[[BuildRequest, bool | None], None]
 """Onto the request topic: a request, and whether a builder has to hear it (None: by its rule)."""
@@ -131,13 +132,14 @@ class Ending:
         return replace(
             ended,
             commit=followed.commit,
-            warning=followed.warning,
             tests=followed.tests,
+            warning="; ".join(_warnings(followed)) or None,
             commits_since=followed.commits_since,
             commits_since_count=followed.commits_since_count,
             image_digest=followed.image_digest,
             tip_seen=followed.tip_seen,
             cancelled_by=followed.cancelled_by,
+            definition_changes=followed.definition_changes,
             timings=timings_of(stages, now),
         )
 
@@ -181,3 +183,9 @@ class Ending:
         request = again_request(lock, self.now())
         self.table.wants.note(request, self.now())
         self.table.locks.take_orphaned_again(lock, self.now())
+
+
+def _warnings(followed: Followed) -> Iterator[str]:
+    """What the notice warns of, each once."""
+    not_undone = (task_not_undone(state, state.result) for state in followed.rollouts)
+    yield from dict.fromkeys(filter(None, [*not_undone, followed.warning]))

@@ -25,7 +25,7 @@ from slipway.rollout import Progress, RolloutPlan, RolloutResult
 from slipway.rollout.actions import Change
 from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.follow import deadline
-from slipway.rollout.roll_out import resumed, take
+from slipway.rollout.roll_out import refused_with_revision, resumed, take
 from slipway.rollout.state import Advanced, RolloutState, sure
 from slipway.rollout.unfinished import left_behind
 
@@ -236,6 +236,9 @@ class Held:
     def _failed(self, step: Advanced, error: Exception) -> None:
         """The plan is wrong, and nothing was done: the commit's failure. Else try again later."""
         now, state = self._parts.now(), step.state
+        if (gone := refused_with_revision(state, error, now)) is not None:
+            self._step, self.followed = gone, self.followed.with_rollout(gone.state)
+            return
         wrong = of_failed_plan(state, error, now) if isinstance(error, WrongUse) else None
         if wrong is not None:
             self._record(wrong)
@@ -280,7 +283,8 @@ class Held:
         row = self._table.deployments.get(self.row.deployment_id)
         locks, request = self._table.locks, self.followed.request
         lock, under_way = locks.get(self.row.pipeline), self.followed.under_way
-        if under_way is not None and locks.is_to_give_way(lock, request):
+        has_failed = under_way is not None and under_way.step == "discard"
+        if under_way is not None and not has_failed and locks.is_to_give_way(lock, request):
             self._give_way(now)
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)

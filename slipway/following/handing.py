@@ -36,6 +36,7 @@ class ToRollOut:
     images: Mapping[str, str] = field(default_factory=dict)
     tip_seen: str | None = None
     stages: tuple[StageBegun, ...] = ()
+    definition_changes: tuple[str, ...] | None = None
 
 
 def hand_over(
@@ -69,6 +70,7 @@ def hand_over(
         images=what.images,
         tip_seen=what.tip_seen,
         stages=what.stages,
+        definition_changes=what.definition_changes,
     )
     owning = replace(
         row,

@@ -40,6 +40,7 @@ class Ended:
     tip_seen: str | None = None
     told_by: str | None = None
     cancelled_by: str | None = None
+    definition_changes: tuple[str, ...] | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

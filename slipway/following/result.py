@@ -12,6 +12,8 @@ from slipway.rollout import short
 
 LOG_LINES = 40
 LOG_LINE_CHARACTERS = 400
+CHANGES = 20
+"""Lines on what a task definition changed."""
 CAUSE_CHARACTERS = 2000
 """So that a notice stays far below SNS's 256 KiB."""
 
@@ -59,7 +61,16 @@ def result_of(
         failures_before=failures,
         told_by=ended.told_by,
         cancelled_by=ended.cancelled_by,
+        definition_changes=_shortened(ended.definition_changes),
     )
+
+
+def _shortened(changes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The first lines, and how many more there are."""
+    if changes is None or len(changes) <= CHANGES:
+        return changes and tuple(line[:LOG_LINE_CHARACTERS] for line in changes)
+    more = f"and {len(changes) - CHANGES} more"
+    return (*(line[:LOG_LINE_CHARACTERS] for line in changes[:CHANGES]), more)
 
 
 def begun_rollout(row: DeploymentRow) -> str | None:

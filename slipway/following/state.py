@@ -50,6 +50,7 @@ class Followed:
     `settles`: how many requests end with it. `image_digest`: of the pipeline's first image;
     `images`: repository to digest, to be tagged as what runs. `tip_seen`: the branch's tip that the
     request has dealt with. `stages`: those before the rollout, too, for the notice's timings.
+    `definition_changes`: as in `DeploymentResult`.
     """
 
     request: BuildRequest
@@ -66,6 +67,7 @@ class Followed:
     stages: tuple[StageBegun, ...] = ()
     trouble: Trouble | None = None
     cancelled_by: str | None = None
+    definition_changes: tuple[str, ...] | None = None
     version: int = VERSION
 
     @property

@@ -10,6 +10,9 @@ from slipway.rollout.actions import Action, Tell
 from slipway.rollout.judge import Look
 from slipway.rollout.plan import Outcome, Progress, RolloutResult, Step, short
 from slipway.rollout.state import Advanced, RolloutState, on
+from slipway.rollout.unfinished import task_not_undone
+
+_FAILED = frozenset({"rolled_back", "crash_loop", "timed_out", "failed", "cancelled"})
 
 
 def enter(
@@ -66,7 +69,17 @@ def over(
 
 
 def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Action) -> Advanced:
-    """The same with `ending`, and all that was noted on the way."""
+    """The same with `ending`, and all that was noted on the way.
+
+    A revision that failed and is to go is deregistered first.
+    """
+    if discards(state, ending):
+        note = f"deregistering {short(state.after)}, which failed"
+        state, told = enter(state, "prune", now, note=note, task_definition=state.after)
+        waiting = replace(
+            state, step="discard", ending=ending, intent=None, following=None, look_at=now
+        )
+        return on(waiting, *actions, told)
     result = with_notes(state, now, ending)
     ended = replace(
         state, step="over", result=result, intent=None, following=None, ending=None, told=None
@@ -74,12 +87,26 @@ def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Act
     return on(ended, *actions)
 
 
+def discards(state: RolloutState, ending: RolloutResult) -> bool:
+    """Whether the revision that was registered for this rollout is to be deregistered.
+
+    Not where it runs, where it is not known what runs, and where another deployment took over:
+    then it has not failed.
+    """
+    if not state.plan.discard_failed or not state.registers or state.after is None:
+        return False
+    if state.step in ("discard", "prune") or ending.running in (None, state.after):
+        return False
+    return ending.outcome in _FAILED
+
+
 def with_notes(state: RolloutState, now: float, ending: RolloutResult) -> RolloutResult:
     """`ending` with what was noted on the way, and the seconds by step."""
+    not_undone = task_not_undone(state, ending)
     return replace(
         ending,
         changes=state.changes,
-        warnings=state.warnings,
+        warnings=(*state.warnings, *([not_undone] if not_undone else [])),
         skipped=state.skipped,
         timings=_counted(state, now).timings,
     )

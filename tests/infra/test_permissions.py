@@ -186,7 +186,7 @@ def test_who_only_looks_changes_nothing(full: Stacks) -> None:
 def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: Stacks) -> None:
     optional = {
         "codedeploy:CreateDeployment",
-        "ecs:DeregisterTaskDefinition",
+        "ecs:ListTaskDefinitions",
         "ecs:RunTask",
         "ecs:StopTask",
         "secretsmanager:GetSecretValue",

@@ -58,7 +58,7 @@ class Service:
     `proven`: the revision of the last deployment that completed, which the circuit breaker goes
     back to (ECS developer guide, deployment circuit breaker). `token`: the number of its last
     deployment; `begun`: each one's revision, and the rollout that asked for it; `goes_back`: the
-    last one was stopped.
+    last one was stopped; `deregistered`: revisions that failed.
     """
 
     pipeline: str
@@ -72,6 +72,7 @@ class Service:
     goes_back: bool = False
     changes: int = 0
     begun: dict[int, tuple[int, str]] = field(default_factory=dict)
+    deregistered: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.images[1] = f"{self.uri}@{digest_of('0' * 40)}"

@@ -285,6 +285,7 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         ),
         ("ecs:DescribeServiceRevisions", arn("ecs", f"service-revision/{place}/x")),
         ("ecs:DescribeTaskDefinition ListTasks", "*"),
+        ("ecs:DeregisterTaskDefinition ListServices", "*"),
         ("ecs:RegisterTaskDefinition TagResource", definition),
         ("ecs:DescribeTasks", task),
         ("ecs:DescribeContainerInstances", task.replace(":task/", ":container-instance/")),
@@ -294,7 +295,7 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
     if pipeline.rollout.pre_deploy_command:
         found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
     if pipeline.rollout.max_definitions is not None:
-        found += _needs(("ecs:DeregisterTaskDefinition ListTaskDefinitions ListServices", "*"))
+        found += _needs(("ecs:ListTaskDefinitions", "*"))
     for group in pipeline.log_groups:
         found += _needs(("logs:GetLogEvents", arn.stream(group)))
     return found + _code_deploy(arn, pipeline)
