@@ -20,8 +20,8 @@ from infra.requests.request_queue import RECEIVER_TIMEOUT, Requests
 from infra.shared import Shared
 
 BATCH = 10
-TABLE = ("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
-"""A transaction asks for the actions that it is made of."""
+TABLE = ("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")
+"""No transaction, which would ask for more."""
 
 
 class Receiver:

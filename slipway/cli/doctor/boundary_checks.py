@@ -105,7 +105,7 @@ _TABLE = {
     "reconciler": "BatchGetItem Query ConditionCheckItem DeleteItem PutItem UpdateItem",
     "follower": _ROLLING_OUT,
     "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
-    "receiver": "BatchGetItem ConditionCheckItem GetItem PutItem Query UpdateItem",
+    "receiver": "BatchGetItem GetItem PutItem Query UpdateItem",
 }
 """What each function does with the table's rows."""
 
