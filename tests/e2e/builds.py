@@ -37,12 +37,12 @@ def until_no_build(chain: Chain) -> None:
     chain.until("the end of every build", lambda: not live(chain), FIRST_SECONDS)
 
 
-ANSWER_MISSED = 300.0
-"""Seconds: CodeBuild does not know the token any more, so its builds are looked through."""
+TOKEN_KNOWN, TOKEN_FORGOTTEN = 100.0, 300.0
+"""Seconds since a StartBuild: it is repeated; or the project's builds are looked through."""
 
 
-def lose_answer(chain: Chain, pipeline: str) -> BuilderRow:
-    """The pipeline's row as if StartBuild's answer had been lost minutes ago; the row before."""
+def lose_answer(chain: Chain, pipeline: str, since: float = TOKEN_FORGOTTEN) -> BuilderRow:
+    """The pipeline's row as if StartBuild's answer had been lost then; the row before."""
     before = chain.table.builders.get(pipeline)
     chain.prod("dynamodb").update_item(
         TableName=chain.state.table,
@@ -51,7 +51,7 @@ def lose_answer(chain: Chain, pipeline: str) -> BuilderRow:
         ExpressionAttributeNames={"#s": "state"},
         ExpressionAttributeValues={
             ":asked": {"S": "asked"},
-            ":at": {"N": str(time.time() - ANSWER_MISSED)},
+            ":at": {"N": str(time.time() - since)},
         },
     )
     return before

@@ -16,6 +16,7 @@ from slipway.contracts.table.builders import builder_host
 from slipway.contracts.table.deployments import DeploymentRow
 from tests.e2e.builds import (
     FIRST_SECONDS,
+    TOKEN_KNOWN,
     builds,
     let_decide,
     live,
@@ -109,11 +110,15 @@ def _at_once(build: dict[str, Any], others: list[dict[str, Any]]) -> int:
 
 def _nothing_is_left(chain: Chain) -> None:
     chain.until("no want", lambda: not chain.table.wants.all())
+    chain.until("the end of every row", lambda: not _are_live(chain), TAKEN_UP_SECONDS)
     assert chain.table.pending.all() == []
-    assert not any(row.is_live for row in chain.table.builders.all())
     assert not any(lock.holder or lock.again for lock in chain.table.locks.all())
     assert chain.depth(chain.names.build_queue) == 0
     assert chain.depth(chain.names.build_dead_letters) == 0
+
+
+def _are_live(chain: Chain) -> bool:
+    return any(row.is_live for row in chain.table.builders.all())
 
 
 def test_a_build_that_is_stopped_is_taken_up_by_another_and_told_once(hostless: Chain) -> None:
@@ -164,6 +169,24 @@ def test_a_start_without_an_answer_is_looked_up(hostless: Chain, function: str) 
     hostless.until(f"a look by {function}", looks_it_up)
     # AND no other is started
     assert [build["id"] for build in builds(hostless)] == before
+
+
+@pytest.mark.parametrize("function", WHO_START)
+def test_a_start_without_an_answer_is_asked_for_again(hostless: Chain, function: str) -> None:
+    # GIVEN a pipeline at rest
+    until_no_build(hostless)
+
+    def asks_again() -> bool:
+        # WHEN the answer to its StartBuild is missed, while CodeBuild may know the token
+        lose_answer(hostless, "sample", since=TOKEN_KNOWN)
+        let_decide(hostless, function)
+        ask = f"codebuild:StartBuild@{hostless.names.function(function)}"
+        return ask in asked(hostless.state, allowed=True)
+
+    # THEN that function asks once more, and whatever is started finds nothing to do
+    hostless.until(f"StartBuild by {function}", asks_again)
+    until_no_build(hostless)
+    _nothing_is_left(hostless)
 
 
 def test_a_build_that_fails_is_told_by_its_builder(hostless: Chain) -> None:
