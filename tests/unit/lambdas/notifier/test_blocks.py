@@ -139,6 +139,20 @@ def test_a_warning_is_shown_with_a_success_too() -> None:
     assert ":warning:" not in blocks_text("succeeded")
 
 
+def test_what_a_task_definition_changes_beside_images_is_listed_inside_slacks_limits() -> None:
+    changes = ("cpu: 256 → 512", "web.environment.<!here>: changed", *(["x" * 400] * 30))
+    result = replace(RESULT, definition_changes=changes)
+    notice = CloseNotice(kind="deployment", notice_id="n", result=result)
+    message = slack_message(notice, PIPELINE)
+    shown = json.dumps(message, ensure_ascii=False)
+    assert faults(message) == []
+    assert "*Changed in the task definition, beside images*" in shown
+    assert "• cpu: 256 → 512" in shown
+    assert "<!here>" not in shown
+    assert f"• and {len(changes) - 12} more" in shown
+    assert "and 22 more" in plain_text(notice)
+
+
 @pytest.mark.parametrize("name", ["failed in build", "failed in rollout", "rolled back", "gave up"])
 def test_failures_mention_who_is_configured(name: str) -> None:
     assert "<!here>" in blocks_text(name)
