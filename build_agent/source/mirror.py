@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from build_agent.host.flights import Flights
 from build_agent.host.gate import Gate
 from build_agent.host.process import Finished, Runner, Sink, TimedOut
 from build_agent.host.stop import Stop
+from build_agent.source.branches import check_branch
+from build_agent.source.git import Git
 from build_agent.source.git_answers import (
     BAD_OBJECTS,
     DAMAGED,
@@ -37,19 +40,14 @@ from build_agent.source.git_answers import (
     last_line,
     parse_log,
 )
-from build_agent.source.git_credentials import (
-    PASSWORD_VARIABLE,
-    USER_VARIABLE,
-    GitLogin,
-    LoginFor,
-    askpass_program,
-)
-from build_agent.source.git_settings import git_options
+from build_agent.source.git_credentials import GitLogin, LoginFor, askpass_program
 from build_agent.source.known import Fetched, Pushed, is_known
 from build_agent.source.trees import Trees
-from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
+from slipway.following.differences import Differences
+from slipway.following.pathspecs import git_arguments
 
 FIRST_DEPTH = 200
 """Commits of the first fetch: later ones bring what is new, a named older one brings them all.
@@ -60,16 +58,6 @@ LOCAL_TIMEOUT = 600.0
 LOG_TIMEOUT = 30.0
 _DAMAGE_MARK = "slipway-damaged"
 """A file in a mirror that the next fetch makes anew."""
-_BAD_REF = re.compile(
-    r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$"
-)
-
-
-def check_branch(branch: str) -> str:
-    """The full reference of `branch`; WrongUse for a name that git does not allow."""
-    if not branch or _BAD_REF.search(branch) or branch == "@":
-        raise WrongUse(f"branch {branch!r} is not a name that git allows for a branch")
-    return f"refs/heads/{branch}"
 
 
 class Source:
@@ -83,18 +71,18 @@ class Source:
         login: LoginFor,
         protocols: Sequence[str] = ("https", "http"),
         first_depth: int | None = FIRST_DEPTH,
+        differences: Differences | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
-        self._run = run
         self._login = login
-        self._protocols = tuple(protocols)
         self._first_depth = first_depth
         (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         (folder / "home").mkdir(exist_ok=True)
-        self._askpass = askpass_program(folder)
+        self._run_git = Git(folder, run=run, protocols=protocols, askpass=askpass_program(folder))
+        self._differences = differences
         self._now = now
-        self._flights: Flights[Commit] = Flights()
+        self._flights: Flights[Any] = Flights()
         self._trees = Trees(folder / "trees")
         self._mutex = threading.Lock()
         self._gates: dict[Path, Gate] = defaultdict(Gate)
@@ -123,13 +111,11 @@ class Source:
         if known is not None:
             sink("this host has fetched the pushed commit already")
             return known
-        return self._flights.share(
-            self._mirror(pipeline),
-            (reference, commit, pipeline.source_role_arn),
+        brought: Commit = self._alone(
+            pipeline, (reference, commit), stop, sink,
             lambda: self._bring(pipeline, reference, commit, stop, sink),
-            stop=stop,
-            waiting=lambda: sink("waiting for another fetch from this repository"),
-        )
+        )  # fmt: skip
+        return brought
 
     def tree(
         self, pipeline: PipelineSettings, commit: str, *, stop: Stop
@@ -148,12 +134,60 @@ class Source:
         span = f"{old}..{new}"
         with self._gate(pipeline).use(stop=stop):
             counted = self._git(pipeline, ["rev-list", "--count", span, "--"], LOG_TIMEOUT, stop)
-            if not counted.ok or not counted.output.strip().isdigit():
+            is_known = counted.ok and counted.output.strip().isdigit()
+            if not is_known or self._is_cut_off(pipeline, old, new, stop):
                 return (), None
             logged = self._log(pipeline, [f"--max-count={limit}", span], stop)
         return tuple(parse_log(logged.output)) if logged.ok else (), int(counted.output)
 
+    def touched(
+        self, pipeline: PipelineSettings, old: str, new: str, *, stop: Stop, sink: Sink
+    ) -> bool | None:
+        """Whether a file of the pipeline's paths differs between two commits; None: not known.
+
+        git compares the trees, and CodeCommit where `old` cannot be had: it may be gone from every
+        branch, or older than what was fetched, and CodeCommit may refuse a fetch by its id.
+        """
+        answer = self._differ(pipeline, old, new, stop)
+        if answer is None and not self._has(pipeline, old, stop):
+            bring = partial(self._bring_tree, pipeline, old, stop, sink)
+            self._alone(pipeline, ("tree", old), stop, sink, bring)
+            answer = self._differ(pipeline, old, new, stop)
+        if answer is None and self._differences is not None:
+            answer = self._differences(pipeline, old, new, sink)
+        return answer
+
     # --- steps
+
+    def _alone(
+        self, pipeline: PipelineSettings, what: tuple[str | None, ...], stop: Stop, sink: Sink,
+        work: Callable[[], Any],
+    ) -> Any:  # fmt: skip
+        """What `work` gives: the one fetch of a mirror under way, for all who ask for the same."""
+        return self._flights.share(
+            self._mirror(pipeline),
+            (*what, pipeline.source_role_arn),
+            work,
+            stop=stop,
+            waiting=lambda: sink("waiting for another fetch from this repository"),
+        )
+
+    def _differ(self, pipeline: PipelineSettings, old: str, new: str, stop: Stop) -> bool | None:
+        command = ["diff-tree", "--quiet", "-r", "--no-ext-diff", "--no-textconv", "--no-renames"]
+        command += [old, new, "--", *git_arguments(pipeline.paths)]
+        with self._gate(pipeline).use(stop=stop):
+            ended = self._git(pipeline, command, LOCAL_TIMEOUT, stop)
+        return {0: False, 1: True}.get(ended.returncode)
+
+    def _bring_tree(self, pipeline: PipelineSettings, commit: str, stop: Stop, sink: Sink) -> None:
+        """Fetch what a commit lays out, without its history, if the remote gives it."""
+        keep = f"refs/slipway/commit-{commit}"
+        with contextlib.suppress(DeploymentFailed, WorldFailed, Damaged):
+            self._fetch(
+                pipeline, ["--no-tags", "--no-write-fetch-head", "--depth=1"],
+                f"{commit}:{keep}", stop, sink,
+            )  # fmt: skip
+        stop.check()
 
     def _known(self, pipeline: PipelineSettings, pushed: Pushed, stop: Stop) -> Commit | None:
         """The pushed commit, where no fetch is needed for it."""
@@ -245,7 +279,7 @@ class Source:
 
     def _make(self, mirror: Path, stop: Stop) -> None:
         shutil.rmtree(mirror, ignore_errors=True)
-        made = self._plain(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
+        made = self._run_git(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
         if not made.ok:
             raise WorldFailed(f"cannot make a mirror on this host's disk: {last_line(made)}")
 
@@ -275,6 +309,14 @@ class Source:
 
     def _is_shallow(self, pipeline: PipelineSettings) -> bool:
         return (self._mirror(pipeline) / "shallow").exists()
+
+    def _is_cut_off(self, pipeline: PipelineSettings, old: str, new: str, stop: Stop) -> bool:
+        """Whether `old` is there without its history, so that nobody knows what came since."""
+        if not self._is_shallow(pipeline):
+            return False
+        cut = (self._mirror(pipeline) / "shallow").read_text().split()
+        command = ["merge-base", "--is-ancestor", old, new]
+        return old in cut and not self._git(pipeline, command, LOG_TIMEOUT, stop).ok
 
     def _describe(self, pipeline: PipelineSettings, revision: str, stop: Stop) -> Commit:
         logged = self._log(pipeline, ["--max-count=1", revision], stop)
@@ -306,7 +348,7 @@ class Source:
         mirror = self._mirror(pipeline)
         command = [f"--git-dir={mirror}", f"--work-tree={files}", "read-tree", "-u", "--reset"]
         extra = {"GIT_INDEX_FILE": str(index)}
-        laid = self._plain([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
+        laid = self._run_git([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
         if laid.ok:
             return
         full = DISK_FULL.search("\n".join(laid.tail)) is not None
@@ -345,43 +387,7 @@ class Source:
         login: GitLogin | None = None,
     ) -> Finished:
         command = [f"--git-dir={self._mirror(pipeline)}", *arguments]
-        return self._plain(command, timeout, stop, sink=sink, login=login)
-
-    def _plain(
-        self,
-        arguments: list[str],
-        timeout: float,
-        stop: Stop,
-        *,
-        sink: Sink | None = None,
-        login: GitLogin | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> Finished:
-        return self._run(
-            ["git", "--no-pager", *git_options(self._protocols), *arguments],
-            timeout=timeout,
-            stop=stop,
-            sink=sink,
-            env={**self._environment(login), **(extra or {})},
-            cwd=self._folder,
-        )
-
-    def _environment(self, login: GitLogin | None) -> dict[str, str]:
-        """Nothing of the host's own git settings, and no question that waits for an answer."""
-        values = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder / "home"),
-            "LC_ALL": "C.UTF-8",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_ASKPASS": str(self._askpass),
-        }
-        if login is not None:
-            values |= {USER_VARIABLE: login.user, PASSWORD_VARIABLE: login.password}
-        return values
+        return self._run_git(command, timeout, stop, sink=sink, login=login)
 
 
 def _tip(pipeline: PipelineSettings) -> str:

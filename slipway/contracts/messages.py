@@ -41,6 +41,9 @@ AlertKind = Literal[
     "alarm",
 ]
 
+SILENT = "silent"
+"""The SNS attribute of an outcome that nobody is to be told of: e-mail addresses do not get it."""
+
 M = TypeVar("M")
 
 
@@ -122,6 +125,8 @@ class DeploymentResult:
     on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
     of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
+    `untouched_since`: this one is `unchanged` because nothing under the pipeline's paths differs
+    from that commit: nothing was built.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -150,6 +155,7 @@ class DeploymentResult:
     failures_before: int = 0
     told_by: str | None = None
     cancelled_by: str | None = None
+    untouched_since: str | None = matching(COMMIT_ID, default=None)
     schema: int = SCHEMA
 
 

@@ -58,6 +58,7 @@ def result_of(
         failures_before=failures,
         told_by=ended.told_by,
         cancelled_by=ended.cancelled_by,
+        untouched_since=ended.untouched_since,
     )
 
 

@@ -143,6 +143,7 @@ def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
         "next_look": row.next_look,
         "stages": row.result.timings if row.result else {},
         "cause": row.result.cause if row.result else None,
+        "untouched_since": row.result.untouched_since if row.result else None,
     }
 
 
@@ -200,6 +201,8 @@ def _cells(row: DeploymentRow) -> list[str]:
     commit = f"{short(row.commit.id)} {tidy(row.commit.subject, 40)}" if row.commit else ""
     reason = "" if row.reason == "push" else f" ({row.reason})"
     where = f" in {row.stage}" if row.status == "failed" else ""
+    if row.status == "unchanged" and row.stage == "fetch":
+        where = " (other paths)"
     return [
         short_moment(row.started_at),
         row.pipeline,

@@ -87,7 +87,7 @@ class Here:
             installation=installation, table=self.table, parts=parts, recorder=recorder,
             registry=registry, running=running, tip=lambda _pipeline: self.branch,
             publish=lambda request, builder: self.asked.append((request, builder)),
-            again=lambda request, delay: self.back.append((request, delay)),
+            again=lambda request, delay: self.back.append((request, delay)), touched=lambda *_: None,
         )  # fmt: skip
 
     def hears(self, request: BuildRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from slipway.cli.aws.session import Session
@@ -10,7 +11,7 @@ from slipway.cli.show.plots import _draw, _durations, _outcomes
 from slipway.cli.verbs.history import select
 from slipway.contracts.dora import DAY
 from tests.unit.slipway.cli.rollouts import Followed
-from tests.unit.slipway.cli.world import NOW, World, commit_of
+from tests.unit.slipway.cli.world import NOW, World, commit_of, result_of
 
 
 def history(world: World, *arguments: str) -> list[dict[str, Any]]:
@@ -170,3 +171,25 @@ def test_the_axis_covers_the_period_that_was_asked_for(world: World) -> None:
     for axes in figure.axes:
         left, right = axes.get_xlim()
         assert 29.9 < right - left < 31.1
+
+
+def test_a_push_that_concerns_others_is_told_from_an_image_that_ran(world: World) -> None:
+    # GIVEN one of each
+    world.deployed("shop", 1, "unchanged")
+    row = world.begin("shop", 2)
+    result = replace(
+        result_of(row, "unchanged", NOW),
+        stage="fetch",
+        untouched_since=commit_of(1).id,
+        image_digest=None,
+    )
+    assert world.table.deployments.finish(result)
+
+    # WHEN, THEN
+    assert [e.get("untouched_since") for e in history(world, "shop")] == [commit_of(1).id, None]
+    text = world.run("history", "shop").output
+    assert text.count("unchanged (other paths)") == 1
+    # AND it is nothing to go back to
+    refused = world.run("rollback", "shop", "--to", row.deployment_id)
+    assert refused.exit_code == 2
+    assert "it touched none of the pipeline's paths" in refused.output
