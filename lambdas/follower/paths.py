@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from lambdas.follower.world import World
 
 
-def waits_for_rollout(request: BuildRequest, pipeline: PipelineSettings, here: World) -> bool:
-    """Whether paths decide on the request and what runs is about to change: then it waits for that.
-
-    Where a push ends the rollout under way it does not: a builder compares it.
-    """
-    if not is_filtered(pipeline, request) or pipeline.rollout.new_push == "takeOver":
-        return False
-    return here.table.locks.get(request.pipeline).is_followed
-
-
 def untouched_since(
     request: BuildRequest, tip: str, pipeline: PipelineSettings, here: World
 ) -> str | None:
@@ -31,8 +21,8 @@ def untouched_since(
 
     The pipeline's lock is not held: whoever takes it looks again at which commit is compared.
     """
-    if not is_filtered(pipeline, request):
-        return None
+    if not is_filtered(pipeline, request) or here.table.locks.get(request.pipeline).is_followed:
+        return None  # what runs is about to change
     before = here.table.pipelines.get(request.pipeline)
     since = to_compare(before)
     if since is None or not _runs_as_known(request.pipeline, here):

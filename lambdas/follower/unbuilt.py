@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.follower.ends import begun, close, end, end_left_behind, end_undone
 from lambdas.follower.giving_way import gave_way
-from lambdas.follower.paths import untouched_since, waits_for_rollout
+from lambdas.follower.paths import untouched_since
 from lambdas.follower.stepping import not_followed
 from lambdas.shared.observability import logger
 from slipway.contracts.errors import DeploymentFailed, Interrupted, WrongUse
@@ -80,13 +80,13 @@ def begin(request: BuildRequest, here: World) -> Held | None:
         here.table.wants.clear([request])
         return None
     if before.paused:  # `resume` publishes its want; a newer push may have that by then
-        here.come_again(request, PAUSED_DELAY)
+        _later(request, PAUSED_DELAY, here)
         return None
     try:
         return _tried(request, pipeline, before, here)
     except UnknownState as unknown:  # what is under way can be asked nothing: no failure of this
         not_followed(unknown, here)
-        here.come_again(request, LOCKED)
+        _later(request, LOCKED, here)
         return None
 
 
@@ -103,7 +103,7 @@ def _tried(
     except Interrupted as lost:
         # Perhaps for this very request: then it is found settled when it comes again.
         logger.info("the lock is another's", extra={"why": str(lost)})
-        here.come_again(request, LOCKED)
+        _later(request, LOCKED, here)
         return None
     except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
         _failed(request, error, here)
@@ -111,16 +111,27 @@ def _tried(
 
 
 def _begin(request: BuildRequest, pipeline: PipelineSettings, here: World) -> Held | None:
-    if waits_for_rollout(request, pipeline, here):
-        _wait(request, here)
-        return None
     looked = _looked_up(request, pipeline, here)
     if looked is None:
-        here.table.wants.note(request, here.parts.now(), builder=True)
-        here.publish(request, True)
+        _to_builder(request, here)
         return None
     with _locked(request, here) as lock:
         return _under_lock(request, looked, lock, here) if lock is not None else None
+
+
+def _to_builder(request: BuildRequest, here: World) -> None:
+    here.table.wants.note(request, here.parts.now(), builder=True)
+    here.publish(request, True)
+
+
+def _later(request: BuildRequest, delay: float, here: World) -> None:
+    """The request comes again. A push waits where a builder finds it, and not here: a newer push
+    takes its want, and then nothing but one message would be left of it.
+    """
+    if request.reason == "push":
+        _to_builder(request, here)
+    else:
+        here.come_again(request, delay)
 
 
 def _under_lock(request: BuildRequest, looked: Looked, lock: Lock, here: World) -> Held | None:
@@ -131,7 +142,7 @@ def _under_lock(request: BuildRequest, looked: Looked, lock: Lock, here: World) 
         end_undone(request, lock, here)
         return None
     if _has_moved(request, looked, before, here):
-        here.come_again(request, MOVED)
+        _later(request, MOVED, here)
         return None
     row = here.recorder.begin(request, lock)
     if row is not None and row.result is not None:
@@ -289,6 +300,9 @@ def _wait(request: BuildRequest, here: World) -> None:
     and whoever ends what is followed publishes the wants that stand then. A newer push may have
     taken a tip's want by then: so a message of it is on its way as well.
     """
+    if request.reason == "push":
+        _to_builder(request, here)
+        return
     if request.reason == "rollback":
         here.come_again(request, GIVES_WAY)
         return

@@ -14,7 +14,7 @@ from local.push import Pushed
 from local.status import describe
 from slipway.contracts.table.builders import builder_host
 from slipway.contracts.table.deployments import DeploymentRow
-from tests.e2e.chain import Chain, local_chain
+from tests.e2e.chain import NO_DOCUMENTS, Chain, local_chain
 from tests.e2e.permissions import asked
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,8 +32,9 @@ def hostless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Five pipelines, no host; the first commits are on their way."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = Options(
-        pipelines=5, builders="codeBuild", internal_endpoints=True, wait_for_first=False
-    )
+        pipelines=5, builders="codeBuild", internal_endpoints=True, wait_for_first=False,
+        paths=NO_DOCUMENTS,
+    )  # fmt: skip
     with local_chain(tmp_path_factory.mktemp("hostless"), options) as chain:
         yield chain
 
@@ -145,6 +146,21 @@ def test_a_build_that_is_stopped_is_taken_up_by_another_and_told_once(hostless: 
 def _builds_it(chain: Chain, pushed: Pushed) -> bool:
     row = chain.deployment_of(pushed.commit_id, pushed.pipeline)
     return row is not None and "build" in row.stages
+
+
+def test_a_push_of_documents_starts_no_build(hostless: Chain) -> None:
+    # GIVEN a pipeline that documents do not concern
+    until_no_build(hostless)
+    before, (*_, name) = builds(hostless), hostless.state.pipelines
+    assert hostless.installation.pipeline(name).paths == NO_DOCUMENTS
+    # WHEN README.md alone is pushed
+    pushed = hostless.push_document(name)
+    # THEN the follower compares it by CodeCommit's own list, and no build is started
+    row = hostless.until_ended(pushed, FIRST_SECONDS)
+    assert (row.status, row.stage, row.host_id) == ("unchanged", "fetch", "")
+    assert [build["id"] for build in builds(hostless)] == [build["id"] for build in before]
+    assert hostless.notices(pushed.commit_id[:7]) == []
+    _nothing_is_left(hostless)
 
 
 def test_no_role_was_denied_anything(hostless: Chain) -> None:

@@ -11,7 +11,6 @@ from lambdas.follower.world import World
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
 from slipway.contracts.table.locks import held_by
-from slipway.following.backoff import PAUSED_DELAY
 from tests.unit.lambdas.test_unbuilt import EARLIER, A, B, Here, request_of, rollback
 from tests.unit.slipway.rollout.running import V6
 
@@ -103,21 +102,19 @@ def test_a_service_that_runs_something_else_is_given_the_tip() -> None:
     assert here.asked[0][1] is True and here.compared == []
 
 
-def test_it_waits_for_the_end_of_what_is_rolled_out() -> None:
+@pytest.mark.parametrize("holder", [held_by(EARLIER), "i-1/boot/1.1"])
+def test_a_push_waits_where_a_builder_finds_it(holder: str) -> None:
+    # GIVEN another deployment is built, or rolled out
     here = compared()
-    lock = here.table.locks.take("web", held_by(EARLIER), 1.0, ttl=1e12)
-    assert lock is not None
+    assert here.table.locks.take("web", holder, here.scripted.clock.now(), ttl=1e12) is not None
     request = request_of("push")
     here.hears(request)
-    assert (here.asked, here.compared) == ([], [])
-    assert here.back == [(request, PAUSED_DELAY)]
-    # BUT a push that takes over is compared by a builder
-    here.differ = True
-    here.pipeline = replace(
-        here.pipeline, rollout=replace(here.pipeline.rollout, new_push="takeOver")
-    )
+    assert (here.asked, here.back) == ([(request, True)], [])
+    assert here.row().deployment_id == EARLIER
+    # AND so in a pause
+    here.table.pipelines.change("web", paused=True)
     here.hears(request)
-    assert here.asked == [(request, True)]
+    assert here.asked == [(request, True)] * 2
 
 
 def test_what_was_compared_with_must_still_run_under_the_lock() -> None:
@@ -125,18 +122,19 @@ def test_what_was_compared_with_must_still_run_under_the_lock() -> None:
     compare = here.touched
 
     def meanwhile(*arguments: Any) -> bool | None:
-        here.table.pipelines.change("web", running_commit="c" * 40)
+        before = here.table.pipelines.get("web").running_commit
+        here.table.pipelines.change("web", running_commit="c" * 40 if before == B else B)
         return compare(*arguments)
 
     here.touched = meanwhile  # type: ignore[method-assign]
     request = request_of("push")
     here.hears(request)
     assert here.row().deployment_id == EARLIER
-    assert [asked for asked, _ in here.back] == [request]
-    # AND it is looked at anew then
-    here.touched = compare  # type: ignore[method-assign]
-    here.receives(request)
-    assert here.compared[-1] == ("c" * 40, A)
+    assert (here.asked, here.back) == ([(request, True)], [])
+    # AND what may be in ECR is looked at anew
+    drift = request_of("drift", 2)
+    here.hears(drift)
+    assert [asked for asked, _ in here.back] == [drift]
 
 
 def test_one_push_is_told_of_once() -> None:

@@ -83,11 +83,11 @@ class Here:
             return running_now(self.scripted.client(), pipeline, self.scripted.clock)
 
         return World(
-            until=self.scripted.clock.now() + BUDGET,
+            until=self.scripted.clock.now() + BUDGET, touched=lambda *_: None,
             installation=installation, table=self.table, parts=parts, recorder=recorder,
             registry=registry, running=running, tip=lambda _pipeline: self.branch,
             publish=lambda request, builder: self.asked.append((request, builder)),
-            again=lambda request, delay: self.back.append((request, delay)), touched=lambda *_: None,
+            again=lambda request, delay: self.back.append((request, delay)),
         )  # fmt: skip
 
     def hears(self, request: BuildRequest) -> None:
