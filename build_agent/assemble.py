@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,7 @@ from build_agent.queue.inbox import AT_ONCE, Inbox
 from build_agent.queue.lease import Keeper, KeeperThread
 from build_agent.queue.pending_inbox import PendingInbox
 from build_agent.service import Services
+from build_agent.source.differences import assumed_differences
 from build_agent.source.git_credentials import assumed_login
 from build_agent.source.mirror import Source
 from build_agent.telling.logs import DRAIN_SECONDS, CloudWatchShipper, Log
@@ -159,6 +160,7 @@ def assemble(
         codedeploy=lambda: fence.around(client("codedeploy")),
         balancing=lambda: client("elbv2"),
     )
+    session_name = f"{installation.name}-{host.host_id}"[:64]
     means = Means(
         source=Source(
             folder,
@@ -167,9 +169,14 @@ def assemble(
             region=installation.dev_region,
             login=assumed_login(
                 client("sts"),
-                session_name=f"{installation.name}-{host.host_id}"[:64],
+                session_name=session_name,
                 region=installation.dev_region,
                 now=clock.now,
+            ),
+            differences=assumed_differences(
+                client("sts"),
+                lambda credentials: code_commit_as(credentials, installation.dev_region),
+                session_name=session_name,
             ),
         ),
         images=Images(
@@ -245,6 +252,15 @@ def clients(session: boto3.Session) -> Callable[[str], Any]:
             return made[service]
 
     return client
+
+
+def code_commit_as(credentials: Mapping[str, str], region: str) -> Any:
+    """CodeCommit under a role's temporary credentials, anew each time: they last for minutes."""
+    session = boto3.Session(
+        credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"],
+        region_name=region,
+    )  # fmt: skip
+    return session.client("codecommit", config=_PATIENT)
 
 
 def own(folder: Path) -> IO[str]:

@@ -46,6 +46,13 @@ from slipway.following.service import (
 )
 from slipway.following.state import StageBegun
 from slipway.following.told import told_of
+from slipway.following.untouched import (
+    compared,
+    is_filtered,
+    runs_as_known,
+    to_compare,
+    untouched,
+)
 from slipway.rollout import short
 from slipway.rollout.taskdef import Definition, with_images
 
@@ -133,6 +140,9 @@ class Deployment:
                 break
             self.output("a newer push has come: its commit is fetched")
             commit = self._fetch()
+        since = self._untouched_since(commit, running)
+        if since is not None:
+            return untouched(since, running)
         with self._definition(commit, running) as running:
             digests = self._images(commit, running)
         return self._roll_out(digests, running)
@@ -162,6 +172,25 @@ class Deployment:
         if self.tip is None or self.tip != self.before.handled_tip:
             return None
         return told_of(self.request, self.tip, self.means.recorder.newest(self.pipeline.name))
+
+    def _untouched_since(self, commit: Commit, running: Running) -> str | None:
+        """The commit since which none of the pipeline's paths is touched; None: it is built."""
+        if not is_filtered(self.pipeline, self.request):
+            return None
+        since = to_compare(self.before)
+        if since is None or not runs_as_known(self.pipeline, self.before, self._live(), running):
+            return None
+        touched = self.means.source.touched(
+            self.pipeline, since, commit.id, stop=self.work.stop, sink=self.output
+        )
+        self.output(compared(since, touched=touched))
+        return since if touched is False else None
+
+    def _live(self) -> Mapping[str, str]:
+        """The images of the deployment that runs, as far as they are recorded."""
+        live = self.before.running_deployment
+        row = self.means.recorder.find(live) if live is not None else None
+        return row.images if row is not None else {}
 
     def _fetch(self) -> Commit:
         self._enter("fetch")

@@ -20,6 +20,7 @@ from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.following.backoff import LOCKED_DELAY, delay_after, is_given_up
 from slipway.following.outcome import Ended, tip_seen
+from slipway.following.told import is_found
 
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
@@ -106,7 +107,7 @@ class Ends:
         if delay is not None:
             self._settler.give_back(delivery.messages, delay)
             return
-        if not request.is_tip or delivery.deployment_id is not None:
+        if self._comes_by_itself(request) or delivery.deployment_id is not None:
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
             return
         asked = self._table.locks.ask_again(
@@ -120,6 +121,13 @@ class Ends:
             self._settler.give_back(delivery.messages, freed)
         elif not self._settler.join(delivery):
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
+
+    def _comes_by_itself(self, request: BuildRequest) -> bool:
+        """Not for the holder to run. The tip that it runs for a push may be none of the paths; what
+        an operator asks for is deployed in any case.
+        """
+        pipeline = self._installation.pipeline(request.pipeline)
+        return not request.is_tip or (bool(pipeline.paths) and not is_found(request))
 
     def _take_over(self, request: BuildRequest) -> int | None:
         """A push ends the rollout under way, where its pipeline is configured so: seconds until it

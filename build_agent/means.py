@@ -49,6 +49,10 @@ class SourceLike(Protocol):
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]: ...
 
+    def touched(
+        self, pipeline: PipelineSettings, old: str, new: str, *, stop: Stop, sink: Sink
+    ) -> bool | None: ...
+
 
 class ImagesLike(Protocol):
     """What `image.Images` is."""

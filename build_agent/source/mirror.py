@@ -19,7 +19,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from build_agent.host.flights import Flights
@@ -34,26 +36,25 @@ from build_agent.source.git_answers import (
     Damaged,
     fetch_failure,
     last_line,
-    parse_log,
 )
 from build_agent.source.git_credentials import GitLogin, LoginFor, askpass_program
 from build_agent.source.git_runs import Git
 from build_agent.source.known import Fetched, Pushed, is_known
 from build_agent.source.nested import Nested
+from build_agent.source.reading import LOCAL_TIMEOUT, LOG_TIMEOUT, Reading
 from build_agent.source.references import ALL_HEADS, by_id, check_branch, tip_of
 from build_agent.source.submodules import Submodule
 from build_agent.source.trees import Trees
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
+from slipway.following.differences import Differences
 
 FIRST_DEPTH = 200
 """Commits of the first fetch: later ones bring what is new, a named older one brings them all.
 
 Of these a notice tells what came since the last deployment. One commit alone would spare 2 of 22 MB
 and 0.07 s of a repository of 500 MB (`bench/fetching.py`)."""
-LOCAL_TIMEOUT = 600.0
-LOG_TIMEOUT = 30.0
 _QUIET = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _DAMAGE_MARK = "slipway-damaged"
 """A file in a mirror that the next fetch makes anew."""
@@ -70,6 +71,7 @@ class Source:
         login: LoginFor,
         protocols: Sequence[str] = ("https", "http"),
         first_depth: int | None = FIRST_DEPTH,
+        differences: Differences | None = None,
         now: Callable[[], float] = time.time,
         region: str = "",
     ) -> None:
@@ -81,14 +83,17 @@ class Source:
         (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         (folder / "home").mkdir(exist_ok=True)
         self._run = Git(run, folder, tuple(protocols), askpass_program(folder))
+        self._reading = Reading(self._git, self._mirror)
+        self._differences = differences
         self._now = now
-        self._flights: Flights[Commit] = Flights()
+        self._flights: Flights[Any] = Flights()
         self._trees = Trees(folder / "trees")
         self._mutex = threading.Lock()
         self._gates: dict[Path, Gate] = defaultdict(Gate)
         self._fetched: dict[tuple[Path, str], Fetched] = {}
         self._made_anew: Counter[Path] = Counter()
-        _remove_stale_locks(folder / "mirrors")
+        for lock in (folder / "mirrors").glob("*.git/**/*.lock"):  # a killed git left it
+            lock.unlink(missing_ok=True)
 
     def fetch(
         self,
@@ -111,13 +116,11 @@ class Source:
         if known is not None:
             sink("this host has fetched the pushed commit already")
             return known
-        return self._flights.share(
-            self._mirror(pipeline),
-            (reference, commit, pipeline.source_role_arn),
+        brought: Commit = self._alone(
+            pipeline, (reference, commit), stop, sink,
             lambda: self._bring(pipeline, reference, commit, stop, sink),
-            stop=stop,
-            waiting=lambda: sink("waiting for another fetch from this repository"),
-        )
+        )  # fmt: skip
+        return brought
 
     def tree(
         self, pipeline: PipelineSettings, commit: str, *, stop: Stop
@@ -146,14 +149,14 @@ class Source:
             self._mirror(of), (commit, of.source_role_arn),
             lambda: self._bring_one(of, commit, stop), stop=stop,
         )  # fmt: skip
-        return self._has(of, commit, stop)
+        return self._reading.has(of, commit, stop)
 
     def write(
         self, of: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
     ) -> bool:
         """Lay a commit out; False where its mirror has lost it."""
         with self._gate(of).use(stop=stop):
-            has_it = self._has(of, commit, stop)
+            has_it = self._reading.has(of, commit, stop)
             if has_it:
                 self._write_files(of, commit, files, index, stop)
         return has_it
@@ -162,34 +165,57 @@ class Source:
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]:
         """Commits of `new` that `old` has not, newest first, and how many; None: not known."""
-        span = f"{old}..{new}"
         with self._gate(pipeline).use(stop=stop):
-            counted = self._git(pipeline, ["rev-list", "--count", span, "--"], LOG_TIMEOUT, stop)
-            if not counted.ok or not counted.output.strip().isdigit():
-                return (), None
-            logged = self._log(pipeline, [f"--max-count={limit}", span], stop)
-        return tuple(parse_log(logged.output)) if logged.ok else (), int(counted.output)
+            return self._reading.between(pipeline, old, new, limit=limit, stop=stop)
+
+    def touched(
+        self, pipeline: PipelineSettings, old: str, new: str, *, stop: Stop, sink: Sink
+    ) -> bool | None:
+        """Whether a file of the pipeline's paths differs between two commits; None: not known.
+
+        git compares the trees, and CodeCommit where `old` cannot be had: it may be gone from every
+        branch, or older than what was fetched, and CodeCommit may refuse a fetch by its id.
+        """
+        answer = self._differ(pipeline, old, new, stop)
+        if answer is None and not self._reading.has(pipeline, old, stop):
+            bring = partial(self._fetch_by_id, pipeline, old, stop, sink, "--depth=1")
+            self._alone(pipeline, ("tree", old), stop, sink, bring)
+            answer = self._differ(pipeline, old, new, stop)
+        if answer is None and self._differences is not None:
+            answer = self._differences(pipeline, old, new, sink)
+        return answer
 
     # --- steps
+
+    def _alone(
+        self, pipeline: PipelineSettings, what: tuple[str | None, ...], stop: Stop, sink: Sink,
+        work: Callable[[], Any],
+    ) -> Any:  # fmt: skip
+        """What `work` gives: the one fetch of a mirror under way, for all who ask for the same."""
+        return self._flights.share(
+            self._mirror(pipeline),
+            (*what, pipeline.source_role_arn),
+            work,
+            stop=stop,
+            waiting=lambda: sink("waiting for another fetch from this repository"),
+        )
+
+    def _differ(self, pipeline: PipelineSettings, old: str, new: str, stop: Stop) -> bool | None:
+        with self._gate(pipeline).use(stop=stop):
+            return self._reading.differ(pipeline, old, new, stop)
 
     def _known(self, pipeline: PipelineSettings, pushed: Pushed, stop: Stop) -> Commit | None:
         """The pushed commit, where no fetch is needed for it."""
 
         def follows(old: str, new: str) -> bool:
-            command = ["merge-base", "--is-ancestor", old, new]
             with self._gate(pipeline).use(stop=stop):
-                return self._git(pipeline, command, LOG_TIMEOUT, stop).ok
+                return self._reading.follows(pipeline, old, new, stop)
 
         last = self._fetched.get((self._mirror(pipeline), tip_of(pipeline.branch)))
         return last.commit if last and is_known(pushed, last, follows) else None
 
     def _bring(
-        self,
-        pipeline: PipelineSettings,
-        reference: str,
-        commit: str | None,
-        stop: Stop,
-        sink: Sink,
+        self, pipeline: PipelineSettings, reference: str, commit: str | None, stop: Stop, sink: Sink
     ) -> Commit:
         """Fetch, and describe what was fetched; the one fetch of this mirror under way."""
         began = self._now()
@@ -202,7 +228,7 @@ class Source:
             self._fetch_branch(pipeline, reference, stop, sink)
         if commit is not None:
             self._need_commit(pipeline, commit, stop, sink)
-        found = self._describe(pipeline, commit or tip_of(pipeline.branch), stop)
+        found = self._reading.describe(pipeline, commit or tip_of(pipeline.branch), stop)
         if commit is None:
             self._fetched[self._mirror(pipeline), tip_of(pipeline.branch)] = Fetched(found, began)
         return found
@@ -273,12 +299,10 @@ class Source:
             self._remove(of, stop, _silent)
         if not (mirror / "HEAD").exists():
             self._make(mirror, stop)
-        if not self._has(of, commit, stop):
-            with contextlib.suppress(DeploymentFailed, WorldFailed):
-                self._fetch(of, [*_QUIET, "--depth=1"], by_id(commit), stop, _silent)
-            stop.check()
-        if not self._has(of, commit, stop):
-            whole = ["--unshallow"] if self._is_shallow(of) else []
+        if not self._reading.has(of, commit, stop):
+            self._fetch_by_id(of, commit, stop, _silent, "--depth=1")
+        if not self._reading.has(of, commit, stop):
+            whole = ["--unshallow"] if self._reading.is_shallow(of) else []
             try:
                 self._fetch(of, [*_QUIET, "--force", *whole], ALL_HEADS, stop, _silent)
             except Damaged:
@@ -288,46 +312,35 @@ class Source:
 
     def _need_commit(self, pipeline: PipelineSettings, commit: str, stop: Stop, sink: Sink) -> None:
         """Bring a commit that the branch's recent history does not hold, if the remote has it."""
-        if self._has(pipeline, commit, stop):
+        if self._reading.has(pipeline, commit, stop):
             return
-        with contextlib.suppress(DeploymentFailed, WorldFailed, Damaged):
-            self._fetch(pipeline, _QUIET, by_id(commit), stop, sink)
-        stop.check()
-        if not self._has(pipeline, commit, stop) and self._is_shallow(pipeline):
+        self._fetch_by_id(pipeline, commit, stop, sink)
+        if not self._reading.has(pipeline, commit, stop) and self._reading.is_shallow(pipeline):
             reference = check_branch(pipeline.branch)
             self._fetch(
                 pipeline, [*_QUIET, "--unshallow"],
                 f"+{reference}:{tip_of(pipeline.branch)}", stop, sink,
             )  # fmt: skip
-        if not self._has(pipeline, commit, stop):
+        if not self._reading.has(pipeline, commit, stop):
             raise DeploymentFailed(
                 f"repository {pipeline.repository} has no commit {commit}", stage="fetch"
             )
 
-    def _has(self, pipeline: PipelineSettings, commit: str, stop: Stop) -> bool:
-        command = ["cat-file", "-e", f"{commit}^{{commit}}"]
-        return self._git(pipeline, command, LOCAL_TIMEOUT, stop).ok
-
-    def _is_shallow(self, pipeline: PipelineSettings) -> bool:
-        return (self._mirror(pipeline) / "shallow").exists()
-
-    def _describe(self, pipeline: PipelineSettings, revision: str, stop: Stop) -> Commit:
-        logged = self._log(pipeline, ["--max-count=1", revision], stop)
-        found = parse_log(logged.output) if logged.ok else []
-        if not found:
-            raise WorldFailed(f"cannot read commit {revision}: {last_line(logged)}")
-        return found[0]
-
-    def _log(self, pipeline: PipelineSettings, arguments: list[str], stop: Stop) -> Finished:
-        form = "--format=%H%x00%an%x00%ct%x00%<(400,trunc)%s"
-        command = ["log", "-z", "--no-show-signature", "--no-color", "--encoding=UTF-8", form]
-        return self._git(pipeline, [*command, *arguments, "--"], LOG_TIMEOUT, stop)
+    def _fetch_by_id(
+        self, of: PipelineSettings, commit: str, stop: Stop, sink: Sink, *options: str
+    ) -> None:
+        """One commit, if the remote gives it by its id alone."""
+        with contextlib.suppress(DeploymentFailed, WorldFailed):
+            self._fetch(of, [*_QUIET, *options], by_id(commit), stop, sink)
+        stop.check()
 
     def _lay_out(
         self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
     ) -> None:
         with self._gate(pipeline).use(stop=stop):
-            lost = self._made_anew[self._mirror(pipeline)] and not self._has(pipeline, commit, stop)
+            lost = self._made_anew[self._mirror(pipeline)] and not self._reading.has(
+                pipeline, commit, stop
+            )
             if not lost:
                 self._write_files(pipeline, commit, files, index, stop)
         if lost:  # another run has made the mirror anew since this one fetched
@@ -373,24 +386,12 @@ class Source:
         return self._folder / "mirrors" / f"{readable}-{digest}.git"
 
     def _git(
-        self,
-        pipeline: PipelineSettings,
-        arguments: list[str],
-        timeout: float,
-        stop: Stop,
-        *,
-        sink: Sink | None = None,
-        login: GitLogin | None = None,
-    ) -> Finished:
+        self, pipeline: PipelineSettings, arguments: list[str], timeout: float, stop: Stop, *,
+        sink: Sink | None = None, login: GitLogin | None = None,
+    ) -> Finished:  # fmt: skip
         command = [f"--git-dir={self._mirror(pipeline)}", *arguments]
         return self._run(command, timeout, stop, sink=sink, login=login)
 
 
 def _silent(_line: str) -> None:
     """The lines of a submodule's fetch are nobody's."""
-
-
-def _remove_stale_locks(mirrors: Path) -> None:
-    """Locks that a killed git left: only one agent uses this folder, so nobody holds them."""
-    for lock in mirrors.glob("*.git/**/*.lock"):
-        lock.unlink(missing_ok=True)

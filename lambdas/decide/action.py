@@ -30,7 +30,7 @@ from lambdas.shared.refusals import code_of, is_refused
 from lambdas.shared.services import Services
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import FollowMessage
-from slipway.contracts.requesting import may_need_no_builder, publish_request
+from slipway.contracts.requesting import needs_builder, publish_request
 from slipway.contracts.table.hosts import HostRow
 
 NO_CAPACITY = frozenset(
@@ -113,7 +113,7 @@ def _republish(services: Services, action: Republish) -> None:
 def _ask(services: Services, action: Ask) -> None:
     """The want first: if what follows is lost, rule 5 publishes it; the note `again` goes last."""
     request, topic = action.request, services.installation.request_topic_arn
-    builder = not may_need_no_builder(request)
+    builder = needs_builder(request, services.installation)
     if services.table.wants.note(request, services.now(), builder=builder):
         publish_request(services.sns, topic, request, builder=builder)
         count("RequestsMade")

@@ -21,6 +21,7 @@ from slipway.configuration.values import (
     EcsName,
     FunctionName,
     LogGroupName,
+    PathPattern,
     PipelineName,
     Platform,
     Port,
@@ -334,6 +335,11 @@ class PipelineNotices(Part):
     superseded: bool = Field(
         default=False, description="true: also tell of a push that was dropped for a newer one."
     )
+    untouched: bool = Field(
+        default=False,
+        description="true: also tell of a push that touches none of the pipeline's `paths`. One "
+        "after failed deployments is told of in any case.",
+    )
     commit_url: CommitUrl | None = Field(
         default=None,
         description="The page of a commit, with `{commit}` for its id. Default: CodeCommit's page.",
@@ -353,6 +359,16 @@ class Pipeline(Part):
         "names of CodeCommit repositories of the dev account. Whoever builds may then fetch them. "
         "A submodule of any other place is not fetched, and a build that has it in its context "
         "fails.",
+    )
+    paths: list[PathPattern] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="The paths in the repository that concern this pipeline, as git's pathspecs. A "
+        "push is deployed if a file that they match differs between the commit that runs and the "
+        "branch's tip. `!` before a pattern excludes what it matches. Where `**` stands in a "
+        "pattern, its `*` stops at `/`; in any other `*` goes past `/`. A folder means all that is "
+        "in it. Default: every push is deployed.",
     )
     images: list[Image] = Field(
         min_length=1, max_length=10, description="What is built, and where it goes."

@@ -124,6 +124,8 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         webhook_parameter=names.webhook_parameter(pipeline.name if own else None),
         mention_on_failure=pipeline.notices.mention_on_failure,
         notify_superseded=pipeline.notices.superseded,
+        paths=tuple(pipeline.paths or ()),
+        notify_untouched=pipeline.notices.untouched,
     )
 
 

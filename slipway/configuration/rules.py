@@ -139,6 +139,19 @@ def _image_repositories_apart(c: Configuration) -> list[Fault]:
     return faults
 
 
+def _paths_want_something(c: Configuration) -> list[Fault]:
+    """git takes exclusions alone for 'all but these'. Written out, nobody has to know that."""
+    return [
+        (
+            f"pipelines[{i}].paths",
+            f'"{pipeline.paths[0]}": excludes only; begin with what concerns the pipeline, "**" '
+            "for all",
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        if pipeline.paths and all(path.startswith("!") for path in pipeline.paths)
+    ]
+
+
 def _whole_network(c: Configuration) -> list[Fault]:
     n = c.network
     if (n.vpc_id is None) == (n.subnet_id is None):
@@ -354,6 +367,7 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _host_builds_it,
     _dockerfile_in_the_repository,
     _image_repositories_apart,
+    _paths_want_something,
     _whole_network,
     _of_a_made_network,
     _tags_of_our_own,

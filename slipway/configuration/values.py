@@ -66,6 +66,22 @@ def _code_name_in(place: str) -> str:
     return (address[1] or address[2]) if address else ""
 
 
+def _is_of_no_file(pattern: str) -> bool:
+    """git matches no file by a wildcard whose pattern ends in `/`."""
+    return pattern.endswith("/") and any(special in pattern for special in "*?[")
+
+
+def _path_pattern_of(text: str) -> str:
+    """The pattern that git's own magic, an absolute path or a lone `/` at the end stand for."""
+    found = re.fullmatch(r"(!?)(?::\(([^)]*)\)|:([!^/]*))?(?:\.?/)*(.*)", text)
+    if found is None:
+        return ""
+    magic = text[: len(text) - len(found[4])]
+    excluded = "!" if found[1] or "exclude" in magic or (found[3] or "").strip("/") else ""
+    whole = excluded + found[4]
+    return whole + "**" if _is_of_no_file(whole) else whole
+
+
 ECR_NAME = r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*"
 ECR_HOST = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com"
 
@@ -134,6 +150,18 @@ ReportPattern = Annotated[
         "a path in the container, or a pattern with '*', '?' and '**', without '..'; after a '/' "
         "at its beginning comes a plain name",
         check=str.isprintable,
+    ),
+]
+_PATH_PART = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\x7f]+"
+PathPattern = Annotated[
+    str,
+    _Text(
+        rf"(?=.{{1,300}}$)!?(?![!:]){_PATH_PART}(?:/{_PATH_PART})*/?",
+        "a pattern of paths inside the repository such as services/web/** or !**/*.md: no '/' "
+        "before it, no '.' or '..' as a part, no '\\', no magic of git's (':'), and no '/' at the "
+        "end of one with '*', '?' or '['",
+        check=lambda path: path.isprintable() and not _is_of_no_file(path),
+        meant=_path_pattern_of,
     ),
 ]
 EcrName = Annotated[

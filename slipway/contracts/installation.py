@@ -133,6 +133,9 @@ class PipelineSettings:
     webhook_parameter: str | None = None
     mention_on_failure: str | None = None
     notify_superseded: bool = False
+    paths: tuple[str, ...] = ()
+    """Patterns of the paths that concern it (`slipway/following/pathspecs.py`); none: all do."""
+    notify_untouched: bool = False
 
 
 LEAST_LOCK = 325

@@ -51,6 +51,9 @@ AlertKind = Literal[
     "alarm",
 ]
 
+SILENT = "silent"
+"""The SNS attribute of an outcome that nobody is to be told of: e-mail addresses do not get it."""
+
 M = TypeVar("M")
 
 
@@ -135,6 +138,8 @@ class DeploymentResult:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
     `definition_changes`: what the new task definition changed beside its images, a line each,
     without values; None: only images were to change.
+    `untouched_since`: this one is `unchanged` because nothing under the pipeline's paths differs
+    from that commit: nothing was built.
     """
 
     deployment_id: str = matching(DEPLOYMENT_ID)
@@ -165,6 +170,7 @@ class DeploymentResult:
     told_by: str | None = None
     cancelled_by: str | None = None
     definition_changes: tuple[str, ...] | None = None
+    untouched_since: str | None = matching(COMMIT_ID, default=None)
     schema: int = SCHEMA
 
 

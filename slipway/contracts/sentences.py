@@ -92,6 +92,8 @@ def what_happened(result: DeploymentResult) -> str:
             return _superseded(result, thing)
         case "rolled_back":
             return f"{thing} {_taken_back(result, where)}"
+        case "unchanged" if result.untouched_since:
+            return f"{thing} touches none of the pipeline's paths{_recovery(result)}"
         case "unchanged":
             return f"{thing} changes nothing, its image runs already{_recovery(result)}"
     simply = {"failed": f"failed {where}", "cancelled": "was cancelled"}
@@ -148,11 +150,21 @@ def runs_now(result: DeploymentResult) -> str:
 
 
 def _new_version_runs(result: DeploymentResult, now: str | None) -> str:
+    if result.untouched_since:
+        since = f"nothing of them has changed since commit {short(result.untouched_since)}"
+        return f"{now or 'The same version'} still runs: {since}."
     parts = [part for part in (now, short_digest(result.image_digest or "")) if part]
     if not parts:
         return f"{capital(deployed_thing(result))} runs."
     image = f" ({parts[1]})" if len(parts) > 1 else ""
     return f"{parts[0]}{image} runs now."
+
+
+def is_silent(result: DeploymentResult, *, told: bool) -> bool:
+    """Nobody is told of a push that concerns another pipeline, unless people asked for that
+    (`told`), or had heard of a failure before it.
+    """
+    return result.untouched_since is not None and not told and not recovered(result)
 
 
 def who(result: DeploymentResult) -> str:

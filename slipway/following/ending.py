@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from slipway.contracts.errors import Interrupted
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.requesting import needs_builder
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.contracts.table.locks import Lock, LockRow, again_request, held_by
@@ -181,7 +182,8 @@ class Ending:
     def _ask_again(self, lock: LockRow) -> None:
         """The want first: if what follows is lost, it is published from it; the note goes last."""
         request = again_request(lock, self.now())
-        self.table.wants.note(request, self.now())
+        builder = needs_builder(request, self.installation)
+        self.table.wants.note(request, self.now(), builder=builder)
         self.table.locks.take_orphaned_again(lock, self.now())
 
 

@@ -41,6 +41,7 @@ class Ended:
     told_by: str | None = None
     cancelled_by: str | None = None
     definition_changes: tuple[str, ...] | None = None
+    untouched_since: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -134,7 +135,11 @@ def pipeline_changes(
     `tip_seen`: the branch's tip at this request's fetch: whatever came of it, it was handled.
     """
     changes: dict[str, RowValue] = {}
-    if result.status in ("succeeded", "unchanged"):
+    if row.untouched_tip is not None:
+        changes["untouched_tip"] = None
+    if result.untouched_since is not None:
+        changes |= {"failures": 0, "failing_since": None, "untouched_tip": tip_seen}
+    elif result.status in ("succeeded", "unchanged"):
         changes |= _running(result, row)
         if request.reason == "rollback":
             changes |= {
@@ -150,9 +155,15 @@ def pipeline_changes(
     if tip_seen is not None:
         changes |= {"handled_tip": tip_seen, "handled_at": _attempted_at(result)}
         changes |= {"ahead_tip": None, "ahead_since": None}
-    if request.is_tip and request.reason != "drift" and tip_seen is not None:
+    if _ends_rollback(request, result) and tip_seen is not None:
         changes |= {"rolled_back_to": None, "rolled_back_at": None}
     return changes
+
+
+def _ends_rollback(request: BuildRequest, result: DeploymentResult) -> bool:
+    """A push ends the rollback that stands, but for one that concerns another pipeline."""
+    concerns = result.untouched_since is None
+    return request.is_tip and request.reason != "drift" and concerns
 
 
 def _attempted_at(result: DeploymentResult) -> float:

@@ -62,6 +62,7 @@ def result_of(
         told_by=ended.told_by,
         cancelled_by=ended.cancelled_by,
         definition_changes=_shortened(ended.definition_changes),
+        untouched_since=ended.untouched_since,
     )
 
 

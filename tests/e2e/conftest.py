@@ -11,7 +11,7 @@ import pytest
 from local.machine.possible import obstacle
 from local.plan import Options
 from local.workplace import Workplace
-from tests.e2e.chain import Chain, local_chain
+from tests.e2e.chain import NO_DOCUMENTS, Chain, local_chain
 from tests.e2e.machine import MachineHost
 from tests.e2e.without import without_what_is_missing
 from tests.skipping import cannot_run
@@ -35,9 +35,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A run whose service may take its time, with its first commit deployed."""
+    """A run whose service may take its time, with its first commit deployed. Documents do not
+    concern its pipeline.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = Options(start_period=60, internal_endpoints=True)
+    options = Options(start_period=60, internal_endpoints=True, paths=NO_DOCUMENTS)
     with local_chain(tmp_path_factory.mktemp("slow"), options) as chain:
         yield chain
 

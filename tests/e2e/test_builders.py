@@ -24,7 +24,7 @@ from tests.e2e.builds import (
     pipeline_of,
     until_no_build,
 )
-from tests.e2e.chain import Chain, local_chain
+from tests.e2e.chain import NO_DOCUMENTS, Chain, local_chain
 from tests.e2e.permissions import (
     BUILDERS_NOT_ASKED,
     BUILDERS_SELDOM,
@@ -51,8 +51,9 @@ def hostless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = Options(
-        pipelines=5, builders="codeBuild", internal_endpoints=True, wait_for_first=False
-    )
+        pipelines=5, builders="codeBuild", internal_endpoints=True, wait_for_first=False,
+        paths=NO_DOCUMENTS,
+    )  # fmt: skip
     with (
         local_chain(tmp_path_factory.mktemp("hostless"), options) as chain,
         without_what_is_missing(chain.state),
@@ -213,6 +214,21 @@ def test_what_is_no_request_is_a_dead_letter(hostless: Chain) -> None:
     dead = hostless.until("the dead letter", hostless.dead_letters, TAKEN_UP_SECONDS)
     assert dead == ["poison"]
     hostless.until("an empty queue", lambda: hostless.depth(hostless.names.build_queue) == 0)
+    _nothing_is_left(hostless)
+
+
+def test_a_push_of_documents_starts_no_build(hostless: Chain) -> None:
+    # GIVEN a pipeline that documents do not concern
+    until_no_build(hostless)
+    before, (*_, name) = builds(hostless), hostless.state.pipelines
+    assert hostless.installation.pipeline(name).paths == NO_DOCUMENTS
+    # WHEN README.md alone is pushed
+    pushed = hostless.push_document(name)
+    # THEN the follower compares it by CodeCommit's own list, and no build is started
+    row = hostless.until_ended(pushed, FIRST_SECONDS)
+    assert (row.status, row.stage, row.host_id) == ("unchanged", "fetch", "")
+    assert [build["id"] for build in builds(hostless)] == [build["id"] for build in before]
+    assert hostless.notices(pushed.commit_id[:7]) == []
     _nothing_is_left(hostless)
 
 

@@ -33,13 +33,18 @@ class Repository:
     """One branch: its tips in order of their pushes, and what is wrong with a commit, if any.
 
     `moved_at`: when each tip was pushed. `made`: the branch is there; until its first push it may
-    not be, whatever `tips` begins with.
+    not be, whatever `tips` begins with. `contents`: what a commit lays out under the pipeline's
+    paths; of one that is not here that is the commit itself.
     """
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
     moved_at: list[float] = field(default_factory=lambda: [0.0])
     bad: dict[str, str] = field(default_factory=dict)
     made: bool = True
+    contents: dict[str, str] = field(default_factory=dict)
+
+    def content(self, commit: str) -> str:
+        return self.contents.get(commit, commit)
 
     def move(self, commit: str, at: float) -> None:
         self.made = True
@@ -128,6 +133,15 @@ class Source:
 
     def commits_between(self, *_arguments: Any, **_more: Any) -> tuple[tuple[Commit, ...], int]:
         return (), 1
+
+    def touched(self, pipeline: Any, old: str, new: str, *, stop: Any, sink: Any) -> bool | None:
+        world = self._world
+        world.clockwork.sleep(world.dice.uniform(0, 2))
+        stop.check()
+        if world.weather.happens("what runs is gone", 0.2):
+            return None
+        repository = world.repositories[pipeline.name]
+        return bool(repository.content(old) != repository.content(new))
 
 
 class Images:

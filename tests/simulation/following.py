@@ -12,6 +12,7 @@ from build_agent.telling.logs import Log
 from lambdas.follower.handler import follow
 from lambdas.follower.world import BUDGET
 from lambdas.follower.world import World as FollowerWorld
+from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
@@ -168,10 +169,17 @@ class Following:
             registry=parts.ending.registry,
             running=lambda pipeline: services.running(pipeline, stop=Stop()),
             tip=lambda pipeline: self._tip(pipeline.name),
+            touched=self._touched,
             publish=parts.ending.publish,
             again=parts.send,
         )
         follow(event, here)
+
+    def _touched(self, pipeline: PipelineSettings, old: str, new: str) -> bool | None:
+        if self._world.weather.happens("what runs is gone", 0.2):
+            return None
+        repository = self._world.repositories[pipeline.name]
+        return repository.content(old) != repository.content(new)
 
     def _tip(self, name: str) -> str | None:
         """As the dev account answers."""

@@ -30,7 +30,8 @@ SETTLED_FOR = 1200.0
 class Plan:
     """What people do (`(seconds, verb, argument)`), which faults there are, and until when.
 
-    `empty`: the branches are not there before their first push. `slots`: builds that a host runs at
+    `empty`: the branches are not there before their first push. `paths`: the pipelines have some,
+    and the pushes `others` and `undo` touch none of them. `slots`: builds that a host runs at
     once; `stale`: a push ends the build of an older one. `when`, `limit`: of CodeBuild's builds.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     stale: bool = False
     when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
     limit: int = 20
+    paths: bool = False
 
 
 @dataclass
@@ -149,6 +151,24 @@ def built_plan_of(seed: int) -> Plan:
     )
 
 
+def filtered_plan_of(seed: int) -> Plan:
+    """Some of the histories of both kinds, with pushes that concern another pipeline besides."""
+    plan = built_plan_of(seed) if seed % 3 == 0 else plan_of(seed)
+    dice = random.Random(seed * 32_452_843 + 7)
+    span = plan.calm_after - 900
+    pushes = [
+        (dice.uniform(0, span), "push", (dice.randrange(plan.pipelines), kind))
+        for kind in dice.choices(("others", "undo"), (3, 1), k=dice.randint(1, 5))
+    ]
+    faults = plan.faults | {"what runs is gone"} if plan.faults and dice.random() < 0.3 else ()
+    return dataclasses.replace(
+        plan,
+        actions=tuple(sorted([*plan.actions, *pushes], key=lambda action: action[0])),
+        faults=frozenset(faults or plan.faults),
+        paths=True,
+    )
+
+
 HOSTS_ONLY = frozenset({"kill at update", "kill agent", "host dies", "stop by hand", "hold"})
 """What befalls only hosts."""
 
@@ -176,6 +196,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         empty=plan.empty,
         slots=plan.slots,
         stale=plan.stale,
+        paths=plan.paths,
         builders=BuildersSettings(when=plan.when, limit=plan.limit),
     )
     world.long_builds = plan.long_builds

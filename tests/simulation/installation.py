@@ -17,9 +17,17 @@ NAMES = ("shop", "blog", "wiki", *(f"app-{number}" for number in range(4, 201)))
 
 
 def make_installation(
-    pipelines: int, hosts: int, slots: int, *, stale: bool, builders: BuildersSettings
+    pipelines: int,
+    hosts: int,
+    slots: int,
+    *,
+    stale: bool,
+    builders: BuildersSettings,
+    paths: bool = False,
 ) -> Installation:
-    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way."""
+    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way;
+    `paths`: each pipeline has some, so that a push may concern another one.
+    """
     return Installation(
         name="slipway",
         region="us-east-1",
@@ -30,11 +38,11 @@ def make_installation(
         builds=slots,
         builders=builders,
         limits=Limits(idle_period=IDLE_PERIOD),
-        pipelines=tuple(_pipeline(name, stale) for name in NAMES[:pipelines]),
+        pipelines=tuple(_pipeline(name, stale, paths=paths) for name in NAMES[:pipelines]),
     )
 
 
-def _pipeline(name: str, stale: bool) -> PipelineSettings:
+def _pipeline(name: str, stale: bool, *, paths: bool) -> PipelineSettings:
     return PipelineSettings(
         name=name,
         repository=name,
@@ -46,4 +54,5 @@ def _pipeline(name: str, stale: bool) -> PipelineSettings:
         cluster="prod",
         service=name,
         rollout=RolloutSettings(cancel_stale_build=stale),
+        paths=(f"{name}/**",) if paths else (),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from slipway.contracts.messages import BuildRequest
+from slipway.contracts.sentences import is_silent
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
 from tests.simulation.deploying import Violation
@@ -81,6 +82,10 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
         if row.status == "superseded":
             continue
         times = world.slack.posted.get(row.deployment_id, 0)
+        if is_silent(row.result, told=False):
+            if times:
+                raise Violation(f"a push that concerns others was told: {row.deployment_id}")
+            continue
         if times == 0:
             raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
         if times > 1 and row.deployment_id not in world.slack.excused:
@@ -126,6 +131,8 @@ def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
 
 def _counts(row: DeploymentRow) -> bool:
     """Whether it was told, or may have changed what runs."""
+    if row.result is not None and is_silent(row.result, told=False):
+        return False
     return row.status != "superseded" or row.task_definition_after is not None
 
 
@@ -149,6 +156,8 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     tip = repository.tip
     if len(repository.tips) == 1 or service.commit == tip:
         return
+    if _is_untouched(world, pipeline, service.commit, tip):
+        return
     told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
     if service.commit in repository.bad:
@@ -163,6 +172,13 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
             f"{pipeline} runs {service.commit[-4:]}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def _is_untouched(world: World, pipeline: str, runs: str, tip: str) -> bool:
+    """The pipeline has paths, and nothing under them differs between what runs and the tip."""
+    repository = world.repositories[pipeline]
+    has_paths = bool(world.installation.pipeline(pipeline).paths)
+    return has_paths and repository.content(runs) == repository.content(tip)
 
 
 def _made_way_for_a_rollback(rows: list[DeploymentRow], told: list[DeploymentRow]) -> bool:
@@ -194,7 +210,12 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
 
     A push from before the rollback was asked for, and the drift check, must not undo it.
     """
-    good = [r for r in rows if r.status in ("succeeded", "unchanged")]
+    good = [
+        r
+        for r in rows
+        if r.status in ("succeeded", "unchanged")
+        and not (r.result is not None and r.result.untouched_since)
+    ]
     rollbacks = [r for r in good if r.reason == "rollback"]
     if not rollbacks:
         return False

@@ -4,6 +4,7 @@
     python -m tests.simulation.soak --seconds 600 --jobs 2
     python -m tests.simulation.soak --seed 1046           # one history, in words
     python -m tests.simulation.soak --builders            # of CodeBuild's builds, or of both
+    python -m tests.simulation.soak --paths               # with pushes that concern others
     python -m tests.simulation.soak --model               # the exhaustive model, larger worlds
 
 What was seen so far is kept in `.local/soak.json` (`--state`), also when Ctrl-C ends it. Exit code
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulation.explore import explore
-from tests.simulation.history import Plan, built_plan_of, plan_of, run
+from tests.simulation.history import Plan, built_plan_of, filtered_plan_of, plan_of, run
 from tests.simulation.model import Bounds, Model
 
 CHUNK = 100
@@ -106,13 +107,19 @@ class Seen:
 
 
 def soak(
-    seen: Seen, path: Path, *, histories: int, seconds: float, jobs: int, builders: bool = False
+    seen: Seen,
+    path: Path,
+    *,
+    histories: int,
+    seconds: float,
+    jobs: int,
+    plan: Callable[[int], Plan] = plan_of,
 ) -> None:
     """Run on from the last seed until so many histories or seconds are over."""
     began = time.monotonic()
     # Chunks come back in the order of their seeds: what is saved has no gaps.
     with multiprocessing.Pool(jobs, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        run_part = partial(run_chunk, plan=built_plan_of if builders else plan_of)
+        run_part = partial(run_chunk, plan=plan)
         for part in pool.imap(run_part, chunks(seen.next_seed, histories)):
             for violation in part.violations:
                 print(violation["told"], flush=True)
@@ -172,12 +179,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one history, in words")
     parser.add_argument("--builders", action="store_true", help="histories with CodeBuild")
+    parser.add_argument("--paths", action="store_true", help="histories with pushes to others")
     parser.add_argument("--model", action="store_true", help="the exhaustive model")
     options = parser.parse_args(arguments)
     if options.model:
         return 0 if model() else 1
+    plan = filtered_plan_of if options.paths else built_plan_of if options.builders else plan_of
     if options.seed is not None:
-        plan = built_plan_of if options.builders else plan_of
         outcome = run(plan(options.seed))
         print(outcome.told())
         return 1 if outcome.violation else 0
@@ -191,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             histories=options.histories,
             seconds=options.seconds,
             jobs=options.jobs,
-            builders=options.builders,
+            plan=plan,
         )
     except KeyboardInterrupt:
         print("interrupted; what was seen so far is saved")

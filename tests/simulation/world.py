@@ -61,6 +61,7 @@ class World:
         empty: bool = False,
         slots: int = 1,
         stale: bool = False,
+        paths: bool = False,
         builders: BuildersSettings = BuildersSettings(),  # noqa: B008 - frozen
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
@@ -69,7 +70,7 @@ class World:
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
         self.installation = make_installation(
-            pipelines, hosts, slots, stale=stale, builders=builders
+            pipelines, hosts, slots, stale=stale, builders=builders, paths=paths
         )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []

@@ -146,6 +146,7 @@ def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
         "cause": row.result.cause if row.result else None,
         "tests": row.result.tests if row.result else None,
         "definition_changes": list(row.result.definition_changes or ()) if row.result else [],
+        "untouched_since": row.result.untouched_since if row.result else None,
     }
 
 
@@ -221,6 +222,8 @@ def _cells(row: DeploymentRow) -> list[str]:
     commit = f"{short(row.commit.id)} {tidy(row.commit.subject, 40)}" if row.commit else ""
     reason = "" if row.reason == "push" else f" ({row.reason})"
     where = f" in {row.stage}" if row.status == "failed" else ""
+    if row.status == "unchanged" and row.stage == "fetch":
+        where = " (other paths)"
     return [
         short_moment(row.started_at),
         row.pipeline,

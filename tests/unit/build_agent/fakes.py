@@ -36,6 +36,10 @@ class FakeSource:
     on_fetch: Callable[[], None] = lambda: None
     laid_out: Path | None = None
     lacks: list[Submodule] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
+    """By commit, what stands under the pipeline's paths; of one that is not here nothing is known.
+    """
+    compared: list[tuple[str, str]] = field(default_factory=list)
 
     def fetch(
         self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any, pushed: Any = None
@@ -58,6 +62,13 @@ class FakeSource:
         self, pipeline: Any, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]:
         return (Commit(id=new),), 1
+
+    def touched(self, pipeline: Any, old: str, new: str, *, stop: Stop, sink: Any) -> bool | None:
+        stop.check()
+        self.compared.append((old, new))
+        if old not in self.contents or new not in self.contents:
+            return None
+        return self.contents[old] != self.contents[new]
 
 
 @dataclass

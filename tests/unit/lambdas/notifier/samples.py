@@ -132,6 +132,14 @@ NOTICES: dict[str, CloseNotice] = {
         log_tail=("web: panic: no database", "web: exit status 1"),
     ),
     "unchanged": deployment(status="unchanged", commits_since=(), commits_since_count=0),
+    "untouched": deployment(
+        status="unchanged",
+        stage="fetch",
+        untouched_since="5c0ffee0" * 5,
+        image_digest=None,
+        commits_since=(),
+        commits_since_count=0,
+    ),
     "superseded": deployment(status="superseded", stage="received", now_running=None),
     "gave up": deployment(
         status="gave_up",

@@ -196,3 +196,25 @@ def test_what_a_definition_changed_is_told_below_the_list_where_it_may(world: Wo
     assert f"{shop.deployment_id} changed in the task definition, beside images:{lines}" in told
     assert f"{api.deployment_id} changed" not in told
     assert history(world)[0]["definition_changes"] == list(changes)
+
+
+def test_a_push_that_concerns_others_is_told_from_an_image_that_ran(world: World) -> None:
+    # GIVEN one of each
+    world.deployed("shop", 1, "unchanged")
+    row = world.begin("shop", 2)
+    result = replace(
+        result_of(row, "unchanged", NOW),
+        stage="fetch",
+        untouched_since=commit_of(1).id,
+        image_digest=None,
+    )
+    assert world.table.deployments.finish(result)
+
+    # WHEN, THEN
+    assert [e.get("untouched_since") for e in history(world, "shop")] == [commit_of(1).id, None]
+    text = world.run("history", "shop").output
+    assert text.count("unchanged (other paths)") == 1
+    # AND it is nothing to go back to
+    refused = world.run("rollback", "shop", "--to", row.deployment_id)
+    assert refused.exit_code == 2
+    assert "it touched none of the pipeline's paths" in refused.output
