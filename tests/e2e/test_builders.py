@@ -129,9 +129,9 @@ def test_a_build_that_is_stopped_is_taken_up_by_another_and_told_once(hostless: 
     until_no_build(hostless)
     began = time.time()
     pushed = hostless.push("a slow one", "slow")
+    (lost,) = hostless.until("its builder", lambda: live(hostless, "sample"), FIRST_SECONDS)
+    hostless.until("its word", lambda: _is_at_work(hostless), FIRST_SECONDS)
     hostless.until("its build", lambda: _builds_it(hostless, pushed), FIRST_SECONDS)
-    (lost,) = live(hostless, "sample")
-    assert any("at work" in line for line in describe(hostless.workplace))
     # WHEN
     hostless.prod("codebuild").stop_build(id=lost["id"])
     # THEN another is started, and the push is live and told once
@@ -146,6 +146,10 @@ def test_a_build_that_is_stopped_is_taken_up_by_another_and_told_once(hostless: 
     assert [(pipeline_of(b), b["buildStatus"]) for b in after] == [("sample", "SUCCEEDED")]
     assert len(hostless.notices(pushed.commit_id[:7], since=began)) == 1
     _nothing_is_left(hostless)
+
+
+def _is_at_work(chain: Chain) -> bool:
+    return any("at work" in line for line in describe(chain.workplace))
 
 
 def _builds_it(chain: Chain, pushed: Pushed) -> bool:
