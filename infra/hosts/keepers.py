@@ -67,7 +67,7 @@ class Keepers:
             self.environment["SLIPWAY_BUILDER_PROJECT"] = shared.names.builder_project
         self._starter(requests.topic)
         self.stopper = self._stopper(close_topic) if self._host_ids else None
-        self._reconciler(follow)
+        self._reconciler(follow, requests)
         self._events()
 
     def _starter(self, request_topic: Topic) -> None:
@@ -109,8 +109,10 @@ class Keepers:
         close_topic.to_function(stopper.function, only={"kind": ["idle"]})
         return stopper
 
-    def _reconciler(self, follow: FollowQueue) -> None:
+    def _reconciler(self, follow: FollowQueue, requests: Requests) -> None:
         names = self._shared.names
+        dead_letters = {"SLIPWAY_DEAD_LETTERS_URL": requests.dead_letters.queue_url}
+        given_up = self._arns.queue(names.build_dead_letters)
         topics = [self._arns.topic(names.request_topic), self._arns.topic(names.close_topic)]
         self.reconciler = SlipwayFunction(
             self._stack,
@@ -124,7 +126,8 @@ class Keepers:
                 ),
                 *self._start_hosts(),
                 *([stop_hosts(self._host_arns)] if self._host_arns else []),
-                *self._run_builders(),
+                *self._run_builders("StopBuild"),
+                *([send_to(given_up, "GiveUpRequests")] if self._uses_code_build else []),
                 publish("PublishRequestsAndAlerts", topics),
                 send_to(self._arns.queue(names.follow_queue), "LookAtRollouts"),
                 assume("ReadTips", self._arns.tip_role),
@@ -132,6 +135,7 @@ class Keepers:
             environment={
                 **self.environment,
                 "SLIPWAY_FOLLOW_QUEUE_URL": follow.queue.queue_url,
+                **(dead_letters if self._uses_code_build else {}),
             },
             timeout=STOPPER_TIMEOUT,
         )
@@ -205,5 +209,7 @@ class Keepers:
         region = self._shared.configuration.prod_region
         return start_hosts(self._host_arns, hosts.volume_key, region)
 
-    def _run_builders(self) -> list[Allow]:
-        return [run_builders(self._arns.builder_project)] if self._uses_code_build else []
+    def _run_builders(self, *others: str) -> list[Allow]:
+        if not self._uses_code_build:
+            return []
+        return [run_builders(self._arns.builder_project, *others)]

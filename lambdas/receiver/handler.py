@@ -6,7 +6,6 @@ Only where builds of CodeBuild alone are configured. A record that fails comes b
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,17 +20,15 @@ from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.requesting import configured, dead_letter, parse_request
 
-DEAD_LETTERS_VARIABLE = "SLIPWAY_DEAD_LETTERS_URL"
-
 
 @observed
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """SQS event in, the ids of the records that are to come back out."""
     del context
-    return receive(event, services(), os.environ.get(DEAD_LETTERS_VARIABLE, ""))
+    return receive(event, services())
 
 
-def receive(event: dict[str, Any], world: Services, dead_letters_url: str) -> dict[str, Any]:
+def receive(event: dict[str, Any], world: Services) -> dict[str, Any]:
     """Write each record's row, then decide once: its starter may have been lost.
 
     Where even the decision fails the rows are there: the reconciler finds them.
@@ -39,7 +36,7 @@ def receive(event: dict[str, Any], world: Services, dead_letters_url: str) -> di
     failed = [
         {"itemIdentifier": record["messageId"]}
         for record in event["Records"]
-        if not _is_taken(record, world, dead_letters_url)
+        if not _is_taken(record, world)
     ]
     try:
         carry_out(world, decide(gather(world)), only=(StartBuilder, FindBuilder))
@@ -48,7 +45,7 @@ def receive(event: dict[str, Any], world: Services, dead_letters_url: str) -> di
     return {"batchItemFailures": failed}
 
 
-def _is_taken(record: dict[str, Any], world: Services, dead_letters_url: str) -> bool:
+def _is_taken(record: dict[str, Any], world: Services) -> bool:
     """Whether the record's message may be deleted."""
     about(None)
     body = str(record.get("body", ""))
@@ -59,7 +56,7 @@ def _is_taken(record: dict[str, Any], world: Services, dead_letters_url: str) ->
             take(request, world)
         except InvalidMessage as poison:
             logger.warning("dead letter", extra={"why": str(poison)})
-            dead_letter(world.sqs, dead_letters_url, body, str(poison))
+            dead_letter(world.sqs, world.dead_letters_url, body, str(poison))
     except (ClientError, BotoCoreError, WorldFailed) as error:
         logger.warning("a message comes back", extra={"error": str(error)})
         return False

@@ -2,8 +2,8 @@
 
 Read from the environment at run time, never at import: `SLIPWAY_HOSTS` (instance ids, separated by
 commas; empty where builds of CodeBuild alone are configured), `SLIPWAY_BUILD_QUEUE_URL`,
-`SLIPWAY_FOLLOW_QUEUE_URL` and `SLIPWAY_BUILDER_PROJECT`. All else comes from the installation's
-settings.
+`SLIPWAY_FOLLOW_QUEUE_URL`, `SLIPWAY_BUILDER_PROJECT` and `SLIPWAY_DEAD_LETTERS_URL`. All else comes
+from the installation's settings.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ HOSTS_VARIABLE = "SLIPWAY_HOSTS"
 QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"
 FOLLOW_VARIABLE = "SLIPWAY_FOLLOW_QUEUE_URL"
 PROJECT_VARIABLE = "SLIPWAY_BUILDER_PROJECT"
+DEAD_LETTERS_VARIABLE = "SLIPWAY_DEAD_LETTERS_URL"
 
 _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
 """For EC2: a call repeated by the client could hide that the first one did stop the host. For
@@ -39,6 +40,7 @@ class Services:
 
     `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role. Only the
     reconciler has a `follow_queue_url`. `builder_project`: CodeBuild's; empty where hosts build.
+    `dead_letters_url`: where builders may have left requests, of the reconciler and the receiver.
     """
 
     installation: Installation
@@ -53,6 +55,7 @@ class Services:
     follow_queue_url: str = ""
     codebuild: Any = None
     builder_project: str = ""
+    dead_letters_url: str = ""
 
 
 @functools.cache
@@ -73,6 +76,7 @@ def services() -> Services:
         follow_queue_url=os.environ.get(FOLLOW_VARIABLE, ""),
         codebuild=client("codebuild", _ONCE) if has_builders else None,
         builder_project=_variable(PROJECT_VARIABLE) if has_builders else "",
+        dead_letters_url=os.environ.get(DEAD_LETTERS_VARIABLE, ""),
     )
 
 

@@ -38,6 +38,7 @@ AlertKind = Literal[
     "drift_skipped",
     "not_followed",
     "builders_refused",
+    "builder_silent",
     "alarm",
 ]
 

@@ -114,6 +114,7 @@ class Functions:
             follow_queue_url=self._world.installation.names.follow_queue,
             codebuild=caller.client("codebuild", self._world.codebuild),
             builder_project="slipway-builder",
+            dead_letters_url=DEAD,
         )
 
     def start(self, request: BuildRequest, attributes: dict[str, str]) -> None:
@@ -156,7 +157,7 @@ class Functions:
         record = {"messageId": message.message_id, "body": message.body}
 
         def body(caller: Caller) -> None:
-            answer = receive({"Records": [record]}, self.services(caller), DEAD)
+            answer = receive({"Records": [record]}, self.services(caller))
             if answer["batchItemFailures"]:
                 raise WorldFailed("the message comes back")
 

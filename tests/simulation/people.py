@@ -64,14 +64,16 @@ class People:
         self._commits = 0
 
     def push(self, pipeline: str, kind: str) -> None:
-        """`kind`: good, bad fetch, build or rollout, or back (to the commit before, by force)."""
+        """`kind`: good, bad fetch, build or rollout, back (to the commit before, by force), or kill
+        (its build takes a builder's container with it; on a host it fails).
+        """
         repository = self._world.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
             commit = repository.tips[-2]
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("fetch", "build", "rollout"):
+        if kind in ("fetch", "build", "rollout", "kill"):
             repository.bad[commit] = kind
         repository.move(commit, self._world.clockwork.time)
         version = len(repository.tips) - 1

@@ -14,10 +14,9 @@ from lambdas.starter.handler import start
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.table.requests import Settled
-from tests.unit.lambdas.world import START, World, error, event, pipeline, request, sns_event
+from tests.unit.lambdas.world import DEAD, START, World, error, event, pipeline, request, sns_event
 
 TICK, STOPPED = event("schedule"), event("codebuild_stopped")
-DEAD = "https://queue.example/slipway-build-dead"
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def message(body: str, number: int = 1) -> dict[str, Any]:
 def received(world: World, *bodies: str) -> list[str]:
     """The records that are to come back."""
     records = [message(body, number) for number, body in enumerate(bodies, 1)]
-    answer = receive({"Records": records}, world.services, DEAD)
+    answer = receive({"Records": records}, world.services)
     return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
 
 
