@@ -18,6 +18,7 @@ from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMes
 from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import counted
 from slipway.following.backoff import LOCKED_DELAY, delay_after, is_given_up
 from slipway.following.outcome import Ended, tip_seen
 from slipway.following.told import is_found
@@ -241,7 +242,20 @@ class Ends:
             self._settler.give_back(delivery.messages, delay)
             return False
         cause = f"given up after {attempts.count} failed attempts: {error}"
-        self._give_up(delivery, work, cause)
+        row = self.begin(delivery, work)
+        if row is not None:
+            self._give_up(delivery, row, work, cause)
+        return True
+
+    def wears_builders_out(self, delivery: Delivery, row: DeploymentRow, work: Work) -> bool:
+        """Give up what so many builds have ended under as attempts may fail; whether it was.
+
+        Who ends so counts no attempt: its container is gone before it can.
+        """
+        if delivery.deaths < self._limits.max_attempts:
+            return False
+        builds = counted(delivery.deaths, "build")
+        self._give_up(delivery, row, work, f"given up: {builds} ended before their work did")
         return True
 
     def _is_owned(self, request: BuildRequest) -> bool:
@@ -251,11 +265,8 @@ class Ends:
         row = self._noted(request)
         return row is not None and (row.result is not None or row.rollout is not None)
 
-    def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
+    def _give_up(self, delivery: Delivery, row: DeploymentRow, work: Work, cause: str) -> None:
         request = delivery.request
-        row = self.begin(delivery, work)
-        if row is None:
-            return
         ended = Ended(
             status="gave_up",
             stage=_stage_of(row),

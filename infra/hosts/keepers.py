@@ -130,7 +130,7 @@ class Keepers:
                 ),
                 *self._start_hosts(),
                 *([stop_hosts(self._host_arns)] if self._host_arns else []),
-                *self._run_builders(),
+                *self._run_builders("StopBuild"),
                 *self._drain(),
                 publish("PublishRequestsAndAlerts", topics),
                 send_to(self._arns.queue(names.follow_queue), "LookAtRollouts"),
@@ -213,8 +213,10 @@ class Keepers:
         region = self._shared.configuration.prod_region
         return start_hosts(self._host_arns, hosts.volume_key, region)
 
-    def _run_builders(self) -> list[Allow]:
-        return [run_builders(self._arns.builder_project)] if self._uses_code_build else []
+    def _run_builders(self, *others: str) -> list[Allow]:
+        if not self._uses_code_build:
+            return []
+        return [run_builders(self._arns.builder_project, *others)]
 
     @property
     def _drains(self) -> bool:
@@ -223,17 +225,16 @@ class Keepers:
 
     def _given_up(self, requests: Requests) -> dict[str, str]:
         url = requests.dead_letters.queue_url
-        return {"SLIPWAY_DEAD_LETTERS_URL": url} if self._drains else {}
+        return {"SLIPWAY_DEAD_LETTERS_URL": url} if self._uses_code_build else {}
 
     def _drain(self) -> list[Allow]:
-        if not self._drains:
+        """And where requests go whose builders have ended again and again, or have no pipeline."""
+        if not self._uses_code_build:
             return []
         names = self._shared.names
+        queue = self._arns.queue(names.build_queue)
+        drained = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
         return [
-            allow(
-                "DrainRequests",
-                ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
-                [self._arns.queue(names.build_queue)],
-            ),
+            *([allow("DrainRequests", drained, [queue])] if self._drains else []),
             send_to(self._arns.queue(names.build_dead_letters), "GiveUpRequests"),
         ]

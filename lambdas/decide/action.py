@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.decide.codebuild import on_builder
 from lambdas.decide.decision import start_delay
+from lambdas.decide.giving_up import give_up
 from lambdas.decide.situation import (
     Action,
     Ask,
@@ -15,6 +16,8 @@ from lambdas.decide.situation import (
     EndBuilder,
     FindBuilder,
     FollowUp,
+    ForgetBuilder,
+    GiveUp,
     Host,
     LeaveHost,
     NoteTip,
@@ -23,6 +26,7 @@ from lambdas.decide.situation import (
     StartBuilder,
     StartHost,
     StopBroken,
+    StopBuilder,
     StopIdle,
 )
 from lambdas.shared.observability import count, logger
@@ -82,8 +86,10 @@ def _carry_out(services: Services, action: Action) -> None:
             _stop_broken(services, action)
         case LeaveHost():
             pass  # that it was decided is in the log
-        case StartBuilder() | FindBuilder() | EndBuilder():
+        case StartBuilder() | FindBuilder() | StopBuilder() | EndBuilder() | ForgetBuilder():
             on_builder(services, action)
+        case GiveUp():
+            give_up(services, action)
         case Republish():
             _republish(services, action)
         case Ask():

@@ -39,8 +39,8 @@ class Services:
     """The world that handlers act on; a test or a simulation puts its own in its place.
 
     `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role. Only the
-    reconciler has a `follow_queue_url`, and the `dead_letters_url` of the build queue where it
-    drains that. `builder_project`: CodeBuild's; empty where hosts build.
+    reconciler has a `follow_queue_url`, and, with builders, the `dead_letters_url` of the build
+    queue. `builder_project`: CodeBuild's; empty where hosts build.
     """
 
     installation: Installation

@@ -48,6 +48,7 @@ AlertKind = Literal[
     "drift_skipped",
     "not_followed",
     "builders_refused",
+    "builder_silent",
     "alarm",
 ]
 

@@ -63,6 +63,10 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
         "no build of CodeBuild works for {}",
         "builds of CodeBuild work for {} again",
     ),
+    "builder_silent": (
+        "the builder of {} gives no sign of getting on",
+        "the builder of {} is over, or gets on again",
+    ),
     "not_followed": ("the rollout of {} is not followed", "the rollout of {} is followed again"),
     "alarm": ("alarm {}", "alarm {} is over"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local.emulator.extension.codebuild_process import processes_of
 from local.plan import Options
 from local.push import Pushed
 from local.status import describe
@@ -39,6 +40,8 @@ pytestmark = pytest.mark.timeout(900)
 WHO_START = ("starter", "reconciler")
 ANSWERS = 30.0
 """Seconds that a container on a busy machine may take to answer one question."""
+SILENT_SECONDS = 150.0
+"""Heartbeats are missed for a minute (`local/configuration.py`); the schedule comes each minute."""
 TAKEN_UP_SECONDS = 150.0
 """The event of a build's end frees its pipeline; where it is lost, the schedule's minute does."""
 
@@ -233,6 +236,29 @@ def test_a_push_of_documents_starts_no_build(hostless: Chain) -> None:
     assert (row.status, row.stage, row.host_id) == ("unchanged", "fetch", "")
     assert [build["id"] for build in builds(hostless)] == [build["id"] for build in before]
     assert hostless.notices(pushed.commit_id[:7]) == []
+    _nothing_is_left(hostless)
+
+
+def test_a_build_that_is_silent_is_stopped_and_another_takes_its_work_up(hostless: Chain) -> None:
+    # GIVEN a build that builds, all of which then stands still, the agent too
+    until_no_build(hostless)
+    began = time.time()
+    pushed = hostless.push("a silent one", "slow")
+    hostless.until("its build", lambda: _builds_it(hostless, pushed), FIRST_SECONDS)
+    (silent,) = live(hostless, "sample")
+    for process in processes_of(silent["id"]):
+        process.send_signal(signal.SIGSTOP)
+    # THEN Slipway stops it, another is started, and the push is live and told once
+    ended = hostless.until_ended(pushed, TAKEN_UP_SECONDS + SILENT_SECONDS)
+    assert ended.result is not None
+    assert ended.result.status == "succeeded", ended.result
+    assert hostless.serves() == pushed.commit_id
+    until_no_build(hostless)
+    statuses = {build["id"]: build["buildStatus"] for build in builds(hostless)}
+    assert statuses[silent["id"]] == "STOPPED"
+    assert len(hostless.notices(pushed.commit_id[:7], since=began)) == 1
+    # AND people were told that it was silent
+    hostless.until("the alert", lambda: hostless.notices("no sign of getting on", since=began))
     _nothing_is_left(hostless)
 
 

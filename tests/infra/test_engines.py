@@ -219,9 +219,24 @@ def test_builds_are_started_and_asked_for_by_whom_it_concerns(engine: Stacks) ->
         if any(a.startswith("codebuild:") for a in s.actions)
     }
     actions = {f"codebuild:{a}" for a in ("StartBuild", "BatchGetBuilds", "ListBuildsForProject")}
-    assert of == {
-        f"{name}-{function}": (actions, [project]) for function in ("starter", "reconciler")
-    }
+    expected = {f"{name}-starter": (actions, [project])}
+    # AND the reconciler alone stops one that is silent
+    expected[f"{name}-reconciler"] = ({*actions, "codebuild:StopBuild"}, [project])
+    assert of == expected
+
+
+def test_the_reconciler_keeps_what_nobody_would_receive(engine: Stacks) -> None:
+    name = engine.configuration.name
+    sends = [
+        s.resources
+        for s in of_role(engine, f"{name}-reconciler")
+        if s.actions == ["sqs:SendMessage"]
+    ]
+    queue = f"arn:aws:sqs:eu-central-1:222222222222:{name}-build-dead-letters"
+    assert [queue] in sends
+    assert "BuildDeadLetters" in text(
+        variables(engine.prod, "reconciler")["SLIPWAY_DEAD_LETTERS_URL"]
+    )
 
 
 def test_a_builder_may_what_a_host_may_but_for_what_only_a_host_needs(overflow: Stacks) -> None:

@@ -145,10 +145,11 @@ class Source:
 
 
 class Images:
-    """docker on one agent, ECR for all."""
+    """docker on one agent, ECR for all. `dies`: what a build does to a builder that kills it."""
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, dies: Callable[[], None] | None = None) -> None:
         self._world = world
+        self._dies = dies
 
     def keep_layers(self, *_arguments: Any, stop: Any, sink: Any) -> None:
         """Nothing travels."""
@@ -182,7 +183,10 @@ class Images:
             sink("#1 building")
         if world.weather.happens("build fails", 0.1):
             raise WorldFailed("docker: no space left on device")
-        if world.repositories[pipeline.name].bad.get(commit.id) == "build":
+        bad = world.repositories[pipeline.name].bad.get(commit.id)
+        if bad == "kill" and self._dies is not None:
+            self._dies()
+        if bad in ("build", "kill"):
             raise DeploymentFailed("exit code 1", stage="build", log_tail=("oops",))
         return Built("sha256:" + commit.id, "amd64", {"commit": commit.id})
 

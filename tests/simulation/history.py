@@ -32,7 +32,8 @@ class Plan:
 
     `empty`: the branches are not there before their first push. `paths`: the pipelines have some,
     and the pushes `others` and `undo` touch none of them. `slots`: builds that a host runs at
-    once; `stale`: a push ends the build of an older one. `when`, `limit`: of CodeBuild's builds.
+    once; `stale`: a push ends the build of an older one. `when`, `limit`, `timeout`: of CodeBuild's
+    builds.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Plan:
     when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
     limit: int = 20
     paths: bool = False
+    timeout: float = 3600.0
 
 
 @dataclass
@@ -139,8 +141,16 @@ def built_plan_of(seed: int) -> Plan:
         action for action in plan.actions if when == "overflow" or action[1] not in HOSTS_ONLY
     ]
     span = plan.calm_after - 900
+    more = random.Random(seed * 32_452_843 + 7)
+    if more.random() < 0.1:  # one of the pushes takes its builders with it
+        pushes = [number for number, action in enumerate(actions) if action[1] == "push"]
+        number = more.choice(pushes)
+        at, _, (name, _) = actions[number]
+        actions[number] = (at, "push", (name, "kill"))
     for _ in range(dice.choice((0, 0, 1, 2))):
         actions.append((dice.uniform(0, span), "kill build", dice.randrange(plan.pipelines)))
+    if plan.pipelines > 1 and more.random() < 0.25:
+        actions.append((more.uniform(0, span), "unconfigure", more.randrange(plan.pipelines)))
     return dataclasses.replace(
         plan,
         actions=tuple(sorted(actions)),
@@ -148,6 +158,7 @@ def built_plan_of(seed: int) -> Plan:
         hosts=plan.hosts if when == "overflow" else 0,
         when=when,
         limit=dice.choice((1, 2, 20)),
+        timeout=more.choice((3600.0, 3600.0, 14400.0)),
     )
 
 
@@ -197,7 +208,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         slots=plan.slots,
         stale=plan.stale,
         paths=plan.paths,
-        builders=BuildersSettings(when=plan.when, limit=plan.limit),
+        builders=BuildersSettings(when=plan.when, limit=plan.limit, timeout=plan.timeout),
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)
@@ -239,7 +250,7 @@ def _unrest(world: World) -> str:
 
 
 def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
-    names = [p.name for p in world.installation.pipelines]
+    names = list(world.repositories)
 
     def do() -> None:
         if verb in NEEDS and not world.weather.happens(NEEDS[verb], 1.0):
@@ -311,6 +322,7 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "stop by hand": _stop_by_hand,
     "cancel": lambda world, name, host: world.people.cancel(name),
     "kill build": lambda world, name, host: world.codebuild.kill(name),
+    "unconfigure": lambda world, name, host: world.unconfigure(name),
     "kill at update": lambda world, name, host: world.kill_at_update.add(name),
     "duplicate": lambda world, name, host: world.people.duplicate(),
     "old notice": lambda world, name, host: world.people.old_notice(),

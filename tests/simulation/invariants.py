@@ -20,6 +20,14 @@ CAUSES = {
 TELLS_OF_ITS_PUSHES = ("succeeded", "unchanged", "failed", "rolled_back")
 """Outcomes whose notice tells of every push of the commit until then."""
 
+EXPECTED = {
+    "fetch": {"failed"},
+    "build": {"failed"},
+    "rollout": {"rolled_back"},
+    "kill": {"failed", "gave_up"},
+}
+"""How a commit may end that has something wrong with it."""
+
 OBEYED, OBEYED_IN_FAULTS = 70.0, 1500.0
 """Seconds from a cancel to an outcome that may be a success all the same: two looks; or a claim
 whose holder died, and the schedule's looks, some of them lost.
@@ -31,10 +39,15 @@ RECEIVES = 120
 def check_at_rest(world: World) -> None:
     _every_request_has_its_outcome(world)
     _no_alert_is_about_nothing(world)
+    _nothing_is_left_of_who_is_configured_no_more(world)
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
+        if pipeline in world.unconfigured:
+            rows = [row for row in rows if not _was_given_up_by_a_host(world, row)]
         _every_outcome_was_told(world, rows)
         _a_row_names_the_commit_that_was_told(rows)
+        if pipeline in world.unconfigured:
+            continue
         _a_cancel_is_obeyed(world, rows)
         _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
@@ -53,8 +66,41 @@ def _no_alert_is_about_nothing(world: World) -> None:
 def _every_request_has_its_outcome(world: World) -> None:
     settled = world.table.requests.settled(world.accepted)
     for request_id, request in world.accepted.items():
-        if request_id not in settled and not _is_dead_letter(world, request):
+        if request_id in settled or request_id in _dead_letters(world):
+            continue
+        if not _is_dead_letter(world, request):
             raise Violation(f"a request of {request.pipeline} ({request.reason}) has no outcome")
+
+
+def _dead_letters(world: World) -> set[str]:
+    """The requests in the build queue's dead letters, where their pipeline is configured no more.
+
+    What such a pipeline is still asked for never becomes a row: the reconciler gives it up. The
+    follower leaves it to its queue, which makes a dead letter of it after so many receives.
+    """
+    queues = (world.queues["dead letters"], world.follow_queue)
+    bodies = [message.body for queue in queues for message in queue.messages.values()]
+    found = [BuildRequest.from_json(body) for body in bodies if "request_id" in body]
+    return {request.request_id for request in found if request.pipeline in world.unconfigured}
+
+
+def _was_given_up_by_a_host(world: World, row: DeploymentRow) -> bool:
+    """Hosts make a dead letter of a request whose pipeline they do not know, and look no further:
+    what was begun for it stays as it is, unless its want is there.
+    """
+    return bool(world.hosts) and row.result is None and row.request_id in _dead_letters(world)
+
+
+def _nothing_is_left_of_who_is_configured_no_more(world: World) -> None:
+    """What was given up on without a deployment is a dead letter."""
+    asked = [r.request_id for r in world.accepted.values() if r.pipeline in world.unconfigured]
+    given_up = {
+        name
+        for name, one in world.table.requests.settled(asked).items()
+        if one.outcome == "gave_up"
+    }
+    if given_up - _dead_letters(world):
+        raise Violation("a request was given up on in silence")
 
 
 def _is_dead_letter(world: World, request: BuildRequest) -> bool:
@@ -162,9 +208,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     ended = {r.status for r in told}
     if service.commit in repository.bad:
         raise Violation(f"{pipeline} runs {service.commit[-4:]}, which is bad")
-    expected = {"fetch": {"failed"}, "build": {"failed"}, "rollout": {"rolled_back"}}.get(
-        repository.bad.get(tip, ""), set()
-    )
+    expected = EXPECTED.get(repository.bad.get(tip, ""), set())
     gave_up = any(r.status == "gave_up" for r in rows)
     excused = any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
     if not gave_up and not ended & expected and not excused:

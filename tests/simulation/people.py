@@ -67,7 +67,8 @@ class People:
 
     def push(self, pipeline: str, kind: str) -> None:
         """`kind`: good, bad fetch, build or rollout, or back (to the commit before, by force);
-        others (a commit that concerns none of the paths), undo (one that takes back the last).
+        others (a commit that concerns none of the paths), undo (one that takes back the last);
+        kill (its build takes a builder's container with it; on a host it fails).
         """
         repository = self._world.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
@@ -75,7 +76,7 @@ class People:
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("fetch", "build", "rollout"):
+        if kind in ("fetch", "build", "rollout", "kill"):
             repository.bad[commit] = kind
         if kind in UNTOUCHED:
             alike = repository.tips[-min(UNTOUCHED[kind], len(repository.tips))]

@@ -178,6 +178,9 @@ def _deciding(installation: Installation, name: str) -> list[Need]:
         deciding += _needs((drained, arn.build_queue), ("sqs:SendMessage", given_up))
     if builders.uses_code_build and name != "stopper":
         run = "codebuild:StartBuild BatchGetBuilds ListBuildsForProject"
+        if name == "reconciler":
+            run += " StopBuild"
+            deciding += _needs(("sqs:SendMessage", arn("sqs", names.build_dead_letters)))
         deciding += _needs((run, arn("codebuild", f"project/{names.builder_project}")))
     if name == "reconciler":
         topic = arn("sns", names.request_topic)

@@ -13,10 +13,9 @@ from lambdas.starter.handler import start
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.table.requests import Settled
-from tests.unit.lambdas.world import START, World, error, event, pipeline, request, sns_event
+from tests.unit.lambdas.world import DEAD, START, World, error, event, pipeline, request, sns_event
 
 TICK, STOPPED = event("schedule"), event("codebuild_stopped")
-DEAD = "https://queue.example/slipway-build-dead"
 
 
 @pytest.fixture
