@@ -32,6 +32,7 @@ from bench import (
     peers,
     pushing,
     rolling_back,
+    untouched,
 )
 from bench.report import (
     Section,
@@ -63,6 +64,7 @@ def parts() -> dict[str, Callable[[], list[Section]]]:
         "drain": lambda: [draining.section()],
         "cold": lambda: [cold_start.section()],
         "fetch": lambda: [fetching.section(WORK)],
+        "paths": lambda: [untouched.section(WORK)],
         "idle": lambda: [idling.section()],
         "answer": lambda: [answering.section()],
         "cost": cost.sections,

@@ -22,7 +22,6 @@ CLIENTS = {
     "follower": ("sns", "dynamodb", "ecs", "sqs"),
     "reconciler": ("sns", "dynamodb", "ec2", "sqs"),
     "notifier": ("dynamodb", "ssm", "sqs"),
-    "receiver": ("sns", "dynamodb", "ec2", "sqs"),
 }
 """The clients that each function makes before its first call."""
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from bench.report import Section
 from slipway.cost.engines import (
-    POLLED,
     SHARE,
     START_SECONDS,
     Builds,
@@ -153,18 +152,15 @@ def _engines() -> Section:
 
 
 def _standing_bound(setup: Setup, builds: Builds) -> str:
-    """Whether what stands with CodeBuild alone is what it may be; else which price forbids it."""
-    way = code_build_only(setup, builds, 2)
-    over = way.standing - MOST_STANDING
-    polls = POLLS * OF_AWS.sqs_request
-    said = f"`codeBuild`: ${way.standing:.2f} stands a month; the bound is ${MOST_STANDING:.2f}."
-    if over <= 0:
-        return said
+    """What stands with CodeBuild alone, beside the bound; and what free tiers do to it."""
+    standing = code_build_only(setup, builds, 2).standing
+    paid = code_build_only(replace(setup, free=False), replace(builds, free=False), 2).standing
+    polls = setup.queues * POLLS * OF_AWS.sqs_request
     return (
-        f"{said} It is over by ${over:.2f}, for SQS's price of a request,"
-        f" ${OF_AWS.sqs_request * 1e6:.2f} a million: Lambda's idle polls of one queue are"
-        f" ${polls:.2f} a month, and here it polls {POLLED}. One queue less would be"
-        f" ${way.standing - polls:.2f}."
+        f"`codeBuild`: ${standing:.2f} stands a month; the bound is ${MOST_STANDING:.2f}. Where"
+        f" other things of the account use AWS's free tiers up it is ${paid:.2f}: CloudWatch's"
+        f" metrics and alarms, and ${polls:.2f} for Lambda's idle polls of {setup.queues} queues"
+        f" (SQS, ${OF_AWS.sqs_request * 1e6:.2f} a million)."
     )
 
 

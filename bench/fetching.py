@@ -46,7 +46,7 @@ def section(work: Path, *, rounds: int = 15) -> Section:
     shutil.rmtree(work / "fetch", ignore_errors=True)
     folder = work / "fetch"
     folder.mkdir(parents=True)
-    with _served(work) as wire, _slipway(folder / "agent", f"{wire.url}/large.git") as slipway:
+    with served(work) as wire, _slipway(folder / "agent", f"{wire.url}/large.git") as slipway:
         contenders = _contenders(folder, f"{wire.url}/large.git", slipway)
         for name, (first, _) in contenders.items():
             seconds, received = _timed(first, wire)
@@ -172,7 +172,8 @@ class Wire:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[Wire]:
+def served(folder: Path) -> Iterator[Wire]:
+    """The repositories in `folder`, behind `git daemon` and a wire that counts."""
     behind, port = free_port(), free_port()
     daemon = subprocess.Popen(
         ["git", "daemon", "--listen=127.0.0.1", f"--port={behind}", "--export-all",

@@ -80,7 +80,7 @@ class BuiltGrowth(Growth):
         return self.outcome
 
     def _asked(self, now: float, pipeline: str) -> None:
-        """As starter and receiver: they decide at each push."""
+        """As the starter: it decides at each push."""
         self._look_for_work(now)
         asleep = any(machine.ec2_state == "stopped" for machine in self._machines)
         to_be_built = self._engine.when == "codeBuild" and pipeline not in self._live
@@ -168,4 +168,11 @@ def section() -> Section:
     for name, allowed, share in BOUNDS:
         what = f"growth, {name}: age p{share:.0%}, to instant builders".replace("%", "")
         made.bounds.append(Bound(what, allowed, outcomes[name].age(share) / instant.age(share)))
+    quota = outcomes["codeBuild"].most
+    made.remarks.append(
+        f"Without a limit the account must grant {quota} builds at the same time. What is beyond"
+        " its quota CodeBuild queues, five times as many ('Builds in AWS CodeBuild'), and refuses"
+        " the rest, which the next decision asks for again. AWS publishes no rate for StartBuild:"
+        f" the fullest minute has {outcomes['codeBuild'].a_minute} of them."
+    )
     return made

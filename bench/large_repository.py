@@ -50,15 +50,21 @@ def _stream(commits: int) -> Iterator[bytes]:
         yield b"data %d\n%s\n" % (len(content), content)
 
 
-def add_commit(path: Path, number: int) -> str:
-    """One more commit on the branch, as a push would bring it; its id."""
-    tip = _git(path, "rev-parse", BRANCH)
+def tip_of(path: Path) -> str:
+    """The commit that the branch is at."""
+    return _git(path, "rev-parse", BRANCH)
+
+
+def add_commit(path: Path, number: int, *, branch: str = BRANCH) -> str:
+    """One more commit on the branch, as a push would bring it; its id. No `branch`: on none."""
+    tip = tip_of(path)
     blob = _git(path, "hash-object", "-w", "--stdin", stdin=f"one line more: {number}\n")
     tree = _git(path, "ls-tree", tip) + f"\n100644 blob {blob}\tCHANGED\n"
     lines = {line.split("\t", 1)[1]: line for line in tree.splitlines() if line}
     made = _git(path, "mktree", stdin="\n".join(lines.values()) + "\n")
     commit = _git(path, "commit-tree", made, "-p", tip, "-m", f"Push {number}")
-    _git(path, "update-ref", f"refs/heads/{BRANCH}", commit)
+    if branch:
+        _git(path, "update-ref", f"refs/heads/{branch}", commit)
     return commit
 
 

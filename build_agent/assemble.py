@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,11 +26,13 @@ from build_agent.image.cache_records import Records
 from build_agent.image.disk import Disk
 from build_agent.image.docker import Docker, client_programs, find_client
 from build_agent.image.images import Images
+from build_agent.image.testing import Tests
 from build_agent.means import Means
 from build_agent.queue.inbox import AT_ONCE, Inbox
 from build_agent.queue.lease import Keeper, KeeperThread
 from build_agent.queue.pending_inbox import PendingInbox
 from build_agent.service import Services
+from build_agent.source.differences import assumed_differences
 from build_agent.source.git_credentials import assumed_login
 from build_agent.source.mirror import Source
 from build_agent.telling.logs import DRAIN_SECONDS, CloudWatchShipper, Log
@@ -158,16 +160,23 @@ def assemble(
         codedeploy=lambda: fence.around(client("codedeploy")),
         balancing=lambda: client("elbv2"),
     )
+    session_name = f"{installation.name}-{host.host_id}"[:64]
     means = Means(
         source=Source(
             folder,
             run=run,
             now=clock.now,
+            region=installation.dev_region,
             login=assumed_login(
                 client("sts"),
-                session_name=f"{installation.name}-{host.host_id}"[:64],
+                session_name=session_name,
                 region=installation.dev_region,
                 now=clock.now,
+            ),
+            differences=assumed_differences(
+                client("sts"),
+                lambda credentials: code_commit_as(credentials, installation.dev_region),
+                session_name=session_name,
             ),
         ),
         images=Images(
@@ -181,6 +190,7 @@ def assemble(
             docker_hub=installation.docker_hub_secret,
             cache=BuildCache(client("ecr"), records, installation.name),
         ),
+        tests=_tests(docker, folder / "tests"),
         services=Services(client("ecs")),
         disk=disk,
         recorder=recorder,
@@ -244,6 +254,15 @@ def clients(session: boto3.Session) -> Callable[[str], Any]:
     return client
 
 
+def code_commit_as(credentials: Mapping[str, str], region: str) -> Any:
+    """CodeCommit under a role's temporary credentials, anew each time: they last for minutes."""
+    session = boto3.Session(
+        credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"],
+        region_name=region,
+    )  # fmt: skip
+    return session.client("codecommit", config=_PATIENT)
+
+
 def own(folder: Path) -> IO[str]:
     """Make `folder` this process's alone; WrongUse where another agent has it."""
     try:
@@ -284,6 +303,14 @@ def _build_slots(installation: Installation, folder: Path) -> int:
     return build_slots(
         installation.builds, processors=found.processors, memory=found.memory, disk=found.disk
     )
+
+
+def _tests(docker: Docker, folder: Path) -> Tests:
+    """Tests, and what a killed agent left of its own is removed meanwhile."""
+    tests = Tests(docker, folder)
+    if tests.left_behind:
+        ahead(tests.remove_left_behind)
+    return tests
 
 
 def _disk_teller(

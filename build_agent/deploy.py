@@ -7,16 +7,21 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from build_agent.building import Building
+from build_agent.contexts import contexts_of
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.means import Means
 from build_agent.queue.lease import Work
+from build_agent.source.definition_text import definition_text
 from build_agent.source.known import Pushed
-from build_agent.source.left_out import left_out
+from build_agent.source.left_out import left_out, pointers_told
+from build_agent.source.submodules import lacking
 from build_agent.telling.logs import BuildLog
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -24,6 +29,7 @@ from slipway.contracts.messages import BuildRequest, Commit, DeploymentResult, S
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.build_key import build_tag
+from slipway.following.definition_file import Written, written_definition
 from slipway.following.deployed import Deployed
 from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
@@ -31,6 +37,13 @@ from slipway.following.outcome import Ended, of_failure, of_told, tip_seen
 from slipway.following.progress import timings_of
 from slipway.following.state import StageBegun
 from slipway.following.told import told_of
+from slipway.following.untouched import (
+    compared,
+    is_filtered,
+    runs_as_known,
+    to_compare,
+    untouched,
+)
 
 Outcome = Ended | ToRollOut
 Noted = TypeVar("Noted", Ended, ToRollOut)
@@ -40,7 +53,7 @@ FETCHES = 5
 """Of one deployment at most. Where pushes come faster than they are fetched the last is built, and
 what came after it runs next.
 """
-BEFORE_ROLLOUT = ("received", "fetch", "build", "push")
+BEFORE_ROLLOUT = ("received", "fetch", "build", "test", "push")
 """Stages of their own; what comes after them is one rollout."""
 
 
@@ -65,6 +78,7 @@ class Deployment:
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
+    tests: str | None = None
 
     def __post_init__(self) -> None:
         self.output = BuildLog(self.means.shipper, self.row.deployment_id)
@@ -113,14 +127,61 @@ class Deployment:
                 break
             self.output("a newer push has come: its commit is fetched")
             commit = self._fetch()
-        digests = self._images(commit, running)
+        since = self._untouched_since(commit, running)
+        if since is not None:
+            return untouched(since, running)
+        with self._definition(commit, running) as running:
+            digests = self._images(commit, running)
         return self._roll_out(digests, running)
+
+    @contextmanager
+    def _definition(self, commit: Commit, running: Deployed) -> Iterator[Deployed]:
+        """What the services run, as who goes on to the repository's own task definitions sees it.
+
+        They are checked before anything is built. The build shares the files that they were read
+        from.
+        """
+        if not self.pipeline.reads_definition:
+            yield running
+            return
+        self._make_room(FOR_FETCH)
+        with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
+            running = running.under(self._written(tree))
+            running.check_platforms()
+            yield running
+
+    def _written(self, tree: Path) -> dict[int, Written]:
+        """The repository's own task definitions, by the number of their service."""
+        there = enumerate(self.pipeline.per_service)
+        named = [(n, one, one.task_definition) for n, one in there if one.task_definition]
+        model = self.means.services.model
+        return {n: written_definition(definition_text(tree, name), one, model)
+                for n, one, name in named}  # fmt: skip
 
     def _told_before(self) -> DeploymentResult | None:
         """The outcome that told of this push already: of the very tip that this one has met."""
         if self.tip is None or self.tip != self.before.handled_tip:
             return None
         return told_of(self.request, self.tip, self.means.recorder.newest(self.pipeline.name))
+
+    def _untouched_since(self, commit: Commit, running: Deployed) -> str | None:
+        """The commit since which none of the pipeline's paths is touched; None: it is built."""
+        if not is_filtered(self.pipeline, self.request):
+            return None
+        since = to_compare(self.before)
+        if since is None or not runs_as_known(self.pipeline, self.before, self._live(), running):
+            return None
+        touched = self.means.source.touched(
+            self.pipeline, since, commit.id, stop=self.work.stop, sink=self.output
+        )
+        self.output(compared(since, touched=touched))
+        return since if touched is False else None
+
+    def _live(self) -> Mapping[str, str]:
+        """The images of the deployment that runs, as far as they are recorded."""
+        live = self.before.running_deployment
+        row = self.means.recorder.find(live) if live is not None else None
+        return row.images if row is not None else {}
 
     def _fetch(self) -> Commit:
         self._enter("fetch")
@@ -146,8 +207,8 @@ class Deployment:
         self.running = Deployed.of(
             self.pipeline, lambda one: self.means.services.running(one, stop=self.work.stop)
         )
-        for image in self.pipeline.images:
-            self.running.check(image, image.platform)
+        if not self.pipeline.reads_definition:
+            self.running.check_platforms()
         return self.running
 
     def _images(self, commit: Commit, running: Deployed) -> list[tuple[ImageSettings, str]]:
@@ -170,20 +231,40 @@ class Deployment:
         self._enter("build")
         self._make_room(FOR_BUILD)
         with self.means.source.tree(self.pipeline, commit.id, stop=self.work.stop) as tree:
-            self._warn(left_out(tree, (self.pipeline.images[i].context for i in wanted)))
+            self._need_whole(tree, commit, [self.pipeline.images[i] for i in wanted])
             building = Building(
                 means=self.means, pipeline=self.pipeline, commit=commit, running=running,
                 tree=tree, wanted=wanted, fresh=self.request.force_rebuild, line=self._line,
                 slots=self.work.slots, on_built=lambda: self._enter("push"),
+                on_tests=lambda: self._enter("test"),
             )  # fmt: skip
-            digests = building.run(self.work.stop)
+            try:
+                digests = building.run(self.work.stop)
+            finally:
+                self._note_tests(building)
         self.means.keeper.progress(self.work)
         return digests
 
-    def _warn(self, warning: str | None) -> None:
-        self.warning = warning
-        if warning:
-            self.output(f"warning: {warning}")
+    def _need_whole(self, tree: Path, commit: Commit, images: Sequence[ImageSettings]) -> None:
+        """DeploymentFailed where builds would lack what the commit has: an empty folder, or a
+        pointer in a file's place, is not to be run.
+        """
+        found = left_out(tree, contexts_of(tree, images))
+        if found.folders:
+            all_of_it = self.means.source.submodules(self.pipeline, commit.id, stop=self.work.stop)
+            raise DeploymentFailed(lacking(found.folders, all_of_it), stage="fetch")
+        if found.pointers:
+            raise DeploymentFailed(pointers_told(found.pointers), stage="fetch")
+
+    def _note_tests(self, building: Building) -> None:
+        """What the tests of the images told, each by its image's name where there are several."""
+        told = sorted(building.tested.items())
+        name = {
+            n: f"{self.pipeline.images[n].repository}: " if len(told) > 1 else "" for n, _ in told
+        }
+        self.tests = "; ".join(name[n] + one.summary for n, one in told if one.summary) or None
+        warnings = [*(name[n] + text for n, one in told for text in one.warnings)]
+        self.warning = "; ".join(text for text in warnings if text) or None
 
     def _make_room(self, least: int) -> None:
         self.means.disk.make_room(
@@ -252,6 +333,7 @@ class Deployment:
             outcome,
             commit=self.commit,
             warning=self.warning,
+            tests=self.tests,
             tip_seen=tip_seen(self.request, self.commit),
         )
         old = self.before.running_commit

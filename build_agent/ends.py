@@ -18,8 +18,10 @@ from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMes
 from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.wording import counted
 from slipway.following.backoff import LOCKED_DELAY, delay_after, is_given_up
 from slipway.following.outcome import Ended, tip_seen
+from slipway.following.told import is_found
 
 FREED_DELAY = 1
 """Seconds until a request is looked at again whose pipeline's lock was freed just now."""
@@ -106,7 +108,7 @@ class Ends:
         if delay is not None:
             self._settler.give_back(delivery.messages, delay)
             return
-        if not request.is_tip or delivery.deployment_id is not None:
+        if self._comes_by_itself(request) or delivery.deployment_id is not None:
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
             return
         asked = self._table.locks.ask_again(
@@ -120,6 +122,13 @@ class Ends:
             self._settler.give_back(delivery.messages, freed)
         elif not self._settler.join(delivery):
             self._settler.give_back(delivery.messages, LOCKED_DELAY)
+
+    def _comes_by_itself(self, request: BuildRequest) -> bool:
+        """Not for the holder to run. The tip that it runs for a push may be none of the paths; what
+        an operator asks for is deployed in any case.
+        """
+        pipeline = self._installation.pipeline(request.pipeline)
+        return not request.is_tip or (bool(pipeline.paths) and not is_found(request))
 
     def _take_over(self, request: BuildRequest) -> int | None:
         """A push ends the rollout under way, where its pipeline is configured so: seconds until it
@@ -233,7 +242,20 @@ class Ends:
             self._settler.give_back(delivery.messages, delay)
             return False
         cause = f"given up after {attempts.count} failed attempts: {error}"
-        self._give_up(delivery, work, cause)
+        row = self.begin(delivery, work)
+        if row is not None:
+            self._give_up(delivery, row, work, cause)
+        return True
+
+    def wears_builders_out(self, delivery: Delivery, row: DeploymentRow, work: Work) -> bool:
+        """Give up what so many builds have ended under as attempts may fail; whether it was.
+
+        Who ends so counts no attempt: its container is gone before it can.
+        """
+        if delivery.deaths < self._limits.max_attempts:
+            return False
+        builds = counted(delivery.deaths, "build")
+        self._give_up(delivery, row, work, f"given up: {builds} ended before their work did")
         return True
 
     def _is_owned(self, request: BuildRequest) -> bool:
@@ -243,11 +265,8 @@ class Ends:
         row = self._noted(request)
         return row is not None and (row.result is not None or row.rollout is not None)
 
-    def _give_up(self, delivery: Delivery, work: Work, cause: str) -> None:
+    def _give_up(self, delivery: Delivery, row: DeploymentRow, work: Work, cause: str) -> None:
         request = delivery.request
-        row = self.begin(delivery, work)
-        if row is None:
-            return
         ended = Ended(
             status="gave_up",
             stage=_stage_of(row),
@@ -267,5 +286,5 @@ class Ends:
 
 def _stage_of(row: DeploymentRow) -> Stage:
     """The stage in which a deployment stands, before its rollout."""
-    stages: tuple[Stage, ...] = ("fetch", "build", "push", "rollout")
+    stages: tuple[Stage, ...] = ("fetch", "build", "test", "push", "rollout")
     return next((stage for stage in stages if stage == row.stage), "received")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from build_agent.host.clock import Clock
 from build_agent.host.parallel import Parallel, one_by_one
 from build_agent.host.process import Sink
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
+from build_agent.image.tested import Tested
 from build_agent.queue.lease import Keeper
 from build_agent.source.known import Pushed
+from build_agent.source.submodules import Submodule
 from build_agent.telling.logs import Shipper
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import Commit
@@ -39,9 +41,17 @@ class SourceLike(Protocol):
         self, pipeline: PipelineSettings, commit: str, *, stop: Stop
     ) -> AbstractContextManager[Path]: ...
 
+    def submodules(
+        self, pipeline: PipelineSettings, commit: str, *, stop: Stop
+    ) -> Sequence[Submodule]: ...
+
     def commits_between(
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]: ...
+
+    def touched(
+        self, pipeline: PipelineSettings, old: str, new: str, *, stop: Stop, sink: Sink
+    ) -> bool | None: ...
 
 
 class ImagesLike(Protocol):
@@ -89,8 +99,17 @@ class ImagesLike(Protocol):
     def keep(self, image: ImageSettings, digest: str, pipeline: str, *, sink: Sink) -> None: ...
 
 
+class TestsLike(Protocol):
+    """What `testing.Tests` is."""
+
+    def run(self, image: ImageSettings, stage: Built, *, stop: Stop, sink: Sink) -> Tested: ...
+
+
 class ServicesLike(Protocol):
-    """What `service.Services` is."""
+    """What `service.Services` is. `model`: botocore's of ECS."""
+
+    @property
+    def model(self) -> Any: ...
 
     def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running: ...
 
@@ -109,6 +128,7 @@ class Means:
 
     source: SourceLike
     images: ImagesLike
+    tests: TestsLike
     services: ServicesLike
     disk: DiskLike
     recorder: Recorder

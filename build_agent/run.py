@@ -205,6 +205,8 @@ class Run:
         if result is None:
             if row.cancelled_by is not None:  # between two attempts
                 raise Interrupted("the deployment was cancelled")
+            if self._ends.wears_builders_out(delivery, row, work):
+                return
             if request.is_tip:
                 self._take_note(delivery, work.lock)
             log.info("deployment begins", deployment_id=row.deployment_id)

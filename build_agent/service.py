@@ -19,3 +19,8 @@ class Services:
     def running(self, pipeline: PipelineSettings, *, stop: Stop) -> Running:
         """What the pipeline's service runs; DeploymentFailed where there is no such service."""
         return running_now(self._ecs, pipeline, RolloutClock(stop))
+
+    @property
+    def model(self) -> Any:
+        """botocore's service model of ECS."""
+        return self._ecs.meta.service_model

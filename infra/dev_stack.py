@@ -16,6 +16,7 @@ from infra.permissions.statements import Allow, publish, trust_roles, use_key_na
 from infra.requests.code_repositories import (
     CreatedRepository,
     ImportedRepositories,
+    compare,
     pull_from,
     read_tip,
 )
@@ -123,20 +124,23 @@ class DevStack(cdk.Stack):
 
     def _roles(self) -> None:
         repositories = sorted({p.repository.name for p in self._configuration.pipelines})
+        submodules = {name for p in self._configuration.pipelines for name in p.submodules}
+        by_path = sorted({p.repository.name for p in self._configuration.pipelines if p.paths})
+        compares = compare(self._arns, by_path)
         askers = [self._arns.prod_role(self._names.function(n)) for n in ("reconciler", "follower")]
         self._role(
             "SourceRole",
             name=self._names.source_role,
             trusted=self._arns.building_roles,
             description=f"Slipway's {self._who_builds} fetch what they build.",
-            statement=pull_from(self._arns, repositories),
+            statements=[pull_from(self._arns, sorted({*repositories, *submodules})), *compares],
         )
         self._role(
             "TipRole",
             name=self._names.tip_role,
             trusted=[*askers, *self._configuration.dev.operators],
             description="Slipway's reconciler and follower compare the tips with what runs.",
-            statement=read_tip(self._arns, repositories),
+            statements=[read_tip(self._arns, repositories), *compares],
         )
 
     def _role(
@@ -146,7 +150,7 @@ class DevStack(cdk.Stack):
         name: str,
         trusted: Sequence[str],
         description: str,
-        statement: Allow,
+        statements: Sequence[Allow],
     ) -> iam.Role:
         prod = self._configuration.prod.account
         return slipway_role(
@@ -155,7 +159,7 @@ class DevStack(cdk.Stack):
             name=name,
             description=description,
             trusted=trust_roles(prod, self._configuration.partition, trusted),
-            statements=[statement],
+            statements=statements,
             # AWS: a session of a role that a role assumed lasts an hour at most.
             max_session=cdk.Duration.hours(1),
         )

@@ -24,7 +24,6 @@ MEMORY = {
     "follower": 512,
     "stopper": 256,
     "reconciler": 256,
-    "receiver": 512,
 }
 """MB. A run needs 42 to 70 of them; the rest buys processor time for the cold start, of which AWS
 gives a function a share in proportion: trigger and starter stand between a push and its host's

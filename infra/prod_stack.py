@@ -15,7 +15,6 @@ from constructs import Construct
 
 from infra.builders.builder_role import builder_role
 from infra.builders.project import BuilderProject
-from infra.builders.receiver import Receiver
 from infra.findings import accept_checkov
 from infra.following.follow_queue import FollowQueue
 from infra.following.follower import Follower
@@ -96,8 +95,6 @@ class ProdStack(cdk.Stack):
             follow=self.follow,
             close_topic=self.topics.close,
         )
-        if configuration.hosts is None:
-            self._receiver()
         self.follower = Follower(
             self,
             shared=shared,
@@ -146,7 +143,6 @@ class ProdStack(cdk.Stack):
             self,
             "Sample",
             configuration=self._configuration,
-            names=self._names,
             arns=self._arns,
             network=network,
         )
@@ -212,16 +208,6 @@ class ProdStack(cdk.Stack):
             "rollouts": rollouts,
             "use_key": self._shared.use_key,
         }
-
-    def _receiver(self) -> None:
-        """Who drains the build queue where no host does."""
-        Receiver(
-            self,
-            shared=self._shared,
-            arns=self._arns,
-            requests=self.requests,
-            environment=self.keepers.environment,
-        )
 
     def _operators(self) -> None:
         """What `slipway` does, as policies for the roles of who runs it."""

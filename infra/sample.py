@@ -19,8 +19,13 @@ from infra.permissions.arns import Arns
 from infra.permissions.roles import slipway_role
 from infra.permissions.statements import NO_RESOURCES, PULL, allow, write_logs
 from slipway.configuration import Configuration, Pipeline, Service
-from slipway.configuration.resolve import family_of, sample_cluster, sample_log_group, service_of
-from slipway.contracts.names import Names
+from slipway.configuration.resolve import (
+    family_of,
+    sample_cluster,
+    sample_log_group,
+    sample_role,
+    service_of,
+)
 
 
 class SampleServices(Construct):
@@ -32,7 +37,6 @@ class SampleServices(Construct):
         construct_id: str,
         *,
         configuration: Configuration,
-        names: Names,
         arns: Arns,
         network: HostNetwork | None,
     ) -> None:
@@ -62,7 +66,7 @@ class SampleServices(Construct):
         accept_checkov(
             self._log_group, {"CKV_AWS_158": "CloudWatch's own key; the sample has no secret."}
         )
-        role_name = f"{names.installation}-sample-execution"
+        role_name = sample_role(configuration)
         repositories = sorted({p.images[0].repository.name for p in pipelines})
         self._role = slipway_role(
             self,

@@ -79,6 +79,12 @@ def command() -> None:
     help="A new container may be unhealthy for so long, for `push --after`.",
 )
 @click.option(
+    "--paths",
+    multiple=True,
+    metavar="PATTERN",
+    help="The paths that concern the last pipeline, as in a configuration; several times for more.",
+)
+@click.option(
     "--internal-endpoints", is_flag=True, help="Open the emulator's fault switches (for tests)."
 )
 def up(
@@ -93,6 +99,7 @@ def up(
     machine: bool,
     idle_period: int,
     start_period: int,
+    paths: tuple[str, ...],
     internal_endpoints: bool,
 ) -> None:
     """Start it in the background; returns when a push would be deployed.
@@ -106,6 +113,7 @@ def up(
       slipway local up --directory other --pipelines 2 --builds 2
       slipway local up --builders codeBuild --pipelines 5
       slipway local up --start-period 150
+      slipway local up --paths '**' --paths '!**/*.md'
     """
     from local.plan import Options
     from local.progress import Progress
@@ -123,6 +131,7 @@ def up(
         machine=machine,
         idle_period=idle_period,
         start_period=start_period,
+        paths=paths,
         internal_endpoints=internal_endpoints,
     )
     workplace, progress = _workplace(directory), Progress()

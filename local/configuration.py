@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,14 +102,18 @@ def local_configuration(
     machine: bool = False,
     idle_period: int = IDLE_PERIOD,
     start_period: int = START_PERIOD,
+    paths: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
     `builds`: build slots of each host; None: what this machine allows. `builders`: who builds;
     with `codeBuild` no host. `overflow_after`, `build_limit`: of builds of CodeBuild, in seconds
     and at the same time. `start_period`: seconds in
-    which a new container may be unhealthy.
+    which a new container may be unhealthy. `paths`: of the last pipeline.
     """
+    made = [_pipeline(names, initial_image, start_period) for names in pipelines]
+    if paths:
+        made[-1]["paths"] = list(paths)
     return {
         "name": INSTALLATION,
         "region": REGION,
@@ -117,7 +122,7 @@ def local_configuration(
             "operators": [f"arn:aws:iam::{PROD_ACCOUNT}:role/{OPERATOR}"],
         },
         "prod": {"account": PROD_ACCOUNT},
-        "pipelines": [_pipeline(names, initial_image, start_period) for names in pipelines],
+        "pipelines": made,
         **_who_builds(builders, hosts, builds, overflow_after, build_limit),
         "network": {"availabilityZone": f"{REGION}a"},
         "lambdas": {"reconcileEveryMinutes": 1, "logRetentionDays": 1},

@@ -29,6 +29,7 @@ NEWEST = 20
 STAGE_HOPS = {
     "fetch": "fetch",
     "build": "build",
+    "test": "tests",
     "push": "image push",
     "register": "register",
     "update": "update",

@@ -37,7 +37,7 @@ class Options:
     those at the same time. `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
-    of which starts a process.
+    of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
     """
 
     port: int | None = None
@@ -55,6 +55,7 @@ class Options:
     idle_period: int = IDLE_PERIOD
     start_period: int = START_PERIOD
     health_interval: float = 1.0
+    paths: tuple[str, ...] = ()
 
     @property
     def host_count(self) -> int:

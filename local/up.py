@@ -155,6 +155,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         machine=plan.options.machine,
         idle_period=plan.options.idle_period,
         start_period=plan.options.start_period,
+        paths=plan.options.paths,
     )
 
 

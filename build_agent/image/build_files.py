@@ -32,6 +32,15 @@ class BuildFiles:
     name: str
     ignore: Path | None
 
+    @property
+    def ignore_text(self) -> str:
+        """What the ignore file says; nothing where there is none."""
+        file = self.ignore or self.context / _COMMON_IGNORE
+        try:
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return ""
+
     def lay_out(self, folder: Path) -> Path:
         """Put Dockerfile and ignore file into `folder`; the Dockerfile's path there."""
         given = folder / self.name

@@ -40,6 +40,7 @@ from build_agent.image.docker import (
     docker_hub_login,
     pushed_digest,
 )
+from build_agent.image.hiding import hidden, hiding
 from build_agent.image.keeping import Keeping
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -186,10 +187,10 @@ class Images:
                 fresh=fresh,
             )  # fmt: skip
             variables = {secret_variable(i): v for i, v in enumerate(secrets.values())}
-            hidden = _hiding(use.heard(sink), list(secrets.values()))
             run = partial(
-                docker, stop=stop, timeout=pipeline.build_timeout, sink=hidden, extra=variables
-            )
+                docker, stop=stop, timeout=pipeline.build_timeout, extra=variables,
+                sink=hiding(use.heard(sink), list(secrets.values())),
+            )  # fmt: skip
             for registry in _registries((*image.base_repositories, *use.imports)):
                 docker.log_in(RegistryLogin.of_token(registry, token()), stop=stop)
             self._log_in_to_docker_hub(docker, stop, sink)
@@ -199,10 +200,10 @@ class Images:
                     sink("once more, without the build cache in ECR")
                     ended = run(command)
             except TimedOut as error:
-                tail = tuple(_hidden(line, secrets.values()) for line in error.tail)
+                tail = tuple(hidden(line, secrets.values()) for line in error.tail)
                 raise build_timeout(tail, pipeline.build_timeout) from None
             if not ended.ok:
-                tail = tuple(_hidden(line, secrets.values()) for line in ended.tail)
+                tail = tuple(hidden(line, secrets.values()) for line in ended.tail)
                 raise build_failure(tail, ended.returncode)
             built = self._inspect(docker, id_file.read_text().strip(), stop)
             if self._cache is not None:
@@ -381,16 +382,3 @@ def _first(output: str) -> Mapping[str, Any]:
     except (ValueError, IndexError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _hiding(sink: Sink, values: Sequence[str]) -> Sink:
-    return (lambda line: sink(_hidden(line, values))) if values else sink
-
-
-def _hidden(line: str, values: Any) -> str:
-    """`line` without build secrets that a command of the Dockerfile printed."""
-    for value in values:
-        for part in value.splitlines():
-            if len(part) >= 4:
-                line = line.replace(part, "***")
-    return line

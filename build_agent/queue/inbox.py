@@ -19,11 +19,14 @@ _GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNo
 
 @dataclass(frozen=True)
 class Message:
-    """A received message; `receipt` changes with every delivery, `message_id` never."""
+    """A received message; `receipt` changes with every delivery, `message_id` never. `deaths`:
+    builds of CodeBuild that ended while they worked on it.
+    """
 
     message_id: str
     receipt: str
     body: str
+    deaths: int = 0
 
 
 @dataclass
@@ -42,6 +45,10 @@ class Delivery:
     @property
     def pipeline(self) -> str:
         return self.request.pipeline
+
+    @property
+    def deaths(self) -> int:
+        return max((message.deaths for message in self.messages), default=0)
 
 
 class Inbox:

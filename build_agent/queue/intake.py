@@ -41,7 +41,7 @@ class Intake:
         log: Log,
         stop: Stop,
     ) -> None:
-        self._known = {pipeline.name for pipeline in installation.pipelines}
+        self._known = {pipeline.name: pipeline for pipeline in installation.pipelines}
         self._table = table
         self._inbox = inbox
         self._keeper = keeper
@@ -139,7 +139,8 @@ class Intake:
                 self._settler.forget(delivery)
                 continue
             delivery.deployment_id = begun.get(delivery.request_id)
-            mine = kept.setdefault(delivery.pipeline, Kept())
+            filtered = bool(self._known[delivery.pipeline].paths)
+            mine = kept.setdefault(delivery.pipeline, Kept(filtered=filtered))
             older = mine.take(delivery)
             if older is not None and older.deployment_id is not None:
                 keep_begun(mine, older)

@@ -245,7 +245,7 @@ class Keeper:
         request, stop = work.request, work.stop
         if work.pipeline not in self._ends_stale_builds or stop.requested:
             return
-        if request is not None and request.is_tip and work.stage in ("build", "push"):
+        if request is not None and request.is_tip and work.stage in ("build", "test", "push"):
             work.overtaken = True
             stop.request("a newer push has come")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from build_agent.queue.inbox import TEN, Inbox, Message
 from slipway.contracts.table import Table
+from slipway.contracts.table.builders import builder_host
 from slipway.contracts.table.pending import PendingRow
 
 LOOK_EVERY = 5.0
@@ -105,12 +106,28 @@ class PendingInbox(Inbox):
         return self._table.pending.of(self._pipeline)
 
     def _hold(self, row: PendingRow, now: float) -> PendingRow | None:
-        return self._table.pending.receive(row, self._generation, now, lease=self._visibility)
+        died = row.left_behind(self._generation) and self._worked_on(row)
+        return self._table.pending.receive(
+            row, self._generation, now, lease=self._visibility, died=died
+        )
+
+    def _worked_on(self, row: PendingRow) -> bool:
+        """Whether the builder that holds the row, and is gone, was at the row's own deployment. It
+        may have held others beside that one: they have killed nobody.
+        """
+        begun = self._table.requests.deployments_of([row.request_id])
+        found = self._table.deployments.get(begun[row.request_id]) if begun else None
+        return (
+            found is not None
+            and found.ended_at is None
+            and found.rollout is None
+            and (found.host_id, found.boot) == (builder_host(row.pipeline), str(row.held_by))
+        )
 
 
 def _message(row: PendingRow) -> Message:
     receipt = f"{row.pipeline}#{row.request_id}#{row.held_by}#{row.receives}"
-    return Message(message_id=row.request_id, receipt=receipt, body=row.body)
+    return Message(message_id=row.request_id, receipt=receipt, body=row.body, deaths=row.deaths)
 
 
 def _row(message: Message) -> PendingRow:

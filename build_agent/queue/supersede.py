@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from build_agent.queue.inbox import Delivery, Message
 from slipway.contracts.messages import BuildRequest
+from slipway.following.told import is_found
 
 
 def is_newer(one: BuildRequest, other: BuildRequest) -> bool:
@@ -15,8 +16,13 @@ def is_newer(one: BuildRequest, other: BuildRequest) -> bool:
 
 @dataclass
 class Kept:
-    """What is held of one pipeline. `superseded` counts the tip requests dropped for `tip`."""
+    """What is held of one pipeline. `superseded` counts the tip requests dropped for `tip`.
 
+    `filtered`: paths decide on its pushes. Then no push takes the place of what an operator asked
+    for: it may concern another pipeline, and would be answered with 'unchanged'.
+    """
+
+    filtered: bool = False
     tip: Delivery | None = None
     named: dict[str, Delivery] = field(default_factory=dict)
     begun: dict[str, Delivery] = field(default_factory=dict)
@@ -38,6 +44,9 @@ class Kept:
         older = delivery
         if is_newer(request, self.tip.request):
             older, self.tip = self.tip, delivery
+        if self.filtered and not is_found(older.request) and is_found(self.tip.request):
+            _join(self.named, older)
+            return None
         return older
 
     def in_order(self) -> list[Delivery]:

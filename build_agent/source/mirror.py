@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from build_agent.host.flights import Flights
@@ -35,41 +36,28 @@ from build_agent.source.git_answers import (
     Damaged,
     fetch_failure,
     last_line,
-    parse_log,
 )
-from build_agent.source.git_credentials import (
-    PASSWORD_VARIABLE,
-    USER_VARIABLE,
-    GitLogin,
-    LoginFor,
-    askpass_program,
-)
-from build_agent.source.git_settings import git_options
+from build_agent.source.git_credentials import GitLogin, LoginFor, askpass_program
+from build_agent.source.git_runs import Git
 from build_agent.source.known import Fetched, Pushed, is_known
+from build_agent.source.nested import Nested
+from build_agent.source.reading import LOCAL_TIMEOUT, LOG_TIMEOUT, Reading
+from build_agent.source.references import ALL_HEADS, by_id, check_branch, tip_of
+from build_agent.source.submodules import Submodule
 from build_agent.source.trees import Trees
-from slipway.contracts.errors import DeploymentFailed, WorldFailed, WrongUse
+from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import Commit
+from slipway.following.differences import Differences
 
 FIRST_DEPTH = 200
 """Commits of the first fetch: later ones bring what is new, a named older one brings them all.
 
 Of these a notice tells what came since the last deployment. One commit alone would spare 2 of 22 MB
 and 0.07 s of a repository of 500 MB (`bench/fetching.py`)."""
-LOCAL_TIMEOUT = 600.0
-LOG_TIMEOUT = 30.0
+_QUIET = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _DAMAGE_MARK = "slipway-damaged"
 """A file in a mirror that the next fetch makes anew."""
-_BAD_REF = re.compile(
-    r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|^[./-]|/\.|[./]$"
-)
-
-
-def check_branch(branch: str) -> str:
-    """The full reference of `branch`; WrongUse for a name that git does not allow."""
-    if not branch or _BAD_REF.search(branch) or branch == "@":
-        raise WrongUse(f"branch {branch!r} is not a name that git allows for a branch")
-    return f"refs/heads/{branch}"
 
 
 class Source:
@@ -83,24 +71,29 @@ class Source:
         login: LoginFor,
         protocols: Sequence[str] = ("https", "http"),
         first_depth: int | None = FIRST_DEPTH,
+        differences: Differences | None = None,
         now: Callable[[], float] = time.time,
+        region: str = "",
     ) -> None:
+        """`region`: of CodeCommit, for the URLs of submodules."""
         self._folder = folder
-        self._run = run
         self._login = login
-        self._protocols = tuple(protocols)
+        self._nested = Nested(self, region)
         self._first_depth = first_depth
         (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         (folder / "home").mkdir(exist_ok=True)
-        self._askpass = askpass_program(folder)
+        self._run = Git(run, folder, tuple(protocols), askpass_program(folder))
+        self._reading = Reading(self._git, self._mirror)
+        self._differences = differences
         self._now = now
-        self._flights: Flights[Commit] = Flights()
+        self._flights: Flights[Any] = Flights()
         self._trees = Trees(folder / "trees")
         self._mutex = threading.Lock()
         self._gates: dict[Path, Gate] = defaultdict(Gate)
         self._fetched: dict[tuple[Path, str], Fetched] = {}
         self._made_anew: Counter[Path] = Counter()
-        _remove_stale_locks(folder / "mirrors")
+        for lock in (folder / "mirrors").glob("*.git/**/*.lock"):  # a killed git left it
+            lock.unlink(missing_ok=True)
 
     def fetch(
         self,
@@ -123,56 +116,106 @@ class Source:
         if known is not None:
             sink("this host has fetched the pushed commit already")
             return known
-        return self._flights.share(
-            self._mirror(pipeline),
-            (reference, commit, pipeline.source_role_arn),
+        brought: Commit = self._alone(
+            pipeline, (reference, commit), stop, sink,
             lambda: self._bring(pipeline, reference, commit, stop, sink),
-            stop=stop,
-            waiting=lambda: sink("waiting for another fetch from this repository"),
-        )
+        )  # fmt: skip
+        return brought
 
     def tree(
         self, pipeline: PipelineSettings, commit: str, *, stop: Stop
     ) -> AbstractContextManager[Path]:
         """The files of `commit` in a folder to read only, shared, removed after the last use."""
         return self._trees.use(
-            (self._mirror(pipeline), commit),
+            (self._mirror(pipeline), commit, pipeline.submodules),
             lambda files, index: self._lay_out(pipeline, commit, files, index, stop),
             stop=stop,
         )
+
+    def submodules(self, pipeline: PipelineSettings, commit: str, *, stop: Stop) -> list[Submodule]:
+        """All that `commit` has, also those in others that are laid out with it (`tree`)."""
+        return [one for one, _ in self._nested.walk(pipeline, commit, stop)]
+
+    # --- for submodules (`Nested`)
+
+    def read(self, of: PipelineSettings, command: list[str], stop: Stop) -> Finished:
+        """A command of git's that reads a mirror."""
+        with self._gate(of).use(stop=stop):
+            return self._git(of, command, LOG_TIMEOUT, stop)
+
+    def bring(self, of: PipelineSettings, commit: str, stop: Stop) -> bool:
+        """Have one commit in the mirror, whatever branch it is on; False: the remote has it not."""
+        self._flights.share(
+            self._mirror(of), (commit, of.source_role_arn),
+            lambda: self._bring_one(of, commit, stop), stop=stop,
+        )  # fmt: skip
+        return self._reading.has(of, commit, stop)
+
+    def write(
+        self, of: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
+    ) -> bool:
+        """Lay a commit out; False where its mirror has lost it."""
+        with self._gate(of).use(stop=stop):
+            has_it = self._reading.has(of, commit, stop)
+            if has_it:
+                self._write_files(of, commit, files, index, stop)
+        return has_it
 
     def commits_between(
         self, pipeline: PipelineSettings, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]:
         """Commits of `new` that `old` has not, newest first, and how many; None: not known."""
-        span = f"{old}..{new}"
         with self._gate(pipeline).use(stop=stop):
-            counted = self._git(pipeline, ["rev-list", "--count", span, "--"], LOG_TIMEOUT, stop)
-            if not counted.ok or not counted.output.strip().isdigit():
-                return (), None
-            logged = self._log(pipeline, [f"--max-count={limit}", span], stop)
-        return tuple(parse_log(logged.output)) if logged.ok else (), int(counted.output)
+            return self._reading.between(pipeline, old, new, limit=limit, stop=stop)
+
+    def touched(
+        self, pipeline: PipelineSettings, old: str, new: str, *, stop: Stop, sink: Sink
+    ) -> bool | None:
+        """Whether a file of the pipeline's paths differs between two commits; None: not known.
+
+        git compares the trees, and CodeCommit where `old` cannot be had: it may be gone from every
+        branch, or older than what was fetched, and CodeCommit may refuse a fetch by its id.
+        """
+        answer = self._differ(pipeline, old, new, stop)
+        if answer is None and not self._reading.has(pipeline, old, stop):
+            bring = partial(self._fetch_by_id, pipeline, old, stop, sink, "--depth=1")
+            self._alone(pipeline, ("tree", old), stop, sink, bring)
+            answer = self._differ(pipeline, old, new, stop)
+        if answer is None and self._differences is not None:
+            answer = self._differences(pipeline, old, new, sink)
+        return answer
 
     # --- steps
+
+    def _alone(
+        self, pipeline: PipelineSettings, what: tuple[str | None, ...], stop: Stop, sink: Sink,
+        work: Callable[[], Any],
+    ) -> Any:  # fmt: skip
+        """What `work` gives: the one fetch of a mirror under way, for all who ask for the same."""
+        return self._flights.share(
+            self._mirror(pipeline),
+            (*what, pipeline.source_role_arn),
+            work,
+            stop=stop,
+            waiting=lambda: sink("waiting for another fetch from this repository"),
+        )
+
+    def _differ(self, pipeline: PipelineSettings, old: str, new: str, stop: Stop) -> bool | None:
+        with self._gate(pipeline).use(stop=stop):
+            return self._reading.differ(pipeline, old, new, stop)
 
     def _known(self, pipeline: PipelineSettings, pushed: Pushed, stop: Stop) -> Commit | None:
         """The pushed commit, where no fetch is needed for it."""
 
         def follows(old: str, new: str) -> bool:
-            command = ["merge-base", "--is-ancestor", old, new]
             with self._gate(pipeline).use(stop=stop):
-                return self._git(pipeline, command, LOG_TIMEOUT, stop).ok
+                return self._reading.follows(pipeline, old, new, stop)
 
-        last = self._fetched.get((self._mirror(pipeline), _tip(pipeline)))
+        last = self._fetched.get((self._mirror(pipeline), tip_of(pipeline.branch)))
         return last.commit if last and is_known(pushed, last, follows) else None
 
     def _bring(
-        self,
-        pipeline: PipelineSettings,
-        reference: str,
-        commit: str | None,
-        stop: Stop,
-        sink: Sink,
+        self, pipeline: PipelineSettings, reference: str, commit: str | None, stop: Stop, sink: Sink
     ) -> Commit:
         """Fetch, and describe what was fetched; the one fetch of this mirror under way."""
         began = self._now()
@@ -185,9 +228,9 @@ class Source:
             self._fetch_branch(pipeline, reference, stop, sink)
         if commit is not None:
             self._need_commit(pipeline, commit, stop, sink)
-        found = self._describe(pipeline, commit or _tip(pipeline), stop)
+        found = self._reading.describe(pipeline, commit or tip_of(pipeline.branch), stop)
         if commit is None:
-            self._fetched[self._mirror(pipeline), _tip(pipeline)] = Fetched(found, began)
+            self._fetched[self._mirror(pipeline), tip_of(pipeline.branch)] = Fetched(found, began)
         return found
 
     def _remove(self, pipeline: PipelineSettings, stop: Stop, sink: Sink) -> None:
@@ -208,11 +251,11 @@ class Source:
         is_new = not (mirror / "HEAD").exists()
         if is_new:
             self._make(mirror, stop)
-        options = ["--no-tags", "--no-write-fetch-head", "--force", "--no-recurse-submodules"]
+        options = [*_QUIET, "--force"]
         if is_new and self._first_depth and urlsplit(pipeline.git_url).scheme != "file":
             options.append(f"--depth={self._first_depth}")
         try:
-            self._fetch(pipeline, options, f"+{reference}:{_tip(pipeline)}", stop, sink)
+            self._fetch(pipeline, options, f"+{reference}:{tip_of(pipeline.branch)}", stop, sink)
         except DeploymentFailed as failed:
             if BAD_OBJECTS.search("\n".join(failed.log_tail)):
                 failed.commit_id = self._remote_tip(pipeline, reference, stop)
@@ -230,7 +273,7 @@ class Source:
         return found[1] if found else None
 
     def _fetch(
-        self, pipeline: PipelineSettings, options: list[str], what: str, stop: Stop, sink: Sink
+        self, pipeline: PipelineSettings, options: Sequence[str], what: str, stop: Stop, sink: Sink
     ) -> None:
         login = self._login(pipeline.git_url, pipeline.source_role_arn)
         command = ["fetch", *options, "--", pipeline.git_url, what]
@@ -245,60 +288,67 @@ class Source:
 
     def _make(self, mirror: Path, stop: Stop) -> None:
         shutil.rmtree(mirror, ignore_errors=True)
-        made = self._plain(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
+        made = self._run(["init", "--quiet", "--bare", "--", str(mirror)], LOCAL_TIMEOUT, stop)
         if not made.ok:
             raise WorldFailed(f"cannot make a mirror on this host's disk: {last_line(made)}")
 
+    def _bring_one(self, of: PipelineSettings, commit: str, stop: Stop) -> Commit:
+        """Alone, where the remote gives a commit by its id; else with all branches."""
+        mirror = self._mirror(of)
+        if (mirror / _DAMAGE_MARK).exists():
+            self._remove(of, stop, _silent)
+        if not (mirror / "HEAD").exists():
+            self._make(mirror, stop)
+        if not self._reading.has(of, commit, stop):
+            self._fetch_by_id(of, commit, stop, _silent, "--depth=1")
+        if not self._reading.has(of, commit, stop):
+            whole = ["--unshallow"] if self._reading.is_shallow(of) else []
+            try:
+                self._fetch(of, [*_QUIET, "--force", *whole], ALL_HEADS, stop, _silent)
+            except Damaged:
+                self._remove(of, stop, _silent)
+                raise
+        return Commit(id=commit)
+
     def _need_commit(self, pipeline: PipelineSettings, commit: str, stop: Stop, sink: Sink) -> None:
         """Bring a commit that the branch's recent history does not hold, if the remote has it."""
-        if self._has(pipeline, commit, stop):
+        if self._reading.has(pipeline, commit, stop):
             return
-        with contextlib.suppress(DeploymentFailed, WorldFailed, Damaged):
-            keep = f"refs/slipway/commit-{commit}"
-            self._fetch(pipeline, ["--no-tags", "--no-write-fetch-head"], f"{commit}:{keep}",
-                        stop, sink)  # fmt: skip
-        stop.check()
-        if not self._has(pipeline, commit, stop) and self._is_shallow(pipeline):
+        self._fetch_by_id(pipeline, commit, stop, sink)
+        if not self._reading.has(pipeline, commit, stop) and self._reading.is_shallow(pipeline):
             reference = check_branch(pipeline.branch)
             self._fetch(
-                pipeline, ["--no-tags", "--no-write-fetch-head", "--unshallow"],
-                f"+{reference}:{_tip(pipeline)}", stop, sink,
+                pipeline, [*_QUIET, "--unshallow"],
+                f"+{reference}:{tip_of(pipeline.branch)}", stop, sink,
             )  # fmt: skip
-        if not self._has(pipeline, commit, stop):
+        if not self._reading.has(pipeline, commit, stop):
             raise DeploymentFailed(
                 f"repository {pipeline.repository} has no commit {commit}", stage="fetch"
             )
 
-    def _has(self, pipeline: PipelineSettings, commit: str, stop: Stop) -> bool:
-        command = ["cat-file", "-e", f"{commit}^{{commit}}"]
-        return self._git(pipeline, command, LOCAL_TIMEOUT, stop).ok
-
-    def _is_shallow(self, pipeline: PipelineSettings) -> bool:
-        return (self._mirror(pipeline) / "shallow").exists()
-
-    def _describe(self, pipeline: PipelineSettings, revision: str, stop: Stop) -> Commit:
-        logged = self._log(pipeline, ["--max-count=1", revision], stop)
-        found = parse_log(logged.output) if logged.ok else []
-        if not found:
-            raise WorldFailed(f"cannot read commit {revision}: {last_line(logged)}")
-        return found[0]
-
-    def _log(self, pipeline: PipelineSettings, arguments: list[str], stop: Stop) -> Finished:
-        form = "--format=%H%x00%an%x00%ct%x00%<(400,trunc)%s"
-        command = ["log", "-z", "--no-show-signature", "--no-color", "--encoding=UTF-8", form]
-        return self._git(pipeline, [*command, *arguments, "--"], LOG_TIMEOUT, stop)
+    def _fetch_by_id(
+        self, of: PipelineSettings, commit: str, stop: Stop, sink: Sink, *options: str
+    ) -> None:
+        """One commit, if the remote gives it by its id alone."""
+        with contextlib.suppress(DeploymentFailed, WorldFailed):
+            self._fetch(of, [*_QUIET, *options], by_id(commit), stop, sink)
+        stop.check()
 
     def _lay_out(
         self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
     ) -> None:
         with self._gate(pipeline).use(stop=stop):
-            lost = self._made_anew[self._mirror(pipeline)] and not self._has(pipeline, commit, stop)
+            lost = self._made_anew[self._mirror(pipeline)] and not self._reading.has(
+                pipeline, commit, stop
+            )
             if not lost:
                 self._write_files(pipeline, commit, files, index, stop)
         if lost:  # another run has made the mirror anew since this one fetched
             self.fetch(pipeline, commit, stop=stop, sink=lambda _line: None)
             with self._gate(pipeline).use(stop=stop):
                 self._write_files(pipeline, commit, files, index, stop)
+        if pipeline.submodules:
+            self._nested.lay_out(pipeline, commit, files, index, stop)
 
     def _write_files(
         self, pipeline: PipelineSettings, commit: str, files: Path, index: Path, stop: Stop
@@ -306,7 +356,7 @@ class Source:
         mirror = self._mirror(pipeline)
         command = [f"--git-dir={mirror}", f"--work-tree={files}", "read-tree", "-u", "--reset"]
         extra = {"GIT_INDEX_FILE": str(index)}
-        laid = self._plain([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
+        laid = self._run([*command, commit], LOCAL_TIMEOUT, stop, extra=extra)
         if laid.ok:
             return
         full = DISK_FULL.search("\n".join(laid.tail)) is not None
@@ -330,65 +380,18 @@ class Source:
             return self._gates[self._mirror(pipeline)]
 
     def _mirror(self, pipeline: PipelineSettings) -> Path:
-        digest = hashlib.sha256(pipeline.git_url.encode()).hexdigest()[:12]
+        of = pipeline.git_url if pipeline.branch else f"{pipeline.git_url} submodule"
+        digest = hashlib.sha256(of.encode()).hexdigest()[:12]
         readable = re.sub(r"[^A-Za-z0-9_-]", "-", pipeline.repository)[:60]
         return self._folder / "mirrors" / f"{readable}-{digest}.git"
 
     def _git(
-        self,
-        pipeline: PipelineSettings,
-        arguments: list[str],
-        timeout: float,
-        stop: Stop,
-        *,
-        sink: Sink | None = None,
-        login: GitLogin | None = None,
-    ) -> Finished:
+        self, pipeline: PipelineSettings, arguments: list[str], timeout: float, stop: Stop, *,
+        sink: Sink | None = None, login: GitLogin | None = None,
+    ) -> Finished:  # fmt: skip
         command = [f"--git-dir={self._mirror(pipeline)}", *arguments]
-        return self._plain(command, timeout, stop, sink=sink, login=login)
-
-    def _plain(
-        self,
-        arguments: list[str],
-        timeout: float,
-        stop: Stop,
-        *,
-        sink: Sink | None = None,
-        login: GitLogin | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> Finished:
-        return self._run(
-            ["git", "--no-pager", *git_options(self._protocols), *arguments],
-            timeout=timeout,
-            stop=stop,
-            sink=sink,
-            env={**self._environment(login), **(extra or {})},
-            cwd=self._folder,
-        )
-
-    def _environment(self, login: GitLogin | None) -> dict[str, str]:
-        """Nothing of the host's own git settings, and no question that waits for an answer."""
-        values = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder / "home"),
-            "LC_ALL": "C.UTF-8",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_ASKPASS": str(self._askpass),
-        }
-        if login is not None:
-            values |= {USER_VARIABLE: login.user, PASSWORD_VARIABLE: login.password}
-        return values
+        return self._run(command, timeout, stop, sink=sink, login=login)
 
 
-def _tip(pipeline: PipelineSettings) -> str:
-    return f"refs/slipway/tip-{hashlib.sha256(pipeline.branch.encode()).hexdigest()[:16]}"
-
-
-def _remove_stale_locks(mirrors: Path) -> None:
-    """Locks that a killed git left: only one agent uses this folder, so nobody holds them."""
-    for lock in mirrors.glob("*.git/**/*.lock"):
-        lock.unlink(missing_ok=True)
+def _silent(_line: str) -> None:
+    """The lines of a submodule's fetch are nobody's."""

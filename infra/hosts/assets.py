@@ -31,14 +31,19 @@ VENDORED = (
     "aws-lambda-powertools",
     "boto3",
     "botocore",
+    "defusedxml",
     "jmespath",
+    "junitparser",
+    "PyYAML",
     "python-dateutil",
     "s3transfer",
     "six",
     "typing-extensions",
     "urllib3",
 )
-"""Distributions that the agent brings with it: pure Python, so they fit any host."""
+"""Distributions that the agent brings with it, their pure Python alone, so that it fits any host:
+PyYAML does without its compiled part.
+"""
 
 SERVICES = frozenset(
     {
@@ -137,6 +142,8 @@ def _dependencies() -> Iterator[tuple[str, Path]]:
 
 def _wanted(parts: tuple[str, ...]) -> bool:
     if ".." in parts or "__pycache__" in parts or parts[0] == "bin":
+        return False
+    if parts[-1].endswith((".so", ".pyd")):
         return False
     in_service = parts[:2] == ("botocore", "data") and len(parts) > 3
     return not in_service or parts[2] in SERVICES

@@ -15,6 +15,7 @@ from infra.function import SlipwayFunction
 from infra.permissions.arns import Arns
 from infra.permissions.statements import (
     Allow,
+    allow,
     assume,
     count_messages,
     publish,
@@ -41,7 +42,8 @@ class Keepers:
     """Made in the stack's own scope.
 
     Without `instances` nothing of EC2, and no stopper: a builder of CodeBuild ends by itself.
-    Attributes: `starter`, `stopper` (None without hosts), `reconciler`, `environment`.
+    The reconciler then drains the build queue.
+    Attributes: `starter`, `stopper` (None without hosts), `reconciler`.
     """
 
     def __init__(
@@ -59,15 +61,15 @@ class Keepers:
         self._host_ids = [instance.ref for instance in instances]
         self._host_arns = [arns.prod("ec2", f"instance/{i}") for i in self._host_ids]
         self._uses_code_build = shared.configuration.builders.uses_code_build
-        self.environment = {
+        self._environment = {
             "SLIPWAY_HOSTS": cdk.Fn.join(",", self._host_ids) if self._host_ids else "",
             "SLIPWAY_BUILD_QUEUE_URL": requests.queue.queue_url,
         }
         if self._uses_code_build:
-            self.environment["SLIPWAY_BUILDER_PROJECT"] = shared.names.builder_project
+            self._environment["SLIPWAY_BUILDER_PROJECT"] = shared.names.builder_project
         self._starter(requests.topic)
         self.stopper = self._stopper(close_topic) if self._host_ids else None
-        self._reconciler(follow)
+        self._reconciler(follow, requests)
         self._events()
 
     def _starter(self, request_topic: Topic) -> None:
@@ -78,11 +80,15 @@ class Keepers:
             shared=self._shared,
             description=self._of_starter,
             statements=[
-                *self._decide("ConditionCheckItem", "PutItem", "UpdateItem", counts=False),
+                *self._decide(
+                    *(("BatchGetItem",) if self._drains else ()),
+                    *("ConditionCheckItem", "PutItem", "UpdateItem"),
+                    counts=False,
+                ),
                 *self._start_hosts(),
                 *self._run_builders(),
             ],
-            environment=self.environment,
+            environment=self._environment,
             timeout=cdk.Duration.seconds(60),
         )
         request_topic.to_function(self.starter.function)
@@ -103,13 +109,13 @@ class Keepers:
                 *self._decide("UpdateItem", asks=False),
                 stop_hosts(self._host_arns),
             ],
-            environment=self.environment,
+            environment=self._environment,
             timeout=STOPPER_TIMEOUT,
         )
         close_topic.to_function(stopper.function, only={"kind": ["idle"]})
         return stopper
 
-    def _reconciler(self, follow: FollowQueue) -> None:
+    def _reconciler(self, follow: FollowQueue, requests: Requests) -> None:
         names = self._shared.names
         topics = [self._arns.topic(names.request_topic), self._arns.topic(names.close_topic)]
         self.reconciler = SlipwayFunction(
@@ -124,14 +130,16 @@ class Keepers:
                 ),
                 *self._start_hosts(),
                 *([stop_hosts(self._host_arns)] if self._host_arns else []),
-                *self._run_builders(),
+                *self._run_builders("StopBuild"),
+                *self._drain(),
                 publish("PublishRequestsAndAlerts", topics),
                 send_to(self._arns.queue(names.follow_queue), "LookAtRollouts"),
                 assume("ReadTips", self._arns.tip_role),
             ],
             environment={
-                **self.environment,
+                **self._environment,
                 "SLIPWAY_FOLLOW_QUEUE_URL": follow.queue.queue_url,
+                **self._given_up(requests),
             },
             timeout=STOPPER_TIMEOUT,
         )
@@ -205,5 +213,28 @@ class Keepers:
         region = self._shared.configuration.prod_region
         return start_hosts(self._host_arns, hosts.volume_key, region)
 
-    def _run_builders(self) -> list[Allow]:
-        return [run_builders(self._arns.builder_project)] if self._uses_code_build else []
+    def _run_builders(self, *others: str) -> list[Allow]:
+        if not self._uses_code_build:
+            return []
+        return [run_builders(self._arns.builder_project, *others)]
+
+    @property
+    def _drains(self) -> bool:
+        """Whether no host takes requests off the build queue: then the reconciler does."""
+        return not self._host_ids
+
+    def _given_up(self, requests: Requests) -> dict[str, str]:
+        url = requests.dead_letters.queue_url
+        return {"SLIPWAY_DEAD_LETTERS_URL": url} if self._uses_code_build else {}
+
+    def _drain(self) -> list[Allow]:
+        """And where requests go whose builders have ended again and again, or have no pipeline."""
+        if not self._uses_code_build:
+            return []
+        names = self._shared.names
+        queue = self._arns.queue(names.build_queue)
+        drained = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
+        return [
+            *([allow("DrainRequests", drained, [queue])] if self._drains else []),
+            send_to(self._arns.queue(names.build_dead_letters), "GiveUpRequests"),
+        ]

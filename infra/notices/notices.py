@@ -17,7 +17,9 @@ from infra.permissions.statements import (
     work_on_queue,
 )
 from infra.queues import dead_letter_queue, work_queue
+from infra.requests.topics import Filters
 from infra.shared import Shared
+from slipway.contracts.messages import SILENT
 
 VISIBILITY = cdk.Duration.minutes(5)
 """Six times the notifier's timeout: what AWS advises for a queue that feeds a function."""
@@ -30,7 +32,9 @@ uses them up 5 s apart and lies among the dead letters after a quarter of an hou
 """
 
 BATCH = 10
-NOTIFIED = {"kind": ["deployment", "alert"]}
+NOTIFIED: Filters = {"kind": ["deployment", "alert"]}
+TOLD: Filters = {**NOTIFIED, SILENT: [{"exists": False}]}
+"""The same without what nobody is to be told of, which the notifier leaves out itself."""
 
 
 class Notices:
@@ -69,8 +73,9 @@ class Notices:
         close, alarm = self._topics.close, self._topics.alarm
         close.to_queue(self.queue, only=NOTIFIED)
         alarm.to_queue(self.queue)
+        by_path = any(pipeline.paths for pipeline in shared.configuration.pipelines)
         for address in shared.configuration.notices.emails:
-            close.to_email(address, only=NOTIFIED)
+            close.to_email(address, only=TOLD if by_path else NOTIFIED)
             alarm.to_email(address)
 
     def _notifier(self) -> None:

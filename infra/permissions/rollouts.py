@@ -66,7 +66,7 @@ def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[
         *_services(c, arns),
         *_balancing(c, arns),
         *_one_off_tasks(c, arns),
-        *_pruning(c, arns),
+        *_deregistering(c, arns),
         *_code_deploy(c, arns),
         *_containers_output(c, arns),
         *_pass(passed_roles),
@@ -173,18 +173,18 @@ def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
     ]
 
 
-def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
-    """Only where a pipeline limits its revisions: what other services of the cluster name stays."""
-    pipelines = [p for p in c.pipelines if p.rollout.max_definitions is not None]
-    if not pipelines:
-        return []
-    services = _every(c, pipelines)
+def _deregistering(c: Configuration, arns: Arns) -> list[Allow]:
+    """A revision that failed goes, and old ones where a pipeline limits them: what other services
+    of the cluster name stays.
+    """
+    services = _every(c)
     clusters = _clusters(arns, services)
     names = sorted({one.cluster for one in services})
+    prunes = any(p.rollout.max_definitions is not None for p in c.pipelines)
     return [
         allow(
             "PruneDefinitions",
-            ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"],
+            ["ecs:DeregisterTaskDefinition", *(["ecs:ListTaskDefinitions"] if prunes else [])],
             ["*"],
             why=NO_RESOURCES,
         ),
@@ -199,7 +199,7 @@ def _pruning(c: Configuration, arns: Arns) -> list[Allow]:
             "ReadNeighbours",
             ["ecs:DescribeServices"],
             [arns.prod("ecs", f"service/{name}/*") for name in names],
-            why="A revision that any service of the cluster names is not pruned.",
+            why="A revision that any service of the cluster names is not deregistered.",
         ),
     ]
 

@@ -133,9 +133,12 @@ def stop_hosts(instances: Sequence[str]) -> Allow:
     return allow("StopHosts", ["ec2:StopInstances"], instances)
 
 
-def run_builders(project: str) -> Allow:
-    """Start builds of one CodeBuild project, and ask what became of them."""
-    actions = ["StartBuild", "BatchGetBuilds", "ListBuildsForProject"]
+def run_builders(project: str, *others: str) -> Allow:
+    """Start builds of one CodeBuild project, and ask what became of them; `others`: more actions.
+
+    What concerns a build is asked of its project (AWS: service authorization reference).
+    """
+    actions = ["StartBuild", "BatchGetBuilds", "ListBuildsForProject", *others]
     return allow("RunBuilders", [f"codebuild:{action}" for action in actions], [project])
 
 

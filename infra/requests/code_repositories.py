@@ -109,3 +109,10 @@ def read_tip(arns: Arns, names: Sequence[str]) -> Allow:
     """GetBranch, and nothing else, on the repositories."""
     repositories = [arns.code_repository(name) for name in names]
     return allow("ReadTips", ["codecommit:GetBranch"], repositories)
+
+
+def compare(arns: Arns, names: Sequence[str]) -> list[Allow]:
+    """GetDifferences on the repositories of pipelines with `paths`; nothing where there is none."""
+    repositories = [arns.code_repository(name) for name in names]
+    action = ["codecommit:GetDifferences"]
+    return [allow("CompareCommits", action, repositories)] if repositories else []

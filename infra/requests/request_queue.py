@@ -10,13 +10,7 @@ from infra.permissions.statements import trust_roles
 from infra.queues import dead_letter_queue, work_queue
 from infra.requests.topics import Topic
 from infra.shared import Shared
-from slipway.configuration import Configuration
 from slipway.contracts.requesting import BUILD_QUEUE_TAKES
-
-RECEIVER_TIMEOUT = 30
-"""Seconds of the function that drains the queue where there are no hosts: ten rows at most."""
-RECEIVER_VISIBILITY = 6 * RECEIVER_TIMEOUT
-"""AWS, 'Using Lambda with Amazon SQS': at least six times the function's timeout."""
 
 MAX_RECEIVES = 200
 """The backstop for a request that kills the agent; what fails is given up long before."""
@@ -38,7 +32,7 @@ class Requests:
             stack,
             "Build",
             name=names.build_queue,
-            visibility=cdk.Duration.seconds(_visibility(configuration)),
+            visibility=cdk.Duration.seconds(configuration.limits.visibility),
             dead_letters=self.dead_letters,
             max_receive_count=MAX_RECEIVES,
             differences=shared.differences,
@@ -50,8 +44,3 @@ class Requests:
         )
         self.topic.let_role_publish("PushesOfDev", trigger)
         self.topic.to_queue(self.queue, only=BUILD_QUEUE_TAKES)
-
-
-def _visibility(c: Configuration) -> int:
-    """Seconds: as long as a host may hold a request, or the function that drains the queue."""
-    return c.limits.visibility if c.builders.uses_hosts else RECEIVER_VISIBILITY

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.decide.codebuild import on_builder
 from lambdas.decide.decision import start_delay
+from lambdas.decide.giving_up import give_up
 from lambdas.decide.situation import (
     Action,
     Ask,
@@ -15,6 +16,8 @@ from lambdas.decide.situation import (
     EndBuilder,
     FindBuilder,
     FollowUp,
+    ForgetBuilder,
+    GiveUp,
     Host,
     LeaveHost,
     NoteTip,
@@ -23,6 +26,7 @@ from lambdas.decide.situation import (
     StartBuilder,
     StartHost,
     StopBroken,
+    StopBuilder,
     StopIdle,
 )
 from lambdas.shared.observability import count, logger
@@ -30,7 +34,7 @@ from lambdas.shared.refusals import code_of, is_refused
 from lambdas.shared.services import Services
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import FollowMessage
-from slipway.contracts.requesting import may_need_no_builder, publish_request
+from slipway.contracts.requesting import needs_builder, publish_request
 from slipway.contracts.table.hosts import HostRow
 
 NO_CAPACITY = frozenset(
@@ -82,8 +86,10 @@ def _carry_out(services: Services, action: Action) -> None:
             _stop_broken(services, action)
         case LeaveHost():
             pass  # that it was decided is in the log
-        case StartBuilder() | FindBuilder() | EndBuilder():
+        case StartBuilder() | FindBuilder() | StopBuilder() | EndBuilder() | ForgetBuilder():
             on_builder(services, action)
+        case GiveUp():
+            give_up(services, action)
         case Republish():
             _republish(services, action)
         case Ask():
@@ -113,7 +119,7 @@ def _republish(services: Services, action: Republish) -> None:
 def _ask(services: Services, action: Ask) -> None:
     """The want first: if what follows is lost, rule 5 publishes it; the note `again` goes last."""
     request, topic = action.request, services.installation.request_topic_arn
-    builder = not may_need_no_builder(request)
+    builder = needs_builder(request, services.installation)
     if services.table.wants.note(request, services.now(), builder=builder):
         publish_request(services.sns, topic, request, builder=builder)
         count("RequestsMade")

@@ -7,6 +7,7 @@ certain: then its lock, and what it held, are free at once.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 from lambdas.decide.situation import (
@@ -20,6 +21,7 @@ from lambdas.decide.upkeep import alert_ended, alert_raised
 from slipway.contracts.messages import AlertKind
 from slipway.contracts.table.builders import PATIENT, BuilderRow
 from slipway.contracts.table.pending import NOBODY
+from slipway.contracts.table.places import Place
 
 UNANSWERED = 60.0
 """Seconds after which the answer to a StartBuild is missed: the Lambda that asked is long over."""
@@ -86,15 +88,53 @@ def _unanswered(snapshot: Snapshot) -> list[Action]:
 
 def _starts(snapshot: Snapshot) -> list[Action]:
     """The longest waiting first, as many as the limit allows."""
-    room = snapshot.engine.limit - len(snapshot.built)
+    free = free_places(snapshot)
     waiting = sorted(_waiting(snapshot).items(), key=lambda item: (item[1], item[0]))
     return [
         StartBuilder(
             builder=snapshot.builders.get(name, BuilderRow(pipeline=name)),
+            places=_beginning_with(free, name),
             why=f"work for {name} since {snapshot.now - since:.0f} s",
         )
-        for name, since in waiting[: max(0, room)]
+        for name, since in waiting[: len(free)]
     ]
+
+
+def free_places(snapshot: Snapshot) -> list[Place]:
+    """The places that nobody has, within the limit."""
+    taken = {place.number: place for place in snapshot.places}
+    places = (taken.get(number, Place(number=number)) for number in range(_bound(snapshot)))
+    return [place for place in places if _is_free(snapshot, place)]
+
+
+def _bound(snapshot: Snapshot) -> int:
+    """The number below which places are taken: the limit, less the live builders that have none
+    below it. Those are of an earlier version, or of a limit that was higher; they only get fewer.
+    """
+    live = [row.place for name, row in snapshot.builders.items() if name in snapshot.built]
+    bound = limit = snapshot.engine.limit
+    while True:
+        outside = sum(place is None or place >= bound for place in live)
+        if limit - outside == bound:
+            return max(0, bound)
+        bound = limit - outside
+
+
+def _is_free(snapshot: Snapshot, place: Place) -> bool:
+    """Also where CodeBuild says that the build is over: that is noted before others are started."""
+    row = snapshot.builders.get(place.pipeline)
+    is_over = place.pipeline in snapshot.build_ends
+    if is_over and row is not None and row.generation == place.generation:
+        return True
+    return place.is_free(snapshot.builders)
+
+
+def _beginning_with(free: list[Place], pipeline: str) -> tuple[Place, ...]:
+    """All of them, from one on that the pipeline's name says: two that ask at the same moment
+    seldom begin with the same.
+    """
+    first = zlib.crc32(pipeline.encode()) % len(free)
+    return (*free[first:], *free[:first])
 
 
 def _waiting(snapshot: Snapshot) -> dict[str, float]:

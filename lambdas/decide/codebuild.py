@@ -1,4 +1,4 @@
-"""Builds of CodeBuild: started, found again, ended in their pipelines' rows.
+"""Builds of CodeBuild: started, found again, stopped, ended in their pipelines' rows.
 
 The row comes first. Who asks for the next generation alone calls StartBuild, with a token of
 pipeline and generation: a call that is repeated starts no second build (CodeBuild knows a token for
@@ -7,11 +7,18 @@ five minutes; API reference, StartBuild). After that the project's builds are lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.decide.situation import EndBuilder, FindBuilder, StartBuilder
+from lambdas.decide.situation import (
+    EndBuilder,
+    FindBuilder,
+    ForgetBuilder,
+    StartBuilder,
+    StopBuilder,
+)
 from lambdas.shared.observability import logger
 from lambdas.shared.refusals import code_of, is_refused
 from lambdas.shared.services import Services
@@ -26,24 +33,38 @@ LOOKED_BACK = 100
 """Newest builds of the project that are looked through, one call of BatchGetBuilds."""
 IN_PROGRESS = "IN_PROGRESS"
 """The one status of a build that is not over (API reference, Build)."""
+PROVISIONING = "PROVISIONING"
+"""The phase in which a build waits for its machine (API reference, BuildPhase)."""
+BuildTold = Mapping[str, Any]
+"""A build, as BatchGetBuilds tells of it."""
 GONE = "NOT_FOUND"
 """In place of a status: CodeBuild does not know the build (it keeps them for a year)."""
 
 
-def on_builder(services: Services, action: StartBuilder | FindBuilder | EndBuilder) -> None:
+OfBuilder = StartBuilder | FindBuilder | StopBuilder | EndBuilder | ForgetBuilder
+
+
+def on_builder(services: Services, action: OfBuilder) -> None:
     """Carry it out; safe to do twice or too late."""
     match action:
         case StartBuilder():
             _start_next(services, action)
         case FindBuilder():
             _find_or_start(services, action)
+        case StopBuilder():
+            _stop(services, action)
         case EndBuilder():  # CodeBuild's word: whatever the build held is free
             services.table.builders.end(action.builder, action.status, services.now())
+        case ForgetBuilder():  # the builder's own row last: while it is there the rest is found
+            host = services.table.hosts.get(action.builder.host_id)
+            if host is not None:
+                services.table.hosts.forget(host)
+            services.table.builders.forget(action.builder)
 
 
 def _start_next(services: Services, action: StartBuilder) -> None:
-    """The next generation's, unless somebody else has asked for it."""
-    asked = services.table.builders.ask(action.builder, services.now())
+    """The next generation's, unless somebody else has asked for it, or for the last place."""
+    asked = services.table.builders.ask(action.builder, services.now(), places=action.places)
     if asked is None:
         logger.info("another was quicker", extra={"pipeline": action.builder.pipeline})
         return
@@ -61,19 +82,51 @@ def _find_or_start(services: Services, action: FindBuilder) -> None:
     _start(services, row)
 
 
-def ended_builds(services: Services, rows: list[BuilderRow]) -> dict[str, str]:
-    """For the pipelines of live rows whose build is over, how it ended."""
+def _stop(services: Services, action: StopBuilder) -> None:
+    """StopBuild, under a claim: a builder that is heard meanwhile wins, and one that is heard later
+    begins nothing. That its build is over CodeBuild says itself.
+    """
+    host, limits = action.seen, services.installation.limits
+    claimed = services.table.hosts.claim_broken(
+        host, services.now(), claim=limits.stop_claim, unchanged=action.unchanged
+    )
+    if not claimed:
+        logger.info("the builder was quicker", extra={"pipeline": action.builder.pipeline})
+        return
+    services.codebuild.stop_build(id=action.builder.build_id)
+    services.table.hosts.stop_sent(host.host_id, host.boot)
+
+
+# --- what CodeBuild tells
+
+
+def told_builds(services: Services, rows: list[BuilderRow]) -> dict[str, BuildTold]:
+    """What CodeBuild tells of the builds of live rows, by pipeline; of none that it knows not."""
     by_id = {row.build_id: row.pipeline for row in rows if row.is_live and row.build_id}
-    ended: dict[str, str] = {}
+    told: dict[str, BuildTold] = {}
     ids = sorted(by_id)
     for first in range(0, len(ids), LOOKED_BACK):
         answer = services.codebuild.batch_get_builds(ids=ids[first : first + LOOKED_BACK])
-        for build in answer.get("builds") or []:
-            if build["buildStatus"] != IN_PROGRESS:
-                ended[by_id[build["id"]]] = build["buildStatus"]
-        for missing in answer.get("buildsNotFound") or []:
-            ended[by_id[missing]] = GONE
-    return ended
+        told |= {by_id[build["id"]]: build for build in answer.get("builds") or []}
+        gone = answer.get("buildsNotFound") or []
+        told |= {by_id[missing]: {"buildStatus": GONE} for missing in gone}
+    return told
+
+
+def ended_builds(told: Mapping[str, BuildTold]) -> dict[str, str]:
+    """How those ended that are over."""
+    statuses = {name: str(build["buildStatus"]) for name, build in told.items()}
+    return {name: status for name, status in statuses.items() if status != IN_PROGRESS}
+
+
+def machines_since(told: Mapping[str, BuildTold]) -> dict[str, float]:
+    """Since when those have a machine that have one: seconds since the epoch."""
+    return {
+        name: phase["endTime"].timestamp()
+        for name, build in told.items()
+        for phase in build.get("phases") or []
+        if phase.get("phaseType") == PROVISIONING and phase.get("endTime")
+    }
 
 
 def _start(services: Services, row: BuilderRow) -> None:

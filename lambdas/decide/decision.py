@@ -9,6 +9,7 @@ a host or keep it, a count of 0 proves nothing.
 from __future__ import annotations
 
 from lambdas.decide.building import builder_actions, builder_alerts
+from lambdas.decide.silence import silence_alerts, silent_builders
 from lambdas.decide.situation import (
     Action,
     Host,
@@ -19,6 +20,7 @@ from lambdas.decide.situation import (
     StopBroken,
     StopIdle,
 )
+from lambdas.decide.unconfigured import unconfigured_actions
 from lambdas.decide.upkeep import (
     drift_actions,
     followed_again,
@@ -43,12 +45,15 @@ def decide(snapshot: Snapshot) -> tuple[Action, ...]:
         *_forgotten(snapshot),
         *_wake(snapshot),
         *builder_actions(snapshot),
+        *silent_builders(snapshot),
+        *unconfigured_actions(snapshot),
         *republished(snapshot),
         *orphaned_requests(snapshot),
         *followed_up(snapshot),
         *drift_actions(snapshot),
         *host_alerts(snapshot),
         *builder_alerts(snapshot),
+        *silence_alerts(snapshot),
         *followed_again(snapshot),
     )
 

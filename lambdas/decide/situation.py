@@ -19,6 +19,7 @@ from slipway.contracts.table.hosts import HostRow, Unchanged
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pending import PendingRow
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.places import Place
 from slipway.contracts.table.wants import Want
 
 AWAKE_STATES = frozenset({"pending", "running"})
@@ -105,7 +106,9 @@ class Snapshot:
     `giving_way`: pipelines whose deployments give way to a new push. `handed_over`: the deployments
     that are followed or not wholly closed, by id (None: its row is gone), where they were read.
     `builders`, `pending`: where builds of CodeBuild are configured (`engine`). `build_ends`: how
-    the builds of builders ended that are over, by pipeline, where CodeBuild was asked.
+    the builds of builders ended that are over, by pipeline, and `machines` since when those under
+    way have a machine, where CodeBuild was asked. `places`: of builders, those that were ever
+    taken. `builder_hosts`: the host rows of builders, by their ids, where one is live.
     `configured`: the pipelines that there are, which a builder would know.
     """
 
@@ -126,6 +129,9 @@ class Snapshot:
     builders: Mapping[str, BuilderRow] = field(default_factory=dict)
     pending: tuple[PendingRow, ...] = ()
     build_ends: Mapping[str, str] = field(default_factory=dict)
+    machines: Mapping[str, float] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
+    builder_hosts: Mapping[str, HostRow] = field(default_factory=dict)
     configured: frozenset[str] = frozenset()
 
     @cached_property
@@ -200,6 +206,10 @@ class Snapshot:
         row = self.locks.get(pipeline)
         return row is not None and row.is_followed
 
+    def knows(self, pipeline: str) -> bool:
+        """Whether anybody would take a request of it: builders have none of other pipelines."""
+        return pipeline in self.configured or not self.engine.uses_code_build
+
     def waits(self, pipeline: str) -> bool:
         """The pipeline's requests wait, for `resume` or for the end of what is followed."""
         followed = self.followed(pipeline) and pipeline not in self.giving_way
@@ -259,9 +269,10 @@ class LeaveHost:
 
 @dataclass(frozen=True, kw_only=True)
 class StartBuilder:
-    """Move the builder's row on by a generation, then StartBuild."""
+    """Move the builder's row on by a generation, into one of the `places`, then StartBuild."""
 
     builder: BuilderRow
+    places: tuple[Place, ...]
     why: str
 
 
@@ -279,6 +290,35 @@ class EndBuilder:
 
     builder: BuilderRow
     status: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopBuilder:
+    """Claim the builder's host row `seen` as long as `unchanged` has not moved, then StopBuild."""
+
+    builder: BuilderRow
+    seen: HostRow
+    unchanged: Unchanged
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetBuilder:
+    """Delete the row of a builder, its place and its host row."""
+
+    builder: BuilderRow
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUp:
+    """Make a dead letter of a request, record that as its outcome, delete its want and `row`."""
+
+    pipeline: str
+    request_id: str
+    body: str
+    row: PendingRow | None
     why: str
 
 
@@ -342,6 +382,9 @@ Action = (
     | StartBuilder
     | FindBuilder
     | EndBuilder
+    | StopBuilder
+    | ForgetBuilder
+    | GiveUp
     | Republish
     | Ask
     | FollowUp

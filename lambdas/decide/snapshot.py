@@ -8,18 +8,19 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.decide.codebuild import ended_builds
+from lambdas.decide.codebuild import BuildTold, ended_builds, machines_since, told_builds
 from lambdas.decide.situation import Host, IdleNotice, Snapshot, Tip
 from lambdas.decide.upkeep import drift_due
 from lambdas.shared.observability import logger
 from lambdas.shared.refusals import code_of
 from lambdas.shared.services import Services
 from slipway.contracts.installation import PipelineSettings
-from slipway.contracts.table.builders import BuilderRow
+from slipway.contracts.table.builders import BuilderRow, is_builder
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pipelines import PipelineRow
+from slipway.contracts.table.places import Place
 
 NO_BRANCH = "BranchDoesNotExistException"
 """What CodeCommit answers of an empty repository, too."""
@@ -67,7 +68,8 @@ def gather(
     locks = {row.pipeline: row for row in table.locks.all()}
     pipelines = table.pipelines.all()
     engine = services.installation.builders
-    builders = _builders(services)
+    builders, places = _builders(services)
+    told = _told(services, builders) if upkeep else {}
     queued, held = _counts(services) if counts else (0, 0)
     return Snapshot(
         now=now,
@@ -90,33 +92,48 @@ def gather(
         engine=engine,
         builders=builders,
         pending=tuple(table.pending.all()) if engine.uses_code_build else (),
-        build_ends=_build_ends(services, builders, build_end) if upkeep else {},
+        build_ends=_build_ends(builders, told, build_end),
+        machines=machines_since(told),
+        places=places,
+        builder_hosts=_builder_hosts(services, builders) if upkeep else {},
         configured=frozenset(pipeline.name for pipeline in services.installation.pipelines),
     )
 
 
-def _builders(services: Services) -> dict[str, BuilderRow]:
+def _builders(services: Services) -> tuple[dict[str, BuilderRow], tuple[Place, ...]]:
     """After the wants: who notes one sees a builder that has said it is done, or that one sees the
     want.
     """
     if not services.installation.builders.uses_code_build:
+        return {}, ()
+    return services.table.builders.with_places()
+
+
+def _told(services: Services, builders: Mapping[str, BuilderRow]) -> dict[str, BuildTold]:
+    """What CodeBuild tells of the builds of live builders."""
+    try:
+        return told_builds(services, list(builders.values()))
+    except (ClientError, BotoCoreError) as error:  # hosts and wants are looked after all the same
+        logger.warning("CodeBuild does not answer", extra={"error": str(error)})
         return {}
-    return {row.pipeline: row for row in services.table.builders.all()}
 
 
 def _build_ends(
-    services: Services, builders: Mapping[str, BuilderRow], said: BuildEnd | None
+    builders: Mapping[str, BuilderRow], told: Mapping[str, BuildTold], said: BuildEnd | None
 ) -> dict[str, str]:
     """How the builds of live builders ended, for those that are over; events come sooner."""
-    try:
-        ended = ended_builds(services, list(builders.values()))
-    except (ClientError, BotoCoreError) as error:  # hosts and wants are looked after all the same
-        logger.warning("CodeBuild does not answer", extra={"error": str(error)})
-        ended = {}
+    ended = ended_builds(told)
     for name, row in builders.items():
         if said is not None and row.is_live and row.build_id == said.build_id:
             ended[name] = said.status
     return ended
+
+
+def _builder_hosts(services: Services, builders: Mapping[str, BuilderRow]) -> dict[str, HostRow]:
+    """What builders tell of themselves; where none is live nothing is read."""
+    if not any(row.is_live for row in builders.values()):
+        return {}
+    return {row.host_id: row for row in services.table.hosts.all() if is_builder(row.host_id)}
 
 
 def _handed_over(services: Services, locks: Iterable[LockRow]) -> dict[str, DeploymentRow | None]:

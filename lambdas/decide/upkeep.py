@@ -40,6 +40,7 @@ def republished(snapshot: Snapshot) -> list[Action]:
         and not snapshot.waits(want.pipeline)
         and not snapshot.locked(want.pipeline)
         and want.pipeline not in snapshot.at_work
+        and snapshot.knows(want.pipeline)
     ]
 
 

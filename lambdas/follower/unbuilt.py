@@ -1,17 +1,20 @@
 """Requests for what is in ECR already: begun here, with every build host asleep.
 
 A rollback names what ran. A redeploy, and what the drift check asks for, name a commit whose images
-may be there by their build tags; if one is not, the request goes to the build hosts.
+may be there by their build tags; if one is not, the request goes to the build hosts. A push that
+touches none of its pipeline's paths ends here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lambdas.follower.ends import begun, close, end, end_left_behind, end_undone
 from lambdas.follower.giving_way import gave_way
+from lambdas.follower.paths import untouched_since
 from lambdas.follower.stepping import not_followed
 from lambdas.shared.observability import logger
 from slipway.contracts.errors import DeploymentFailed, Interrupted, WrongUse
@@ -21,7 +24,6 @@ from slipway.contracts.requesting import configured
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock
 from slipway.contracts.table.pipelines import PipelineRow
-from slipway.contracts.table.requests import Settled
 from slipway.following.backoff import PAUSED_DELAY, delay_after, is_given_up
 from slipway.following.build_key import build_tag
 from slipway.following.deployed import Deployed
@@ -32,12 +34,12 @@ from slipway.following.outcome import (
     Ended,
     of_failure,
     of_given_up,
-    of_superseded,
     of_told,
     tip_seen,
     undoes_rollback,
 )
 from slipway.following.told import told_of
+from slipway.following.untouched import to_compare, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,13 +72,13 @@ def begin(request: BuildRequest, here: World) -> Held | None:
         here.table.wants.clear([request])
         return None
     if before.paused:  # `resume` publishes its want; a newer push may have that by then
-        here.come_again(request, PAUSED_DELAY)
+        _later(request, PAUSED_DELAY, here)
         return None
     try:
         return _tried(request, pipeline, before, here)
     except UnknownState as unknown:  # what is under way can be asked nothing: no failure of this
         not_followed(unknown, here)
-        here.come_again(request, LOCKED)
+        _later(request, LOCKED, here)
         return None
 
 
@@ -93,7 +95,7 @@ def _tried(
     except Interrupted as lost:
         # Perhaps for this very request: then it is found settled when it comes again.
         logger.info("the lock is another's", extra={"why": str(lost)})
-        here.come_again(request, LOCKED)
+        _later(request, LOCKED, here)
         return None
     except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
         _failed(request, error, here)
@@ -101,68 +103,105 @@ def _tried(
 
 
 def _begin(request: BuildRequest, pipeline: PipelineSettings, here: World) -> Held | None:
-    commit, found = _looked_up(request, pipeline, here)
-    if found is None:
-        here.table.wants.note(request, here.parts.now(), builder=True)
-        here.publish(request, True)
+    looked = _looked_up(request, pipeline, here)
+    if looked is None:
+        _to_builder(request, here)
         return None
     with _locked(request, here) as lock:
-        return _under_lock(request, commit, found, lock, here) if lock is not None else None
+        return _under_lock(request, looked, lock, here) if lock is not None else None
 
 
-def _under_lock(
-    request: BuildRequest, commit: Commit | None, found: Found, lock: Lock, here: World
-) -> Held | None:
-    _end_left_behind(request, lock, here)
+def _to_builder(request: BuildRequest, here: World) -> None:
+    here.table.wants.note(request, here.parts.now(), builder=True)
+    here.publish(request, True)
+
+
+def _later(request: BuildRequest, delay: float, here: World) -> None:
+    """The request comes again. A push waits where a builder finds it, and not here: a newer push
+    takes its want, and then nothing but one message would be left of it.
+    """
+    if request.reason == "push":
+        _to_builder(request, here)
+    else:
+        here.come_again(request, delay)
+
+
+def _under_lock(request: BuildRequest, looked: Looked, lock: Lock, here: World) -> Held | None:
+    commit = looked.commit
+    end_left_behind(request, lock, here)
     before = here.table.pipelines.get(request.pipeline)
     if undoes_rollback(request, before):  # one that has ended since the request came
-        _end_undone(request, lock, here)
+        end_undone(request, lock, here)
         return None
-    if _has_moved(request, commit, here):
-        here.come_again(request, MOVED)
+    if _has_moved(request, looked, before, here):
+        _later(request, MOVED, here)
         return None
     row = here.recorder.begin(request, lock)
     if row is not None and row.result is not None:
-        _close(request, row, here)
+        close(request, row, here)
     if row is None or row.result is not None:
         return None
     try:
-        what = _to_roll_out(request, commit, found, before, here)
+        what = _to_roll_out(request, looked, before, here)
     except DeploymentFailed as error:
         what = of_failure(error, stage="rollout", now_running=None)
     what = replace(what, commit=what.commit or commit, tip_seen=tip_seen(request, commit))
     if isinstance(what, ToRollOut):
         return _hand_over(request, row, what, lock, here)
-    _end(request, row, what, lock, here)
+    end(request, row, what, lock, here)
     return None
 
 
-def _has_moved(request: BuildRequest, commit: Commit | None, here: World) -> bool:
-    """The branch has another tip by now, which may run already: no older one replaces it."""
+def _has_moved(request: BuildRequest, looked: Looked, before: PipelineRow, here: World) -> bool:
+    """The branch has another tip by now, which may run already: no older one replaces it.
+
+    The same where something else runs by now than the tip was compared with.
+    """
+    commit = looked.commit
     if not request.is_tip or commit is None:
         return False
+    if looked.untouched_since not in (None, to_compare(before)):
+        return True
     return here.tip(here.installation.pipeline(request.pipeline)) != commit.id
 
 
 # --- what there is
 
 
-def _looked_up(
-    request: BuildRequest, pipeline: PipelineSettings, here: World
-) -> tuple[Commit | None, Found | None]:
-    """The commit and its images; None for images of which one is to be built.
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A request's commit and its images. `untouched_since`: the commit since which none of the
+    pipeline's paths is touched; then no image is needed.
+    """
+
+    commit: Commit | None = None
+    found: Found = ()
+    untouched_since: str | None = None
+
+
+def _looked_up(request: BuildRequest, pipeline: PipelineSettings, here: World) -> Looked | None:
+    """What there is for the request; None: an image is to be built.
 
     A rollback names a deployment: there is nothing to look up.
     """
     if request.target.kind == "deployment":
-        return None, ()
+        return Looked()
     commit_id = request.target.commit_id or here.tip(pipeline)
     if commit_id is None:
-        return None, None
+        return None
+    since = untouched_since(request, commit_id, pipeline, here)
+    if since is not None:
+        described = _described(commit_id, pipeline.name, here)
+        return Looked(commit=described, untouched_since=since)
+    # Who builds tells a push with what came since, and reads the repository's task definition.
+    if request.reason == "push" or pipeline.reads_definition:
+        return None
     tags = [(image, build_tag(image, commit_id)) for image in pipeline.images]
     found = [(image, here.registry.digest(image, tag)) for image, tag in tags]
     there = [(image, digest) for image, digest in found if digest is not None]
-    return _described(commit_id, pipeline.name, here), there if len(there) == len(found) else None
+    is_whole = len(there) == len(found)
+    commit = _described(commit_id, pipeline.name, here)
+    return Looked(commit=commit, found=there) if is_whole else None
 
 
 def _described(commit_id: str, pipeline: str, here: World) -> Commit:
@@ -174,7 +213,7 @@ def _described(commit_id: str, pipeline: str, here: World) -> Commit:
 
 
 def _to_roll_out(
-    request: BuildRequest, commit: Commit | None, found: Found, before: PipelineRow, here: World
+    request: BuildRequest, looked: Looked, before: PipelineRow, here: World
 ) -> ToRollOut | Ended:
     """What is to be rolled out; Ended where it runs already, or its push was told of before.
 
@@ -183,13 +222,15 @@ def _to_roll_out(
     pipeline = here.installation.pipeline(request.pipeline)
     if request.target.kind == "deployment":
         return to_earlier(here.table.deployments.get, pipeline, request)
-    running = Deployed.of(pipeline, here.running)
-    for image in pipeline.images:
-        running.check(image, image.platform)
+    commit, running = looked.commit, Deployed.of(pipeline, here.running)
+    if not pipeline.reads_definition:
+        running.check_platforms()
     told = _told_before(request, commit, before, here)
     if told is not None and running.runs_as_told(told):
         return of_told(told)
-    return running.roll_out(found)
+    if looked.untouched_since is not None:
+        return untouched(looked.untouched_since, running)
+    return running.roll_out(looked.found)
 
 
 def _told_before(
@@ -238,6 +279,9 @@ def _wait(request: BuildRequest, here: World) -> None:
     and whoever ends what is followed publishes the wants that stand then. A newer push may have
     taken a tip's want by then: so a message of it is on its way as well.
     """
+    if request.reason == "push":
+        _to_builder(request, here)
+        return
     if request.reason == "rollback":
         here.come_again(request, GIVES_WAY)
         return
@@ -265,7 +309,7 @@ def _hand_over(
     except WrongUse as error:
         failure = DeploymentFailed(str(error), stage="rollout")
         ended = of_failure(failure, stage="rollout", now_running=None)
-        _end(request, row, replace(ended, commit=what.commit, tip_seen=what.tip_seen), lock, here)
+        end(request, row, replace(ended, commit=what.commit, tip_seen=what.tip_seen), lock, here)
         return None
     logger.info("begun without a build", extra={"deployment_id": row.deployment_id})
     return held
@@ -278,72 +322,8 @@ def _stay_back(request: BuildRequest, here: World) -> None:
     """An operator's rollback is newer than this request."""
     with _locked(request, here) as lock:
         if lock is not None:
-            _end_left_behind(request, lock, here)
-            _end_undone(request, lock, here)
-
-
-def _end_left_behind(request: BuildRequest, lock: Lock, here: World) -> None:
-    """What older pushes left behind is superseded, or told: this request takes their place."""
-    if not request.is_tip:
-        return
-    for older, row in here.recorder.left_behind(request):
-        if row.result is not None:
-            _close(older, row, here)
-            continue
-        ended = of_superseded("received", "a newer push took its place")
-        _end(older, row, replace(ended, commit=row.commit), lock, here)
-
-
-def _end_undone(request: BuildRequest, lock: Lock, here: World) -> None:
-    """Superseded, with what was begun for it. The tip stays unrun on purpose: it is dealt with."""
-    if request.commit_id is not None:
-        here.table.pipelines.change(
-            request.pipeline, handled_tip=request.commit_id, handled_at=request.pushed_at,
-            ahead_tip=None, ahead_since=None,
-        )  # fmt: skip
-    row = _begun(request, here)
-    if row is None:
-        _settle(request, "superseded", None, here)
-    elif row.result is not None:
-        _close(request, row, here)
-    else:
-        ended = of_superseded("received", "an operator's rollback is newer than this request")
-        _end(request, row, replace(ended, commit=row.commit), lock, here)
-
-
-def _end(request: BuildRequest, row: DeploymentRow, ended: Ended, lock: Lock, here: World) -> None:
-    """Recorded, announced, settled, in this order: as on a build host."""
-    result = here.recorder.finish(row, request, ended, settles=1, lock=lock)
-    images = {} if ended.image_digest is None else _images(request.pipeline, ended, here)
-    _close(request, replace(row, result=result, images=images), here)
-
-
-def _images(pipeline: str, ended: Ended, here: World) -> dict[str, str]:
-    first = here.installation.pipeline(pipeline).images[0]
-    return {first.repository: ended.image_digest or ""}
-
-
-def _close(request: BuildRequest, row: DeploymentRow, here: World) -> None:
-    result = row.result
-    if result is None:
-        return
-    if row.announced_at is None:
-        here.recorder.announce(result)
-    if result.status == "unchanged":
-        here.parts.ending.keep_images(row.pipeline, row.deployment_id, row.images)
-    _settle(request, result.status, row.deployment_id, here)
-
-
-def _settle(request: BuildRequest, outcome: str, deployment_id: str | None, here: World) -> None:
-    settled = Settled(
-        request_id=request.request_id,
-        outcome=outcome,
-        pipeline=request.pipeline,
-        settled_at=here.parts.now(),
-        deployment_id=deployment_id,
-    )
-    here.table.requests.settle_once(settled, kept=here.installation.limits.settled_kept)
-    here.table.wants.clear([request])
+            end_left_behind(request, lock, here)
+            end_undone(request, lock, here)
 
 
 def _failed(request: BuildRequest, error: Exception, here: World) -> None:
@@ -360,16 +340,10 @@ def _failed(request: BuildRequest, error: Exception, here: World) -> None:
             return
         ended = of_given_up(attempts.count, str(error), "rollout")
         here.parts.ending.dead_letter(request.to_json(), ended.cause or "")
-        _end(request, row, replace(ended, tip_seen=tip_seen(request, row.commit)), lock, here)
+        end(request, row, replace(ended, tip_seen=tip_seen(request, row.commit)), lock, here)
 
 
 def _is_recorded(request: BuildRequest, here: World) -> bool:
     """What has its outcome is only to be told and settled: that is never given up."""
-    row = _begun(request, here)
+    row = begun(request, here)
     return row is not None and row.result is not None
-
-
-def _begun(request: BuildRequest, here: World) -> DeploymentRow | None:
-    """The deployment that was begun for the request, if any."""
-    begun = here.table.requests.deployments_of([request.request_id])
-    return here.recorder.find(begun[request.request_id]) if begun else None

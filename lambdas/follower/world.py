@@ -21,6 +21,7 @@ from slipway.contracts.requesting import dead_letter, publish_request
 from slipway.contracts.table import Table
 from slipway.following.closing import Closer
 from slipway.following.containers import ContainersOutput
+from slipway.following.differences import touched_by
 from slipway.following.ending import Ending, Publish
 from slipway.following.follower import Follower, FollowerParts
 from slipway.following.means import RolloutClients
@@ -63,6 +64,7 @@ class World:
     """What a handler acts on; a test or a simulation puts its own in its place.
 
     `tip`: the commit that a pipeline's branch is at, None where the dev account does not answer.
+    `touched`: whether the pipeline's paths differ between two commits, None where that is not said.
     `again(request, delay)` lets a request come again on the follow queue, after so many seconds.
     `until`: when this invocation takes no further step, seconds since the epoch.
     """
@@ -75,6 +77,7 @@ class World:
     registry: Registry
     running: Callable[[PipelineSettings], Running]
     tip: Callable[[PipelineSettings], str | None]
+    touched: Callable[[PipelineSettings, str, str], bool | None]
     publish: Publish
     again: Callable[[BuildRequest, float], None]
 
@@ -115,6 +118,7 @@ def world(invocation: str) -> World:
             client("ecs", _ONCE), pipeline, InvocationClock(), patience=0.0
         ),
         tip=_tip,
+        touched=_touched,
         publish=_publish,
         again=send,
         parts=FollowerParts(
@@ -162,17 +166,34 @@ def _ending(settings: Installation, table: Table, closer: Closer, registry: Regi
 
 
 def _tip(pipeline: PipelineSettings) -> str | None:
-    """Asked of CodeCommit as the pipeline's `tip` role, assumed afresh."""
     try:
-        answer = client("sts").assume_role(
-            RoleArn=pipeline.tip_role_arn, RoleSessionName="slipway-follower", DurationSeconds=900
+        found = _code_commit(pipeline).get_branch(
+            repositoryName=pipeline.repository, branchName=pipeline.branch
         )
-        dev = client_as(answer["Credentials"], "codecommit", installation().dev_region)
-        found = dev.get_branch(repositoryName=pipeline.repository, branchName=pipeline.branch)
     except (ClientError, BotoCoreError) as error:
         logger.warning("the branch's tip is not known", extra={"error": str(error)})
         return None
     return str(found["branch"]["commitId"])
+
+
+def _touched(pipeline: PipelineSettings, old: str, new: str) -> bool | None:
+    def say(what: str) -> None:
+        logger.warning("the commits are not compared", extra={"error": what})
+
+    try:
+        dev = _code_commit(pipeline)
+    except (ClientError, BotoCoreError) as error:
+        say(str(error))
+        return None
+    return touched_by(dev, pipeline, old, new, say)
+
+
+def _code_commit(pipeline: PipelineSettings) -> Any:
+    """CodeCommit's client as the pipeline's `tip` role, assumed afresh."""
+    answer = client("sts").assume_role(
+        RoleArn=pipeline.tip_role_arn, RoleSessionName="slipway-follower", DurationSeconds=900
+    )
+    return client_as(answer["Credentials"], "codecommit", installation().dev_region)
 
 
 def _publish(request: BuildRequest, builder: bool | None) -> None:

@@ -17,6 +17,7 @@ from slipway.contracts.messages import Alert, CloseNotice, Commit, DeploymentRes
 
 LOG_LINES = 12
 COMMITS_SHOWN = 8
+CHANGES_SHOWN = 12
 
 FAILURES: frozenset[Status] = frozenset({"failed", "rolled_back", "gave_up"})
 """Outcomes that may mention somebody."""
@@ -69,6 +70,9 @@ def _deployment(
     log = mrkdwn.code(sentences.log_lines(result, LOG_LINES))
     if log and result.status in FAILURES:
         blocks.append(mrkdwn.section([log]))
+    changes = _definition(result)
+    if changes:
+        blocks.append(mrkdwn.section(changes))
     commits = _commits(result, pipeline)
     if commits:
         blocks.append(mrkdwn.section(commits))
@@ -112,6 +116,7 @@ def _facts(result: DeploymentResult) -> list[tuple[str, str]]:
         ("Who", sentences.who(result)),
         ("How long", sentences.how_long(result)),
         ("Time by stage", sentences.by_stage(result.timings)),
+        ("Tests", wording.tidy(result.tests or "", 300)),
     ]
     return [(label, literal(value, 1500)) for label, value in facts if value]
 
@@ -126,6 +131,17 @@ def _commits(result: DeploymentResult, pipeline: PipelineSettings | None) -> lis
     more = max(result.commits_since_count or 0, len(result.commits_since)) - len(shown)
     rest = [f"• and {min(more, 10**9)} more"] if more > 0 else []
     return [f"*{literal(title, 100)}*", *shown, *rest]
+
+
+def _definition(result: DeploymentResult) -> list[str]:
+    """What the task definition changed beside images: names, never values that may be secret."""
+    changes = sentences.definition_changes(result)
+    if not changes:
+        return []
+    items = [f"• {literal(line, 400)}" for line in changes[:CHANGES_SHOWN]]
+    shown = mrkdwn.fitting(items, mrkdwn.SECTION - 200)
+    rest = [f"• and {len(changes) - len(shown)} more"] if len(shown) < len(changes) else []
+    return ["*Changed in the task definition, beside images*", *shown, *rest]
 
 
 def _small_print(result: DeploymentResult) -> list[str]:

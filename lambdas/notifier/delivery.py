@@ -15,6 +15,7 @@ from typing import Any
 from lambdas.notifier.blocks import slack_message, text_message
 from lambdas.notifier.slack import Answer, Post
 from lambdas.notifier.webhooks import Webhooks
+from slipway.contracts import sentences
 from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.messages import CloseNotice
 from slipway.contracts.table.notices import Notices
@@ -162,6 +163,9 @@ def unwanted(
     superseded = notice.result is not None and notice.result.status == "superseded"
     if superseded and not (pipeline and pipeline.notify_superseded):
         return "superseded deployments are shown in the history only"
+    told = pipeline is not None and pipeline.notify_untouched
+    if notice.result is not None and sentences.is_silent(notice.result, told=told):
+        return "a push that concerns another pipeline is shown in the history only"
     return None
 
 

@@ -22,6 +22,7 @@ OURS: frozenset[AlertKind] = frozenset(
         "drift_skipped",
         "not_followed",
         "builders_refused",
+        "builder_silent",
     }
 )
 """The kinds that this Lambda announces; who raises others says them."""

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from lambdas.decide.action import carry_out
 from lambdas.decide.codebuild import IN_PROGRESS
 from lambdas.decide.decision import decide
 from lambdas.decide.snapshot import BuildEnd, gather
 from lambdas.reconciler.announcement import say_alerts
 from lambdas.shared.observability import logger, observed
+from lambdas.shared.receiving import drain
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 
@@ -27,11 +30,15 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def reconcile(event: dict[str, Any], world: Services) -> None:
-    """Decide on all there is, carry it out, say new alerts. A foreign host's event is skipped."""
+    """Decide on all there is, carry it out, say new alerts. A foreign host's event is skipped.
+
+    Where there are no hosts, what lies in the build queue comes first.
+    """
     host_id, state = _ec2_event(event)
     if host_id is not None and host_id not in world.hosts:
         logger.info("not a host of ours", extra={"host_id": host_id})
         return
+    _drain(world)
     stopped = host_id if state == "stopped" else None
     build_end = _build_event(event)
     try:
@@ -41,6 +48,14 @@ def reconcile(event: dict[str, Any], world: Services) -> None:
         say_alerts(world)
         raise
     say_alerts(world)
+
+
+def _drain(world: Services) -> None:
+    """What a starter left in the build queue; hosts and builders are looked after all the same."""
+    try:
+        drain(world)
+    except (ClientError, BotoCoreError) as error:
+        logger.error("the build queue is not drained", extra={"error": str(error)})
 
 
 def _build_event(event: dict[str, Any]) -> BuildEnd | None:

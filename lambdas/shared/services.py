@@ -2,8 +2,8 @@
 
 Read from the environment at run time, never at import: `SLIPWAY_HOSTS` (instance ids, separated by
 commas; empty where builds of CodeBuild alone are configured), `SLIPWAY_BUILD_QUEUE_URL`,
-`SLIPWAY_FOLLOW_QUEUE_URL` and `SLIPWAY_BUILDER_PROJECT`. All else comes from the installation's
-settings.
+`SLIPWAY_DEAD_LETTERS_URL`, `SLIPWAY_FOLLOW_QUEUE_URL` and `SLIPWAY_BUILDER_PROJECT`. All else comes
+from the installation's settings.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from slipway.contracts.table import Table
 HOSTS_VARIABLE = "SLIPWAY_HOSTS"
 QUEUE_VARIABLE = "SLIPWAY_BUILD_QUEUE_URL"
 FOLLOW_VARIABLE = "SLIPWAY_FOLLOW_QUEUE_URL"
+DEAD_LETTERS_VARIABLE = "SLIPWAY_DEAD_LETTERS_URL"
 PROJECT_VARIABLE = "SLIPWAY_BUILDER_PROJECT"
 
 _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
@@ -38,7 +39,8 @@ class Services:
     """The world that handlers act on; a test or a simulation puts its own in its place.
 
     `codecommit_as(pipeline)` is a CodeCommit client under the pipeline's `tip` role. Only the
-    reconciler has a `follow_queue_url`. `builder_project`: CodeBuild's; empty where hosts build.
+    reconciler has a `follow_queue_url`, and, with builders, the `dead_letters_url` of the build
+    queue. `builder_project`: CodeBuild's; empty where hosts build.
     """
 
     installation: Installation
@@ -51,6 +53,7 @@ class Services:
     hosts: tuple[str, ...]
     queue_url: str
     follow_queue_url: str = ""
+    dead_letters_url: str = ""
     codebuild: Any = None
     builder_project: str = ""
 
@@ -71,6 +74,7 @@ def services() -> Services:
         hosts=_hosts(settings),
         queue_url=_variable(QUEUE_VARIABLE),
         follow_queue_url=os.environ.get(FOLLOW_VARIABLE, ""),
+        dead_letters_url=os.environ.get(DEAD_LETTERS_VARIABLE, ""),
         codebuild=client("codebuild", _ONCE) if has_builders else None,
         builder_project=_variable(PROJECT_VARIABLE) if has_builders else "",
     )

@@ -1,4 +1,7 @@
-"""Request topic → a want row, and a host awake or a builder started if the want needs one."""
+"""Request topic → a want row, and a host awake or a builder started if the want needs one.
+
+Where there are no hosts, the pending row that the builder works from comes from here, too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from lambdas.decide.situation import FindBuilder, LeaveHost, StartBuilder, Start
 from lambdas.decide.snapshot import gather
 from lambdas.shared.envelopes import sns_messages
 from lambdas.shared.observability import about, logger, observed
+from lambdas.shared.receiving import take
 from lambdas.shared.services import Services, services
 from slipway.contracts.errors import InvalidMessage
 from slipway.contracts.messages import BuildRequest
@@ -24,7 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def start(event: dict[str, Any], world: Services) -> None:
-    """Note a want for every request of the event, then decide once.
+    """Note every request of the event, then decide once.
 
     Raises InvalidMessage for a message that is not a request of a pipeline of ours, after the
     others were noted.
@@ -33,7 +37,10 @@ def start(event: dict[str, Any], world: Services) -> None:
     for message in sns_messages(event):
         try:
             request = _request(message.text, world)
-            note_want(request, world, builder=message.attributes.get(BUILDER) != NOT_NEEDED)
+            needed = message.attributes.get(BUILDER) != NOT_NEEDED
+            note_want(request, world, builder=needed)
+            if needed and not world.installation.builders.uses_hosts:
+                _receive(request, world)
         except InvalidMessage as error:
             logger.error("not a build request", extra={"problem": str(error)})
             problem = error
@@ -53,6 +60,12 @@ def note_want(request: BuildRequest, world: Services, *, builder: bool = True) -
         "request" if noted else "the request is settled, or a newer one's want stands",
         extra={"pipeline": request.pipeline, "reason": request.reason, "builder": builder},
     )
+
+
+def _receive(request: BuildRequest, world: Services) -> None:
+    """A row for it; one that is there is shown: `resume` sends such a request again."""
+    if not take(request, world):
+        world.table.pending.show(request, world.now())
 
 
 def _request(text: str, world: Services) -> BuildRequest:

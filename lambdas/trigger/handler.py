@@ -14,7 +14,7 @@ from lambdas.trigger.events import PushEvent, push_events
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.messages import COMMIT_ID, BuildRequest, request_id_of
-from slipway.contracts.requesting import publish_request
+from slipway.contracts.requesting import needs_builder, publish_request
 
 
 @observed
@@ -50,7 +50,9 @@ def publish_pushes(
 
 def _publish(request: BuildRequest, installation: Installation, sns: Any) -> None:
     about(request.request_id)
-    publish_request(sns, installation.request_topic_arn, request)
+    publish_request(
+        sns, installation.request_topic_arn, request, builder=needs_builder(request, installation)
+    )
     logger.info("push", extra={"pipeline": request.pipeline, "commit": request.commit_id})
 
 

@@ -7,9 +7,10 @@ that `slipway config check` is quick.
 from slipway.configuration.builders import BuilderNetwork
 from slipway.configuration.hosts import BuildHost
 from slipway.configuration.parts import Configuration
-from slipway.configuration.pipeline import Image, ImageRepository, Pipeline, Rollout, Service
+from slipway.configuration.pipeline import Image, ImageRepository, Pipeline, Rollout
 from slipway.configuration.protocol import LimitSettings
 from slipway.configuration.reading import CONTEXT_KEY, load, parse, read
+from slipway.configuration.services import Service
 from slipway.configuration.values import is_uri
 
 __all__ = [

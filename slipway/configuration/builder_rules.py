@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipway.configuration.builders import CURATED, MOST_TIMEOUT, TIMEOUT_MARGIN
 from slipway.configuration.parts import Configuration, builder_minutes
 from slipway.configuration.paths import Fault
+from slipway.configuration.pipeline import Pipeline
 from slipway.configuration.values import is_uri
 
 _NO_DOCKER = ("lambda", "macos", "windows")
@@ -76,8 +77,14 @@ def time_for_a_build(c: Configuration) -> list[Fault]:
     problem = (
         f"must be at least {least}: pipeline {slowest.name!r} may fetch for "
         f"{slowest.fetch_timeout} s and build for {slowest.build_timeout} s"
+        f"{_and_test(slowest)}"
     )
     return [("builders.codeBuild.timeout", f"{given}: {problem}")]
+
+
+def _and_test(pipeline: Pipeline) -> str:
+    seconds = sum(image.test.timeout for image in pipeline.images if image.test)
+    return f", and its tests may run for {seconds} s" if seconds else ""
 
 
 def most_time_of_all(c: Configuration) -> list[Fault]:
@@ -87,8 +94,9 @@ def most_time_of_all(c: Configuration) -> list[Fault]:
     return [
         (
             f"pipelines[{i}].buildTimeout",
-            f"{p.build_timeout}: with fetchTimeout it must end {TIMEOUT_MARGIN} minutes before "
-            f"the {MOST_TIMEOUT} minutes that CodeBuild lets a build have",
+            f"{p.build_timeout}: with fetchTimeout and the time of its tests it must end "
+            f"{TIMEOUT_MARGIN} minutes before the {MOST_TIMEOUT} minutes that CodeBuild lets a "
+            "build have",
         )
         for i, p in enumerate(c.pipelines)
         if builder_minutes(p) > MOST_TIMEOUT

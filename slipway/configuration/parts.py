@@ -39,8 +39,13 @@ from slipway.configuration.values import (
 
 
 def builder_minutes(pipeline: Pipeline) -> int:
-    """Minutes that a builder of CodeBuild may need for one deployment of the pipeline."""
-    return math.ceil((pipeline.fetch_timeout + pipeline.build_timeout) / 60) + TIMEOUT_MARGIN
+    """Minutes that a builder of CodeBuild may need for one deployment of the pipeline.
+
+    Where all its slots are in use the images come one after another, and so do their tests.
+    """
+    tests = sum(image.test.timeout for image in pipeline.images if image.test)
+    seconds = pipeline.fetch_timeout + pipeline.build_timeout + tests
+    return math.ceil(seconds / 60) + TIMEOUT_MARGIN
 
 
 class Side(Part):

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import Field
 
 from slipway.configuration.base import Part
+from slipway.configuration.services import Service
 from slipway.configuration.values import (
     Branch,
     BuildName,
-    Cidr,
-    CodeDeployName,
     CodeRepositoryName,
     CommitUrl,
+    DockerfilePath,
     EcrName,
     EcrRepository,
     EcsName,
-    LogGroupName,
+    PathPattern,
     PipelineName,
     Platform,
-    Port,
     RelativePath,
-    RoleArn,
+    ReportPattern,
     Seconds,
     SecretId,
     SecretSource,
@@ -60,13 +58,59 @@ class ImageRepository(Part):
     )
 
 
+class Test(Part):
+    """Tests of an image: a stage of its Dockerfile that is built, and then run as a container.
+
+    Its exit code decides: with any but 0 nothing is pushed and nothing is rolled out.
+    """
+
+    __test__ = False  # no class of tests
+
+    target: StageName = Field(description="The stage of the Dockerfile that is built and run.")
+    command: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        max_length=100,
+        description="The command, in place of the stage's CMD; its ENTRYPOINT stays. Default: the "
+        "stage's own.",
+    )
+    reports: list[ReportPattern] = Field(
+        default=[],
+        max_length=20,
+        description="Where the tests write reports in JUnit's XML: paths in the container, such "
+        "as `reports/*.xml`. A relative path begins at the stage's WORKDIR; `**` stands for "
+        "folders of any depth. The notice counts what they hold. They never decide. Default: none "
+        "are read.",
+    )
+    timeout: Seconds = Field(
+        default=1200, description="Seconds that the tests may take. Then they have failed."
+    )
+    memory: int = Field(
+        default=2048,
+        ge=64,
+        le=1 << 20,
+        description="MiB of memory that the container may use. With more it is killed, and the "
+        "tests have failed.",
+    )
+    cpus: Annotated[float, Field(ge=0.1, le=256)] | None = Field(
+        default=None,
+        description="Processors that the container may use, such as 1.5. Default: all of the "
+        "machine's.",
+    )
+    network: bool = Field(
+        default=False,
+        description="true: the container has a network, as a step of the build has. false: it "
+        "reaches nothing but itself.",
+    )
+
+
 class Image(Part):
     """One image that the pipeline builds, and the containers that run it."""
 
     repository: ImageRepository
-    dockerfile: RelativePath = Field(
+    dockerfile: DockerfilePath = Field(
         default="Dockerfile",
-        description="The Dockerfile, a path from the context. Of the ignore files, "
+        description="The Dockerfile, a path from the context. It may stand anywhere in the "
+        "repository: `../../docker/web.Dockerfile`. Of the ignore files, "
         "`NAME.dockerignore` beside the Dockerfile `NAME` is read before the "
         "context's `.dockerignore`.",
     )
@@ -112,79 +156,11 @@ class Image(Part):
         description="The containers that run this image. Default: those whose image comes from "
         "this repository already.",
     )
-
-
-class CodeDeploy(Part):
-    """What deploys a service whose controller is CODE_DEPLOY: the build host may use no other."""
-
-    application: CodeDeployName = Field(description="The CodeDeploy application.")
-    group: CodeDeployName = Field(description="The deployment group of the service.")
+    test: Test | None = None
 
 
 MOST_SERVICES = 10
 """Of one pipeline: the deployment's row holds what is known of each rollout."""
-_SAMPLE_OR_NAMED: JsonDict = {
-    "if": {"properties": {"sample": {"const": True}}, "required": ["sample"]},
-    "then": {"properties": {"cluster": {"type": "null"}, "name": {"type": "null"}}},
-    "else": {"required": ["cluster", "name"]},
-}
-
-
-class Service(Part):
-    """The ECS service that runs the images: an existing one, or a sample made by the prod stack."""
-
-    model_config = ConfigDict(json_schema_extra=_SAMPLE_OR_NAMED)
-
-    sample: bool = Field(
-        default=False,
-        description="true: the prod stack makes a small Fargate service, to try Slipway with.",
-    )
-    cluster: EcsName | None = Field(default=None, description="The existing service's cluster.")
-    name: EcsName | None = Field(default=None, description="The existing service's name.")
-    family: EcsName | None = Field(
-        default=None,
-        description="The family of its task definition. Default: the service's name.",
-    )
-    containers: list[EcsName] = Field(
-        default=[],
-        description="The containers of this service that a deployment changes. Default: those "
-        "that run the pipeline's images already.",
-    )
-    roles: list[RoleArn] = Field(
-        default=[],
-        description="The task role and the execution role that the task definition names. The "
-        "build host may pass these roles on, no others, and only to ECS tasks.",
-    )
-    log_groups: list[LogGroupName] = Field(
-        default=[],
-        description="The CloudWatch log groups that its containers write to. If a rollout fails, "
-        "the notice shows the last lines of a container that stopped. The build host may read "
-        "these groups and no others. Default: the notice says where the lines are.",
-    )
-    code_deploy: CodeDeploy | None = Field(
-        default=None,
-        description="Only for a service that CodeDeploy deploys (controller CODE_DEPLOY).",
-    )
-    port: Port = Field(default=8080, description="Sample only: the port that its container opens.")
-    allow_from: list[Cidr] = Field(
-        default=[], description="Sample only: who may connect to the port. Default: nobody."
-    )
-    health_command: list[str] = Field(
-        default=[],
-        description="Sample only: a command that runs in the container every 5 s and tells "
-        'whether it is healthy, such as `["CMD-SHELL", "wget -q -O- '
-        'localhost:8080"]`. Default: none.',
-    )
-    health_start_period: Annotated[int, Field(ge=0, le=300)] = Field(
-        default=0,
-        description="Sample only: seconds after a container's start in which a failed "
-        "`healthCommand` does not count.",
-    )
-    initial_image: str = Field(
-        default="public.ecr.aws/nginx/nginx:stable-alpine",
-        min_length=1,
-        description="Sample only: the image that runs until the first deployment.",
-    )
 
 
 class PreDeploy(Part):
@@ -247,6 +223,11 @@ class PipelineNotices(Part):
     superseded: bool = Field(
         default=False, description="true: also tell of a push that was dropped for a newer one."
     )
+    untouched: bool = Field(
+        default=False,
+        description="true: also tell of a push that touches none of the pipeline's `paths`. One "
+        "after failed deployments is told of in any case.",
+    )
     commit_url: CommitUrl | None = Field(
         default=None,
         description="The page of a commit, with `{commit}` for its id. Default: CodeCommit's page.",
@@ -259,6 +240,24 @@ class Pipeline(Part):
     name: PipelineName = Field(description="Its name in notices, logs and commands.")
     repository: CodeRepository
     branch: Branch = Field(description="The branch whose pushes are deployed.")
+    submodules: list[CodeRepositoryName] = Field(
+        default=[],
+        max_length=50,
+        description="The repositories that the code's git submodules come from, nested ones too: "
+        "names of CodeCommit repositories of the dev account. Whoever builds may then fetch them. "
+        "A submodule of any other place is not fetched, and a build that has it in its context "
+        "fails.",
+    )
+    paths: list[PathPattern] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="The paths in the repository that concern this pipeline, as git's pathspecs. A "
+        "push is deployed if a file that they match differs between the commit that runs and the "
+        "branch's tip. `!` before a pattern excludes what it matches. Where `**` stands in a "
+        "pattern, its `*` stops at `/`; in any other `*` goes past `/`. A folder means all that is "
+        "in it. Default: every push is deployed.",
+    )
     images: list[Image] = Field(
         min_length=1, max_length=10, description="What is built, and where it goes."
     )

@@ -89,8 +89,8 @@ class LimitSettings(Part):
     )
     max_attempts: Annotated[int, Field(ge=1, le=50)] = Field(
         default=8,
-        description="A request is given up on after so many failed attempts. (A number, not "
-        "seconds.)",
+        description="A request is given up on after so many failed attempts, or after so many "
+        "builds of CodeBuild that ended while they worked on it. (A number, not seconds.)",
     )
     settled_kept: Annotated[int, Field(ge=40 * 86400, le=400 * 86400)] = Field(
         default=40 * 86400,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic.alias_generators import to_pascal
+
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.contracts.installation import (
     BuildersSettings,
@@ -12,6 +14,7 @@ from slipway.contracts.installation import (
     PipelineSettings,
     RolloutSettings,
     ServiceSettings,
+    TestSettings,
 )
 from slipway.contracts.names import Names
 
@@ -74,6 +77,10 @@ def _service(c: Configuration, pipeline: Pipeline, service: Service) -> ServiceS
         family=_family(c, pipeline, service),
         log_groups=(sample_log_group(c),) if service.sample else tuple(service.log_groups),
         code_deploy=_code_deploy(service),
+        task_definition=service.task_definition,
+        values=dict(service.values),
+        roles=_roles(c, service),
+        base=service.base,
         containers=tuple(service.containers),
     )
 
@@ -91,6 +98,18 @@ def _family(c: Configuration, pipeline: Pipeline, service: Service) -> str:
 def sample_log_group(c: Configuration) -> str:
     """Where the sample services' containers write to."""
     return f"/{c.name}/sample"
+
+
+def sample_role(c: Configuration) -> str:
+    """The name of the role that starts the sample services' tasks."""
+    return f"{c.name}-sample-execution"
+
+
+def _roles(c: Configuration, service: Service) -> tuple[str, ...]:
+    """The roles that the service's task definition may name, as ARNs."""
+    if service.sample:
+        return (f"arn:{c.partition}:iam::{c.prod.account}:role/{sample_role(c)}",)
+    return tuple(service.roles)
 
 
 def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
@@ -111,7 +130,12 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         service=first.service,
         family=first.family,
         log_groups=first.log_groups,
+        submodules=tuple(pipeline.submodules),
         code_deploy=first.code_deploy,
+        task_definition=first.task_definition,
+        values=first.values,
+        roles=first.roles,
+        base=first.base,
         services=services if several or first.containers else None,
         together=(pipeline.together or None) if several else None,
         rollout=_rollout(pipeline.rollout),
@@ -121,6 +145,8 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         webhook_parameter=names.webhook_parameter(pipeline.name if own else None),
         mention_on_failure=pipeline.notices.mention_on_failure,
         notify_superseded=pipeline.notices.superseded,
+        paths=tuple(pipeline.paths or ()),
+        notify_untouched=pipeline.notices.untouched,
     )
 
 
@@ -169,6 +195,22 @@ def _image(c: Configuration, image: Image) -> ImageSettings:
         platform=image.platform or c.platform,
         containers=tuple(image.containers),
         build_cache=image.build_cache,
+        test=_test(image),
+    )
+
+
+def _test(image: Image) -> TestSettings | None:
+    test = image.test
+    if test is None:
+        return None
+    return TestSettings(
+        target=test.target,
+        command=tuple(test.command),
+        reports=tuple(test.reports),
+        timeout=test.timeout,
+        memory=test.memory,
+        cpus=test.cpus,
+        network=test.network,
     )
 
 
@@ -176,7 +218,12 @@ def _code_deploy(service: Service) -> CodeDeploySettings | None:
     wanted = service.code_deploy
     if wanted is None:
         return None
-    return CodeDeploySettings(application=wanted.application, group=wanted.group)
+    hooks = wanted.hooks.model_dump(exclude_none=True) if wanted.hooks else {}
+    return CodeDeploySettings(
+        application=wanted.application,
+        group=wanted.group,
+        hooks={to_pascal(event): function for event, function in hooks.items()},
+    )
 
 
 def _rollout(rollout: Rollout) -> RolloutSettings:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import posixpath
+from collections.abc import Callable
 
 from slipway.configuration.builder_rules import BUILDER_RULES
 from slipway.configuration.meant import nearest
 from slipway.configuration.parts import Configuration
 from slipway.configuration.paths import Fault
-from slipway.configuration.pipeline import CodeRepository, ImageRepository, Service
+from slipway.configuration.pipeline import CodeRepository, ImageRepository
 from slipway.configuration.processors import processor_of
 from slipway.configuration.regions import regions
+from slipway.configuration.service_rules import SERVICE_RULES
 from slipway.configuration.values import is_uri
 from slipway.contracts.installation import LEAST_LOCK
 
@@ -32,63 +34,6 @@ def _unique_names(c: Configuration) -> list[Fault]:
         if pipeline.name in seen:
             faults.append((f"pipelines[{index}].name", f'"{pipeline.name}": is taken already'))
         seen.add(pipeline.name)
-    return faults
-
-
-def _services(c: Configuration) -> Iterator[tuple[int, str, Service]]:
-    """Each service, with the number of its pipeline and the path at which it is configured."""
-    for index, pipeline in enumerate(c.pipelines):
-        if pipeline.service is not None:
-            yield index, f"pipelines[{index}].service", pipeline.service
-        for number, service in enumerate(pipeline.services):
-            yield index, f"pipelines[{index}].services[{number}]", service
-
-
-def _service_or_services(c: Configuration) -> list[Fault]:
-    faults: list[Fault] = []
-    for index, pipeline in enumerate(c.pipelines):
-        path = f"pipelines[{index}]"
-        if pipeline.service is not None and pipeline.services:
-            faults.append((f"{path}.services", "is not allowed beside service: give one of them"))
-        if pipeline.service is None and not pipeline.services:
-            faults.append((f"{path}.service", "is missing (or give services)"))
-        if pipeline.together and len(pipeline.services) < 2:
-            problem = "true: is of two services or more; name them under services"
-            faults.append((f"{path}.together", problem))
-    return faults
-
-
-def _one_pipeline_per_service(c: Configuration) -> list[Fault]:
-    owners: dict[tuple[str | None, str | None], tuple[int, str]] = {}
-    faults = []
-    for index, path, service in _services(c):
-        if service.sample:
-            continue
-        key = (service.cluster, service.name)
-        owner, first = owners.setdefault(key, (index, path))
-        if owner != index:
-            name = c.pipelines[owner].name
-            problem = f"{key[0]}/{key[1]} is deployed by pipeline {name!r}: one pipeline a service"
-            faults.append((path, problem))
-        elif first != path:
-            faults.append((path, f"{key[0]}/{key[1]} is named above already"))
-    return faults
-
-
-def _whole_service(c: Configuration) -> list[Fault]:
-    faults = []
-    for index, path, service in _services(c):
-        for key in ("cluster", "name"):
-            given = getattr(service, key) is not None
-            if service.sample and given:
-                faults.append((f"{path}.{key}", "is not allowed where sample is true"))
-            if not service.sample and not given:
-                faults.append((f"{path}.{key}", "is missing (or set sample to true)"))
-        if service.sample and len(c.pipelines[index].images) > 1:
-            faults.append((f"pipelines[{index}].images", "a sample service has one image"))
-        if service.sample and c.pipelines[index].services:
-            problem = "true: a sample is a pipeline's only service; give it as service"
-            faults.append((f"{path}.sample", problem))
     return faults
 
 
@@ -140,6 +85,20 @@ def _host_builds_it(c: Configuration) -> list[Fault]:
     ]
 
 
+def _dockerfile_in_the_repository(c: Configuration) -> list[Fault]:
+    """From the context on, `..` may lead up to the repository's root and not beyond."""
+    return [
+        (
+            f"pipelines[{i}].images[{j}].dockerfile",
+            f'"{image.dockerfile}": leads out of the repository, from the context '
+            f'"{image.context}"',
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        for j, image in enumerate(pipeline.images)
+        if posixpath.normpath(f"{image.context}/{image.dockerfile}").startswith("../")
+    ]
+
+
 def _image_repositories_apart(c: Configuration) -> list[Fault]:
     faults = []
     for i, pipeline in enumerate(c.pipelines):
@@ -150,6 +109,19 @@ def _image_repositories_apart(c: Configuration) -> list[Fault]:
             if name in names[:j]
         ]
     return faults
+
+
+def _paths_want_something(c: Configuration) -> list[Fault]:
+    """git takes exclusions alone for 'all but these'. Written out, nobody has to know that."""
+    return [
+        (
+            f"pipelines[{i}].paths",
+            f'"{pipeline.paths[0]}": excludes only; begin with what concerns the pipeline, "**" '
+            "for all",
+        )
+        for i, pipeline in enumerate(c.pipelines)
+        if pipeline.paths and all(path.startswith("!") for path in pipeline.paths)
+    ]
 
 
 def _whole_network(c: Configuration) -> list[Fault]:
@@ -282,19 +254,6 @@ def _type_has_the_processor(c: Configuration) -> list[Fault]:
     return [("buildHost.instanceType", f'"{host.instance_type}": {problem}')]
 
 
-def _roles_are_of_prod(c: Configuration) -> list[Fault]:
-    """A service's tasks run in the prod account, so their roles are there."""
-    return [
-        (
-            f"{path}.roles[{j}]",
-            f'"{arn}": must be a role of the prod account, {c.prod.account}',
-        )
-        for _, path, service in _services(c)
-        for j, arn in enumerate(service.roles)
-        if arn.split(":")[4] != c.prod.account
-    ]
-
-
 def _boundary_is_in_each_account(c: Configuration) -> list[Fault]:
     """IAM: a role's boundary is a policy of its own account, or AWS's."""
     boundary = c.permissions_boundary or ""
@@ -330,14 +289,14 @@ def _near_the_host(c: Configuration) -> list[Fault]:
 
 _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _unique_names,
-    _service_or_services,
-    _one_pipeline_per_service,
-    _whole_service,
+    *SERVICE_RULES,
     _few_samples,
     _few_created_images,
     _same_everywhere,
     _host_builds_it,
+    _dockerfile_in_the_repository,
     _image_repositories_apart,
+    _paths_want_something,
     _whole_network,
     _of_a_made_network,
     _tags_of_our_own,
@@ -348,7 +307,6 @@ _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _operators_are_of_prod,
     _regions_there_are,
     _type_has_the_processor,
-    _roles_are_of_prod,
     _boundary_is_in_each_account,
     _near_the_host,
     *BUILDER_RULES,

@@ -66,6 +66,22 @@ def _code_name_in(place: str) -> str:
     return (address[1] or address[2]) if address else ""
 
 
+def _is_of_no_file(pattern: str) -> bool:
+    """git matches no file by a wildcard whose pattern ends in `/`."""
+    return pattern.endswith("/") and any(special in pattern for special in "*?[")
+
+
+def _path_pattern_of(text: str) -> str:
+    """The pattern that git's own magic, an absolute path or a lone `/` at the end stand for."""
+    found = re.fullmatch(r"(!?)(?::\(([^)]*)\)|:([!^/]*))?(?:\.?/)*(.*)", text)
+    if found is None:
+        return ""
+    magic = text[: len(text) - len(found[4])]
+    excluded = "!" if found[1] or "exclude" in magic or (found[3] or "").strip("/") else ""
+    whole = excluded + found[4]
+    return whole + "**" if _is_of_no_file(whole) else whole
+
+
 ECR_NAME = r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*"
 ECR_HOST = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com"
 
@@ -119,6 +135,35 @@ RelativePath = Annotated[
         check=str.isprintable,
     ),
 ]
+DockerfilePath = Annotated[
+    str,
+    _Text(
+        r"(?![/-])(?!(?:.*/)?\.\.$)[^\x00-\x1f\x7f]+",
+        "a file's path, relative to the context; with '..' it may stand outside of that",
+        check=str.isprintable,
+    ),
+]
+ReportPattern = Annotated[
+    str,
+    _Text(
+        r"(?!-)(?!/[^/]*[*?\[])(?!.*//)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f]{1,300}(?<!/)",
+        "a path in the container, or a pattern with '*', '?' and '**', without '..'; after a '/' "
+        "at its beginning comes a plain name",
+        check=str.isprintable,
+    ),
+]
+_PATH_PART = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\x7f]+"
+PathPattern = Annotated[
+    str,
+    _Text(
+        rf"(?=.{{1,300}}$)!?(?![!:]){_PATH_PART}(?:/{_PATH_PART})*/?",
+        "a pattern of paths inside the repository such as services/web/** or !**/*.md: no '/' "
+        "before it, no '.' or '..' as a part, no '\\', no magic of git's (':'), and no '/' at the "
+        "end of one with '*', '?' or '['",
+        check=lambda path: path.isprintable() and not _is_of_no_file(path),
+        meant=_path_pattern_of,
+    ),
+]
 EcrName = Annotated[
     str,
     _Text(
@@ -141,6 +186,22 @@ LogGroupName = Annotated[
 """As CloudWatch Logs' CreateLogGroup takes it."""
 CodeDeployName = Annotated[
     str, _Text(r"[A-Za-z0-9._+=,@-]{1,100}", "1 to 100 letters, digits and '._+=,@-'")
+]
+ValuePath = Annotated[
+    str,
+    _Text(
+        r"[A-Za-z0-9_-]{1,255}(\.[^\x00-\x20\x7f]{1,255})?",
+        "a path such as cpu, web.memory or web.environment.LEVEL",
+    ),
+]
+_FUNCTION = r"[A-Za-z0-9_-]{1,64}"
+FunctionName = Annotated[
+    str,
+    _Text(
+        rf"{_FUNCTION}|arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{_FUNCTION}"
+        r"(:[A-Za-z0-9$_-]{1,129})?",
+        "the name of a Lambda function, or its ARN",
+    ),
 ]
 BuildName = Annotated[
     str, _Text(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and '_'")

@@ -25,6 +25,25 @@ YAML_ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestSettings:
+    """What is run before an image is pushed: the stage `target` of its Dockerfile, as a container.
+
+    An empty `command`: the stage's own. `reports`: patterns of paths in the container, relative
+    ones from its WORKDIR. `timeout` in seconds, `memory` in MiB; `cpus` None: all of the machine's.
+    """
+
+    __test__ = False  # no class of tests
+
+    target: str
+    command: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+    timeout: int = 1200
+    memory: int = 2048
+    cpus: float | None = None
+    network: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     """One image that a pipeline builds, and the containers that run it.
 
@@ -47,6 +66,7 @@ class ImageSettings:
     platform: str = "linux/amd64"
     containers: tuple[str, ...] = ()
     build_cache: bool = True
+    test: TestSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +86,14 @@ class RolloutSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDeploySettings:
-    """The CodeDeploy application and deployment group that deploy a service."""
+    """The CodeDeploy application and deployment group that deploy a service.
+
+    `hooks`: the AppSpec's, lifecycle event to Lambda function.
+    """
 
     application: str
     group: str
+    hooks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +108,10 @@ class ServiceSettings:
     family: str | None = None
     log_groups: tuple[str, ...] = ()
     code_deploy: CodeDeploySettings | None = None
+    task_definition: str | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    roles: tuple[str, ...] = ()
+    base: Literal["service", "family"] = "service"
     containers: tuple[str, ...] = ()
 
 
@@ -91,7 +119,7 @@ class ServiceSettings:
 class PipelineSettings:
     """One repository + branch deployed to one ECS service, or to several.
 
-    `services`: all of several, in order; `cluster` to `code_deploy` are then the first one's.
+    `services`: all of several, in order; `cluster` to `base` are then the first one's.
     """
 
     name: str = matching(PIPELINE_NAME)
@@ -107,8 +135,18 @@ class PipelineSettings:
     """The task definition family that the build host may register; None: not told."""
     log_groups: tuple[str, ...] = ()
     """CloudWatch log groups of its containers that the build host may read from."""
+    submodules: tuple[str, ...] = ()
+    """CodeCommit repositories, beside its own, that its submodules may come from."""
     code_deploy: CodeDeploySettings | None = None
     """Where the service's controller is CODE_DEPLOY."""
+    task_definition: str | None = None
+    """The file in the repository that is the task definition; None: only its images are changed."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Values of this installation in that file, by their paths (`web.environment.LEVEL`)."""
+    roles: tuple[str, ...] = ()
+    """The roles that a definition of the repository may name (ARNs)."""
+    base: Literal["service", "family"] = "service"
+    """What a new revision is made from: what the service runs, or its family's newest."""
     rollout: RolloutSettings = RolloutSettings()
     build_timeout: int = 3600
     fetch_timeout: int = 600
@@ -117,6 +155,9 @@ class PipelineSettings:
     webhook_parameter: str | None = None
     mention_on_failure: str | None = None
     notify_superseded: bool = False
+    paths: tuple[str, ...] = ()
+    """Patterns of the paths that concern it (`slipway/following/pathspecs.py`); none: all do."""
+    notify_untouched: bool = False
     services: tuple[ServiceSettings, ...] | None = None
     together: bool | None = None
     """Whether several services are rolled out side by side; None: one after the other."""
@@ -129,10 +170,22 @@ class PipelineSettings:
         """
         return (self,) if self.services is None else tuple(map(self._of, self.services))
 
+    @property
+    def reads_definition(self) -> bool:
+        """Whether a file of the repository is the task definition of a service of its."""
+        return any(one.task_definition is not None for one in self.per_service)
+
+    @property
+    def changes_definition(self) -> bool:
+        """Whether a deployment may change more than images in a service's task definition."""
+        return self.reads_definition or any(one.base == "family" for one in self.per_service)
+
     def _of(self, one: ServiceSettings) -> PipelineSettings:
         return replace(
             self, cluster=one.cluster, service=one.service, family=one.family,
-            log_groups=one.log_groups, code_deploy=one.code_deploy, services=(one,), together=None,
+            log_groups=one.log_groups, code_deploy=one.code_deploy,
+            task_definition=one.task_definition, values=one.values, roles=one.roles,
+            base=one.base, services=(one,), together=None,
         )  # fmt: skip
 
 
@@ -218,11 +271,11 @@ class Installation:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The functions of the prod account: without hosts none stops any, and one receives."""
+        """The functions of the prod account: without hosts none stops any."""
         kept = ("starter", "stopper", "follower", "notifier", "reconciler")
         if self.builders.uses_hosts:
             return kept
-        return (*(name for name in kept if name != "stopper"), "receiver")
+        return tuple(name for name in kept if name != "stopper")
 
     @property
     def request_topic_arn(self) -> str:

@@ -27,7 +27,17 @@ Status = Literal[
 ]
 """`cancelled`: an operator ended it before anything of it had touched the service."""
 Stage = Literal[
-    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record", "close"
+    "received",
+    "fetch",
+    "build",
+    "test",
+    "push",
+    "register",
+    "update",
+    "wait",
+    "rollout",
+    "record",
+    "close",
 ]
 Runs = Literal["new", "before", "other", "unknown"]
 """What one service of several runs when its deployment is over: the new version, what it ran
@@ -42,8 +52,12 @@ AlertKind = Literal[
     "drift_skipped",
     "not_followed",
     "builders_refused",
+    "builder_silent",
     "alarm",
 ]
+
+SILENT = "silent"
+"""The SNS attribute of an outcome that nobody is to be told of: e-mail addresses do not get it."""
 
 M = TypeVar("M")
 
@@ -148,9 +162,15 @@ class DeploymentResult:
     `timings`: seconds by stage. `settles`: how many requests end with it. `now_running`: the task
     definition (family:revision) that the service runs when the deployment is over. `log_tail`: the
     last lines of the failed stage's output, oldest first. `warning`: a sentence without a full stop
-    on what is not as one may think, however it ended. `told_by`: the deployment whose notice told
+    on what is not as one may think, however it ended. `tests`: what the reports of the tests say,
+    such as `416 passed, 2 skipped`. `told_by`: the deployment whose notice told
     of this push already: this one is `superseded` by it, and nobody is told again. `cancelled_by`:
     who asked with `slipway cancel` that it ends (it may have ended otherwise before that).
+    `definition_changes`: what the new task definition changed beside its images, a line each,
+    without values; None: only images were to change. Of several services each line begins with its
+    service's name.
+    `untouched_since`: this one is `unchanged` because nothing under the pipeline's paths differs
+    from that commit: nothing was built.
     `services`: each service of a pipeline of several; the task definitions above then name all of
     them, joined by commas, in this order. None: there is one.
     """
@@ -174,6 +194,7 @@ class DeploymentResult:
     timings: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
     warning: str | None = None
+    tests: str | None = None
     log_tail: tuple[str, ...] = ()
     log_link: str | None = None
     commits_since: tuple[Commit, ...] = ()
@@ -182,6 +203,8 @@ class DeploymentResult:
     told_by: str | None = None
     cancelled_by: str | None = None
     services: tuple[ServiceOutcome, ...] | None = None
+    definition_changes: tuple[str, ...] | None = None
+    untouched_since: str | None = matching(COMMIT_ID, default=None)
     schema: int = SCHEMA
 
 

@@ -125,11 +125,6 @@ class Names:
         """What a build of that project may do."""
         return self._with("builder")
 
-    @property
-    def receiver(self) -> str:
-        """The function that drains the build queue where there are no hosts."""
-        return self.function("receiver")
-
     def host(self, number: int) -> str:
         """The EC2 Name tag of build host `number`, from 1."""
         return self._with(f"host-{number}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 
 from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult
 from slipway.contracts.sentences import (
@@ -11,6 +12,7 @@ from slipway.contracts.sentences import (
     commit_line,
     commit_link,
     commits_since,
+    definition_changes,
     how_long,
     log_lines,
     runs_now,
@@ -24,7 +26,7 @@ from slipway.contracts.wording import ELLIPSIS, LINE_LIMIT, capital, moment, sen
 
 SUBJECT_LIMIT = 99
 """Characters: SNS asks for a subject of less than 100, ASCII, without line breaks (SNS Publish)."""
-COMMITS_SHOWN = 10
+ITEMS_SHOWN = 10
 
 
 def headline(notice: CloseNotice) -> str:
@@ -75,6 +77,7 @@ def _deployment_text(result: DeploymentResult, commit_url: str | None) -> list[s
         lines += [sentence(f"Warning: {tidy(result.warning, 1000)}")]
     lines += [""]
     lines += _labelled(_facts(result, commit_url))
+    lines += _listed("Changed in the task definition, beside images", definition_changes(result))
     lines += _listed(commits_since(result), [commit_line(c) for c in result.commits_since])
     if result.log_tail and result.status not in ("succeeded", "unchanged"):
         lines += ["", "Last lines of the log:", *(f"  {line}" for line in log_lines(result))]
@@ -91,6 +94,7 @@ def _facts(result: DeploymentResult, commit_url: str | None) -> list[tuple[str, 
         ("When", moment(result.ended_at)),
         ("How long", how_long(result)),
         ("By stage", by_stage(result.timings)),
+        ("Tests", tidy(result.tests or "", 1000)),
         ("Log", tidy(result.log_link or "", 2000)),
         ("Deployment", result.deployment_id),
     ]
@@ -101,11 +105,11 @@ def _labelled(facts: list[tuple[str, str]]) -> list[str]:
     return [f"{label + ':' if label else '':<12}{value}" for label, value in facts]
 
 
-def _listed(title: str, items: list[str]) -> list[str]:
+def _listed(title: str, items: Sequence[str]) -> list[str]:
     if not title or not items:
         return []
-    more = len(items) - COMMITS_SHOWN
-    shown = [f"  {item}" for item in items[:COMMITS_SHOWN]]
+    more = len(items) - ITEMS_SHOWN
+    shown = [f"  {item}" for item in items[:ITEMS_SHOWN]]
     return ["", f"{title}:", *shown, *([f"  and {more} more"] if more > 0 else [])]
 
 

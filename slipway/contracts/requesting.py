@@ -27,6 +27,18 @@ def may_need_no_builder(request: BuildRequest) -> bool:
     return request.reason in _PERHAPS_BUILT and not request.force_rebuild
 
 
+def needs_builder(request: BuildRequest, installation: Installation) -> bool:
+    """Whether a builder is needed as far as one can tell before anybody has looked.
+
+    Where builds of CodeBuild cost by the minute the follower looks first, too, whether a push
+    touches its pipeline's paths. A host that is awake compares faster than a function wakes.
+    """
+    pipeline = installation.find(request.pipeline)
+    if pipeline is not None and pipeline.paths and installation.builders.uses_code_build:
+        return request.force_rebuild
+    return not may_need_no_builder(request)
+
+
 def publish_request(
     sns: Any, topic_arn: str, request: BuildRequest, *, builder: bool | None = None
 ) -> None:

@@ -28,6 +28,7 @@ STAGE_WORDS: Mapping[str, str] = {
     "received": "before the fetch",
     "fetch": "in the fetch",
     "build": "in the build",
+    "test": "in the tests",
     "push": "in the push of its image",
     "register": "when its task definition was registered",
     "update": "when the service was updated",
@@ -38,7 +39,7 @@ STAGE_WORDS: Mapping[str, str] = {
 }
 """Where something happened, by stage."""
 
-BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "push", "register"})
+BEFORE_ROLLOUT = frozenset({"received", "fetch", "build", "test", "push", "register"})
 """Stages in which the service is not touched yet."""
 
 _BY: Mapping[str, str] = {
@@ -61,6 +62,10 @@ _TROUBLE: Mapping[AlertKind, tuple[str, str]] = {
     "builders_refused": (
         "no build of CodeBuild works for {}",
         "builds of CodeBuild work for {} again",
+    ),
+    "builder_silent": (
+        "the builder of {} gives no sign of getting on",
+        "the builder of {} is over, or gets on again",
     ),
     "not_followed": ("the rollout of {} is not followed", "the rollout of {} is followed again"),
     "alarm": ("alarm {}", "alarm {} is over"),
@@ -91,6 +96,8 @@ def what_happened(result: DeploymentResult) -> str:
             return _superseded(result, thing)
         case "rolled_back":
             return f"{thing} {_taken_back(result, where)}"
+        case "unchanged" if result.untouched_since:
+            return f"{thing} touches none of the pipeline's paths{_recovery(result)}"
         case "unchanged":
             return f"{thing} changes nothing, its image runs already{_recovery(result)}"
     simply = {"failed": f"failed {where}", "cancelled": "was cancelled"}
@@ -195,11 +202,21 @@ def _service_runs(service: ServiceOutcome) -> str:
 
 
 def _new_version_runs(result: DeploymentResult, now: str | None) -> str:
+    if result.untouched_since:
+        since = f"nothing of them has changed since commit {short(result.untouched_since)}"
+        return f"{now or 'The same version'} still runs: {since}."
     parts = [part for part in (now, short_digest(result.image_digest or "")) if part]
     if not parts:
         return f"{capital(deployed_thing(result))} runs."
     image = f" ({parts[1]})" if len(parts) > 1 else ""
     return f"{parts[0]}{image} runs now."
+
+
+def is_silent(result: DeploymentResult, *, told: bool) -> bool:
+    """Nobody is told of a push that concerns another pipeline, unless people asked for that
+    (`told`), or had heard of a failure before it.
+    """
+    return result.untouched_since is not None and not told and not recovered(result)
 
 
 def who(result: DeploymentResult) -> str:
@@ -249,6 +266,13 @@ def commits_since(result: DeploymentResult) -> str:
     if count is None:
         count = len(result.commits_since)
     return f"{counted(count, 'commit')} since the last deployment" if count > 0 else ""
+
+
+def definition_changes(result: DeploymentResult) -> tuple[str, ...]:
+    """What the new task definition changed beside its images, a tidied line each."""
+    if result.status not in ("succeeded", "failed", "rolled_back", "cancelled", "gave_up"):
+        return ()
+    return tuple(tidy(line, 200) for line in result.definition_changes or ())
 
 
 def commit_line(commit: Commit, limit: int = 120) -> str:

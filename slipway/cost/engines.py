@@ -20,11 +20,11 @@ LOG_MB = 0.2
 """Of one build: what it prints is in the log group as its deployment's, and as CodeBuild's."""
 FREE_MINUTES = 100
 """Of CodeBuild's small compute in a month, x86_64 or arm64, that AWS does not charge."""
-POLLED = 3
-"""Queues that Lambda polls where there are no hosts: the build queue is the third."""
-INVOCATIONS = 4
-"""Of functions for one build: starter, receiver, and the reconciler at its end; one more for a
-build that is started late."""
+INVOCATIONS = 3
+"""Of functions for one build: the starter, and the reconciler at its end; one more for a build
+that is started late."""
+QUEUE_CALLS = 4
+"""Of SQS: the request sent, received and deleted, and an empty answer. Nothing polls the queue."""
 WRITES = 12
 """KB written to rows for one build: the request's row and the builder's, most in transactions."""
 SHARE = 0.1
@@ -69,7 +69,8 @@ def started(prices: Prices) -> float:
     """$ of what it takes to start one build and to see its end. StartBuild itself is free."""
     memory_gb = 0.5
     seconds = INVOCATIONS * LOOK_SECONDS * memory_gb * prices.lambda_gb_second
-    return INVOCATIONS * prices.lambda_request + seconds + WRITES * prices.write_unit
+    drained = QUEUE_CALLS * prices.sqs_request
+    return INVOCATIONS * prices.lambda_request + seconds + drained + WRITES * prices.write_unit
 
 
 def hosts_only(setup: Setup, minutes: float) -> Way:
@@ -78,8 +79,8 @@ def hosts_only(setup: Setup, minutes: float) -> Way:
 
 
 def code_build_only(setup: Setup, builds: Builds, minutes: float) -> Way:
-    """`codeBuild`: no disk, no alarm of a host; one more queue is polled."""
-    bare = replace(setup, hosts=0, queues=POLLED)
+    """`codeBuild`: no disk, no alarm of a host."""
+    bare = replace(setup, hosts=0)
     return Way(
         "codeBuild",
         bare.standing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from slipway.contracts.codec import encode
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.names import BUILT
 
@@ -25,5 +26,7 @@ def build_tag(image: ImageSettings, commit: str, *, force: str | None = None) ->
         "platform": image.platform,
         "force": force,
     }
+    if image.test is not None:  # what has passed no tests, or other ones, is not this image
+        parts["test"] = encode(image.test)
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return BUILT + hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -6,8 +6,15 @@ import re
 from typing import Any, Protocol
 
 from slipway.contracts.installation import Installation
-from slipway.contracts.messages import Alert, CloseNotice, DeploymentResult, sns_attributes
+from slipway.contracts.messages import (
+    SILENT,
+    Alert,
+    CloseNotice,
+    DeploymentResult,
+    sns_attributes,
+)
 from slipway.contracts.notice_text import subject, texts_by_protocol
+from slipway.contracts.sentences import is_silent
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9:_./-]")
 
@@ -40,6 +47,8 @@ class Closer:
 
     def deployment(self, result: DeploymentResult) -> None:
         """Announce an outcome; the notice's id is the deployment's: said twice, posted once."""
+        pipeline = self._installation.find(result.pipeline)
+        told = pipeline is not None and pipeline.notify_untouched
         self._publish(
             CloseNotice(
                 kind="deployment",
@@ -47,7 +56,8 @@ class Closer:
                 host_id=self._host.host_id if self._host else None,
                 boot=self._host.boot if self._host else None,
                 result=result,
-            )
+            ),
+            silent=is_silent(result, told=told),
         )
 
     def idle(self, number: int) -> None:
@@ -79,12 +89,13 @@ class Closer:
         notice_id = _NOT_IN_ID.sub("-", f"dead_letter:{message_id}")[:200]
         self._publish(CloseNotice(kind="alert", notice_id=notice_id, alert=alert))
 
-    def _publish(self, notice: CloseNotice) -> None:
+    def _publish(self, notice: CloseNotice, *, silent: bool = False) -> None:
+        attributes = notice.attributes | ({SILENT: "yes"} if silent else {})
         self._sns.publish(
             TopicArn=self._installation.close_topic_arn,
             Message=texts_by_protocol(notice, commit_url=self._commit_url(notice)),
             MessageStructure="json",
-            MessageAttributes=sns_attributes(notice.attributes),
+            MessageAttributes=sns_attributes(attributes),
             Subject=subject(notice),
         )
 

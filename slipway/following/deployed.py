@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
@@ -15,13 +16,19 @@ from slipway.following.service import (
     check_architecture,
     containers_in,
     digest_of,
+    has_all,
     no_container,
     plan_of,
     runs_already,
 )
+from slipway.following.several import name_of
 from slipway.following.several_ended import of_services
 from slipway.following.state import Part
 from slipway.rollout import RolloutPlan, short
+from slipway.rollout.taskdef import Definition, with_images
+
+if TYPE_CHECKING:
+    from slipway.following.definition_file import Written
 
 Images = Sequence[tuple[ImageSettings, str]]
 """A pipeline's images with their digests."""
@@ -31,11 +38,13 @@ Images = Sequence[tuple[ImageSettings, str]]
 class Deployed:
     """Each service as the pipeline of it alone (`PipelineSettings.per_service`), and what it runs.
 
-    `pipeline` has all of them.
+    `pipeline` has all of them. `written`: by the service's number, the task definition that the
+    repository has for it.
     """
 
     pipeline: PipelineSettings
     services: tuple[tuple[PipelineSettings, Running], ...]
+    written: Mapping[int, Definition] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -52,6 +61,22 @@ class Deployed:
         """family:revision of each service, in order, joined by commas."""
         return ", ".join(short(running.task_definition) for _, running in self.services)
 
+    def under(self, written: Mapping[int, Written]) -> Deployed:
+        """The same for who goes on to the repository's own task definitions, by service."""
+        services = tuple(
+            (replace(one, images=written[n].images), running.under(written[n].definition))
+            if n in written
+            else (one, running)
+            for n, (one, running) in enumerate(self.services)
+        )
+        definitions = {number: each.definition for number, each in written.items()}
+        return replace(self, services=services, written=definitions)
+
+    def check_platforms(self) -> None:
+        """DeploymentFailed where an image that is wanted cannot run there at all."""
+        for image in self.pipeline.images:
+            self.check(image, image.platform)
+
     def check(self, image: ImageSettings, architecture: str) -> None:
         """DeploymentFailed where no container runs the image, or could if it is built for this."""
         there = self._that_run(image)
@@ -63,7 +88,7 @@ class Deployed:
         digests = {
             digest_of(running.images[name])
             for one, running in self.services
-            for name in containers_in(one, image, running)
+            for name in _containers(one, image, running)
         }
         return digests.pop() if len(digests) == 1 else None
 
@@ -77,13 +102,13 @@ class Deployed:
 
         DeploymentFailed where a service cannot run any of them.
         """
-        wanted = self._wanted(images)
-        digest = images[0][1] if images else None
-        there = list(zip(self.services, wanted, strict=True))
+        wanted, digest = self._wanted(images), images[0][1] if images else None
+        whole = replace(self, services=tuple(self._compared(wanted)))
+        there = list(zip(whole.services, wanted, strict=True))
         if all(runs_already(these, running) for (_, running), these in there):
-            return replace(self._unchanged(), image_digest=digest)
+            return replace(self.unchanged(), image_digest=digest)
         plans = tuple(
-            _plan(one, running, these, with_task=number == 0)
+            _plan(one, running, these, with_task=number == 0, is_whole=number in self.written)
             for number, ((one, running), these) in enumerate(there)
         )
         return ToRollOut(
@@ -92,7 +117,37 @@ class Deployed:
             together=self.pipeline.together,
             image_digest=digest,
             images={image.repository: found for image, found in images},
+            definition_changes=whole._changes(),
         )
+
+    def unchanged(self) -> Ended:
+        """The outcome of what changes nothing: each service runs what it ran."""
+        if len(self.services) > 1:
+            return of_services(Ended(status="unchanged", stage="close"), self._as_they_are())
+        name = self.task_definition
+        return Ended(status="unchanged", stage="close", before=name, now_running=name)
+
+    def _compared(
+        self, wanted: Sequence[Mapping[str, str]]
+    ) -> Iterator[tuple[PipelineSettings, Running]]:
+        """Each with no base where it runs what the repository wants already, images included."""
+        for number, (one, running) in enumerate(self.services):
+            given = self.written.get(number)
+            if given is not None:
+                yield one, running.compared(with_images(given, wanted[number]))
+            else:
+                yield one, running
+
+    def _changes(self) -> tuple[str, ...] | None:
+        """What the bases change beside images, of several services with their names."""
+        parts, lines = self._parts, list[str]()
+        there = [running.base_changes for _, running in self.services]
+        if all(changes is None for changes in there):
+            return None
+        for number, changes in enumerate(there):
+            name = "" if parts is None else f"{name_of(parts[number], parts)}: "
+            lines += [name + line for line in changes or ()]
+        return tuple(lines)
 
     @property
     def _parts(self) -> tuple[Part, ...] | None:
@@ -102,12 +157,6 @@ class Deployed:
             Part(cluster=one.cluster, service=one.service, ran=running.task_definition)
             for one, running in self.services
         )
-
-    def _unchanged(self) -> Ended:
-        if len(self.services) > 1:
-            return of_services(Ended(status="unchanged", stage="close"), self._as_they_are())
-        name = self.task_definition
-        return Ended(status="unchanged", stage="close", before=name, now_running=name)
 
     def _as_they_are(self) -> tuple[ServiceOutcome, ...]:
         names = [(one, short(running.task_definition)) for one, running in self.services]
@@ -127,7 +176,7 @@ class Deployed:
 
     def _that_run(self, image: ImageSettings) -> list[Running]:
         """What runs where the image does; DeploymentFailed where it does nowhere."""
-        there = [running for one, running in self.services if containers_in(one, image, running)]
+        there = [running for one, running in self.services if _containers(one, image, running)]
         if not there:
             what = f"no container of any service has an image of {image.repository_uri}"
             raise no_container(what, *(running for _, running in self.services))
@@ -138,7 +187,7 @@ def _wanted(one: PipelineSettings, running: Running, images: Images) -> dict[str
     wanted = {
         name: f"{image.repository_uri}@{digest}"
         for image, digest in images
-        for name in containers_in(one, image, running)
+        for name in _containers(one, image, running)
     }
     named = one.services[0].containers if one.services else ()
     left = [name for name in named if name not in wanted]
@@ -150,11 +199,23 @@ def _wanted(one: PipelineSettings, running: Running, images: Images) -> dict[str
     return wanted
 
 
+def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -> tuple[str, ...]:
+    """As the service's own settings say; none where its task definition of the repository, which
+    has settled that, runs the image nowhere.
+    """
+    own = next((each for each in one.images if each.repository == image.repository), None)
+    return () if own is None else containers_in(one, own, running)
+
+
 def _plan(
-    one: PipelineSettings, running: Running, wanted: dict[str, str], *, with_task: bool
-) -> RolloutPlan:
-    """Only the first service's new revision runs the task before: it is one for all of them."""
-    if all(running.images.get(name) == ref for name, ref in wanted.items()):
+    one: PipelineSettings, running: Running, wanted: dict[str, str], *, with_task: bool,
+    is_whole: bool,
+) -> RolloutPlan:  # fmt: skip
+    """Only the first service's new revision runs the task before: it is one for all of them.
+
+    `is_whole`: the new revision is `running.base`, which the repository has written.
+    """
+    if has_all(wanted, running):
         return plan_of(one, target=running.task_definition)
-    plan = plan_of(one, images=wanted)
+    plan = plan_of(one, images=wanted, definition=running.base if is_whole else None)
     return plan if with_task else replace(plan, task=None)

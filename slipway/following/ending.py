@@ -6,13 +6,14 @@ Each part of that is safe to do twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from slipway.contracts.errors import Interrupted
 from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest, DeploymentResult
+from slipway.contracts.requesting import needs_builder
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.contracts.table.locks import Lock, LockRow, again_request, held_by
@@ -26,6 +27,7 @@ from slipway.following.several import failed_one
 from slipway.following.several_ended import failed_result, lines_of
 from slipway.following.state import Followed
 from slipway.rollout import RolloutResult
+from slipway.rollout.unfinished import task_not_undone
 
 Publish = Callable[[BuildRequest, bool | None], None]
 """Onto the request topic: a request, and whether a builder has to hear it (None: by its rule)."""
@@ -135,12 +137,14 @@ class Ending:
         return replace(
             ended,
             commit=followed.commit,
-            warning=followed.warning,
+            tests=followed.tests,
+            warning="; ".join(_warnings(followed)) or None,
             commits_since=followed.commits_since,
             commits_since_count=followed.commits_since_count,
             image_digest=followed.image_digest,
             tip_seen=followed.tip_seen,
             cancelled_by=followed.cancelled_by,
+            definition_changes=followed.definition_changes,
             timings=timings_of(stages, now),
         )
 
@@ -192,5 +196,12 @@ class Ending:
     def _ask_again(self, lock: LockRow) -> None:
         """The want first: if what follows is lost, it is published from it; the note goes last."""
         request = again_request(lock, self.now())
-        self.table.wants.note(request, self.now())
+        builder = needs_builder(request, self.installation)
+        self.table.wants.note(request, self.now(), builder=builder)
         self.table.locks.take_orphaned_again(lock, self.now())
+
+
+def _warnings(followed: Followed) -> Iterator[str]:
+    """What the notice warns of, each once."""
+    not_undone = (task_not_undone(state, state.result) for state in followed.rollouts)
+    yield from dict.fromkeys(filter(None, [*not_undone, followed.warning]))

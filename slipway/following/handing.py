@@ -31,12 +31,14 @@ class ToRollOut:
     together: bool | None = None
     commit: Commit | None = None
     warning: str | None = None
+    tests: str | None = None
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     image_digest: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     tip_seen: str | None = None
     stages: tuple[StageBegun, ...] = ()
+    definition_changes: tuple[str, ...] | None = None
 
 
 def hand_over(
@@ -65,12 +67,14 @@ def hand_over(
         settles=settles,
         commit=what.commit,
         warning=what.warning,
+        tests=what.tests,
         commits_since=what.commits_since,
         commits_since_count=what.commits_since_count,
         image_digest=what.image_digest,
         images=what.images,
         tip_seen=what.tip_seen,
         stages=what.stages,
+        definition_changes=what.definition_changes,
     )
     owning = replace(
         row,

@@ -16,16 +16,16 @@ from slipway.contracts.table.deployments import Claim, DeploymentRow
 from slipway.following.backoff import delay_after, is_given_up
 from slipway.following.outcome import Ended, of_failed_plan, of_given_up, of_rollout, of_superseded
 from slipway.following.parts import FollowerParts
-from slipway.following.progress import progress_text, stage_of
-from slipway.following.several import NEWER, consequences, in_hand, name_of
+from slipway.following.progress import progress_text, revisions_of, stage_of
+from slipway.following.several import NEWER, consequences, in_hand, is_to_be_told, name_of
 from slipway.following.several_ended import ByItself, of_several, over_by_itself, with_services
 from slipway.following.state import Followed, Trouble, to_json
 from slipway.rollout import Progress, RolloutResult
 from slipway.rollout.actions import Change
 from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.follow import deadline
-from slipway.rollout.roll_out import resumed
-from slipway.rollout.state import Advanced, RolloutState, sure
+from slipway.rollout.roll_out import refused_with_revision, resumed
+from slipway.rollout.state import Advanced, sure
 from slipway.rollout.unfinished import left_behind
 
 ORDERS_EVERY = 2.0
@@ -198,6 +198,8 @@ class Held:
     def _failed(self, number: int, step: Advanced, error: Exception) -> None:
         """The plan is wrong, and nothing was done: the commit's failure. Else try again later."""
         now, state = self._parts.now(), step.state
+        if (gone := refused_with_revision(state, error, now)) is not None:
+            return self._adopt(number, gone)
         wrong = of_failed_plan(state, error, now) if isinstance(error, WrongUse) else None
         if wrong is None:
             return self._count(number, step, error)
@@ -261,7 +263,8 @@ class Held:
         row = self._table.deployments.get(self.row.deployment_id)
         locks, request = self._table.locks, self.followed.request
         lock, under_way = locks.get(self.row.pipeline), self.followed.under_way
-        if under_way is not None and locks.is_to_give_way(lock, request):
+        is_open = under_way is not None and not is_to_be_told(self.followed)
+        if is_open and locks.is_to_give_way(lock, request):
             self._give_way(now)
         elif row is not None and row.cancelled_by is not None:
             self._cancel(row.cancelled_by, now)
@@ -335,7 +338,7 @@ class Held:
         return self._parts.installation.limits.lock_ttl
 
     def _save(self) -> None:
-        now, revisions = self._parts.now(), _revisions(self.followed, self.row)
+        now, revisions = self._parts.now(), revisions_of(self.followed, self.row)
         saved = self._table.following.save(
             self.claim, to_json(self.followed), next_look=self.next_look, now=now, ttl=self._ttl,
             revisions=revisions,
@@ -369,25 +372,6 @@ class Held:
         """Side by side one is ahead of the other: a stage is entered by the first, and once."""
         entered = {begun.stage for begun in self.followed.stages}
         return bool(self.followed.together) and stage in entered
-
-
-def _revisions(followed: Followed, row: DeploymentRow) -> dict[str, str]:
-    """What the service ran and what it is about to be given, as members of the row.
-
-    Of several services the first one that is changed says that something is.
-    """
-    if followed.parts is not None and row.task_definition_after is not None:
-        return {}
-    state = _first_updated(followed)
-    if state is None:
-        return {}
-    named = {"task_definition_before": state.before, "task_definition_after": state.after}
-    return {name: revision for name, revision in named.items() if revision is not None}
-
-
-def _first_updated(followed: Followed) -> RolloutState | None:
-    there = (state for state in followed.rollouts if state.result is None)
-    return next((state for state in there if state.told == "update"), None)
 
 
 def _changes(step: Advanced) -> bool:

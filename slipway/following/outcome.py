@@ -22,8 +22,8 @@ from slipway.rollout.unfinished import has_begun, service_changed
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (
-    "received", "fetch", "build", "push", "register", "update", "wait", "rollout", "record",
-    "close",
+    "received", "fetch", "build", "test", "push", "register", "update", "wait", "rollout",
+    "record", "close",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ class Ended:
     commit: Commit | None = None
     cause: str | None = None
     warning: str | None = None
+    tests: str | None = None
     log_tail: tuple[str, ...] = ()
     image_digest: str | None = None
     before: str | None = None
@@ -50,6 +51,8 @@ class Ended:
     told_by: str | None = None
     cancelled_by: str | None = None
     services: tuple[ServiceOutcome, ...] | None = None
+    definition_changes: tuple[str, ...] | None = None
+    untouched_since: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -143,7 +146,11 @@ def pipeline_changes(
     `tip_seen`: the branch's tip at this request's fetch: whatever came of it, it was handled.
     """
     changes: dict[str, RowValue] = {}
-    if result.status in ("succeeded", "unchanged"):
+    if row.untouched_tip is not None:
+        changes["untouched_tip"] = None
+    if result.untouched_since is not None:
+        changes |= {"failures": 0, "failing_since": None, "untouched_tip": tip_seen}
+    elif result.status in ("succeeded", "unchanged"):
         changes |= _running(result, row)
         if request.reason == "rollback":
             changes |= {
@@ -161,7 +168,7 @@ def pipeline_changes(
     if tip_seen is not None:
         changes |= {"handled_tip": tip_seen, "handled_at": _attempted_at(result)}
         changes |= {"ahead_tip": None, "ahead_since": None}
-    if request.is_tip and request.reason != "drift" and tip_seen is not None:
+    if _ends_rollback(request, result) and tip_seen is not None:
         changes |= {"rolled_back_to": None, "rolled_back_at": None}
     return changes
 
@@ -169,16 +176,18 @@ def pipeline_changes(
 def mixed_now(result: DeploymentResult, row: PipelineRow) -> str | None:
     """What each service runs, where these are versions of different deployments; else None.
 
-    Where all were left as they were, it is as it was.
+    Where all were left as they were, it is as it was, told by what each was seen to run.
     """
-    if result.services is None:
+    if result.services is None or result.untouched_since is not None:
         return row.mixed
     runs = {service.runs for service in result.services}
     if runs == {"new"}:
         return None
+    told = ", ".join(f"{s.service} {s.now or 'not known'}" for s in result.services)
     if runs == {"before"}:
-        return row.mixed
-    return ", ".join(f"{s.service} {s.now or 'not known'}" for s in result.services)
+        is_seen = all(service.now for service in result.services)
+        return told if row.mixed is not None and is_seen else row.mixed
+    return told
 
 
 def with_mixed(result: DeploymentResult, row: PipelineRow) -> DeploymentResult:
@@ -196,6 +205,12 @@ def _left_mixed(result: DeploymentResult, row: PipelineRow) -> dict[str, RowValu
     silent = result.status in ("superseded", "cancelled")
     left = _left_running(result, row) if silent and mixed is not None else {}
     return {**left, "mixed": mixed}
+
+
+def _ends_rollback(request: BuildRequest, result: DeploymentResult) -> bool:
+    """A push ends the rollback that stands, but for one that concerns another pipeline."""
+    concerns = result.untouched_since is None
+    return request.is_tip and request.reason != "drift" and concerns
 
 
 def _attempted_at(result: DeploymentResult) -> float:

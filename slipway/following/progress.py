@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from slipway.contracts.messages import Stage
+from slipway.contracts.table.deployments import DeploymentRow
+from slipway.following.state import Followed
 from slipway.rollout import Progress
 from slipway.rollout.plan import Step
+from slipway.rollout.state import RolloutState
 
 _STAGES: Mapping[Step, Stage] = {
     "read": "rollout",
@@ -51,3 +54,22 @@ def _counts_text(progress: Progress) -> str | None:
     if progress.failed:
         text += f", {progress.failed} failed"
     return f"{text} ({progress.stage})" if progress.stage else text
+
+
+def revisions_of(followed: Followed, row: DeploymentRow) -> dict[str, str]:
+    """What the service ran and what it is about to be given, as members of the row.
+
+    Of several services the first one that is changed says that something is.
+    """
+    if followed.parts is not None and row.task_definition_after is not None:
+        return {}
+    state = _first_updated(followed)
+    if state is None:
+        return {}
+    named = {"task_definition_before": state.before, "task_definition_after": state.after}
+    return {name: revision for name, revision in named.items() if revision is not None}
+
+
+def _first_updated(followed: Followed) -> RolloutState | None:
+    there = (state for state in followed.rollouts if state.result is None)
+    return next((state for state in there if state.told == "update"), None)

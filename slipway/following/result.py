@@ -12,6 +12,8 @@ from slipway.rollout import short
 
 LOG_LINES = 40
 LOG_LINE_CHARACTERS = 400
+CHANGES = 20
+"""Lines on what a task definition changed."""
 CAUSE_CHARACTERS = 2000
 """So that a notice stays far below SNS's 256 KiB."""
 
@@ -51,6 +53,7 @@ def result_of(
         timings={stage: round(seconds, 3) for stage, seconds in ended.timings.items()},
         cause=ended.cause[:CAUSE_CHARACTERS] if ended.cause else None,
         warning=ended.warning,
+        tests=ended.tests,
         log_tail=tuple(line[:LOG_LINE_CHARACTERS] for line in lines),
         log_link=_log_link(place, row.deployment_id),
         commits_since=ended.commits_since,
@@ -59,7 +62,17 @@ def result_of(
         told_by=ended.told_by,
         cancelled_by=ended.cancelled_by,
         services=ended.services,
+        definition_changes=_shortened(ended.definition_changes),
+        untouched_since=ended.untouched_since,
     )
+
+
+def _shortened(changes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The first lines, and how many more there are."""
+    if changes is None or len(changes) <= CHANGES:
+        return changes and tuple(line[:LOG_LINE_CHARACTERS] for line in changes)
+    more = f"and {len(changes) - CHANGES} more"
+    return (*(line[:LOG_LINE_CHARACTERS] for line in changes[:CHANGES]), more)
 
 
 def begun_rollout(row: DeploymentRow) -> str | None:

@@ -17,8 +17,9 @@ from slipway.rollout import (
     live,
 )
 from slipway.rollout.api import Api
+from slipway.rollout.definition_diff import beside_images, same_definition
 from slipway.rollout.plan import Clock, CodeDeployGroup
-from slipway.rollout.taskdef import describe
+from slipway.rollout.taskdef import Described, describe, images_of, request_of
 
 PATIENCE = 60.0
 """Seconds for which a call is tried again."""
@@ -29,13 +30,34 @@ _ARCHITECTURES = {"amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarc
 class Running:
     """What a service runs: its task definition's ARN, container to image as named there.
 
-    `architecture` as ECS names it (X86_64, ARM64); None: the definition does not say.
+    `architecture` as ECS names it (X86_64, ARM64); None: the definition does not say. `definition`:
+    what would register it again. `base`: the same of a newer revision of its family, which is to be
+    rolled out with the images; then `images` and `architecture` are of that one's containers.
     """
 
     task_definition: str
     steady: bool
     images: Mapping[str, str]
     architecture: str | None = None
+    definition: Mapping[str, Any] | None = None
+    base: Mapping[str, Any] | None = None
+
+    def under(self, base: Mapping[str, Any]) -> Running:
+        """The same for who goes on to `base`: its containers, with the images that they run now."""
+        images = {name: self.images.get(name, new) for name, new in images_of(dict(base)).items()}
+        return replace(self, base=base, images=images, architecture=runtime_architecture(base))
+
+    def compared(self, wanted: Mapping[str, Any]) -> Running:
+        """The same for who goes on to `wanted`, images included: no base where it runs already."""
+        same = same_definition(dict(self.definition or {}), dict(wanted))
+        return replace(self, base=None if same else wanted)
+
+    @property
+    def base_changes(self) -> tuple[str, ...] | None:
+        """What `base` changes beside images; None without one."""
+        if self.base is None:
+            return None
+        return beside_images(dict(self.definition or {}), dict(self.base))
 
 
 def containers_of(image: ImageSettings, running: Running) -> tuple[str, ...]:
@@ -80,8 +102,13 @@ def containers_in(
 
 
 def runs_already(wanted: Mapping[str, str], running: Running) -> bool:
-    """Whether the service is steady on these very digests."""
-    return running.steady and all(running.images.get(n) == ref for n, ref in wanted.items())
+    """Whether the service is steady on these very digests, and on nothing older than its base."""
+    return running.steady and has_all(wanted, running)
+
+
+def has_all(wanted: Mapping[str, str], running: Running) -> bool:
+    """Whether what the service is set to has these very digests, and all else that is wanted."""
+    return running.base is None and all(running.images.get(n) == r for n, r in wanted.items())
 
 
 def digest_of(image: str) -> str | None:
@@ -130,22 +157,30 @@ def running_now(
     try:
         seen: Live = live(ecs, cluster=pipeline.cluster, service=pipeline.service, clock=clock)
         described = describe(api, seen.task_definition)
+        newest = describe(api, _family(described)) if pipeline.base == "family" else None
     except WrongUse as error:
         raise DeploymentFailed(str(error), stage="rollout") from None
-    images = {str(c["name"]): str(c["image"]) for c in described.containers if c.get("image")}
-    return Running(
+    model = ecs.meta.service_model
+    running = Running(
         task_definition=described.arn or seen.task_definition,
         steady=seen.steady,
-        images=images,
+        images=images_of(described.definition),
         architecture=runtime_architecture(described.definition),
+        definition=request_of(described, model),
     )
+    if newest is None or newest.arn == described.arn:
+        return running
+    return running.under(request_of(newest, model))
 
 
 def plan_of(
     pipeline: PipelineSettings, *, images: Mapping[str, str] | None = None,
-    target: str | None = None,
+    target: str | None = None, definition: Mapping[str, Any] | None = None,
 ) -> RolloutPlan:  # fmt: skip
-    """The rollout of new `images`, or to the `target` task definition."""
+    """The rollout of new `images`, or to the `target` task definition.
+
+    `definition`: all of the new revision, with its images in it; None: it is made from the base.
+    """
     settings = pipeline.rollout
     task = None
     if settings.pre_deploy_command and images:
@@ -155,19 +190,27 @@ def plan_of(
     group = None
     if pipeline.code_deploy is not None:
         group = CodeDeployGroup(
-            application=pipeline.code_deploy.application, name=pipeline.code_deploy.group
+            application=pipeline.code_deploy.application,
+            name=pipeline.code_deploy.group,
+            hooks=pipeline.code_deploy.hooks,
         )
     plan = RolloutPlan(
         cluster=pipeline.cluster,
         service=pipeline.service,
         max_definitions=settings.max_definitions,
+        discard_failed=True,
         task=task,
         code_deploy=group,
         timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),
     )
     if target is not None:
         return replace(plan, target=target)
-    return replace(plan, images=dict(images or {}))
+    base = pipeline.base if definition is None else dict(definition)
+    return replace(plan, images=dict(images or {}), base=base)
+
+
+def _family(described: Described) -> str:
+    return str(described.definition.get("family"))
 
 
 def _repository(image: str) -> str | None:

@@ -1,8 +1,9 @@
 """What comes next where a deployment has several services. Pure.
 
 They are rolled out one after the other, in order, or side by side. If one fails, those that have
-succeeded go back to what they ran, the last one first; those that have not begun never do. All of
-it follows from the states of the rollouts. So whoever goes on after a crash comes to the same.
+succeeded go back to what they ran, the last one first; those that have not begun never do. Nothing
+waits for a revision that failed to be deregistered: that comes last of all. All of it follows from
+the states of the rollouts. So whoever goes on after a crash comes to the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 from slipway.contracts.sentences import cancelled_by
 from slipway.following.state import Followed, Part
+from slipway.rollout import RolloutResult
 from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.state import Advanced, RolloutState, StepName
 from slipway.rollout.undoing import can_be_undone, undo
@@ -32,15 +34,28 @@ def name_of(part: Part, parts: tuple[Part, ...] | None) -> str:
     return f"{part.cluster}/{part.service}" if len(alike) > 1 else part.service
 
 
+def end_of(state: RolloutState) -> RolloutResult | None:
+    """How a rollout ended, also while its revision is still to be deregistered; None: not yet."""
+    return state.ending if state.step == "discard" else state.result
+
+
 def in_hand(followed: Followed) -> tuple[int, ...]:
     """The rollouts of which steps are taken now, by number; none: all is over."""
     rollouts = followed.rollouts
     there = [number for number, state in enumerate(rollouts) if state.result is None]
     if gives_way(followed):
-        return tuple(number for number in there if ends_first(rollouts[number]))
+        return tuple(n for n in there if ends_first(rollouts[n]) or end_of(rollouts[n]) is not None)
     if not followed.together or _waits_for_its_task(rollouts[0]):
-        return tuple(there[:1])
+        return tuple(sorted(there, key=lambda n: end_of(rollouts[n]) is not None)[:1])
     return tuple(there)
+
+
+def is_to_be_told(followed: Followed) -> bool:
+    """Whether nothing but revisions that failed is left: then the outcome stands, and no newer
+    request takes its place.
+    """
+    there = [followed.rollouts[number] for number in in_hand(followed)]
+    return bool(there) and all(end_of(state) is not None for state in there)
 
 
 def gives_way(followed: Followed) -> bool:
@@ -51,7 +66,8 @@ def gives_way(followed: Followed) -> bool:
 def failed_one(followed: Followed) -> int | None:
     """The number of the rollout that failed by itself, and not because another one has."""
     for number, state in enumerate(followed.rollouts):
-        if state.result is not None and not state.result.done and state.cancelled is None:
+        end = end_of(state)
+        if end is not None and not end.done and state.cancelled is None:
             return number
     return None
 
@@ -95,7 +111,8 @@ def _undone(followed: Followed, by: str, cause: str, now: float) -> Iterator[Num
         if state.cancelled is None and can_be_undone(state)
     ]
     if not followed.together:
-        there = there[-1:] if followed.under_way is None else []
+        is_open = any(end_of(state) is None for state in followed.rollouts)
+        there = [] if is_open else there[-1:]
     for number in there:
         yield number, undo(followed.rollouts[number], by, cause, now)
 

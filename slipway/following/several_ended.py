@@ -8,11 +8,12 @@ from typing import Literal
 
 from slipway.contracts.messages import ServiceOutcome, Status
 from slipway.following.outcome import Ended
-from slipway.following.several import failed_one, gives_way, name_of
+from slipway.following.several import end_of, failed_one, gives_way, name_of
 from slipway.following.state import Followed, Part
 from slipway.rollout import RolloutResult, short
 from slipway.rollout.actions import Change
 from slipway.rollout.api import Refused, WrongForAws
+from slipway.rollout.discarding import kept
 from slipway.rollout.state import Advanced, RolloutState, unsure_of_intent
 from slipway.rollout.telling import finish
 from slipway.rollout.unfinished import service_changed
@@ -66,8 +67,10 @@ def over_by_itself(
     """A rollout over by `error`, for its own steps could not end it.
 
     What runs is known if nothing was changed. A change under way may have been taken, unless AWS
-    has refused that very one.
+    has refused that very one. Where only its revision is left to be deregistered, that stays.
     """
+    if end_of(step.state) is not None:
+        return kept(step.state, str(error), now).state
     makes = any(isinstance(action, Change) for action in step.actions)
     refused = makes and isinstance(error, Refused | WrongForAws)
     state = step.state if refused else unsure_of_intent(step.state)
@@ -85,7 +88,7 @@ def over_by_itself(
 def failed_result(followed: Followed) -> RolloutResult | None:
     """The result of the rollout that failed by itself."""
     number = failed_one(followed)
-    return None if number is None else followed.rollouts[number].result
+    return None if number is None else end_of(followed.rollouts[number])
 
 
 def lines_of(followed: Followed) -> list[str]:
@@ -94,13 +97,13 @@ def lines_of(followed: Followed) -> list[str]:
     return [
         f"{name_of(part, parts)}: {line}"
         for part, state in zip(parts, followed.rollouts, strict=True)
-        if (result := state.result) is not None
+        if (result := end_of(state)) is not None
         for line in (*result.changes, *result.warnings, *result.skipped, result.cause)
     ]
 
 
 def _status(followed: Followed) -> Status:
-    outcomes = {s.result.outcome if s.result is not None else None for s in followed.rollouts}
+    outcomes = {end.outcome if (end := end_of(s)) else None for s in followed.rollouts}
     if gives_way(followed):
         return "superseded"
     if "unwatched" in outcomes:
@@ -118,10 +121,10 @@ def _status_of_failure(followed: Followed) -> Status:
     if number is None and not any(changed):
         return "cancelled"
     if number is not None and changed.count(True) <= 1:
-        result = followed.rollouts[number].result
+        result = end_of(followed.rollouts[number])
         if result is not None and result.outcome == "superseded":
             return "superseded"
-    results = [state.result for state in followed.rollouts if state.result is not None]
+    results = [end for state in followed.rollouts if (end := end_of(state)) is not None]
     is_proven = all(result.restored is not False for result in results)
     is_old = is_proven and all(service.runs == "before" for service in services_of(followed))
     return "rolled_back" if is_old and any(changed) else "failed"
@@ -143,14 +146,14 @@ def _cause(followed: Followed, status: Status) -> str:
 
 
 def _cause_of(followed: Followed, number: int) -> str:
-    result, parts = followed.rollouts[number].result, followed.parts or ()
+    result, parts = end_of(followed.rollouts[number]), followed.parts or ()
     if result is None or result.done or not result.cause:
         return ""
     return f"{name_of(parts[number], parts)}: {result.cause}"
 
 
 def _service(part: Part, state: RolloutState) -> ServiceOutcome:
-    result, changed = state.result, _is_changed(state)
+    result, changed = end_of(state), _is_changed(state)
     before = (result and result.before) or state.before or part.ran
     after = (result and result.after) or state.after
     now = result.running if result is not None else None
@@ -168,7 +171,8 @@ def _service(part: Part, state: RolloutState) -> ServiceOutcome:
 
 def _is_changed(state: RolloutState) -> bool:
     """Whether its service was changed, or may have been; a cancel has looked for that."""
-    if state.result is not None and state.result.outcome == "cancelled":
+    end = end_of(state)
+    if end is not None and end.outcome == "cancelled":
         return False
     return service_changed(unsure_of_intent(state))
 

@@ -64,6 +64,7 @@ class Followed:
     `images`: repository to digest, to be tagged as what runs. `tip_seen`: the branch's tip that the
     request has dealt with. `stages`: those before the rollout, too, for the notice's timings.
     `parts`: the services, where there are several; `together`: they are rolled out side by side.
+    `definition_changes`: as in `DeploymentResult`.
     """
 
     request: BuildRequest
@@ -71,6 +72,7 @@ class Followed:
     settles: int = 1
     commit: Commit | None = None
     warning: str | None = None
+    tests: str | None = None
     commits_since: tuple[Commit, ...] = ()
     commits_since_count: int | None = None
     image_digest: str | None = None
@@ -81,6 +83,7 @@ class Followed:
     cancelled_by: str | None = None
     parts: tuple[Part, ...] | None = None
     together: bool | None = None
+    definition_changes: tuple[str, ...] | None = None
     version: int = VERSION
 
     @property

@@ -23,7 +23,7 @@ def told_of(
     Only the pipeline's last outcome counts: whatever came later may have changed what runs. `rows`:
     the pipeline's newest deployments, in any order. What an operator asks for has its own answer.
     """
-    if not _is_found(request):
+    if not is_found(request):
         return None
     results = [row.result for row in rows if row.result is not None]
     last = max(filter(_is_told, results), key=lambda result: result.ended_at, default=None)
@@ -33,7 +33,7 @@ def told_of(
     return last if of_this_push else None
 
 
-def _is_found(request: BuildRequest) -> bool:
+def is_found(request: BuildRequest) -> bool:
     """Whether the request says no more than that the branch has moved."""
     return request.is_tip and request.reason in ("push", "drift")
 

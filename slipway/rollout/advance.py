@@ -29,6 +29,7 @@ _ROOMS: Mapping[str, tuple[str, ...]] = {
         "settings",
     ),
     "prune": ("prune",),
+    "discarding": ("discard",),
     "cancelling": ("cancel_task", "cancel_update", "cancel_create"),
     "by_codedeploy": (
         "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
@@ -67,7 +68,9 @@ def forgives(state: RolloutState, error: Exception) -> bool:
     """
     if isinstance(error, Interrupted | NotNow) or not isinstance(error, SlipwayError):
         return False
-    if state.step == "prune" or (state.step == "settings" and state.intent is not None):
+    if state.step in ("prune", "discard") or (
+        state.step == "settings" and state.intent is not None
+    ):
         return True
     if state.step == "create":
         return isinstance(error, Refused) and error.code == GROUP_IS_BUSY

@@ -9,6 +9,7 @@ from typing import Any
 from slipway.contracts.errors import WrongUse
 from slipway.rollout.actions import Register, Tell, UpdateService
 from slipway.rollout.api import Unanswered
+from slipway.rollout.definition_diff import same_definition
 from slipway.rollout.follow import following
 from slipway.rollout.judge import STALE, Ours
 from slipway.rollout.looks import Answer, Look, Preparation, Survey, of_kind
@@ -27,7 +28,7 @@ from slipway.rollout.state import (
     on,
     sure,
 )
-from slipway.rollout.taskdef import Definition, differences, images_of, same_content
+from slipway.rollout.taskdef import Definition, differences, images_of
 from slipway.rollout.telling import enter, over
 from slipway.rollout.verify import any_in_ecr, raise_if_wrong, service_problems
 
@@ -112,7 +113,7 @@ def register(state: RolloutState, look: Look, now: float) -> Advanced:
     look = of_kind(Preparation, look)
     request = _request(state, look)
     if state.intent is not None:
-        if look.newest is not None and same_content(look.newest, request):
+        if look.newest is not None and same_definition(look.newest, request):
             return _registered(replace(state, after=look.newest_arn), now)
         return intend(state, now, Register(request=request))
     state, told = enter(state, "register", now, note="registering a new revision")

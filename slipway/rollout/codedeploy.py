@@ -15,15 +15,24 @@ from slipway.rollout.service import Service
 
 OVER = frozenset({"Succeeded", "Failed", "Stopped"})
 """The statuses of a deployment that has ended."""
+HOOKS = (
+    "BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic",
+    "AfterAllowTraffic",
+)  # fmt: skip
+"""The lifecycle events of an ECS deployment that an AppSpec may name a Lambda function for.
+
+Source: AWS CodeDeploy user guide, 'AppSpec hooks section for an Amazon ECS deployment'.
+"""
 _NO_SUCH_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
 _ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
 _INSTALLED = ("AfterInstall", "AllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic")
 
 
-def appspec(service: Service, target: str) -> dict[str, Any]:
+def appspec(service: Service, target: str, hooks: Mapping[str, str]) -> dict[str, Any]:
     """The AppSpec that brings `service` to `target`: an ECS service, its load balancer's container.
 
-    Source: AWS CodeDeploy user guide, 'AppSpec resources section for Amazon ECS deployments'.
+    `hooks`: lifecycle event to the Lambda function that CodeDeploy calls then. Source: AWS
+    CodeDeploy user guide, 'AppSpec resources section for Amazon ECS deployments'.
     """
     properties: dict[str, Any] = {"TaskDefinition": target}
     balancers = service.raw.get("loadBalancers") or []
@@ -38,7 +47,9 @@ def appspec(service: Service, target: str) -> dict[str, Any]:
     if service.raw.get("platformVersion"):
         properties["PlatformVersion"] = service.raw["platformVersion"]
     resource = {"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}
-    return {"version": 0.0, "Resources": [resource]}
+    spec: dict[str, Any] = {"version": 0.0, "Resources": [resource]}
+    wanted = [{event: hooks[event]} for event in HOOKS if event in hooks]
+    return {**spec, "Hooks": wanted} if wanted else spec
 
 
 def check_group(api: Api, group: CodeDeployGroup, service: Service) -> None:
@@ -146,7 +157,7 @@ def create_request(
 
     It is taken back on `events`; none: as the group says. `rollout`: the id by which it is known.
     """
-    content = json.dumps(appspec(service, target))
+    content = json.dumps(appspec(service, target, group.hooks))
     rollback = {"enabled": True, "events": list(events)}
     return {
         "applicationName": group.application,

@@ -254,6 +254,18 @@ def _revisions(means: Means, state: RolloutState) -> Revisions:
     return Revisions(service=service, active=active, used=used)
 
 
+def _discardable(means: Means, state: RolloutState) -> Revisions:
+    """The rollout's own revision, if it is ACTIVE, and all that names one: services and tasks."""
+    from slipway.rollout.revisions import used_by_tasks, used_in_cluster
+
+    service, revision = _fresh(means, state), sure(state.after)
+    status = describe(means.ecs, revision).definition.get("status")
+    if status != "ACTIVE":
+        return Revisions(service=service, active=())
+    used = used_in_cluster(means.ecs, service) | used_by_tasks(means.ecs, service, revision)
+    return Revisions(service=service, active=(revision,), used=used)
+
+
 def _create(means: Means, state: RolloutState) -> Survey:
     from slipway.rollout import codedeploy
 
@@ -326,6 +338,7 @@ _LOOKS: Mapping[str, Callable[[Means, RolloutState], Look]] = {
     "wait_back": _deployment,
     "settings": _seen,
     "prune": _revisions,
+    "discard": _discardable,
     "create": _create,
     "codedeploy_wait": _codedeploy,
     "codedeploy_stop": _codedeploy,

@@ -126,7 +126,9 @@ class Pinnable:
 
 @dataclass(frozen=True, kw_only=True)
 class Revisions:
-    """Of step `prune`: the ACTIVE ones, and those that services of the cluster name."""
+    """Of steps `prune` and `discard`: the ACTIVE ones, and those that services of the cluster (and
+    running tasks) name.
+    """
 
     service: Service
     active: tuple[str, ...]

@@ -87,6 +87,7 @@ def _ended(state: RolloutState, ended: TaskRun, now: float) -> Advanced:
     note = Progress(step="pre_deploy", elapsed=0.0, note=ended.text, task_definition=state.after)
     state, told = tell(state, now, note)
     if ended.ok:
+        state = replace(state, task=replace(sure(state.task), done=True))
         return with_task_run(state, now, told)
     running = None if state.place is None else state.before
     members = {"before": state.before, "after": state.after, "running": running}

@@ -95,10 +95,14 @@ class OneOffTask:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDeployGroup:
-    """A CodeDeploy application and its deployment group."""
+    """A CodeDeploy application and its deployment group.
+
+    `hooks`: of the AppSpec, lifecycle event to Lambda function (name or ARN).
+    """
 
     application: str
     name: str
+    hooks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,8 @@ class RolloutPlan:
     or as `DescribeTaskDefinition` answers it, with or without `tags` beside it.
 
     `previous`: what to go back to, where the service itself can no longer say (an interrupted
-    rollout that is followed). `max_definitions`: how many ACTIVE revisions to keep after a success.
+    rollout that is followed). `max_definitions`: how many ACTIVE revisions to keep after a success;
+    `discard_failed`: deregister a new revision that failed and does not run (`discarding.py`).
     `wait_drain` False: done when ECS counts the new tasks as healthy (see `health.py`).
     `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
     """
@@ -138,6 +143,7 @@ class RolloutPlan:
     rollback: bool = True
     wait_drain: bool = True
     max_definitions: int | None = None
+    discard_failed: bool = False
     task: OneOffTask | None = None
     code_deploy: CodeDeployGroup | None = None
     dry_run: bool = False

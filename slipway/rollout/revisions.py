@@ -8,6 +8,8 @@ from slipway.rollout.service import Service, parse_service
 
 PER_CALL = 10
 """Services that one DescribeServices may name."""
+TASKS_PER_CALL = 100
+"""Tasks that one DescribeTasks may name."""
 
 
 def active_revisions(api: Api, service: Service) -> list[str]:
@@ -33,4 +35,19 @@ def used_in_cluster(api: Api, service: Service) -> frozenset[str]:
         )
         for raw in answer.get("services") or []:
             used |= parse_service(raw).named_definitions
+    return frozenset(used)
+
+
+def used_by_tasks(api: Api, service: Service, revision: str) -> frozenset[str]:
+    """Task definitions that running tasks of the cluster have, of the family of `revision`."""
+    cluster, family = service.cluster, short(revision).rpartition(":")[0]
+    arns = api.pages(
+        "list_tasks", "taskArns", cluster=cluster, family=family, desiredStatus="RUNNING"
+    )
+    used: set[str] = set()
+    for start in range(0, len(arns), TASKS_PER_CALL):
+        answer = api.read(
+            "describe_tasks", cluster=cluster, tasks=arns[start : start + TASKS_PER_CALL]
+        )
+        used |= {str(task.get("taskDefinitionArn")) for task in answer.get("tasks") or []}
     return frozenset(used)

@@ -29,7 +29,7 @@ from slipway.rollout.plan import (
     RolloutResult,
 )
 from slipway.rollout.state import Advanced, RolloutState, on, sure, unsure_of_intent
-from slipway.rollout.telling import with_notes
+from slipway.rollout.telling import discards, finish, with_notes
 from slipway.rollout.unfinished import Unfinished, has_begun, left_behind, service_changed
 
 Save = Callable[[RolloutState], None]
@@ -92,10 +92,12 @@ def see_through(step: Advanced, means: Means, *, save: Save = lambda _state: Non
         except Interrupted:
             raise
         except Exception as error:
-            state = _with_changes(step.state, means)
+            state, now = _with_changes(step.state, means), means.clock.now()
             if not has_begun(state):
                 raise
-            return ended_early(state, error, means.clock.now())
+            following = refused_with_revision(state, error, now)
+            if following is None:
+                return ended_early(state, error, now)
         if following is None:
             return sure(step.state.result)
         step = following
@@ -135,6 +137,19 @@ def _with_changes(state: RolloutState, means: Means) -> RolloutState:
     """`state` with what AWS took until now; revisions that were pruned are not counted."""
     taken = [name for name in means.changes.taken if name != "deregister_task_definition"]
     return replace(state, taken=tuple(taken), unsure=tuple(dict.fromkeys(means.changes.unsure)))
+
+
+def refused_with_revision(state: RolloutState, error: Exception, now: float) -> Advanced | None:
+    """AWS says that the plan cannot be right, and its revision is registered: that goes first.
+
+    None where there is nothing to discard, or the service was changed already.
+    """
+    if not isinstance(error, WrongUse) or not has_begun(state) or service_changed(state):
+        return None
+    ending = ended_early(state, error, now)
+    if not discards(state, ending):
+        return None
+    return finish(replace(state, intent=None), now, ending)
 
 
 def ended_early(state: RolloutState, error: Exception, now: float) -> RolloutResult:

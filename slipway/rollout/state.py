@@ -26,7 +26,7 @@ StepName = Literal[
     "read", "target", "base", "verify", "group", "register", "task", "task_wait", "survey",
     "update",
     "wait", "failed", "agree", "wait_stopped", "pin", "survey_back", "update_back", "wait_back",
-    "settings", "prune",
+    "settings", "prune", "discard",
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     "cancel_task", "cancel_update", "cancel_create",
     "over",
@@ -69,11 +69,15 @@ class Before:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskUnderWay:
-    """The one-off task; the exit codes of the containers `counted` count (None: all)."""
+    """The one-off task; the exit codes of the containers `counted` count (None: all).
+
+    `done`: it ended well, or was started where nobody waits for it.
+    """
 
     arn: str
     begun: float
     counted: frozenset[str] | None = None
+    done: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +157,7 @@ class RolloutState:
     `before`: what the service ran; `after`: what is to run; `back_to`: what it is being rolled back
     to; `deployment`: ECS's or CodeDeploy's id of ours. `intent`: the change under way; `taken`:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
-    prune. `ending`: the result, where something is left to do after it; `result`: it is over.
+    deregister. `ending`: the result, where something is left to do after it; `result`: it is over.
     `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """

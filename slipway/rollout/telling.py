@@ -10,6 +10,9 @@ from slipway.rollout.actions import Action, Tell
 from slipway.rollout.judge import Look
 from slipway.rollout.plan import Outcome, Progress, RolloutResult, Step, short
 from slipway.rollout.state import Advanced, RolloutState, on
+from slipway.rollout.unfinished import task_not_undone
+
+_FAILED = frozenset({"rolled_back", "crash_loop", "timed_out", "failed", "cancelled"})
 
 
 def enter(
@@ -66,36 +69,68 @@ def over(
 
 
 def finish(state: RolloutState, now: float, ending: RolloutResult, *actions: Action) -> Advanced:
-    """The same with `ending`, and all that was noted on the way."""
-    result = with_notes(state, now, _of_undoing(state, ending))
+    """The same with `ending`, and all that was noted on the way.
+
+    A revision that failed and is to go is deregistered first.
+    """
+    state, ending = _of_undoing(state, ending)
+    if discards(state, ending):
+        note = f"deregistering {short(state.after)}, {end_of_revision(state)}"
+        state, told = enter(state, "prune", now, note=note, task_definition=state.after)
+        waiting = replace(
+            state, step="discard", ending=ending, intent=None, following=None, look_at=now
+        )
+        return on(waiting, *actions, told)
+    result = with_notes(state, now, ending)
     ended = replace(
         state, step="over", result=result, intent=None, following=None, ending=None, told=None
     )
     return on(ended, *actions)
 
 
+def discards(state: RolloutState, ending: RolloutResult) -> bool:
+    """Whether the revision that was registered for this rollout is to be deregistered.
+
+    Not where it runs, where it is not known what runs, and where another deployment took over:
+    then it has not failed.
+    """
+    if not state.plan.discard_failed or not state.registers or state.after is None:
+        return False
+    if state.step in ("discard", "prune") or ending.running in (None, state.after):
+        return False
+    return ending.outcome in _FAILED
+
+
+def end_of_revision(state: RolloutState) -> str:
+    """Why its revision is to go: it may have failed nobody."""
+    return "which failed" if state.cancelled is None else "which was taken back"
+
+
 def with_notes(state: RolloutState, now: float, ending: RolloutResult) -> RolloutResult:
     """`ending` with what was noted on the way, and the seconds by step."""
+    not_undone = task_not_undone(state, ending)
     return replace(
         ending,
         changes=state.changes,
-        warnings=state.warnings,
+        warnings=(*state.warnings, *([not_undone] if not_undone else [])),
         skipped=state.skipped,
         timings=_counted(state, now).timings,
     )
 
 
-def _of_undoing(state: RolloutState, ending: RolloutResult) -> RolloutResult:
-    """The end of a deployment that was to bring back what ran, as that of the rollout itself."""
+def _of_undoing(state: RolloutState, ending: RolloutResult) -> tuple[RolloutState, RolloutResult]:
+    """The end of a deployment that was to bring back what ran, as that of the rollout itself, and
+    the state as it was for that one: its own revision is the one that fails.
+    """
     success, failure = state.undoes, state.failure
     if success is None or failure is None:
-        return ending
+        return state, ending
     kept: tuple[Outcome, ...] = ("superseded", "unwatched")
     outcome: Outcome = ending.outcome if ending.outcome in kept else "failed"
     text = f"rolling back to {short(success.before)} failed: {ending.cause}"
     if ending.done:
         outcome, text = "rolled_back", f"rolled back: {short(success.before)} runs again"
-    return replace(
+    result = replace(
         ending,
         outcome=outcome,
         cause=f"{failure.cause}; {text}",
@@ -103,6 +138,8 @@ def _of_undoing(state: RolloutState, ending: RolloutResult) -> RolloutResult:
         after=success.after,
         restored=None if outcome in kept else ending.done,
     )
+    turned = replace(state, before=success.before, after=success.after, undoes=None)
+    return turned, result
 
 
 def _counted(state: RolloutState, now: float) -> RolloutState:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from slipway.contracts.errors import WorldFailed
-from slipway.rollout.plan import RolloutResult, short
+from slipway.rollout.plan import DONE, RolloutResult, short
 from slipway.rollout.state import RolloutState
 
+NOT_UNDONE = "the pre-deploy task ran, and what it did is not undone"
+"""Of a migration, where what it was run for does not run."""
 SERVICE_CHANGES = ("update_service", "create_deployment")
 """The calls that set a deployment going."""
 
@@ -40,6 +42,19 @@ def service_changed(state: RolloutState) -> bool:
 def has_begun(state: RolloutState) -> bool:
     """Whether AWS was changed, or a deployment that goes on there is followed."""
     return bool(state.taken or state.unsure) or state.deployment is not None
+
+
+def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | None:
+    """What is to be said of a one-off task that ran for a revision that is not to run; else None.
+
+    `ending`: how the rollout ends; None: nobody knows, and it may be on its way back.
+    """
+    if state.task is None or not state.task.done:
+        return None
+    if ending is None:
+        return NOT_UNDONE if state.back_to is not None else None
+    good = ending.outcome in DONE or ending.outcome in ("superseded", "unwatched")
+    return None if good or ending.running == state.after else NOT_UNDONE
 
 
 def left_behind(state: RolloutState) -> str:

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 DEPLOY_SECONDS = 60.0
 NEWEST = 50
+NO_DOCUMENTS = ("**", "!**/*.md")
+"""Paths of a pipeline that documents do not concern."""
 RUNS = 3  # an asynchronous run and its two retries
 
 
@@ -100,6 +102,19 @@ class Chain:
             return list(
                 pool.map(lambda name: self.push(f"{name}: {message}", behaviour, name), pipelines)
             )
+
+    def push_document(self, pipeline: str = "sample") -> Pushed:
+        """A push that changes README.md alone."""
+        repository, branch = self.repository(pipeline), self.pipeline(pipeline).branch
+        repository.pull(branch)
+        readme = repository.directory / "README.md"
+        readme.write_text(readme.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
+        began_at, commit_id = time.time(), repository.commit("more words")
+        repository.push(branch)
+        return Pushed(
+            pipeline=pipeline, branch=branch, commit_id=commit_id, message="more words",
+            began_at=began_at, ended_at=time.time(),
+        )  # fmt: skip
 
     def request(self, pipeline: str, reason: str = "redeploy") -> BuildRequest:
         """Ask for the pipeline's tip, as an operator would."""

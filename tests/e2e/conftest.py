@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,9 @@ import pytest
 from local.machine.possible import obstacle
 from local.plan import Options
 from local.workplace import Workplace
-from tests.e2e.chain import Chain, local_chain
+from tests.e2e.chain import NO_DOCUMENTS, Chain, local_chain
 from tests.e2e.machine import MachineHost
-from tests.e2e.without import Permission, taken_out
+from tests.e2e.without import without_what_is_missing
 from tests.skipping import cannot_run
 
 
@@ -28,19 +26,20 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     # Whoever ends the tests early ends the run with them, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory: Path = tmp_path_factory.mktemp("run")
-    missing = os.environ.get("SLIPWAY_E2E_WITHOUT")
     with (
         local_chain(directory, Options(pipelines=2, internal_endpoints=True)) as chain,
-        taken_out(chain.state, Permission.parse(missing)) if missing else nullcontext(),
+        without_what_is_missing(chain.state),
     ):
         yield chain
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A run whose service may take its time, with its first commit deployed."""
+    """A run whose service may take its time, with its first commit deployed. Documents do not
+    concern its pipeline.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = Options(start_period=60, internal_endpoints=True)
+    options = Options(start_period=60, internal_endpoints=True, paths=NO_DOCUMENTS)
     with local_chain(tmp_path_factory.mktemp("slow"), options) as chain:
         yield chain
 

@@ -52,6 +52,37 @@ NOT_ASKED: dict[str, str] = {
     "ssmmessages:OpenDataChannel@slipway-host": _SESSION,
 }
 
+_LATER = "a later step of a rollout: the follower's, unless it comes within two seconds"
+
+BUILDERS_SELDOM: dict[str, str] = {
+    "ecs:DeregisterTaskDefinition@slipway-builder": _LATER,
+    "ecs:DescribeTasks@slipway-builder": _LATER,
+    "ecs:ListServices@slipway-builder": _LATER,
+    "ecs:ListTaskDefinitions@slipway-builder": _LATER,
+    "ecs:ListTasks@slipway-builder": _LATER,
+}
+"""A builder follows its rollout for two seconds, or while it builds the next push."""
+
+BUILDERS_NOT_ASKED: dict[str, str] = {
+    "ecs:DescribeContainerInstances@slipway-builder": _UNBALANCED,
+    "ecs:ListServiceDeployments@slipway-builder": "a way back; see tests/e2e/chaos",
+    "ecs:StopServiceDeployment@slipway-builder": _STUCK,
+    "elasticloadbalancing:DescribeTargetHealth@slipway-builder": _UNBALANCED,
+    "kms:Decrypt@slipway-builder": NOT_ASKED["kms:Decrypt@slipway-host"],
+    "logs:GetLogEvents@slipway-builder": "a crash of a release, told by whoever follows it",
+}
+"""The same of a local run whose builders are builds of CodeBuild, for the roles `of_builders`."""
+
+
+def of_builders(permissions: set[str]) -> set[str]:
+    """Those of the builder's role, and what others have for CodeBuild, or to drain the queue."""
+    drains = {f"sqs:{action}@slipway-reconciler" for action in ("ReceiveMessage", "DeleteMessage")}
+    return {
+        p
+        for p in permissions
+        if p.endswith("@slipway-builder") or p.startswith("codebuild:") or p in drains
+    }
+
 
 def granted(state: State) -> set[str]:
     """`action@role` of every statement that allows something, in both accounts."""

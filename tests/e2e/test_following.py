@@ -111,3 +111,29 @@ def test_a_rollback_with_all_hosts_asleep_is_live_in_seconds_and_starts_none(slo
     Story(slow.directory, PIPELINE).slipway("redeploy", PIPELINE)
     assert slow.serves() == quick.commit_id
     assert (slow.launches(), slow.host_states()) == (launched, ["stopped"])
+
+
+def test_a_push_of_documents_builds_nothing_and_tells_nobody(slow: Chain) -> None:
+    # GIVEN what runs, and a pipeline that documents do not concern
+    def recorded() -> str | None:
+        return slow.table.pipelines.get(PIPELINE).running_commit
+
+    runs = slow.until("what runs", recorded)
+    # WHEN README.md alone is pushed
+    pushed = slow.push_document()
+    row = slow.until_ended(pushed, LONG)
+    # THEN it is unchanged: compared with what runs, not built, and not told
+    assert (row.status, row.stage) == ("unchanged", "fetch")
+    assert row.result is not None and row.result.untouched_since == runs
+    assert not {"build", "push", "rollout"} & set(row.stages)
+    assert slow.serves() == runs
+    slow.until_asleep()
+    assert slow.table.wants.all() == [] and slow.depth(slow.names.build_queue) == 0
+    assert slow.notices(pushed.commit_id[:7]) == []
+    # AND the drift check counts the branch's tip as handled
+    known = slow.table.pipelines.get(PIPELINE)
+    assert (known.handled_tip, known.running_commit) == (pushed.commit_id, runs)
+    # BUT the next release is deployed as ever
+    release = slow.push("after the documents")
+    assert slow.until_ended(release, LONG).status == "succeeded"
+    assert slow.serves() == release.commit_id

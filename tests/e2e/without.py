@@ -3,7 +3,8 @@
     slipway local up --internal-endpoints
     python -m tests.e2e.without sqs:DeleteMessage@slipway-host
 
-The tests of this folder do the same, whole, with SLIPWAY_E2E_WITHOUT=ACTION@ROLE.
+The tests of this folder do the same, whole, with SLIPWAY_E2E_WITHOUT=ACTION@ROLE. A run that was
+brought up with `--builders codeBuild` shows what roles of builders may do.
 
 Exit code 0: the chain failed without it, or the emulator denied it. 1: nobody noticed. The role
 gets its policy back in any case.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,22 @@ from local.accounts import client_of
 from local.state import State
 from local.workplace import Workplace
 from slipway.contracts.errors import SlipwayError, WorldFailed, WrongUse
+from tests.e2e.builds import let_decide, live, lose_answer
 from tests.e2e.chain import Chain
-from tests.e2e.permissions import NOT_ASKED, SELDOM, as_document, as_list, asked
+from tests.e2e.permissions import (
+    BUILDERS_NOT_ASKED,
+    BUILDERS_SELDOM,
+    NOT_ASKED,
+    SELDOM,
+    as_document,
+    as_list,
+    asked,
+)
 
 CHAIN_SECONDS = 45.0
+MISSING_VARIABLE = "SLIPWAY_E2E_WITHOUT"
+
+LISTED = {**NOT_ASKED, **SELDOM, **BUILDERS_NOT_ASKED, **BUILDERS_SELDOM}
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,14 @@ def taken_out(state: State, permission: Permission) -> Iterator[None]:
     finally:
         for name, document in before.items():
             _put(iam, permission.role, name, document)
+
+
+@contextmanager
+def without_what_is_missing(state: State) -> Iterator[None]:
+    """The local run without the action that SLIPWAY_E2E_WITHOUT names, if it names one."""
+    missing = os.environ.get(MISSING_VARIABLE)
+    with taken_out(state, Permission.parse(missing)) if missing else nullcontext():
+        yield
 
 
 def _put(iam: Any, role: str, name: str, document: dict[str, Any]) -> None:
@@ -110,6 +132,7 @@ def failure_of(chain: Chain) -> str | None:
         _push_is_deployed(chain)
         _poison_is_kept(chain)
         _lost_events_are_kept(chain)
+        _lost_answers_are_looked_up(chain)
     except WorldFailed as error:
         return str(error)
     return None
@@ -144,7 +167,8 @@ def _lost_events_are_kept(chain: Chain) -> None:
     places: list[tuple[str, str, Any, Any]] = [
         (names.trigger_function, names.failed_pushes, chain.dev("lambda"), chain.dev("sqs"))
     ]
-    for function in ("starter", "stopper", "reconciler"):
+    stopper = () if has_no_host(chain) else ("stopper",)
+    for function in ("starter", *stopper, "reconciler"):
         clients = (chain.prod("lambda"), chain.prod("sqs"))
         places.append((names.function(function), names.failures, *clients))
     for function, queue, lambdas, sqs in places:
@@ -156,6 +180,28 @@ def _lost_events_are_kept(chain: Chain) -> None:
             return chain.depth(queue, sqs) > before
 
         chain.until(f"the event kept in {queue}", kept, CHAIN_SECONDS)
+
+
+def _lost_answers_are_looked_up(chain: Chain) -> None:
+    """What StartBuild began is found again, by whoever decides, and its end is seen."""
+    if not has_no_host(chain):
+        return
+    for function in ("starter", "reconciler"):
+        chain.until("the end of every build", lambda: not live(chain), CHAIN_SECONDS)
+        row = lose_answer(chain, "sample")
+        let_decide(chain, function)
+
+        def found(build_id: str | None = row.build_id) -> bool:
+            return chain.table.builders.get("sample").build_id == build_id
+
+        chain.until(f"the build, found by {function}", found, CHAIN_SECONDS)
+    chain.call(chain.names.function("reconciler"), wait=True)
+    chain.until("the row's end", lambda: not chain.table.builders.get("sample").is_live)
+
+
+def has_no_host(chain: Chain) -> bool:
+    """Whether builds of CodeBuild alone build."""
+    return not chain.state.hosts
 
 
 def probe(chain: Chain, permission: Permission) -> list[str]:
@@ -181,7 +227,7 @@ def main(permissions: tuple[str, ...], directory: Path | None) -> None:
         for text in permissions:
             permission = Permission.parse(text)
             shown = probe(chain, permission)
-            listed = {**NOT_ASKED, **SELDOM}.get(str(permission))
+            listed = LISTED.get(str(permission))
             unnoticed += not (shown or listed)
             click.echo(f"without {permission}: {'; '.join(shown) or listed or 'NOBODY NOTICED'}")
     except SlipwayError as error:

@@ -83,7 +83,9 @@ def test_the_archive_runs_with_what_it_brings(staged: Staged, tmp_path: Path) ->
         tar.extractall(tmp_path, filter="data")
     # WHEN the agent is imported from it
     code = (
-        "import build_agent.__main__, boto3, sys; "
+        "import build_agent.__main__, build_agent.image.reports, boto3, sys, yaml; "
+        "assert yaml.__file__.startswith(sys.argv[1]) and yaml.safe_load('a: [1]') == {'a': [1]}; "
+        "assert not yaml.__with_libyaml__; "
         "assert boto3.__file__.startswith(sys.argv[1]), boto3.__file__; "
         "[boto3.client(name, region_name='eu-central-1') for name in "
         "('sqs', 'sns', 'dynamodb', 'sts', 'ecr', 'ecs', 'logs', 'ssm', 'secretsmanager')]"

@@ -90,6 +90,13 @@ NEAR = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:hub"
         ),
         (
             CODE_BUILD,
+            "pipelines.0.images.0.test",
+            {"target": "tests", "timeout": 200_000},
+            "pipelines[0].buildTimeout",
+            "with fetchTimeout and the time of its tests",
+        ),
+        (
+            CODE_BUILD,
             "pipelines.1.buildTimeout",
             200_000,
             "pipelines[1].buildTimeout",
@@ -166,7 +173,7 @@ def test_the_defaults_of_a_builder_are_the_contracts() -> None:
     # THEN a build has the time that the slowest pipeline may take, in seconds
     assert made.builders == BuildersSettings(when="codeBuild", timeout=75 * 60.0)
     assert made.host_count == 0
-    assert made.functions == ("starter", "follower", "notifier", "reconciler", "receiver")
+    assert made.functions == ("starter", "follower", "notifier", "reconciler")
     assert str(made.docker_hub_secret).endswith(":222222222222:secret:docker-hub")
     # AND who has said nothing has hosts
     assert resolve(load(EXAMPLE)).builders.when == BuildersSettings().when == "hosts"
@@ -223,10 +230,10 @@ def test_the_command_says_what_the_choice_costs_a_month(tmp_path: Path) -> None:
         return str(result.stdout)
 
     said = check("small")
-    assert 'builders.when is "codeBuild": $0.95 a month for 40 deployments of 4 min' in said
+    assert 'builders.when is "codeBuild": $0.69 a month for 40 deployments of 4 min' in said
     said = check("small", "--deployments", "1", "--build-minutes", "2")
     assert "for 1 deployment of 2 min" in said
-    assert json.loads(check("small", "--json"))["month"] == pytest.approx(0.9546, abs=1e-4)
+    assert json.loads(check("small", "--json"))["month"] == pytest.approx(0.6918, abs=1e-4)
     # AND a price that is not known is told, and how to give it
     assert "pricePerMinute" in check("xlarge")
     assert json.loads(check("xlarge", "--json"))["month"] is None

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from slipway.cli.verbs.config import command
 from slipway.configuration import LimitSettings, load, parse, read
-from slipway.configuration.reference import TARGET, document
 from slipway.configuration.resolve import resolve
 from slipway.contracts.errors import InvalidConfiguration
-from slipway.contracts.installation import Installation, Limits, RolloutSettings
-from tests.infra.templates import EXAMPLE, FULL, LOCAL, UNPREPARED
-from tests.places import ROOT
+from slipway.contracts.installation import Installation, Limits, RolloutSettings, TestSettings
+from tests.infra.templates import EXAMPLE, FULL, LOCAL
 
 REMOVE = object()
 
@@ -44,6 +37,25 @@ def problems(data: Any) -> dict[str, str]:
     return dict(caught.value.problems)
 
 
+@pytest.mark.parametrize("pattern", ["a.xml", "**/T-*.xml", "/app/r/*.xml", "out/[ab].xml"])
+def test_reports_are_named_by_patterns(pattern: str) -> None:
+    test = {"target": "tests", "reports": [pattern]}
+    configuration = parse(changed("pipelines.0.images.0.test", test))
+    settings = resolve(configuration).pipelines[0].images[0].test
+    assert settings == TestSettings(target="tests", reports=(pattern,))
+    again = Installation.from_json(resolve(configuration).to_json())
+    assert again.pipelines[0].images[0].test == settings
+
+
+def test_a_dockerfile_may_stand_anywhere_in_the_repository() -> None:
+    image = {"context": "services/web", "dockerfile": "../../docker/web.Dockerfile"}
+    base = read(EXAMPLE)["pipelines"][0]["images"][0]
+    parse(changed("pipelines.0.images.0", {**base, **image}))
+    image["dockerfile"] = "../../../web.Dockerfile"
+    told = problems(changed("pipelines.0.images.0", {**base, **image}))
+    assert told["pipelines[0].images[0].dockerfile"].endswith('from the context "services/web"')
+
+
 @pytest.mark.parametrize("path", [EXAMPLE, FULL, LOCAL])
 def test_the_examples_are_right(path: Path) -> None:
     load(path)
@@ -65,8 +77,33 @@ def test_the_examples_are_right(path: Path) -> None:
             "pipelines.0.images.0.dockerfile",
             "../Dockerfile",
             "pipelines[0].images[0].dockerfile",
+            '"../Dockerfile": leads out of the repository, from the context "."',
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "/Dockerfile",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.dockerfile",
+            "docker/..",
+            "pipelines[0].images[0].dockerfile",
+            "a file's path, relative to the context",
+        ),
+        (
+            "pipelines.0.images.0.context",
+            "a/../b",
+            "pipelines[0].images[0].context",
             "without '..'",
         ),
+        (
+            "pipelines.0.submodules",
+            ["https://git-codecommit.eu-central-1.amazonaws.com/v1/repos/lib"],
+            "pipelines[0].submodules[0]",
+            'such as "lib"',
+        ),
+        ("pipelines.0.submodules", "lib", "pipelines[0].submodules", "must be a list"),
         (
             "pipelines.0.images.0.platform",
             "windows",
@@ -108,6 +145,36 @@ def test_the_examples_are_right(path: Path) -> None:
             ["333333333333.dkr.ecr.us-east-1.amazonaws.com/base"],
             "pipelines[0].images[0].baseRepositories[0]",
             "must be in eu-central-1; ECR can replicate it there",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {},
+            "pipelines[0].images[0].test.target",
+            "is missing",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "reports": ["../x.xml"]},
+            "pipelines[0].images[0].test.reports[0]",
+            "\"../x.xml\": must be a path in the container, or a pattern with '*'",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "reports": ["/*/x.xml"]},
+            "pipelines[0].images[0].test.reports[0]",
+            "after a '/' at its beginning comes a plain name",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "memory": 1},
+            "pipelines[0].images[0].test.memory",
+            "greater than or equal to 64",
+        ),
+        (
+            "pipelines.0.images.0.test",
+            {"target": "tests", "command": "make check"},
+            "pipelines[0].images[0].test.command",
+            "must be a list",
         ),
         ("region", "cn-north-1", "region", "AWS in China is not supported"),
         ("dev.region", "cn-northwest-1", "dev.region", "AWS in China is not supported"),
@@ -270,65 +337,3 @@ def test_stage_and_production_have_no_name_in_common() -> None:
         "request_topic",
     ):
         assert getattr(stage, name) != getattr(production, name)
-
-
-def test_the_command_says_all_faults_and_exits_2(tmp_path: Path) -> None:
-    # GIVEN a file with a fault
-    file = tmp_path / "configuration.json"
-    file.write_text(json.dumps(changed("dev.account", "12")))
-    # WHEN it is checked, for a tool
-    result = CliRunner().invoke(command, ["check", "--json", str(file)])
-    # THEN the fault is there, and the exit code is that of wrong use
-    assert result.exit_code == 2
-    (problem,) = json.loads(result.stdout)["problems"]
-    assert problem["path"] == "dev.account"
-    assert "12 digits" in problem["problem"]
-
-
-def test_the_command_accepts_what_is_right_and_a_local_run_of_placeholders() -> None:
-    for path in (UNPREPARED, LOCAL):
-        result = CliRunner().invoke(command, ["check", str(path)])
-        assert result.exit_code == 0
-        assert "is valid" in result.stdout
-
-
-def test_what_is_left_of_the_example_is_told_with_the_commands_that_help(tmp_path: Path) -> None:
-    # GIVEN the example as it is, and with an image of zeros
-    file = tmp_path / "configuration.json"
-    file.write_text(json.dumps(changed("buildHost.ami", "ami-00000000000000000")))
-    result = CliRunner().invoke(command, ["check", "--json", str(file)])
-    # THEN a synth would take it, and nobody could deploy it
-    assert result.exit_code == 2
-    faults = {fault["path"]: fault["problem"] for fault in json.loads(result.stdout)["problems"]}
-    assert set(faults) == {"dev.account", "prod.account", "buildHost.ami"}
-    assert "aws sts get-caller-identity" in faults["prod.account"]
-    for command_line in (
-        "`slipway prepare`",
-        "aws ssm get-parameter --region eu-central-1",
-        "--name /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64`",
-    ):
-        assert command_line in faults["buildHost.ami"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [("{", "is not JSON"), ('{"app": "x"}', "is missing"), (None, "cannot read")],
-)
-def test_a_file_that_is_none_is_told(content: str | None, said: str, tmp_path: Path) -> None:
-    file = tmp_path / "cdk.json"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(InvalidConfiguration, match=said):
-        load(file)
-
-
-def test_checking_needs_no_cdk() -> None:
-    modules = "slipway.cli.verbs.config, slipway.configuration.resolve"
-    code = f"import sys, {modules}; sys.exit('aws_cdk' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_the_document_is_the_model_s() -> None:
-    """`python -m slipway.configuration.reference` writes docs/configuration.md anew."""
-    assert TARGET == ROOT / "docs" / "configuration.md"
-    assert TARGET.read_text(encoding="utf-8") == document()

@@ -10,7 +10,6 @@ import botocore.session
 import pytest
 
 from infra.hosts.keepers import FINAL
-from infra.requests.request_queue import RECEIVER_TIMEOUT
 from slipway.configuration.resolve import resolve
 from tests.infra.kept_templates import SNAPSHOT, digests
 from tests.infra.templates import (
@@ -61,7 +60,7 @@ def test_with_hosts_not_a_byte_has_changed(example: Stacks, full: Stacks, local:
 def test_with_hosts_nothing_speaks_of_builders(example: Stacks, full: Stacks) -> None:
     for template in (*example.both, *full.both):
         written = json.dumps(template).lower()
-        for word in ("codebuild", "receiver", "-builder", "builder_project"):
+        for word in ("codebuild", "drainrequests", "-builder", "builder_project"):
             assert word not in written
 
 
@@ -88,48 +87,25 @@ def test_with_code_build_alone_there_is_nothing_of_hosts(code_build: Stacks) -> 
 
 
 def test_with_code_build_alone_the_functions_are_told_of_no_host(code_build: Stacks) -> None:
-    for name in ("starter", "reconciler", "receiver"):
+    for name in ("starter", "reconciler"):
         told = variables(code_build.prod, name)
         assert told["SLIPWAY_HOSTS"] == ""
         assert told["SLIPWAY_BUILDER_PROJECT"] == "slipway-cb-builder"
 
 
-def test_the_receiver_drains_the_build_queue(code_build: Stacks) -> None:
-    (source,) = [
-        s
-        for s in resources(code_build.prod, "AWS::Lambda::EventSourceMapping").values()
-        if "Receiver" in text(s["FunctionName"])
-    ]
-    assert text(source["EventSourceArn"]) == "${Build.Arn}"
-    assert source["BatchSize"] == 10
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    # AND AWS: the queue's visibility is at least six times the function's timeout
-    function = functions(code_build.prod)["receiver"]
-    assert function["Handler"] == "lambdas.receiver.handler.handler"
-    assert function["Timeout"] == RECEIVER_TIMEOUT
-    (queue,) = [
-        q
-        for q in resources(code_build.prod, "AWS::SQS::Queue").values()
-        if q["QueueName"] == "slipway-cb-build"
-    ]
-    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
-    # AND it may do that, write rows, start builders, and give up; nothing else
-    assert "BuildDeadLetters" in text(
-        variables(code_build.prod, "receiver")["SLIPWAY_DEAD_LETTERS_URL"]
-    )
-    rest = {
-        action
-        for s in of_role(code_build, "slipway-cb-receiver")
-        for action in s.actions
-        if not action.startswith("logs:")
-    }
-    assert rest == {
-        *(f"sqs:{a}" for a in ("DeleteMessage", "GetQueueAttributes")),
-        *("sqs:ReceiveMessage", "sqs:SendMessage"),
-        *(f"dynamodb:{a}" for a in ("ConditionCheckItem", "GetItem", "PutItem", "Query")),
-        *("dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
-        *(f"codebuild:{a}" for a in ("BatchGetBuilds", "ListBuildsForProject", "StartBuild")),
-    }
+def test_the_reconciler_drains_the_build_queue_and_nothing_polls_it(code_build: Stacks) -> None:
+    sources = resources(code_build.prod, "AWS::Lambda::EventSourceMapping").values()
+    assert "${Build.Arn}" not in {text(s["EventSourceArn"]) for s in sources}
+    told = variables(code_build.prod, "reconciler")
+    assert "BuildDeadLetters" in text(told["SLIPWAY_DEAD_LETTERS_URL"])
+    of = {s.raw["Sid"]: s for s in of_role(code_build, "slipway-cb-reconciler")}
+    assert set(of["DrainRequests"].actions) == {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
+    assert [r.rpartition(":")[2] for r in of["DrainRequests"].resources] == ["slipway-cb-build"]
+    (given_up,) = of["GiveUpRequests"].resources
+    assert given_up.endswith(":slipway-cb-build-dead-letters")
+    # AND nobody else may
+    drains = [s for s in identity_statements(code_build.prod) if s.raw["Sid"] == "DrainRequests"]
+    assert {s.owner for s in drains} == {"slipway-cb-reconciler"}
 
 
 def test_a_sample_service_has_its_network_without_hosts(tmp_path: Path) -> None:
@@ -145,7 +121,7 @@ def test_a_sample_service_has_its_network_without_hosts(tmp_path: Path) -> None:
 
 def test_with_overflow_both_are_there_and_hosts_drain_the_queue(overflow: Stacks) -> None:
     assert {"AWS::EC2::Instance", "AWS::CodeBuild::Project"} <= kinds(overflow.prod)
-    assert "receiver" not in functions(overflow.prod)
+    assert not {s.raw["Sid"] for s in identity_statements(overflow.prod)} & {"DrainRequests"}
     for name in ("starter", "stopper", "reconciler"):
         told = variables(overflow.prod, name)
         assert told["SLIPWAY_HOSTS"] != ""
@@ -243,10 +219,24 @@ def test_builds_are_started_and_asked_for_by_whom_it_concerns(engine: Stacks) ->
         if any(a.startswith("codebuild:") for a in s.actions)
     }
     actions = {f"codebuild:{a}" for a in ("StartBuild", "BatchGetBuilds", "ListBuildsForProject")}
-    who = ["starter", "reconciler"]
-    if not engine.configuration.builders.uses_hosts:
-        who.append("receiver")
-    assert of == {f"{name}-{function}": (actions, [project]) for function in who}
+    expected = {f"{name}-starter": (actions, [project])}
+    # AND the reconciler alone stops one that is silent
+    expected[f"{name}-reconciler"] = ({*actions, "codebuild:StopBuild"}, [project])
+    assert of == expected
+
+
+def test_the_reconciler_keeps_what_nobody_would_receive(engine: Stacks) -> None:
+    name = engine.configuration.name
+    sends = [
+        s.resources
+        for s in of_role(engine, f"{name}-reconciler")
+        if s.actions == ["sqs:SendMessage"]
+    ]
+    queue = f"arn:aws:sqs:eu-central-1:222222222222:{name}-build-dead-letters"
+    assert [queue] in sends
+    assert "BuildDeadLetters" in text(
+        variables(engine.prod, "reconciler")["SLIPWAY_DEAD_LETTERS_URL"]
+    )
 
 
 def test_a_builder_may_what_a_host_may_but_for_what_only_a_host_needs(overflow: Stacks) -> None:

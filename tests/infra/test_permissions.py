@@ -124,11 +124,19 @@ def test_the_dev_roles_trust_one_role_each_and_configured_operators(full: Stacks
 
 @pytest.mark.parametrize(("role", "action"), [("source", "GitPull"), ("tip", "GetBranch")])
 def test_the_dev_roles_do_one_thing_on_the_configured_repositories(
-    full: Stacks, role: str, action: str
+    full: Stacks, example: Stacks, role: str, action: str
 ) -> None:
-    (statement,) = of_role(full, f"slipway-stage-{role}")
+    """And where pipelines have `paths` they compare commits, of those repositories alone."""
+    statement, compare = of_role(full, f"slipway-stage-{role}")
     assert statement.actions == [f"codecommit:{action}"]
-    assert {r.rpartition(":")[2] for r in statement.resources} == {"shop", "blog"}
+    # AND submodules are fetched and never asked for their tips
+    submodules = {"shop-theme"} if role == "source" else set()
+    assert {r.rpartition(":")[2] for r in statement.resources} == {"shop", "blog"} | submodules
+    assert compare.actions == ["codecommit:GetDifferences"]
+    assert {r.rpartition(":")[2] for r in compare.resources} == {"shop"}
+    # BUT without `paths` nothing is compared
+    (alone,) = of_role(example, f"{example.configuration.name}-{role}")
+    assert alone.actions == [f"codecommit:{action}"]
 
 
 def test_nobody_but_the_notifier_reads_the_webhook(full: Stacks) -> None:
@@ -184,7 +192,7 @@ def test_who_only_looks_changes_nothing(full: Stacks) -> None:
 def test_what_a_pipeline_does_not_use_the_host_may_not(example: Stacks, full: Stacks) -> None:
     optional = {
         "codedeploy:CreateDeployment",
-        "ecs:DeregisterTaskDefinition",
+        "ecs:ListTaskDefinitions",
         "ecs:RunTask",
         "ecs:StopTask",
         "secretsmanager:GetSecretValue",

@@ -24,6 +24,8 @@ WORKER = {
     "codeDeploy": {"application": "jobs", "group": "worker"},
 }  # fmt: skip
 
+FOREIGN = "arn:aws:lambda:eu-central-1:999999999999:function:check"
+
 
 def configured(**members: Any) -> dict[str, Any]:
     """The full example, whose first pipeline has these members in place of its service."""
@@ -52,6 +54,20 @@ def configured(**members: Any) -> dict[str, Any]:
             {"services": [WEB, {**WORKER, "roles": ["arn:aws:iam::999999999999:role/x"]}]},
             "services[1].roles[0]", "must be a role of the prod account",
         ),
+        (
+            {"services": [WEB, {**WORKER, "values": {"cpu": "512"}}]},
+            "services[1].values", "needs taskDefinition",
+        ),
+        (
+            {"services": [WEB, {**WORKER, "taskDefinition": "jobs.json", "base": "family"}]},
+            "services[1].base", "is not allowed beside taskDefinition",
+        ),
+        (
+            {"services": [WEB, {**WORKER, "codeDeploy": {
+                "application": "jobs", "group": "worker", "hooks": {"afterInstall": FOREIGN},
+            }}]},
+            "services[1].codeDeploy.hooks.afterInstall", "must be a function of 222222222222",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_by_its_path(members: dict[str, Any], where: str, said: str) -> None:
@@ -72,6 +88,37 @@ def test_each_service_is_resolved_and_the_first_stands_for_the_pipeline() -> Non
     assert (web.code_deploy, worker.code_deploy and worker.code_deploy.group) == (None, "worker")
     assert [one.services and one.services[0].containers for one in (web, worker)] == [("web",), ()]
     assert worker.per_service == (worker,)
+
+
+def test_each_service_has_a_definition_roles_and_hooks_of_its_own() -> None:
+    web = {**WEB, "taskDefinition": "deploy/web.json", "values": {"cpu": "512"}}
+    worker = {**WORKER, "base": "family"}
+    worker["codeDeploy"] = {**WORKER["codeDeploy"], "hooks": {"afterInstall": "check"}}  # type: ignore[dict-item]
+    pipeline = resolve(parse(configured(services=[web, worker]))).pipelines[0]
+
+    first, second = pipeline.per_service
+
+    assert (pipeline.task_definition, pipeline.values) == ("deploy/web.json", {"cpu": "512"})
+    assert (first.task_definition, first.values, first.base) == (
+        "deploy/web.json", {"cpu": "512"}, "service",
+    )  # fmt: skip
+    assert (second.task_definition, second.values, second.base) == (None, {}, "family")
+    assert (first.roles, list(second.roles)) == ((), WORKER["roles"])
+    assert second.code_deploy is not None
+    assert second.code_deploy.hooks == {"AfterInstall": "check"}
+    # AND what is written is read again
+    text = resolve(parse(configured(services=[web, worker]))).to_json()
+    assert Installation.from_json(text).pipelines[0].per_service == (first, second)
+
+
+def test_a_revision_that_failed_may_be_deregistered_whichever_services_it_is() -> None:
+    c = parse(configured(services=[WEB, WORKER]))
+    statements = {s.sid: s for s in rollouts(c, Arns(resolve(c)), [])}
+    place = "arn:aws:ecs:eu-central-1:222222222222:"
+    assert "ecs:DeregisterTaskDefinition" in statements["PruneDefinitions"].actions
+    assert {f"{place}service/production/*", f"{place}service/jobs/*"} <= set(
+        statements["ReadNeighbours"].resources
+    )
 
 
 def test_one_service_is_written_as_before() -> None:

@@ -213,7 +213,15 @@ class EcsState:
         self._follow_counts(self.clock.now())
 
     def _follow_counts(self, now: float) -> None:
-        """Each deployment has as many tasks as it counts running; a task that went is not back."""
+        """Each deployment has as many tasks as it counts running; a task that went is not back.
+
+        One that is not listed any more has none.
+        """
+        listed = {d["id"] for d in self.service.get("deployments", [])}
+        for task in self.tasks:
+            by = task.get("startedBy", "")
+            if by.startswith("ecs-svc/") and by not in listed and task["lastStatus"] == "RUNNING":
+                task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "silent": True}
         for deployment in self.service.get("deployments", []):
             mine = [t for t in self.tasks if t.get("startedBy") == deployment["id"]]
             running = [t for t in mine if t["lastStatus"] == "RUNNING"]

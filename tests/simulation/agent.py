@@ -26,6 +26,7 @@ from tests.simulation.aws import Caller, Instance
 from tests.simulation.clockwork import LOOK, Clockwork, Fiber
 from tests.simulation.deploying import Violation
 from tests.simulation.following import parts_of
+from tests.unit.build_agent.fakes import FakeTests
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -51,6 +52,7 @@ class Agent:
         self.runs: list[Fiber] = []
         self.news = False
         self.worker_hangs = False
+        self.hung_at = self.heard_at = world.clockwork.time
         self.frozen_until = 0.0
         self.keeper, self.worker = self._assemble()
 
@@ -84,8 +86,9 @@ class Agent:
         services = deploying.Services(world)
         means = Means(
             source=deploying.Source(world),
-            images=deploying.Images(world),
+            images=self._images(),
             services=services,
+            tests=FakeTests(),
             disk=deploying.Disk(),
             recorder=recorder,
             keeper=keeper,
@@ -118,6 +121,9 @@ class Agent:
             ),
         )
         return keeper, Worker(parts)
+
+    def _images(self) -> deploying.Images:
+        return deploying.Images(self.world)
 
     def _inbox(self, table: Table) -> Inbox:
         return Inbox(
@@ -158,7 +164,7 @@ class Agent:
         """One run, or the worker itself, does not get on, for ever; the rest does."""
         hung = self.world.dice.choice([None, *self.runs])
         if hung is None:
-            self.worker_hangs = True
+            self.worker_hangs, self.hung_at = True, self.world.clockwork.time
         else:
             hung.freeze(float("inf"))
 
@@ -233,6 +239,7 @@ class Agent:
             return
         self.beat_at = float("inf")
         if not self.frozen:
+            self.heard_at = self.world.clockwork.time
             self.keeper.beat()
         self.beat_in(30.0 if self.keeper.works else 120.0)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.drawn import Plan
 from tests.simulation.guards import Guard
-from tests.simulation.history import Outcome, Plan, run
+from tests.simulation.history import Outcome, run
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,18 @@ class Repository:
     """One branch: its tips in order of their pushes, and what is wrong with a commit, if any.
 
     `moved_at`: when each tip was pushed. `made`: the branch is there; until its first push it may
-    not be, whatever `tips` begins with.
+    not be, whatever `tips` begins with. `contents`: what a commit lays out under the pipeline's
+    paths; of one that is not here that is the commit itself.
     """
 
     tips: list[str] = field(default_factory=lambda: ["0" * 40])
     moved_at: list[float] = field(default_factory=lambda: [0.0])
     bad: dict[str, str] = field(default_factory=dict)
     made: bool = True
+    contents: dict[str, str] = field(default_factory=dict)
+
+    def content(self, commit: str) -> str:
+        return self.contents.get(commit, commit)
 
     def move(self, commit: str, at: float) -> None:
         self.made = True
@@ -58,7 +63,8 @@ class Service:
     `proven`: the revision of the last deployment that completed, which the circuit breaker goes
     back to (ECS developer guide, deployment circuit breaker). `token`: the number of its last
     deployment; `begun`: each one's revision, and the rollout that asked for it; `goes_back`: the
-    last one was stopped. `name`: the pipeline's, unless the pipeline has two services.
+    last one was stopped; `deregistered`: revisions that failed. `name`: the pipeline's, unless the
+    pipeline has two services.
     """
 
     pipeline: str
@@ -73,6 +79,7 @@ class Service:
     goes_back: bool = False
     changes: int = 0
     begun: dict[int, tuple[int, str]] = field(default_factory=dict)
+    deregistered: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.name = self.name or self.pipeline
@@ -124,15 +131,28 @@ class Source:
     def tree(self, pipeline: Any, commit: str, *, stop: Any) -> Iterator[Path]:
         yield Path("tree")
 
+    def submodules(self, *_arguments: Any, **_more: Any) -> list[Any]:
+        return []
+
     def commits_between(self, *_arguments: Any, **_more: Any) -> tuple[tuple[Commit, ...], int]:
         return (), 1
 
+    def touched(self, pipeline: Any, old: str, new: str, *, stop: Any, sink: Any) -> bool | None:
+        world = self._world
+        world.clockwork.sleep(world.dice.uniform(0, 2))
+        stop.check()
+        if world.weather.happens("what runs is gone", 0.2):
+            return None
+        repository = world.repositories[pipeline.name]
+        return bool(repository.content(old) != repository.content(new))
+
 
 class Images:
-    """docker on one agent, ECR for all."""
+    """docker on one agent, ECR for all. `dies`: what a build does to a builder that kills it."""
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, dies: Callable[[], None] | None = None) -> None:
         self._world = world
+        self._dies = dies
 
     def keep_layers(self, *_arguments: Any, stop: Any, sink: Any) -> None:
         """Nothing travels."""
@@ -166,7 +186,10 @@ class Images:
             sink("#1 building")
         if world.weather.happens("build fails", 0.1):
             raise WorldFailed("docker: no space left on device")
-        if world.repositories[pipeline.name].bad.get(commit.id) == "build":
+        bad = world.repositories[pipeline.name].bad.get(commit.id)
+        if bad == "kill" and self._dies is not None:
+            self._dies()
+        if bad in ("build", "kill"):
             raise DeploymentFailed("exit code 1", stage="build", log_tail=("oops",))
         return Built("sha256:" + commit.id, "amd64", {"commit": commit.id})
 

@@ -12,6 +12,7 @@ from build_agent.telling.logs import Log
 from lambdas.follower.handler import follow
 from lambdas.follower.world import BUDGET
 from lambdas.follower.world import World as FollowerWorld
+from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import BuildRequest, FollowMessage
 from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
@@ -83,33 +84,6 @@ def parts_of(
         jitter=world.dice.random,
         take=take,
     )
-
-
-class Receiving:
-    """Where no host receives: the build queue calls the receiver with each message."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def visible(self, at: float) -> None:
-        """A message of the queue may be taken from `at` on."""
-        self._world.clockwork.at(at + self._world.dice.uniform(0.05, 1), self._poll)
-
-    def _poll(self) -> None:
-        world = self._world
-        queue = world.queues["build"]
-        for message in list(queue.messages.values()):
-            if message.visible_at > world.clockwork.time:
-                continue
-            message.visible_at = world.clockwork.time + VISIBILITY
-            queue.wake(message.visible_at)
-            for _ in range(2 if world.weather.happens("received twice", 0.2) else 1):
-                world.functions.receive(message, lambda m=message: self._delete(m))
-
-    def _delete(self, message: Message) -> None:
-        queue = self._world.queues["build"]
-        if queue.messages.pop(message.message_id, None) is not None:
-            queue.before_delete(message.body)
 
 
 class Following:
@@ -195,10 +169,17 @@ class Following:
             registry=parts.ending.registry,
             running=lambda pipeline: services.running(pipeline, stop=Stop()),
             tip=lambda pipeline: self._tip(pipeline.name),
+            touched=self._touched,
             publish=parts.ending.publish,
             again=parts.send,
         )
         follow(event, here)
+
+    def _touched(self, pipeline: PipelineSettings, old: str, new: str) -> bool | None:
+        if self._world.weather.happens("what runs is gone", 0.2):
+            return None
+        repository = self._world.repositories[pipeline.name]
+        return repository.content(old) != repository.content(new)
 
     def _tip(self, name: str) -> str | None:
         """As the dev account answers."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lambdas.receiver.handler import receive
 from lambdas.reconciler.handler import BUILD_EVENT, EC2_EVENT, reconcile
 from lambdas.shared.services import Services as LambdaServices
 from lambdas.starter.handler import start
 from lambdas.stopper.handler import stop
-from slipway.contracts.errors import WorldFailed
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
 from tests.simulation.agent import BUILD, DEAD
-from tests.simulation.aws import Caller, Message, refusal
+from tests.simulation.aws import Caller, refusal
 from tests.simulation.clockwork import Killed
 from tests.simulation.deploying import Violation
 
@@ -111,6 +109,7 @@ class Functions:
             codecommit_as=lambda pipeline: caller.client("codecommit", _CodeCommit(self._world)),
             hosts=self._world.hosts,
             queue_url=BUILD,
+            dead_letters_url=DEAD,
             follow_queue_url=self._world.installation.names.follow_queue,
             codebuild=caller.client("codebuild", self._world.codebuild),
             builder_project="slipway-builder",
@@ -150,17 +149,6 @@ class Functions:
         detail = {"build-id": arn, "build-status": status, "project-name": "slipway-builder"}
         event = {"detail-type": BUILD_EVENT, "detail": detail}
         self.invoke("reconciler", lambda c: reconcile(event, self.services(c)))
-
-    def receive(self, message: Message, delete: Callable[[], object]) -> None:
-        """The receiver, with one message of the build queue."""
-        record = {"messageId": message.message_id, "body": message.body}
-
-        def body(caller: Caller) -> None:
-            answer = receive({"Records": [record]}, self.services(caller), DEAD)
-            if answer["batchItemFailures"]:
-                raise WorldFailed("the message comes back")
-
-        self.invoke_from_queue("receiver", body, delete)
 
 
 class _CodeCommit(AwsFake, service="codecommit"):

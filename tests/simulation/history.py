@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.table.builders import builder_host
 from tests.simulation import remembered
-from tests.simulation.builders import KINDS as BUILD_KINDS
 from tests.simulation.clockwork import Clockwork
-from tests.simulation.deploying import LONG_BUILDS
+from tests.simulation.drawn import NEEDS, Plan
 from tests.simulation.dynamodb import FakeDynamoDB
 from tests.simulation.invariants import check_at_rest
-from tests.simulation.weather import KINDS
 from tests.simulation.world import START, Violation, World
 
 LONGEST = 10 * 3600.0
 """Seconds after the last fault within which rest must be reached."""
 SETTLED_FOR = 1200.0
 """Seconds that rest must last: longer than every timer that could end it."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What people do (`(seconds, verb, argument)`), which faults there are, and until when.
-
-    `empty`: the branches are not there before their first push. `slots`: builds that a host runs at
-    once; `stale`: a push ends the build of an older one. `when`, `limit`: of CodeBuild's builds.
-    `services`: of each pipeline; `together`: two are rolled out side by side;
-    `takes_over`: a push does not wait for the rollout under way.
-    """
-
-    seed: int
-    pipelines: int
-    hosts: int
-    actions: tuple[tuple[float, str, Any], ...]
-    faults: frozenset[str]
-    calm_after: float
-    long_builds: float = LONG_BUILDS
-    empty: bool = False
-    slots: int = 1
-    stale: bool = False
-    when: Literal["hosts", "overflow", "codeBuild"] = "hosts"
-    limit: int = 20
-    services: int = 1
-    together: bool = False
-    takes_over: bool = False
 
 
 @dataclass
@@ -70,116 +40,6 @@ class Outcome:
         faults = ", ".join(sorted(self.plan.faults))
         lines += [f"{self.plan.hosts} hosts of {self.plan.slots} slots, faults: {faults}"]
         return "\n".join([*lines, *(f"{at:9.1f} s  {text}" for at, text in self.words)])
-
-
-def plan_of(seed: int) -> Plan:
-    """One to three hosts, one to three pipelines, some pushes, some of the faults."""
-    dice = random.Random(seed * 7919 + 1)
-    hosts = dice.choice((1, 1, 1, 2, 2, 3))
-    pipelines = dice.choice((1, 1, 2, 3)) if hosts > 1 else dice.choice((1, 1, 1, 2))
-    others = random.Random(seed * 104_729 + 3)
-    slots, stale = others.choice((1, 1, 2, 3)), others.random() < 0.25
-    if slots > 1:
-        pipelines = others.choice((1, 2, 2, 3, 3))
-    span = dice.choice((300.0, 1800.0, 3600.0))
-    actions: list[tuple[float, str, Any]] = []
-    for _ in range(dice.randint(1, 5)):
-        name = dice.randrange(pipelines)
-        kind = dice.choices(("good", "fetch", "build", "rollout", "back"), (12, 1, 2, 2, 4))[0]
-        actions.append((dice.uniform(0, span), "push", (name, kind)))
-    pushes = [(at, argument[0]) for at, _, argument in actions]
-    for verb, chance in OPERATORS.items():
-        if dice.random() >= chance:
-            continue
-        at, which = dice.uniform(0, span), dice.randrange(max(pipelines, hosts))
-        if verb in DURING and dice.random() < 0.7:  # while a push is built or rolled out
-            pushed_at, which = dice.choice(pushes)
-            at = pushed_at + dice.uniform(10, 400)
-        actions.append((at, verb, which))
-    many = dice.choice((0, 2, 4, 8, len(KINDS)))
-    faults = frozenset(dice.sample(KINDS, min(many, len(KINDS))))
-    planned = tuple(sorted(actions))
-    empty = dice.random() < 0.1
-    return Plan(
-        seed, pipelines, hosts, planned, faults, span + 900, empty=empty, slots=slots, stale=stale
-    )
-
-
-OPERATORS = {
-    "rollback": 0.15,
-    "cancel": 0.35,
-    "kill at update": 0.15,
-    "pause": 0.1,
-    "hold": 0.1,
-    "kill agent": 0.3,
-    "host dies": 0.15,
-    "freeze": 0.15,
-    "hang": 0.05,
-    "stop by hand": 0.1,
-    "duplicate": 0.2,
-}
-DURING = ("rollback", "cancel", "kill at update", "kill agent", "stop by hand")
-"""What people do, or what happens, mostly while something is under way."""
-NEEDS = {
-    "kill agent": "agent killed",
-    "kill at update": "host killed at update",
-    "host dies": "host dies",
-    "freeze": "host frozen",
-    "hang": "worker hangs",
-    "stop by hand": "host is stopped",
-}
-
-
-def built_plan_of(seed: int) -> Plan:
-    """The same without a host, or with CodeBuild beside the hosts."""
-    plan = plan_of(seed)
-    dice = random.Random(seed * 15_485_863 + 5)
-    when: Literal["overflow", "codeBuild"] = dice.choice(("codeBuild", "codeBuild", "overflow"))
-    faults = plan.faults
-    if faults:
-        faults |= frozenset(dice.sample(BUILD_KINDS, dice.randint(0, len(BUILD_KINDS))))
-    actions = [
-        action for action in plan.actions if when == "overflow" or action[1] not in HOSTS_ONLY
-    ]
-    span = plan.calm_after - 900
-    for _ in range(dice.choice((0, 0, 1, 2))):
-        actions.append((dice.uniform(0, span), "kill build", dice.randrange(plan.pipelines)))
-    return dataclasses.replace(
-        plan,
-        actions=tuple(sorted(actions)),
-        faults=faults,
-        hosts=plan.hosts if when == "overflow" else 0,
-        when=when,
-        limit=dice.choice((1, 2, 20)),
-    )
-
-
-def several_plan_of(seed: int) -> Plan:
-    """The same with two services in each pipeline; of some pushes the second one is bad."""
-    plan = plan_of(seed)
-    dice = random.Random(seed * 32_452_843 + 7)
-    actions: list[tuple[float, str, Any]] = []
-    for at, verb, argument in plan.actions:
-        worker = verb == "push" and argument[1] != "back" and dice.random() < 0.2
-        actions.append((at, verb, (argument[0], "worker") if worker else argument))
-        meanwhile = dice.choice((*BETWEEN, "", "", "")) if verb == "push" else ""
-        if meanwhile:
-            actions.append((at + dice.uniform(30, 500), meanwhile, argument[0]))
-    return dataclasses.replace(
-        plan,
-        actions=tuple(sorted(actions, key=lambda action: action[0])),
-        services=2,
-        together=dice.random() < 0.4,
-        takes_over=dice.random() < 0.4,
-    )
-
-
-BETWEEN = ("rollback", "cancel", "kill at update")
-"""What comes between the rollouts of two services, or in one of them."""
-
-
-HOSTS_ONLY = frozenset({"kill at update", "kill agent", "host dies", "stop by hand", "hold"})
-"""What befalls only hosts."""
 
 
 def run(
@@ -205,7 +65,8 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         empty=plan.empty,
         slots=plan.slots,
         stale=plan.stale,
-        builders=BuildersSettings(when=plan.when, limit=plan.limit),
+        paths=plan.paths,
+        builders=BuildersSettings(when=plan.when, limit=plan.limit, timeout=plan.timeout),
         services=plan.services,
         together=plan.together,
         takes_over=plan.takes_over,
@@ -250,7 +111,7 @@ def _unrest(world: World) -> str:
 
 
 def _action(world: World, verb: str, argument: Any) -> Callable[[], None]:
-    names = [p.name for p in world.installation.pipelines]
+    names = list(world.repositories)
 
     def do() -> None:
         if verb in NEEDS and not world.weather.happens(NEEDS[verb], 1.0):
@@ -322,6 +183,7 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "stop by hand": _stop_by_hand,
     "cancel": lambda world, name, host: world.people.cancel(name),
     "kill build": lambda world, name, host: world.codebuild.kill(name),
+    "unconfigure": lambda world, name, host: world.unconfigure(name),
     "kill at update": lambda world, name, host: world.kill_at_update.add(name),
     "duplicate": lambda world, name, host: world.people.duplicate(),
     "old notice": lambda world, name, host: world.people.old_notice(),

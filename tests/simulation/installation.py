@@ -24,11 +24,13 @@ def make_installation(
     *,
     stale: bool,
     builders: BuildersSettings,
+    paths: bool = False,
     services: int = 1,
     together: bool = False,
     takes_over: bool = False,
 ) -> Installation:
-    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way.
+    """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way;
+    `paths`: each pipeline has some, so that a push may concern another one.
 
     `services`: of each pipeline, one or two; `together`: two are rolled out side by side.
     `takes_over`: a push does not wait for the rollout under way.
@@ -44,14 +46,17 @@ def make_installation(
         builders=builders,
         limits=Limits(idle_period=IDLE_PERIOD),
         pipelines=tuple(
-            _pipeline(name, stale, two=services > 1, together=together, takes_over=takes_over)
+            _pipeline(
+                name, stale, paths=paths, two=services > 1, together=together,
+                takes_over=takes_over,
+            )
             for name in NAMES[:pipelines]
         ),
-    )
+    )  # fmt: skip
 
 
 def _pipeline(
-    name: str, stale: bool, *, two: bool, together: bool, takes_over: bool
+    name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool
 ) -> PipelineSettings:
     names = (name, f"{name}-worker")
     services = tuple(ServiceSettings(cluster="prod", service=one) for one in names)
@@ -65,6 +70,7 @@ def _pipeline(
         images=(ImageSettings(repository=name, repository_uri=f"registry.example/{name}"),),
         cluster="prod",
         service=name,
+        paths=(f"{name}/**",) if paths else (),
         rollout=RolloutSettings(
             cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from slipway.contracts.messages import BuildRequest
+from slipway.contracts.sentences import is_silent
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
 from tests.simulation.deploying import Service, Violation
@@ -19,6 +20,17 @@ CAUSES = {
 TELLS_OF_ITS_PUSHES = ("succeeded", "unchanged", "failed", "rolled_back")
 """Outcomes whose notice tells of every push of the commit until then."""
 
+EXPECTED = {
+    "fetch": {"failed"},
+    "build": {"failed"},
+    "rollout": {"rolled_back"},
+    "worker": {"rolled_back"},
+    "kill": {"failed", "gave_up"},
+}
+"""How a commit may end that has something wrong with it."""
+OF_ALL = frozenset(EXPECTED) - {"worker"}
+"""What is wrong with a commit for the first service; `worker` is with the second one alone."""
+
 OBEYED, OBEYED_IN_FAULTS = 70.0, 1500.0
 """Seconds from a cancel to an outcome that may be a success all the same: two looks; or a claim
 whose holder died, and the schedule's looks, some of them lost.
@@ -30,10 +42,15 @@ RECEIVES = 120
 def check_at_rest(world: World) -> None:
     _every_request_has_its_outcome(world)
     _no_alert_is_about_nothing(world)
+    _nothing_is_left_of_who_is_configured_no_more(world)
     for pipeline in world.repositories:
         rows = world.table.deployments.newest(pipeline, 200)
+        if pipeline in world.unconfigured:
+            rows = [row for row in rows if not _was_given_up_by_a_host(world, row)]
         _every_outcome_was_told(world, rows)
         _a_row_names_the_commit_that_was_told(rows)
+        if pipeline in world.unconfigured:
+            continue
         _a_cancel_is_obeyed(world, rows)
         _no_push_was_told_twice(world, rows)
         _the_right_commit_runs(world, pipeline, rows)
@@ -53,8 +70,41 @@ def _no_alert_is_about_nothing(world: World) -> None:
 def _every_request_has_its_outcome(world: World) -> None:
     settled = world.table.requests.settled(world.accepted)
     for request_id, request in world.accepted.items():
-        if request_id not in settled and not _is_dead_letter(world, request):
+        if request_id in settled or request_id in _dead_letters(world):
+            continue
+        if not _is_dead_letter(world, request):
             raise Violation(f"a request of {request.pipeline} ({request.reason}) has no outcome")
+
+
+def _dead_letters(world: World) -> set[str]:
+    """The requests in the build queue's dead letters, where their pipeline is configured no more.
+
+    What such a pipeline is still asked for never becomes a row: the reconciler gives it up. The
+    follower leaves it to its queue, which makes a dead letter of it after so many receives.
+    """
+    queues = (world.queues["dead letters"], world.follow_queue)
+    bodies = [message.body for queue in queues for message in queue.messages.values()]
+    found = [BuildRequest.from_json(body) for body in bodies if "request_id" in body]
+    return {request.request_id for request in found if request.pipeline in world.unconfigured}
+
+
+def _was_given_up_by_a_host(world: World, row: DeploymentRow) -> bool:
+    """Hosts make a dead letter of a request whose pipeline they do not know, and look no further:
+    what was begun for it stays as it is, unless its want is there.
+    """
+    return bool(world.hosts) and row.result is None and row.request_id in _dead_letters(world)
+
+
+def _nothing_is_left_of_who_is_configured_no_more(world: World) -> None:
+    """What was given up on without a deployment is a dead letter."""
+    asked = [r.request_id for r in world.accepted.values() if r.pipeline in world.unconfigured]
+    given_up = {
+        name
+        for name, one in world.table.requests.settled(asked).items()
+        if one.outcome == "gave_up"
+    }
+    if given_up - _dead_letters(world):
+        raise Violation("a request was given up on in silence")
 
 
 def _is_dead_letter(world: World, request: BuildRequest) -> bool:
@@ -82,6 +132,10 @@ def _every_outcome_was_told(world: World, rows: list[DeploymentRow]) -> None:
         if row.status == "superseded":
             continue
         times = world.slack.posted.get(row.deployment_id, 0)
+        if is_silent(row.result, told=False):
+            if times:
+                raise Violation(f"a push that concerns others was told: {row.deployment_id}")
+            continue
         if times == 0:
             raise Violation(f"nobody was told of {row.deployment_id} ({row.status})")
         if times > 1 and row.deployment_id not in world.slack.excused:
@@ -127,6 +181,8 @@ def _no_push_was_told_twice(world: World, rows: list[DeploymentRow]) -> None:
 
 def _counts(row: DeploymentRow) -> bool:
     """Whether it was told, or may have changed what runs."""
+    if row.result is not None and is_silent(row.result, told=False):
+        return False
     return row.status != "superseded" or row.task_definition_after is not None
 
 
@@ -150,17 +206,14 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     tip, run = repository.tip, [service.commit for service in services]
     if len(repository.tips) == 1 or set(run) == {tip}:
         return
+    if all(_is_untouched(world, pipeline, commit, tip) for commit in run):
+        return
     told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
-    for service, kind in zip(services, ("rollout", "worker"), strict=False):
-        if repository.bad.get(service.commit) == kind:
+    for service, kinds in zip(services, (OF_ALL, OF_ALL - {"rollout"} | {"worker"}), strict=False):
+        if repository.bad.get(service.commit) in kinds:
             raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad")
-    expected = {
-        "fetch": {"failed"},
-        "build": {"failed"},
-        "rollout": {"rolled_back"},
-        "worker": {"rolled_back"},
-    }.get(repository.bad.get(tip, ""), set())
+    expected = EXPECTED.get(repository.bad.get(tip, ""), set())
     said = world.table.pipelines.get(pipeline).mixed is not None and "failed" in ended
     gave_up = said or any(r.status == "gave_up" for r in rows)
     excused = any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
@@ -210,6 +263,13 @@ def _ended(row: DeploymentRow) -> float:
     return row.ended_at or 0.0
 
 
+def _is_untouched(world: World, pipeline: str, runs: str, tip: str) -> bool:
+    """The pipeline has paths, and nothing under them differs between what runs and the tip."""
+    repository = world.repositories[pipeline]
+    has_paths = bool(world.installation.pipeline(pipeline).paths)
+    return has_paths and repository.content(runs) == repository.content(tip)
+
+
 def _made_way_for_a_rollback(rows: list[DeploymentRow], told: list[DeploymentRow]) -> bool:
     """An operator's rollback took the tip's place, and somebody cancelled that one."""
     made_way = [row.ended_at or 0.0 for row in told if row.status == "superseded"]
@@ -241,7 +301,12 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
 
     A push from before the rollback was asked for, and the drift check, must not undo it.
     """
-    good = [r for r in rows if r.status in ("succeeded", "unchanged")]
+    good = [
+        r
+        for r in rows
+        if r.status in ("succeeded", "unchanged")
+        and not (r.result is not None and r.result.untouched_since)
+    ]
     rollbacks = [r for r in good if r.reason == "rollback"]
     if not rollbacks:
         return False

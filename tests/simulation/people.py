@@ -28,6 +28,8 @@ from tests.simulation.aws import Caller
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+UNTOUCHED = {"others": 1, "undo": 2}
+"""What such a commit lays out under the paths: what so many tips before did."""
 LOOKS_AGAIN = 60.0
 """Seconds until an operator's command looks at what is still there."""
 
@@ -65,7 +67,9 @@ class People:
 
     def push(self, pipeline: str, kind: str) -> None:
         """`kind`: good, bad fetch, build, rollout or worker (the rollout of the second service), or
-        back (to the commit before, by force).
+        back (to the commit before, by force); others (a commit that concerns none of the paths),
+        undo (one that takes back the last); kill (its build takes a builder's container with it; on
+        a host it fails).
         """
         repository = self._world.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
@@ -73,8 +77,13 @@ class People:
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("fetch", "build", "rollout", "worker"):
+        if kind in ("fetch", "build", "rollout", "worker", "kill"):
             repository.bad[commit] = kind
+        if kind in UNTOUCHED:
+            alike = repository.tips[-min(UNTOUCHED[kind], len(repository.tips))]
+            repository.contents[commit] = repository.content(alike)
+            if repository.bad.get(alike) in ("build", "rollout", "worker"):
+                repository.bad[commit] = repository.bad[alike]
         repository.move(commit, self._world.clockwork.time)
         version = len(repository.tips) - 1
         self._world.say(f"push {version} to {pipeline} ({kind}): {commit[-4:]}")

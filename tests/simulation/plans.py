@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation.history import Plan, plan_of
+from tests.simulation.drawn import Plan, plan_of
 
 
 def calm(seed: int, faults: frozenset[str] = frozenset(), **changes: Any) -> Plan:

@@ -16,16 +16,18 @@ from slipway.contracts import messages
 from slipway.contracts.codec import decode
 from slipway.contracts.table import (
     alerts,
+    builders,
     deployments,
     hosts,
     locks,
+    pending,
     pipelines,
     requests,
     store,
     wants,
 )
 
-READERS = (alerts, deployments, hosts, locks, pipelines, requests, wants)
+READERS = (alerts, builders, deployments, hosts, locks, pending, pipelines, requests, wants)
 
 
 @contextlib.contextmanager

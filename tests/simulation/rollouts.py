@@ -15,13 +15,20 @@ from slipway.contracts.errors import WorldFailed
 from slipway.contracts.table.locks import held_by
 from slipway.following.follower import Guard, Held, OnProgress
 from slipway.rollout import RolloutPlan
-from slipway.rollout.actions import Change, Register, StopServiceDeployment, Tell, UpdateService
+from slipway.rollout.actions import (
+    Change,
+    Deregister,
+    Register,
+    StopServiceDeployment,
+    Tell,
+    UpdateService,
+)
 from slipway.rollout.api import Changes
 from slipway.rollout.cancelling import cancel
 from slipway.rollout.fence import SIGNATURE_LIFE, Fence
 from slipway.rollout.judge import STALE
 from slipway.rollout.state import Advanced, Before, Place, RolloutState, intend, on, sure
-from slipway.rollout.telling import enter, over
+from slipway.rollout.telling import enter, finish, over
 from tests.simulation.deploying import Service, Violation, standing_still
 
 
@@ -115,6 +122,8 @@ class Means:
     def update(self, state: RolloutState) -> int:
         world, service = self.world, self.service
         target, named = _number(state.after), self.plan.target is not None
+        if target in service.deregistered:
+            raise Violation(f"{service.name} is updated to a revision that is deregistered")
         newest = max(service.versions[r] for r in world.updated[service.name])
         allowed = named and (service.name, target) in world.rollbacks
         if service.versions[target] < newest and not allowed:
@@ -136,11 +145,20 @@ class Means:
             self.world.take_back(self.service, _number(state.before))
         return self.service.token
 
+    def deregister(self, state: RolloutState) -> int:
+        """Nothing that runs, or is on its way, is taken from under the service."""
+        number, service = _number(state.after), self.service
+        if number in (service.primary, service.proven):
+            raise Violation(f"revision {number} of {service.name} runs, and is deregistered")
+        service.deregistered.add(number)
+        return number
+
 
 _CHANGES: Mapping[type[Change], Callable[[Means, RolloutState], int]] = {
     Register: Means.register,
     UpdateService: Means.update,
     StopServiceDeployment: Means.stop,
+    Deregister: Means.deregister,
 }
 
 
@@ -157,7 +175,8 @@ def take(step: Advanced, means: Means) -> Advanced | None:
         if isinstance(action, Change):
             made = means.carry_out(state, action)
     seen = means.look() if made is None else means.service
-    state = replace(state, taken=tuple(means.changes.taken))
+    taken = [name for name in means.changes.taken if name != Deregister.operation]
+    state = replace(state, taken=tuple(taken))
     return _STEPS[state.step](state, seen, made, means)
 
 
@@ -182,7 +201,7 @@ def _read(state: RolloutState, service: Service, _made: int | None, m: Means) ->
 
 def _register(state: RolloutState, service: Service, made: int | None, m: Means) -> Advanced:
     now = m.world.clockwork.time
-    newest = max(service.images)
+    newest = max(set(service.images) - service.deregistered)
     if made is None and service.images[newest] != m.plan.images["app"]:
         return intend(state, now, Register())
     number = newest if made is None else made  # its answer was lost: the newest is the same
@@ -240,6 +259,13 @@ def _wait_stopped(state: RolloutState, service: Service, _made: int | None, m: M
     return _over(state, service, now, "rolled_back")
 
 
+def _discard(state: RolloutState, service: Service, made: int | None, m: Means) -> Advanced:
+    now, number = m.world.clockwork.time, _number(state.after)
+    if made is None and number not in service.deregistered and number != service.primary:
+        return intend(state, now, Deregister(revisions=(str(state.after),)))
+    return finish(state, now, sure(state.ending))
+
+
 _STEPS: Mapping[str, Callable[[RolloutState, Service, int | None, Means], Advanced]] = {
     "read": _read,
     "register": _register,
@@ -248,6 +274,7 @@ _STEPS: Mapping[str, Callable[[RolloutState, Service, int | None, Means], Advanc
     "wait": _wait,
     "agree": _agree,
     "wait_stopped": _wait_stopped,
+    "discard": _discard,
 }
 
 

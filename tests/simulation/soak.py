@@ -4,6 +4,7 @@
     python -m tests.simulation.soak --seconds 600 --jobs 2
     python -m tests.simulation.soak --seed 1046           # one history, in words
     python -m tests.simulation.soak --builders            # of CodeBuild's builds, or of both
+    python -m tests.simulation.soak --paths               # with pushes that concern others
     python -m tests.simulation.soak --services            # of two services in each pipeline
     python -m tests.simulation.soak --model               # the exhaustive model, larger worlds
 
@@ -28,8 +29,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.simulation.drawn import (
+    Plan,
+    built_plan_of,
+    filtered_plan_of,
+    plan_of,
+    several_plan_of,
+)
 from tests.simulation.explore import explore
-from tests.simulation.history import Plan, built_plan_of, plan_of, run, several_plan_of
+from tests.simulation.history import run
 from tests.simulation.model import Bounds, Model
 
 CHUNK = 100
@@ -179,13 +187,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one history, in words")
     parser.add_argument("--builders", action="store_true", help="histories with CodeBuild")
+    parser.add_argument("--paths", action="store_true", help="histories with pushes to others")
     parser.add_argument("--services", action="store_true", help="histories with two services")
     parser.add_argument("--model", action="store_true", help="the exhaustive model")
     options = parser.parse_args(arguments)
     if options.model:
         return 0 if model() else 1
-    plan = several_plan_of if options.services else plan_of
-    plan = built_plan_of if options.builders else plan
+    chosen = (options.services, several_plan_of), (options.paths, filtered_plan_of)
+    chosen += ((options.builders, built_plan_of), (True, plan_of))
+    plan = next(each for is_chosen, each in chosen if is_chosen)
     if options.seed is not None:
         outcome = run(plan(options.seed))
         print(outcome.told())

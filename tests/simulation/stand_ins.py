@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from build_agent.ends import Ends
@@ -15,6 +16,7 @@ from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table.locks import LockRow
 from slipway.contracts.table.pending import PendingRow
 from slipway.contracts.table.pipelines import Pipelines
+from slipway.contracts.table.places import Place, taking
 from slipway.contracts.table.requests import Requests
 from slipway.contracts.table.store import Write
 
@@ -38,6 +40,22 @@ def any_boot(host: Any, notice: Any) -> str:
 def no_ends(*arguments: Any, **named: Any) -> dict[str, str]:
     """CodeBuild says of no build that it is over."""
     return {}
+
+
+def all_have(told: Mapping[str, Any]) -> dict[str, float]:
+    """Every build has a machine, and has had it for long."""
+    return dict.fromkeys(told, 0.0)
+
+
+def taken_by_all(partition: str, place: Place, pipeline: str, generation: int) -> Write:
+    """A place is taken whatever has become of it since it was seen."""
+    return dataclasses.replace(
+        taking(partition, place, pipeline, generation),
+        condition=None,
+        parameters={
+            ":number": place.number, ":pipeline": pipeline, ":mine": generation, ":zero": 0,
+        },
+    )  # fmt: skip
 
 
 def free_by_time(row: PendingRow, _generation: int, now: float) -> bool:

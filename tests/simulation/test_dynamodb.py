@@ -6,6 +6,7 @@ The simulation stands on the fake; a random walk over all moves on both shows th
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -19,6 +20,7 @@ from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow, HostRun
 from slipway.contracts.table.locks import Lock, LockRow
 from slipway.contracts.table.pending import PendingRow
+from slipway.contracts.table.places import Place
 from slipway.contracts.table.requests import Settled
 from tests.simulation.dynamodb import FakeDynamoDB, compiled_condition
 
@@ -183,6 +185,12 @@ def builder_moves(dice: random.Random) -> list:
         visible_at=now, held_by=dice.randint(0, 2), receives=dice.randint(0, 2),
     )  # fmt: skip
     seen = BuilderRow(pipeline=pipeline, generation=generation)
+    placed = replace(seen, place=dice.randint(0, 1))
+    places = [
+        Place(number=0),
+        Place(number=0, pipeline=pipeline, generation=generation),
+        Place(number=1),
+    ][dice.randint(0, 1) :]
     return [
         lambda t: t.pending.add(asked, now),
         lambda t: t.pending.show(asked, now),
@@ -192,7 +200,11 @@ def builder_moves(dice: random.Random) -> list:
         lambda t: t.pending.delete(pending) if dice.random() < 0.3 else None,
         lambda t: t.pending.of("shop"),
         lambda t: t.pending.all(),
+        lambda t: t.pending.receive(pending, generation, now, lease=5, died=True),
         lambda t: t.builders.ask(seen, now),
+        lambda t: t.builders.ask(seen, now, places=places),
+        lambda t: t.builders.with_places(),
+        lambda t: t.builders.forget(placed) if dice.random() < 0.3 else None,
         lambda t: t.builders.refuse(seen, now),
         lambda t: t.builders.start(pipeline, generation, f"project:{generation}"),
         lambda t: t.builders.say_done(pipeline, generation, now),

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from slipway.contracts.table.requests import Settled
-from tests.simulation.history import Outcome, Plan, plan_of, run, shrunk
+from tests.simulation.drawn import Plan, plan_of
+from tests.simulation.history import Outcome, run, shrunk
 from tests.simulation.weather import KINDS
 from tests.simulation.world import START, World, calm_world
 

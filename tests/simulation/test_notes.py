@@ -19,8 +19,8 @@ from tests.simulation.cases import (
     noticed,
     patched,
 )
+from tests.simulation.drawn import plan_of
 from tests.simulation.guards import Guard
-from tests.simulation.history import plan_of
 from tests.simulation.plans import (
     building,
     crowded,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.simulation.cases import Case, noticed, patched
-from tests.simulation.history import Plan, run, several_plan_of
+from tests.simulation.drawn import Plan, several_plan_of
+from tests.simulation.history import run
 from tests.simulation.invariants import check_at_rest
 from tests.simulation.world import World, calm_world
 

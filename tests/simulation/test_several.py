@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.simulation.cases import KEEPER, LEFT_BEHIND, Case, noticed, patched
+from tests.simulation.drawn import Plan
 from tests.simulation.guards import Guard
-from tests.simulation.history import Plan, run
+from tests.simulation.history import run
 from tests.simulation.stand_ins import always_true, no_reply
 
 RUNS = "build_agent.runs.Runs"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import random
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from tests.simulation.builders import CodeBuild
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.deploying import Repository, Service, Slack, Violation
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.following import Following, Receiving
+from tests.simulation.following import Following
 from tests.simulation.functions import Functions
 from tests.simulation.hosts import Hosts
 from tests.simulation.installation import make_installation
@@ -61,6 +63,7 @@ class World:
         empty: bool = False,
         slots: int = 1,
         stale: bool = False,
+        paths: bool = False,
         builders: BuildersSettings = BuildersSettings(),  # noqa: B008 - frozen
         services: int = 1,
         together: bool = False,
@@ -78,6 +81,7 @@ class World:
             slots,
             stale=stale,
             builders=builders,
+            paths=paths,
             services=services,
             together=together,
             takes_over=takes_over,
@@ -97,8 +101,6 @@ class World:
         self.follow_queue = self.queues[follow]
         self.codebuild = CodeBuild(self)
         self.queues[BUILD].wake = self._message_visible
-        if builders.when == "codeBuild":
-            self.queues[BUILD].wake = Receiving(self).visible
         self.queues[BUILD].before_delete = self._may_be_deleted
         self.follow_queue.wake = self.following.visible
         self.sqs = SQS(self.queues)
@@ -142,6 +144,7 @@ class World:
         self.asleep_with_work = 0.0
         self.long_builds = deploying.LONG_BUILDS
         self.git_is_back_at = 0.0
+        self.unconfigured: set[str] = set()
         self.no_dev = False
         for name, repository in self.repositories.items():
             repository.made = not empty
@@ -153,9 +156,19 @@ class World:
 
     def _tick(self, at: float) -> None:
         self.check_asleep()
+        self.codebuild.check_silent()
         if "schedule" not in self.without and not self.weather.happens("schedule skipped", 0.3):
             self.functions.tick()
         self.clockwork.at(at + TICK, lambda: self._tick(at + TICK))
+
+    def unconfigure(self, pipeline: str) -> None:
+        """The pipeline is taken out of the configuration: whoever begins from now on knows it no
+        more.
+        """
+        kept = tuple(p for p in self.installation.pipelines if p.name != pipeline)
+        self.installation = dataclasses.replace(self.installation, pipelines=kept)
+        self.unconfigured.add(pipeline)
+        self.say(f"{pipeline} is configured no more")
 
     # --- topics
 
@@ -214,11 +227,13 @@ class World:
     def _may_be_deleted(self, body: str) -> None:
         """A request goes once it has its outcome, or a row that owns its rollout."""
         request = BuildRequest.from_json(body)
-        pending = {row.request_id for row in self.table.pending.all()}
-        if not (
-            {request.request_id} & pending or self.table.requests.settled([request.request_id])
-        ):
-            raise Violation(f"a request of {request.pipeline} is deleted, and nobody owns it")
+        owned = {row.request_id for row in self.table.pending.all()}
+        if request.pipeline in self.unconfigured:  # it may be a dead letter now
+            dead = [message.body for message in self.queues[DEAD].messages.values()]
+            owned |= {BuildRequest.from_json(body).request_id for body in dead}
+        if request.request_id in owned or self.table.requests.settled([request.request_id]):
+            return
+        raise Violation(f"a request of {request.pipeline} is deleted, and nobody owns it")
 
     def _message_visible(self, at: float) -> None:
         for agent in self.agents.values():
@@ -267,16 +282,25 @@ class World:
         return (
             not self.under_way
             and not self.queues[BUILD].messages
-            and not self.follow_queue.messages
+            and not [m for m in self.follow_queue.messages.values() if not self._is_nobodys(m.body)]
             and all(i.state == "stopped" for i in self.ec2.instances.values())
             and not self.table.wants.all()
             and not self.table.pending.all()
+            and not {row.pipeline for row in self.table.builders.all()} & self.unconfigured
             and not self.codebuild.live
             and not any(
                 lock.again or lock.untold or lock.is_followed for lock in self.table.locks.all()
             )
-            and not any(row.ahead_tip for row in self.table.pipelines.all().values())
+            and not any(
+                row.ahead_tip and row.pipeline not in self.unconfigured
+                for row in self.table.pipelines.all().values()
+            )
         )
+
+    def _is_nobodys(self, body: str) -> bool:
+        """A request that the follower will never know: SQS makes a dead letter of it in the end."""
+        pipeline = json.loads(body).get("pipeline")
+        return pipeline in self.unconfigured
 
     def check_asleep(self) -> None:
         """Work that waits finds a host within one period of the schedule, once faults are over."""
@@ -303,6 +327,7 @@ class World:
             w.pipeline
             for w in self.table.wants.all()
             if w.builder
+            and w.pipeline not in self.unconfigured
             and w.pipeline not in paused | followed
             and max(w.noted_at, self.resumed_at.get(w.pipeline, 0.0)) < before
         ]
@@ -332,7 +357,8 @@ class World:
                 self.resumed_at.get(want.pipeline, 0.0),
                 later.get(want.request_id, 0.0),
             )
-            if not want.builder or want.pipeline in paused | taken | at_it or since >= before:
+            idle = paused | taken | at_it | self.unconfigured
+            if not want.builder or want.pipeline in idle or since >= before:
                 continue
             raise Violation(f"nothing builds {want.pipeline}, which waits")
 

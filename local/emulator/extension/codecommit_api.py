@@ -1,7 +1,8 @@
 """Gap closed: there is no CodeCommit API.
 
-GetRepository, GetBranch, GetCommit, ListBranches, GetRepositoryTriggers, PutRepositoryTriggers and
-TestRepositoryTriggers answer from the bare git repositories, under IAM like any other service.
+GetRepository, GetBranch, GetCommit, GetDifferences, ListBranches, GetRepositoryTriggers,
+PutRepositoryTriggers and TestRepositoryTriggers answer from the bare git repositories, under IAM
+like any other service.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from local.emulator.settings import EmulatorSettings
 from slipway.contracts.errors import WorldFailed
 
 TARGET = "CodeCommit_20150413"
+PAGE = 100
+"""Differences that one answer holds."""
 Data = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
 
@@ -50,6 +53,7 @@ class CodeCommitApi:
             "GetBranch": self.get_branch,
             "ListBranches": self.list_branches,
             "GetCommit": self.get_commit,
+            "GetDifferences": self.get_differences,
             "GetRepositoryTriggers": self.get_triggers,
             "PutRepositoryTriggers": self.put_triggers,
             "TestRepositoryTriggers": self.test_triggers,
@@ -140,6 +144,24 @@ class CodeCommitApi:
             }
         }
 
+    def get_differences(self, data: Data) -> Data:
+        repository = self._named(data)
+        commits = [str(data.get(f"{side}CommitSpecifier") or "") for side in ("before", "after")]
+        try:
+            compared = run_git(
+                repository.path, "diff-tree", "-r", "-z", "--no-renames", "--end-of-options",
+                *(f"{commit}^{{commit}}" for commit in commits),
+            )  # fmt: skip
+        except WorldFailed as error:
+            raise CodeCommitError(
+                "CommitDoesNotExistException", f"One of {', '.join(commits)} does not exist"
+            ) from error
+        parts = compared.split("\0")[:-1]
+        found = [_difference(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        at = int(data.get("NextToken") or 0)
+        more = {"NextToken": str(at + PAGE)} if at + PAGE < len(found) else {}
+        return {"differences": found[at : at + PAGE], **more}
+
     def get_triggers(self, data: Data) -> Data:
         repository = self._named(data)
         return {
@@ -173,6 +195,16 @@ class CodeCommitApi:
         if repository is None:
             raise CodeCommitError("RepositoryDoesNotExistException", f"{name} does not exist")
         return repository
+
+
+def _difference(raw: str, path: str) -> Data:
+    """Of a line of `git diff-tree`: `:100644 100755 <before> <after> M`."""
+    before_mode, mode, before, after, kind = raw.removeprefix(":").split()
+    old = {"blobId": before, "path": path, "mode": before_mode}
+    new = {"blobId": after, "path": path, "mode": mode}
+    change = kind if kind in ("A", "D") else "M"
+    sides = {"A": {"afterBlob": new}, "D": {"beforeBlob": old}}
+    return {"changeType": change, **sides.get(change, {"beforeBlob": old, "afterBlob": new})}
 
 
 def _given(data: Data) -> tuple[Trigger, ...]:

@@ -33,6 +33,7 @@ from local.emulator.extension import (
     sqs_delays,
     sqs_redrive,
     sqs_speed,
+    topic_policies,
     user_data,
 )
 from local.emulator.extension.gateway import Gateway
@@ -67,6 +68,7 @@ def load(settings: EmulatorSettings) -> Gateway:
     sqs_delays.install()
     sqs_redrive.install()
     sqs_speed.install()
+    topic_policies.install()
     metrics.install()
     user_data.install()
     codebuild_iam.install()

@@ -184,6 +184,8 @@ def tell_end(out: Output, row: DeploymentRow) -> None:
         out.say(f"    {line}")
     if result.warning:
         out.say(f"  Warning: {tidy(result.warning, 1000)}")
+    if result.tests:
+        out.say(f"  Tests: {tidy(result.tests, 1000)}")
     out.say(f"  {how_long(result)}")
     if row.status not in WENT_WELL:
         for line in log_lines(result, 10):

@@ -67,12 +67,15 @@ def _since(row: PipelineRow) -> float | None:
 
 
 def verdict(tip: str | None, row: PipelineRow) -> str:
-    """How the tip stands to what runs: `up to date`, `not run`, `ahead`, or `unknown`.
+    """How the tip stands to what runs: `up to date`, `untouched`, `not run`, `ahead`, or `unknown`.
 
+    `untouched`: it is of none of the pipeline's paths, so that what runs is up to date.
     `not run`: a request has dealt with it, and something else runs (it failed, or was rolled back).
     """
     if tip is None:
         return "unknown"
     if tip == row.running_commit:
         return "up to date"
+    if tip == row.untouched_tip:
+        return "untouched"
     return "not run" if tip == row.handled_tip else "ahead"

@@ -105,15 +105,17 @@ _TABLE = {
     "reconciler": "BatchGetItem Query ConditionCheckItem DeleteItem PutItem UpdateItem",
     "follower": _ROLLING_OUT,
     "notifier": "DeleteItem GetItem PutItem Query UpdateItem",
-    "receiver": "BatchGetItem ConditionCheckItem GetItem PutItem Query UpdateItem",
 }
 """What each function does with the table's rows."""
 
 
 def _table(installation: Installation, name: str) -> str:
-    """Whose who asks for builds look at a builder's row as well."""
-    asks = installation.builders.uses_code_build and name in ("starter", "reconciler")
-    return _TABLE[name] + (" GetItem" if asks else "")
+    """Who asks for builds looks at a builder's row as well; who drains the queue, at outcomes."""
+    if name not in ("starter", "reconciler"):
+        return _TABLE[name]
+    asks = " GetItem" if installation.builders.uses_code_build else ""
+    drains = " BatchGetItem" if not installation.builders.uses_hosts else ""
+    return _TABLE[name] + asks + drains
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,6 @@ def _function(installation: Installation, name: str) -> list[Need]:
         return common + _needs((queue, notices), ("ssm:GetParameter", parameter))
     if name == "follower":
         return common + _follower(installation)
-    if name == "receiver":
-        polled = "sqs:ReceiveMessage DeleteMessage GetQueueAttributes"
-        given_up = arn("sqs", names.build_dead_letters)
-        run = "codebuild:StartBuild BatchGetBuilds ListBuildsForProject"
-        return common + _needs(
-            (polled, arn.build_queue),
-            ("sqs:SendMessage", given_up),
-            (run, arn("codebuild", f"project/{names.builder_project}")),
-        )
     return common + _deciding(installation, name)
 
 
@@ -179,8 +172,15 @@ def _deciding(installation: Installation, name: str) -> list[Need]:
             deciding += _needs(("ec2:StopInstances", host))
         if name != "stopper":
             deciding += _needs(("ec2:StartInstances", host))
+    elif name == "reconciler":
+        drained = "sqs:ReceiveMessage DeleteMessage"
+        given_up = arn("sqs", names.build_dead_letters)
+        deciding += _needs((drained, arn.build_queue), ("sqs:SendMessage", given_up))
     if builders.uses_code_build and name != "stopper":
         run = "codebuild:StartBuild BatchGetBuilds ListBuildsForProject"
+        if name == "reconciler":
+            run += " StopBuild"
+            deciding += _needs(("sqs:SendMessage", arn("sqs", names.build_dead_letters)))
         deciding += _needs((run, arn("codebuild", f"project/{names.builder_project}")))
     if name == "reconciler":
         topic = arn("sns", names.request_topic)
@@ -289,6 +289,7 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         ),
         ("ecs:DescribeServiceRevisions", arn("ecs", f"service-revision/{place}/x")),
         ("ecs:DescribeTaskDefinition ListTasks", "*"),
+        ("ecs:DeregisterTaskDefinition ListServices", "*"),
         ("ecs:RegisterTaskDefinition TagResource", definition),
         ("ecs:DescribeTasks", task),
         ("ecs:DescribeContainerInstances", task.replace(":task/", ":container-instance/")),
@@ -298,7 +299,7 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
     if pipeline.rollout.pre_deploy_command:
         found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
     if pipeline.rollout.max_definitions is not None:
-        found += _needs(("ecs:DeregisterTaskDefinition ListTaskDefinitions ListServices", "*"))
+        found += _needs(("ecs:ListTaskDefinitions", "*"))
     for group in pipeline.log_groups:
         found += _needs(("logs:GetLogEvents", arn.stream(group)))
     return found + _code_deploy(arn, pipeline)

@@ -13,7 +13,9 @@ from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.contracts.wording import counted, person, short, task_definition_name
 
 TOLD_ELSEWHERE = "docs/operating.md, 'Fitting in a service that exists'"
-FETCHED = ("build", "push", "register", "update", "wait", "rollout", "record", "close")
+FETCHED = (
+    "build", "test", "push", "register", "update", "wait", "rollout", "record", "close",
+)  # fmt: skip
 """Stages that come after the fetch."""
 
 

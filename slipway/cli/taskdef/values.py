@@ -1,21 +1,17 @@
-"""What `slipway taskdef` changes in a task definition, and its AppSpec: pure."""
+"""What `slipway taskdef` changes in a task definition: pure."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
-from slipway.rollout.service import Service
+from slipway.rollout.set_value import set_value
 from slipway.rollout.taskdef import Definition, same_repository, with_images
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z0-9_]+>")
-_NAMED_LISTS = {"environment": "value", "secrets": "valueFrom"}
-"""Lists of a container whose items have a name, and the member that holds an item's value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +25,6 @@ class Changes:
     unset: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadBalancer:
-    """The container and port that traffic goes to."""
-
-    container: str
-    port: int
-
-
 def apply_changes(request: Definition, changes: Changes, shape: Any) -> Definition:
     """`request` with `changes`; `shape` is RegisterTaskDefinition's input in botocore's model.
 
@@ -47,9 +35,9 @@ def apply_changes(request: Definition, changes: Changes, shape: Any) -> Definiti
         path, equals, value = item.partition("=")
         if not equals:
             raise WrongUse(f"--set {item!r}: must be PATH=VALUE")
-        changed = _changed(changed, path, value, shape)
+        changed = set_value(changed, path, value, shape)
     for path in changes.unset:
-        changed = _changed(changed, path, None, shape)
+        changed = set_value(changed, path, None, shape)
     _refuse_what_ecs_would(request, changed, shape)
     return changed
 
@@ -69,51 +57,6 @@ def _problems(request: Definition, shape: Any) -> list[str]:
 
     report = ParamValidator().validate(request, shape)
     return report.generate_report().split("\n") if report.has_errors() else []
-
-
-def load_balancer_of(
-    given: str | None, service: Service | None, request: Definition
-) -> LoadBalancer:
-    """Where traffic goes: as given, else as the service has it."""
-    if given is not None:
-        name, _, port = given.rpartition(":")
-        names = [container["name"] for container in request["containerDefinitions"]]
-        if name not in names or not port.isdigit():
-            raise WrongUse(
-                f"--load-balancer {given!r}: must be NAME:PORT with one of {', '.join(names)}"
-            )
-        return LoadBalancer(container=name, port=int(port))
-    raw = service.raw if service is not None else {}
-    sets = [entry.get("loadBalancers") for entry in raw.get("taskSets") or []]
-    for balancers in (raw.get("loadBalancers"), *sets):
-        if balancers and balancers[0].get("containerName"):
-            first = balancers[0]
-            return LoadBalancer(container=first["containerName"], port=first["containerPort"])
-    raise WrongUse(
-        "no load balancer is known for appspec.yaml: "
-        "give --load-balancer NAME:PORT, or --no-appspec"
-    )
-
-
-def appspec_yaml(balancer: LoadBalancer, platform_version: str | None = None) -> str:
-    """The AppSpec that CodePipeline's blue/green action takes; it fills in `<TASK_DEFINITION>`.
-
-    Source: AWS CodePipeline user guide, 'Amazon ECS and CodeDeploy blue-green action reference'.
-    """
-    lines = [
-        "version: 0.0",
-        "Resources:",
-        "  - TargetService:",
-        "      Type: AWS::ECS::Service",
-        "      Properties:",
-        "        TaskDefinition: <TASK_DEFINITION>",
-        "        LoadBalancerInfo:",
-        f"          ContainerName: {json.dumps(balancer.container)}",
-        f"          ContainerPort: {balancer.port}",
-    ]
-    if platform_version:
-        lines.append(f"        PlatformVersion: {json.dumps(platform_version)}")
-    return "\n".join(lines) + "\n"
 
 
 def _images(request: Definition, changes: Changes) -> dict[str, str]:
@@ -136,101 +79,3 @@ def _image(text: str) -> str:
     if _PLACEHOLDER.fullmatch(text):
         return text
     return str(ImageReference.parse(text).with_default_tag())
-
-
-def _changed(request: Definition, path: str, value: str | None, shape: Any) -> Definition:
-    """`request` with the member at `path` set to `value`, or left out for None."""
-    first, _, rest = path.partition(".")
-    containers = request["containerDefinitions"]
-    names = [container["name"] for container in containers]
-    if rest and first in names:
-        container_shape = shape.members["containerDefinitions"].member
-        index = names.index(first)
-        changed = _in_structure(containers[index], rest, value, container_shape, path)
-        return {
-            **request,
-            "containerDefinitions": [*containers[:index], changed, *containers[index + 1 :]],
-        }
-    if first == "containerDefinitions":
-        raise WrongUse(f"{path!r}: name a container of {', '.join(names)} instead")
-    return _in_structure(request, path, value, shape, path)
-
-
-def _in_structure(
-    structure: Definition, rest: str, value: str | None, shape: Any, path: str
-) -> Definition:
-    name, _, inner = rest.partition(".")
-    if name not in shape.members:
-        raise WrongUse(f"{path!r}: {name!r} is not one of {', '.join(shape.members)}")
-    member = shape.members[name]
-    if not inner:
-        return _with(structure, name, None if value is None else _typed(value, member, path))
-    made = _inside(structure.get(name), inner, value, name=name, member=member, path=path)
-    return structure if value is None and name not in structure else _with(structure, name, made)
-
-
-def _inside(
-    held: Any, inner: str, value: str | None, *, name: str, member: Any, path: str
-) -> Definition | list[Definition]:
-    """What the member `name` holds once `inner` of it is changed; it may hold nothing yet."""
-    if name in _NAMED_LISTS and member.type_name == "list":
-        return _named(held or [], inner, value, _NAMED_LISTS[name])
-    if member.type_name == "map":
-        return _with(held or {}, inner, value)
-    if member.type_name != "structure":
-        raise WrongUse(f"{path!r}: {name!r} has no member {inner!r}; set it as JSON")
-    return _in_structure(held or {}, inner, value, member, path)
-
-
-def _with(structure: Definition, name: str, value: Any) -> Definition:
-    if value is None:
-        return {key: item for key, item in structure.items() if key != name}
-    return {**structure, name: value}
-
-
-def _named(
-    items: Iterable[Definition], name: str, value: str | None, holder: str
-) -> list[Definition]:
-    """A list of named items with the one called `name` set, in its place, or left out."""
-    kept = list(items)
-    if value is None:
-        return [item for item in kept if item.get("name") != name]
-    new = {"name": name, holder: value}
-    if all(item.get("name") != name for item in kept):
-        return [*kept, new]
-    return [new if item.get("name") == name else item for item in kept]
-
-
-def _typed(value: str, member: Any, path: str) -> Any:
-    """`value` as the type that ECS takes; lists and structures are given as JSON."""
-    kind = member.type_name
-    if kind == "string":
-        return value
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = None
-    wanted: dict[str, type | tuple[type, ...]] = {
-        "integer": int,
-        "long": int,
-        "boolean": bool,
-        "double": (int, float),
-        "float": (int, float),
-        "list": list,
-    }
-    expected = wanted.get(kind, dict)
-    is_flag = isinstance(parsed, bool)
-    if not isinstance(parsed, expected) or (is_flag and kind != "boolean"):
-        raise WrongUse(f"{path}={value!r}: must be {_kind_in_words(kind)}")
-    return parsed
-
-
-def _kind_in_words(kind: str) -> str:
-    return {
-        "integer": "a whole number",
-        "long": "a whole number",
-        "boolean": "true or false",
-        "double": "a number",
-        "float": "a number",
-        "list": "a JSON list",
-    }.get(kind, "a JSON object")

@@ -18,7 +18,7 @@ from slipway.cli.show.output import STATUS_COLOURS, Output, outcome
 from slipway.cli.user.files import write_file
 from slipway.contracts.dora import lead_time, push_to_steady
 from slipway.contracts.errors import WrongUse
-from slipway.contracts.sentences import followed, service_lines
+from slipway.contracts.sentences import definition_changes, followed, service_lines
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.wording import duration, person, short, tidy
 
@@ -67,7 +67,7 @@ def command(
     output: Path | None,
 ) -> None:
     """Past deployments, newest first: how they ended, how long they took, and why they failed or
-    were superseded.
+    were superseded; and what each changed in its task definition beside images.
 
     \b
     Examples:
@@ -93,6 +93,7 @@ def command(
         _show(rows, out, alone=len(names) == 1)
         _show_followers(rows, out, now)
         _show_causes(session, rows, out)
+        _show_definitions(session, rows, out)
 
 
 def select(
@@ -144,6 +145,9 @@ def entry(row: DeploymentRow, now: float) -> dict[str, Any]:
         "stages": row.result.timings if row.result else {},
         "cause": row.result.cause if row.result else None,
         "services": services(row),
+        "tests": row.result.tests if row.result else None,
+        "definition_changes": list(row.result.definition_changes or ()) if row.result else [],
+        "untouched_since": row.result.untouched_since if row.result else None,
     }
 
 
@@ -215,11 +219,31 @@ def _show_causes(session: Session, rows: list[DeploymentRow], out: Output) -> No
             out.say(f"  {line}")
 
 
+def _show_definitions(session: Session, rows: list[DeploymentRow], out: Output) -> None:
+    """What each deployment changed in its task definition beside images, below the list; read only
+    where a pipeline changes more than those.
+    """
+    pipelines = session.installation.pipelines
+    whole = {p.name for p in pipelines if p.changes_definition}
+    asked = [row.deployment_id for row in rows if row.pipeline in whole and row.ended_at]
+    found = session.table.deployments.get_many(asked) if asked else {}
+    for name in asked:
+        result = found[name].result if name in found else None
+        changes = definition_changes(result) if result is not None else ()
+        if changes:
+            out.say()
+            out.say(f"{name} changed in the task definition, beside images:")
+            for line in changes:
+                out.say(f"  {line}")
+
+
 def _cells(row: DeploymentRow) -> list[str]:
     seconds, steady = took(row), push_to_steady(row)
     commit = f"{short(row.commit.id)} {tidy(row.commit.subject, 40)}" if row.commit else ""
     reason = "" if row.reason == "push" else f" ({row.reason})"
     where = f" in {row.stage}" if row.status == "failed" else ""
+    if row.status == "unchanged" and row.stage == "fetch":
+        where = " (other paths)"
     return [
         short_moment(row.started_at),
         row.pipeline,

@@ -113,9 +113,14 @@ def _named(session: Session, pipeline: str, deployment_id: str) -> DeploymentRow
             f"--to {deployment_id!r}: no such deployment; `slipway history {pipeline}` lists them"
         )
     if not ran(row):
-        ended = row.status.replace("_", " ") if row.status else "is under way"
-        raise WrongUse(f"--to {deployment_id!r}: it never ran (it {ended})")
+        raise WrongUse(f"--to {deployment_id!r}: it never ran (it {_ended(row)})")
     return row
+
+
+def _ended(row: DeploymentRow) -> str:
+    if row.status == "unchanged":
+        return "touched none of the pipeline's paths"
+    return row.status.replace("_", " ") if row.status else "is under way"
 
 
 def _of_commit(session: Session, pipeline: str, text: str) -> DeploymentRow:

@@ -69,7 +69,7 @@ class UnderWay:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineStatus:
-    """One pipeline. `tip_verdict`: `up to date`, `ahead`, `not run`, `unknown`.
+    """One pipeline. `tip_verdict`: `up to date`, `untouched`, `ahead`, `not run`, `unknown`.
 
     Where the branch may not be looked at, `tip_note` says why, and `tip` is the one that was last
     seen by the reconciler or by a deployment, at `tip_checked_at`. `waits_for`: a host or a free
@@ -353,6 +353,8 @@ def _tip(pipeline: PipelineStatus, at: float) -> str:
     match pipeline.tip_verdict:
         case "up to date":
             return click.style("up to date", fg=GOOD) + seen
+        case "untouched":
+            return click.style(f"up to date ({commit} is of other paths)", fg=GOOD) + seen
         case "ahead":
             return click.style(f"{commit} is ahead", fg=BUSY) + seen
     return click.style(f"{commit} does not run", fg=BAD) + seen

@@ -13,7 +13,8 @@ from slipway.cli.aws.credential_options import credential_options, with_options
 from slipway.cli.aws.errors import credentials_plainly
 from slipway.cli.aws.who_calls import who_calls
 from slipway.cli.deploy.world import World
-from slipway.cli.taskdef.values import Changes, apply_changes, appspec_yaml, load_balancer_of
+from slipway.cli.taskdef.appspec import appspec_yaml, hooks_of, is_ours, load_balancer_of
+from slipway.cli.taskdef.values import Changes, apply_changes
 from slipway.contracts.errors import WorldFailed, WrongUse
 from slipway.rollout.api import Api
 from slipway.rollout.service import Service, read_service
@@ -47,6 +48,13 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         metavar="NAME:PORT",
         help="Container and port behind the load balancer. Default: the service's.",
     ),
+    click.option(
+        "--hook",
+        "hooks",
+        multiple=True,
+        metavar="EVENT=FUNCTION",
+        help="A hook of the AppSpec: a Lambda function that CodeDeploy calls at this event.",
+    ),
     click.option("--no-appspec", is_flag=True, help=f"Do not write {APPSPEC}."),
     click.option(
         "-o",
@@ -67,7 +75,7 @@ def command(context: click.Context, /, **given: Any) -> None:
     """Write taskdef.json and appspec.yaml, ready as artifacts for CodePipeline.
 
     What ECS adds to a task definition when it describes it is left out; everything that registering
-    accepts is kept.
+    accepts is kept. An appspec.yaml that this command did not write is never overwritten.
 
     \b
     Examples:
@@ -110,8 +118,12 @@ def _write(
     if not given["no_appspec"]:
         balancer = load_balancer_of(given["load_balancer"], service, request)
         version = service.raw.get("platformVersion") if service else None
-        texts[APPSPEC] = appspec_yaml(balancer, version)
+        texts[APPSPEC] = appspec_yaml(balancer, version, hooks_of(given["hooks"]))
+    elif given["hooks"]:
+        raise WrongUse("--hook is for the AppSpec: not with --no-appspec")
     folder: Path = given["output"]
+    if APPSPEC in texts:
+        _check_not_somebodys(folder / APPSPEC)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -119,3 +131,19 @@ def _write(
     except OSError as error:
         raise WorldFailed(f"cannot write to {folder}: {error.strerror}") from None
     return [folder / name for name in texts]
+
+
+def _check_not_somebodys(file: Path) -> None:
+    """WrongUse for a file that `slipway taskdef` did not write, or that was changed since."""
+    try:
+        there = file.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise WorldFailed(f"cannot read {file}: {error.strerror}") from None
+    if not is_ours(there):
+        raise WrongUse(
+            f"{file} was not written by slipway taskdef, or was changed since: it is left as it "
+            "is, and nothing was written. Give --no-appspec for taskdef.json alone, or another "
+            "folder with --output"
+        )

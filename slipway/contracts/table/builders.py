@@ -1,16 +1,20 @@
 """Builder rows: which build of CodeBuild works for a pipeline, if one does.
 
 A row is moved to its next generation before StartBuild, and the token of that call is made of both:
-ten pushes start one build. A build that is not of the row's generation has nothing to do.
+ten pushes start one build. A build that is not of the row's generation has nothing to do. With the
+row goes a place (`places.py`): no more builders than places are live at the same time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from slipway.contracts.codec import decode
-from slipway.contracts.table.store import Store
+from slipway.contracts.table.hosts import HostRow
+from slipway.contracts.table.places import MARK, Place, keeping, taking
+from slipway.contracts.table.store import Store, Write
 
 PARTITION = "BUILDER"
 _HOST = "codebuild:"
@@ -31,6 +35,7 @@ class BuilderRow:
     """Times are seconds since the epoch. `refused_since`: since when CodeBuild refuses to start one
     for the pipeline; `status`: CodeBuild's word on a build that has ended. `failures`: builds in a
     row that ended before their builder had said that it is done, this one counted until it does.
+    `place`: the number of the one that it took; None: of a version that knew none.
     """
 
     pipeline: str
@@ -42,6 +47,7 @@ class BuilderRow:
     status: str | None = None
     refused_since: float | None = None
     failures: int = 0
+    place: int | None = None
 
     @property
     def next_at(self) -> float:
@@ -55,6 +61,10 @@ class BuilderRow:
     def is_live(self) -> bool:
         """Somebody works for the pipeline, or is about to: nobody else is started."""
         return self.state in ("asked", "started")
+
+    def is_heard(self, host: HostRow) -> bool:
+        """Whether this very builder writes that host row: it has begun."""
+        return host.boot == str(self.generation) and host.heartbeat_at >= self.asked_at
 
     @property
     def token(self) -> str:
@@ -89,7 +99,14 @@ class Builders:
         self._store = store
 
     def all(self) -> list[BuilderRow]:
-        return [decode(BuilderRow, row, strict=False) for row in self._store.query(PARTITION)]
+        return list(self.with_places()[0].values())
+
+    def with_places(self) -> tuple[dict[str, BuilderRow], tuple[Place, ...]]:
+        """All rows, by pipeline, and the places that were ever taken; read in one query."""
+        found = self._store.query(PARTITION)
+        places = [decode(Place, row, strict=False) for row in found if _is_place(row)]
+        rows = [decode(BuilderRow, row, strict=False) for row in found if not _is_place(row)]
+        return {row.pipeline: row for row in rows}, tuple(places)
 
     def get(self, pipeline: str) -> BuilderRow:
         row = self._store.get(PARTITION, pipeline)
@@ -97,35 +114,29 @@ class Builders:
             return BuilderRow(pipeline=pipeline)
         return decode(BuilderRow, row, strict=False)
 
-    def ask(self, before: BuilderRow, now: float) -> BuilderRow | None:
-        """The next generation, for which StartBuild is to be called; None if somebody else asks."""
+    def ask(
+        self, before: BuilderRow, now: float, *, places: Sequence[Place] | None = None
+    ) -> BuilderRow | None:
+        """The next generation, for which StartBuild is to be called; None if somebody else asks,
+        or if none of the `places`, which were free, is free any more. None of them is tried twice.
+
+        `places` None: without one, whatever the limit.
+        """
         mine = replace(
             before, generation=before.generation + 1, state="asked", asked_at=now, build_id=None,
-            ended_at=None, status=None, failures=before.failures + 1,
+            ended_at=None, status=None, failures=before.failures + 1, place=None,
         )  # fmt: skip
-        asked = self._update(
-            before.pipeline,
-            "SET pipeline = :pipeline, generation = :next, #s = :asked, asked_at = :now,"
-            " failures = :failures REMOVE build_id, ended_at, #status",
-            "attribute_not_exists(pk) OR"
-            " (generation = :before AND #s <> :asked AND #s <> :started)",
-            {
-                ":pipeline": before.pipeline,
-                ":next": mine.generation,
-                ":before": before.generation,
-                ":failures": mine.failures,
-                ":asked": "asked",
-                ":started": "started",
-                ":now": now,
-            },
-            names={"#status": "status"},
-        )
-        if not asked:  # the answer to this very call may have been lost
-            found = self.get(before.pipeline)
-            asked = (found.generation, found.state, found.asked_at) == (
-                mine.generation, "asked", now
-            )  # fmt: skip
-        return mine if asked else None
+        for place in [None] if places is None else places:
+            asking = mine if place is None else replace(mine, place=place.number)
+            taken = [] if place is None else [_taking(place, asking)]
+            if self._store.transact([_asking(asking, before.generation), *taken]):
+                return asking
+            found = self.get(before.pipeline)  # the answer to this very call may have been lost
+            if (found.generation, found.state, found.asked_at) == (mine.generation, "asked", now):
+                return found
+            if found.generation != before.generation or found.is_live:
+                return None
+        return None
 
     def refuse(self, row: BuilderRow, now: float, *, is_full: bool = True) -> bool:
         """Nothing was started: the pipeline waits, and is asked for again at once.
@@ -182,12 +193,21 @@ class Builders:
         )
 
     def go_on(self, pipeline: str, generation: int) -> bool:
-        """There is work after all; False if another builder is asked for it already."""
-        return self._update(
-            pipeline,
-            "SET #s = :started REMOVE ended_at",
-            "generation = :generation AND (#s = :done OR #s = :started)",
-            {":started": "started", ":done": "done", ":generation": generation},
+        """There is work after all; False if another builder is asked for it already, or another
+        has the place: then what is left to do waits for the end of this build, and a next one.
+        """
+        place = self.get(pipeline).place
+        kept = [] if place is None else [keeping(PARTITION, place, pipeline, generation)]
+        return self._store.transact(
+            [
+                _moving(
+                    pipeline,
+                    "SET #s = :started REMOVE ended_at",
+                    "generation = :generation AND (#s = :done OR #s = :started)",
+                    {":started": "started", ":done": "done", ":generation": generation},
+                ),
+                *kept,
+            ]
         )
 
     def end(self, row: BuilderRow, status: str, now: float) -> bool:
@@ -198,6 +218,27 @@ class Builders:
             "generation = :generation AND #s <> :ended",
             {":ended": "ended", ":now": now, ":status": status, ":generation": row.generation},
             names={"#status": "status"},
+        )
+
+    def forget(self, row: BuilderRow) -> bool:
+        """Delete the row of a builder that is over, and its place; False if there is another."""
+        if row.place is not None:
+            self._store.delete(
+                PARTITION,
+                Place(number=row.place).sort_key,
+                condition="pipeline = :pipeline AND generation = :generation",
+                parameters={":pipeline": row.pipeline, ":generation": row.generation},
+            )
+        return self._store.delete(
+            PARTITION,
+            row.pipeline,
+            condition="generation = :generation AND #s <> :asked AND #s <> :started",
+            names={"#s": "state"},
+            parameters={
+                ":generation": row.generation,
+                ":started": "started",
+                ":asked": "asked",
+            },
         )
 
     def _update(
@@ -216,3 +257,49 @@ class Builders:
             names={"#s": "state", **(names or {})},
             parameters=parameters,
         )
+
+
+def _asking(row: BuilderRow, before: int) -> Write:
+    """The move to the next generation, from the one `before`."""
+    return _moving(
+        row.pipeline,
+        "SET pipeline = :pipeline, generation = :next, #s = :asked, asked_at = :now,"
+        " failures = :failures, place = :place REMOVE build_id, ended_at, #status",
+        "attribute_not_exists(pk) OR (generation = :before AND #s <> :asked AND #s <> :started)",
+        {
+            ":pipeline": row.pipeline,
+            ":next": row.generation,
+            ":before": before,
+            ":failures": row.failures,
+            ":place": row.place,
+            ":asked": "asked",
+            ":started": "started",
+            ":now": row.asked_at,
+        },
+        {"#status": "status"},
+    )
+
+
+def _taking(place: Place, row: BuilderRow) -> Write:
+    return taking(PARTITION, place, row.pipeline, row.generation)
+
+
+def _moving(
+    pipeline: str,
+    expression: str,
+    condition: str,
+    parameters: Mapping[str, object],
+    names: Mapping[str, str] | None = None,
+) -> Write:
+    return Write(
+        "update",
+        {"pk": PARTITION, "sk": pipeline},
+        expression=expression,
+        condition=condition,
+        names={"#s": "state", **(names or {})},
+        parameters=parameters,
+    )
+
+
+def _is_place(row: Mapping[str, Any]) -> bool:
+    return str(row["sk"]).startswith(MARK)

@@ -337,6 +337,12 @@ class Hosts:
             },
         )
 
+    def forget(self, row: HostRow) -> bool:
+        """Delete a row that nobody will use again; False if another boot has it by now."""
+        return self._store.delete(
+            PARTITION, row.host_id, condition="boot = :boot", parameters={":boot": row.boot}
+        )
+
     # --- the operator's moves
 
     def hold(self, host_id: str, by: str) -> None:

@@ -26,6 +26,7 @@ class PendingRow:
 
     `visible_at`: when it may be received (again). `held_by`: the generation of the builder that
     holds it until then. `receives` counts: with `held_by` it tells one receiving from another.
+    `deaths`: builds that ended while they worked on it.
     """
 
     pipeline: str
@@ -35,10 +36,15 @@ class PendingRow:
     visible_at: float
     held_by: int = NOBODY
     receives: int = 0
+    deaths: int = 0
+
+    def left_behind(self, generation: int) -> bool:
+        """An earlier builder than that of the generation holds it, which has ended therefore."""
+        return self.held_by not in (NOBODY, generation)
 
     def is_free(self, generation: int, now: float) -> bool:
         """Whether the builder of that generation may have it: an earlier one's hold has ended."""
-        return self.visible_at <= now or self.held_by not in (NOBODY, generation)
+        return self.visible_at <= now or self.left_behind(generation)
 
 
 class Pending:
@@ -80,17 +86,26 @@ class Pending:
         )
 
     def receive(
-        self, row: PendingRow, generation: int, now: float, *, lease: float
+        self, row: PendingRow, generation: int, now: float, *, lease: float, died: bool = False
     ) -> PendingRow | None:
-        """Hold the row for `lease` seconds; None if it has changed since it was read.
+        """Hold the row for `lease` seconds; None if it has changed since it was read. `died`: who
+        held it before has ended at work on it.
 
         A client repeats a call whose answer it did not get: then the hold may be this very one.
         """
-        mine = replace(row, visible_at=now + lease, held_by=generation, receives=row.receives + 1)
+        mine = replace(
+            row, visible_at=now + lease, held_by=generation, receives=row.receives + 1,
+            deaths=row.deaths + died,
+        )  # fmt: skip
         if self._move(
             row,
-            "SET visible_at = :at, held_by = :mine, receives = :more",
-            {":at": mine.visible_at, ":mine": generation, ":more": mine.receives},
+            "SET visible_at = :at, held_by = :mine, receives = :more, deaths = :deaths",
+            {
+                ":at": mine.visible_at,
+                ":mine": generation,
+                ":more": mine.receives,
+                ":deaths": mine.deaths,
+            },
         ):
             return mine
         found = self._store.get(PARTITION, _sort_key(row))

@@ -21,8 +21,9 @@ class PipelineRow:
     `handled_tip`: the tip last seen through a request, whatever its outcome, at `handled_at`;
     `baseline_tip`: the first one that the drift check saw (or NO_TIP); `ahead_tip`/`ahead_since`:
     a tip that is neither, and since when. `failures`: deployments failed in a row.
-    `rolled_back_to`: an operator's rollback stands. `mixed`: what each of several services runs,
-    where these are versions of different deployments.
+    `rolled_back_to`: an operator's rollback stands. `untouched_tip`: the tip handled last, where
+    nothing under the pipeline's paths differs between it and what runs. `mixed`: what each of
+    several services runs, where these are versions of different deployments.
     """
 
     pipeline: str
@@ -42,6 +43,7 @@ class PipelineRow:
     failing_since: float | None = None
     rolled_back_to: str | None = None
     rolled_back_at: float | None = None
+    untouched_tip: str | None = None
     paused: bool = False
     paused_by: str | None = None
     mixed: str | None = None

@@ -4,6 +4,9 @@ The local supervisor starts this module in place of `build_agent` while the test
 agent does is left alone: boto3's clients are listened to, nothing else. In the host's directory,
 `die-at.json` names the point, `journal.jsonl` collects all that were passed. `hold-at.json` names a
 point for each pipeline: whoever works on it goes no further, while the rest of the agent goes on.
+
+A build of CodeBuild is told to run this module by its Python (`builder_trial.PYTHON`). Its own
+folder goes with it, so SLIPWAY_CHAOS names one that stays.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ MODULE = __name__ if __name__ != "__main__" else "tests.e2e.chaos.agent"
 DIE_AT = "die-at.json"
 HOLD_AT = "hold-at.json"
 JOURNAL = "journal.jsonl"
+DIRECTORY_VARIABLE = "SLIPWAY_CHAOS"
+PIPELINE_VARIABLE = "SLIPWAY_PIPELINE"
 
 
 @dataclass
@@ -34,6 +39,8 @@ class Doom:
     """Notes every point; SIGKILL to this process, children and all aside, at the one asked for."""
 
     directory: Path
+    pipeline: str = ""
+    """A builder's: all that it does is about this one."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,7 +68,7 @@ class Doom:
 
     def _pass(self, point: Point, *, held: bool) -> None:
         line = {"at": time.time(), "pid": os.getpid(), "point": point.name, "about": point.subject}
-        line |= {"pipeline": point.pipeline, "held": held}
+        line |= {"pipeline": self._about(point), "held": held}
         with (self.directory / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(line) + "\n")
         if self._is_the_end(point):
@@ -73,7 +80,10 @@ class Doom:
             told = json.loads((self.directory / HOLD_AT).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return False
-        return bool(told.get(point.pipeline) == point.name)
+        return bool(told.get(self._about(point)) == point.name)
+
+    def _about(self, point: Point) -> str:
+        return self.pipeline or point.pipeline
 
     def _is_the_end(self, point: Point) -> bool:
         """Whether to die here; whoever dies takes the order away, so that the next one lives."""
@@ -103,5 +113,6 @@ def listen_to_all(doom: Doom) -> None:
 
 
 if __name__ == "__main__":
-    listen_to_all(Doom(Path.cwd()))
+    place = Path(os.environ.get(DIRECTORY_VARIABLE) or Path.cwd())
+    listen_to_all(Doom(place, os.environ.get(PIPELINE_VARIABLE, "")))
     sys.exit(main())

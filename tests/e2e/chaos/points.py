@@ -14,6 +14,9 @@ A point is read off the call itself, so production code knows nothing of it:
 | `marked` | the table has it that SNS took it |
 | `settled` | the table has the outcome of a request that was not handed over |
 | `deleted` | SQS deleted the request |
+
+Of a builder, whose requests are rows: `receive` is the table's word that it holds one, `deleted`
+that it is deleted, `done` that nothing is left to do.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from slipway.contracts.table.builders import PARTITION as BUILDER
+from slipway.contracts.table.pending import PARTITION as PENDING
 
 Values = Mapping[str, Any]
 
@@ -61,6 +67,8 @@ def point_of(operation: str, asked: Values, answered: Values) -> Point | None:
             return Point("settled", key) if key.startswith("SETTLED#") else None
         case "DeleteMessageBatch":
             return Point("deleted")
+        case "DeleteItem":
+            return Point("deleted") if asked["Key"]["pk"]["S"] == PENDING else None
     return None
 
 
@@ -70,6 +78,15 @@ def _of_update(asked: Values) -> Point | None:
         return Point(f"in {asked['ExpressionAttributeValues'][':stage']['S']}", subject)
     if "announced_at" in expression:
         return Point("marked", subject)
+    return _of_builder(asked["Key"]["pk"]["S"], asked)
+
+
+def _of_builder(partition: str, asked: Values) -> Point | None:
+    if partition == PENDING and "receives = :more" in asked["UpdateExpression"]:
+        return Point("receive")
+    if partition == BUILDER and ":done" in asked["ExpressionAttributeValues"]:
+        is_said = asked["UpdateExpression"].startswith("SET #s = :done")
+        return Point("done") if is_said else None
     return None
 
 

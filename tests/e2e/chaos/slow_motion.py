@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psutil
@@ -26,21 +26,22 @@ def emulator_of(workplace: Workplace) -> int:
     return next(note.pid for note in ledger.started.processes if note.name == "emulator")
 
 
-def workers_of(workplace: Workplace, function: str) -> list[psutil.Process]:
-    """The emulator's processes for a function, called as in `names.function`."""
-    mark = f"{workplace.emulator_dir}/tmp/ministack-lambda-slipway-{function}-"
+def workers_of(workplace: Workplace, *functions: str) -> list[psutil.Process]:
+    """The emulator's processes for these functions, called as in `names.function`."""
+    beginning = f"{workplace.emulator_dir}/tmp/ministack-lambda-slipway-"
+    marks = tuple(f"{beginning}{function}-" for function in functions)
     found = []
     for process in psutil.Process(emulator_of(workplace)).children():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if any(word.startswith(mark) for word in process.cmdline()):
+            if any(word.startswith(marks) for word in process.cmdline()):
                 found.append(process)
     return found
 
 
 def kill_when(
-    workplace: Workplace, function: str, moment: Callable[[], bool], seconds: float
+    workplace: Workplace, functions: Sequence[str], moment: Callable[[], bool], seconds: float
 ) -> bool:
-    """SIGKILL to the function's processes while `moment` holds; False: it did not hold.
+    """SIGKILL to the functions' processes while `moment` holds; False: it did not hold.
 
     They stand still while `moment` is asked, so it holds when they die. `seconds`: how long to try.
     """
@@ -48,7 +49,7 @@ def kill_when(
     looked, deadline = 0.0, time.monotonic() + seconds
     while (now := time.monotonic()) < deadline:
         if now - looked > NEW_WORKERS_EVERY:
-            workers, looked = workers_of(workplace, function), now
+            workers, looked = workers_of(workplace, *functions), now
         if _caught(workers, moment):
             return True
         time.sleep(SLICE)

@@ -254,7 +254,7 @@ def test_the_follower_is_killed(trial: Trial, moment: str, release: Release) -> 
         return row is not None and holds(trial.chain, row)
 
     # WHEN its follower is killed
-    assert kill_when(trial.chain.workplace, "follower", holds_now, LONG), "the moment was missed"
+    assert kill_when(trial.chain.workplace, ["follower"], holds_now, LONG), "the moment was missed"
     trial.say(f"kill -9 of λ follower when {words}")
     # THEN
     ends(trial, pushed, before)

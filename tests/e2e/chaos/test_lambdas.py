@@ -79,8 +79,9 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while len(self.killed) < self.kills and not self._enough.wait(LOOK_EVERY):
             for worker in self._workers():
-                with suppress(psutil.NoSuchProcess):
-                    self._perhaps_kill(worker)
+                if len(self.killed) < self.kills:
+                    with suppress(psutil.NoSuchProcess):
+                        self._perhaps_kill(worker)
         self._let_go()
 
     def stop(self) -> None:

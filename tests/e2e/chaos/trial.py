@@ -55,6 +55,8 @@ class Trial:
     journal_kept: bool = True
     """Whether the agent is the one that notes its points: without them builds are not counted."""
     pipeline: str = PIPELINE
+    patience: float = END_SECONDS
+    """Seconds until each of the things that have to come at the end."""
 
     def __post_init__(self) -> None:
         self.requests_before = set(self.witness.look())
@@ -186,19 +188,19 @@ class Trial:
 
     def ends_taken_back(self, last: Pushed, before: str | None, cost: Cost | None = None) -> None:
         """The same where `last` cannot run: what ran before it runs again."""
-        self.chain.until_ended(last, END_SECONDS)
+        self.chain.until_ended(last, self.patience)
         self._ends(last, before, cost or Cost())
 
     def _ends(self, last: Pushed, runs: str | None, allowed: Cost) -> None:
         chain, short = self.chain, (runs or "nothing")[:7]
         self._until("the last commit", lambda: chain.serves(self.pipeline) == runs)
         served = time.time() - last.ended_at
-        chain.until_ended(last, END_SECONDS)
+        chain.until_ended(last, self.patience)
         self._until("an empty queue", lambda: chain.depth(chain.names.build_queue) == 0)
         self._until("no wants", lambda: chain.table.wants.all() == [])
         chain.until("the notices", self._all_noticed, NOTICE_SECONDS)
-        chain.until_asleep()
-        asleep = time.time() - last.ended_at
+        self.until_at_rest()
+        at_rest = time.time() - last.ended_at
         requests = self._every_request_has_its_outcome()
         rows = self._every_outcome_has_one_row_and_one_notice()
         self._until("the last commit, still", lambda: chain.serves(self.pipeline) == runs)
@@ -207,20 +209,26 @@ class Trial:
         self._every_success_is_one_for_ecs_too()
         spent = self._cost(last.commit_id)
         self.say(
-            f"{short} answers {served:.0f} s after the push, the host sleeps after"
-            f" {asleep:.0f} s; {requests} request(s), {rows} outcome(s); rollouts"
+            f"{short} answers {served:.0f} s after the push, {self.rests} after"
+            f" {at_rest:.0f} s; {requests} request(s), {rows} outcome(s); rollouts"
             f" {spent.rollouts}{self._noted(spent)}"
         )
         assert spent.builds <= allowed.builds, "built again"
         assert spent.rollouts <= allowed.rollouts, "rolled out again"
         assert spent.revisions <= allowed.revisions, "registered again"
 
+    rests = "the host sleeps"
+
+    def until_at_rest(self) -> None:
+        """Who built has nothing to do, and costs nothing."""
+        self.chain.until_asleep()
+
     def _noted(self, spent: Cost) -> str:
         builds = f", builds {spent.builds}" if self.journal_kept else ""
         return f", revisions {spent.revisions}{builds}"
 
     def _until(self, what: str, condition: Callable[[], bool]) -> None:
-        self.chain.until(what, condition, END_SECONDS)
+        self.chain.until(what, condition, self.patience)
 
     def rows(self) -> list[DeploymentRow]:
         """The case's deployments, newest first."""

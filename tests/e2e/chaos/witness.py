@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 
 from slipway.contracts.messages import BuildRequest
@@ -21,6 +22,7 @@ class Witness:
     url: str = ""
     subscription: str = ""
     requests: dict[str, BuildRequest] = field(default_factory=dict)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> None:
         """From now on every accepted request is seen."""
@@ -52,9 +54,10 @@ class Witness:
         self.chain.prod("sqs").delete_queue(QueueUrl=self.url)
 
     def look(self) -> dict[str, BuildRequest]:
-        """All that was accepted since the beginning."""
-        self.chain.until("the end of the witness's queue", self._has_read_all, READ_SECONDS)
-        return self.requests
+        """All that was accepted since the beginning; cases side by side look one by one."""
+        with self._looking:
+            self.chain.until("the end of the witness's queue", self._has_read_all, READ_SECONDS)
+            return dict(self.requests)
 
     def _has_read_all(self) -> bool:
         """What was handed out in an answer that got lost is still in the queue, and comes again."""

@@ -192,6 +192,19 @@ def test_a_batch_is_allowed_by_the_single_action(world, nobody, role):
     assert "ResponseMetadata" in answer
 
 
+def test_a_topic_of_a_template_lets_nobody_publish_by_itself(world, role):
+    # GIVEN a topic that a template made, without a policy
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "made"}}
+    world.deploy("topic", {"Topic": topic})
+    arn = f"arn:aws:sns:{PREFIX}:made"
+    # WHEN a role publishes / THEN it may not, until its own policy says so
+    with pytest.raises(ClientError) as refused:
+        role.client("sns").publish(TopicArn=arn, Message="x")
+    assert error_code(refused.value) in DENIED
+    role.allow("sns:Publish", resource=arn)
+    role.client("sns").publish(TopicArn=arn, Message="x")
+
+
 def test_roles_and_tags_of_a_task_definition_need_their_own_permissions(world, role):
     # GIVEN a role that may register definitions, and a role to hand over
     passed = world.role(f"{role.name}-passed").arn

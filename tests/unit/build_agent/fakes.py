@@ -11,6 +11,8 @@ from typing import Any
 
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
+from build_agent.image.tested import Tested
+from build_agent.source.submodules import Submodule
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
 from slipway.contracts.messages import Commit
@@ -32,6 +34,12 @@ class FakeSource:
     fetched: list[str | None] = field(default_factory=list)
     pushed: list[Any] = field(default_factory=list)
     on_fetch: Callable[[], None] = lambda: None
+    laid_out: Path | None = None
+    lacks: list[Submodule] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
+    """By commit, what stands under the pipeline's paths; of one that is not here nothing is known.
+    """
+    compared: list[tuple[str, str]] = field(default_factory=list)
 
     def fetch(
         self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any, pushed: Any = None
@@ -45,12 +53,22 @@ class FakeSource:
 
     @contextmanager
     def tree(self, pipeline: Any, commit: str, *, stop: Stop) -> Iterator[Path]:
-        yield Path("/tree") / commit
+        yield self.laid_out or Path("/tree") / commit
+
+    def submodules(self, pipeline: Any, commit: str, *, stop: Stop) -> list[Submodule]:
+        return self.lacks
 
     def commits_between(
         self, pipeline: Any, old: str, new: str, *, limit: int, stop: Stop
     ) -> tuple[tuple[Commit, ...], int | None]:
         return (Commit(id=new),), 1
+
+    def touched(self, pipeline: Any, old: str, new: str, *, stop: Stop, sink: Any) -> bool | None:
+        stop.check()
+        self.compared.append((old, new))
+        if old not in self.contents or new not in self.contents:
+            return None
+        return self.contents[old] != self.contents[new]
 
 
 @dataclass
@@ -99,6 +117,22 @@ class FakeImages:
         self.pushed.append(commit)
         self.ecr[tag] = digest_of(tag)
         return self.ecr[tag]
+
+
+@dataclass
+class FakeTests:
+    """Tests that come to `outcome`; `on_run` may raise."""
+
+    outcome: Tested = field(default_factory=Tested)
+    ran: list[str] = field(default_factory=list)
+    on_run: Callable[[], None] = lambda: None
+
+    def run(self, image: ImageSettings, stage: Built, *, stop: Stop, sink: Any) -> Tested:
+        stop.check()
+        self.ran.append(image.repository)
+        sink("tests run")
+        self.on_run()
+        return self.outcome
 
 
 def digest_of(tag: str) -> str:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from pathlib import Path
-
-import pytest
-
 from build_agent.host.stop import Interrupted
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
@@ -60,23 +55,6 @@ def test_a_step_that_found_no_room_is_not_to_blame(world: World) -> None:
     world.redeliver(request)
     world.worker().step()
     assert world.outcome(request) == "failed"
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_the_build_lacks_is_told_however_it_ends(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: bool
-) -> None:
-    # GIVEN a tree with an empty folder, as git lays out a submodule
-    (tmp_path / "theme").mkdir()
-    monkeypatch.setattr(world.source, "tree", lambda *_a, **_k: nullcontext(tmp_path))
-    world.images.on_build = failing_build if fails else lambda: None
-    request = make_request(1)
-    world.send(request)
-    world.worker().step()
-    # THEN the notice says it, and the log
-    (result,) = (n.result for n in world.topic.notices if n.result)
-    assert result.status == ("failed" if fails else "succeeded")
-    assert result.warning == "submodules are empty folders in the build: theme"
 
 
 def failing_build() -> None:

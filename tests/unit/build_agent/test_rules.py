@@ -14,7 +14,7 @@ from build_agent.host.clock import RolloutClock
 from build_agent.host.identity import HostIdentity
 from build_agent.host.stop import Interrupted, Stop
 from slipway.contracts.image_reference import ImageReference
-from slipway.contracts.installation import Limits
+from slipway.contracts.installation import ImageSettings, Limits, TestSettings
 from slipway.contracts.messages import DEPLOYMENT_ID
 from slipway.contracts.stamps import utc_stamp, utc_text
 from slipway.contracts.table.requests import Attempts
@@ -39,10 +39,19 @@ IMAGE = make_pipeline().images[0]
         {"build_arguments": {"a": "2"}},
         {"platform": "linux/arm64"},
         {"build_secrets": {"npm": "/npm"}},
+        {"test": TestSettings(target="tests")},
     ],
 )
 def test_each_part_of_a_build_makes_another_key(changes: dict[str, Any]) -> None:
     assert build_tag(replace(IMAGE, **changes), A) != build_tag(IMAGE, A)
+
+
+def test_other_tests_make_another_key_and_without_any_it_is_as_it_was() -> None:
+    one, other = TestSettings(target="tests"), TestSettings(target="tests", network=True)
+    assert build_tag(replace(IMAGE, test=one), A) != build_tag(replace(IMAGE, test=other), A)
+    assert build_tag(ImageSettings(repository="app", repository_uri="r/app"), A) == (
+        "build-7cc02dacb62ca2ec30c65fc4822c4c7e"
+    )
 
 
 def test_a_build_key_is_the_same_each_time_and_a_tag() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings
 from tests.aws.answers import instead
-from tests.unit.build_agent.fakes import A, B, definition
+from tests.unit.build_agent.fakes import A, B
 from tests.unit.build_agent.world import (
     START,
     World,
@@ -216,105 +214,6 @@ def test_a_forced_rebuild_is_a_build_of_its_own(world: World) -> None:
     worker.step()
     assert world.images.built == [A, A]
     assert world.topic.results[-1].status == "succeeded"
-
-
-# --- the commit is wrong
-def test_a_failed_build_is_recorded_announced_settled(world: World) -> None:
-    def fail() -> None:
-        raise DeploymentFailed("Dockerfile step 2/3 RUN make failed", log_tail=("boom",))
-
-    world.images.on_build = fail
-    requests = [make_request(n) for n in (1, 2)]
-    worker = world.worker()
-    for request in requests:
-        world.send(request)
-        worker.step()
-    # THEN each is told with its stage, its cause and its log, and failures are counted
-    first, second = world.topic.results
-    assert (first.status, first.stage, first.log_tail) == ("failed", "build", ("boom",))
-    assert (first.failures_before, second.failures_before) == (0, 1)
-    assert (world.row.failures, world.row.failing_since) == (2, first.ended_at)
-    assert world.row.handled_tip == A
-    assert [world.outcome(r) for r in requests] == ["failed", "failed"]
-    assert world.services.plans == []
-    # WHEN the next one succeeds
-    world.images.on_build = lambda: None
-    world.send(make_request(3))
-    worker.step()
-    # THEN it is known to be a recovery
-    assert world.topic.results[-1].failures_before == 2
-    assert (world.row.failures, world.row.failing_since) == (0, None)
-
-
-@pytest.mark.parametrize(
-    ("members", "status"),
-    [
-        ({"outcome": "rolled_back", "restored": True}, "rolled_back"),
-        ({"outcome": "crash_loop", "restored": True}, "rolled_back"),
-        ({"outcome": "timed_out", "restored": False}, "failed"),
-        ({"outcome": "superseded"}, "superseded"),
-    ],
-)
-def test_a_rollout_that_failed_is_never_a_success(
-    world: World, members: dict[str, Any], status: str
-) -> None:
-    before = world.services.revision
-    world.services.script = lambda r: replace(r, cause="tasks stopped", running=r.before, **members)
-    request = make_request(1)
-    world.send(request)
-    world.worker().step()
-    (result,) = world.topic.results
-    assert (result.status, result.cause, world.outcome(request)) == (
-        status,
-        "tasks stopped",
-        status,
-    )
-    assert result.now_running == f"web:{before}"
-    assert world.row.running_commit is None
-    assert world.images.kept == {}
-
-
-@pytest.mark.parametrize("said", [("panic: no database", "All that web said: …"), ()])
-def test_a_rollout_that_failed_is_told_with_what_its_containers_said(
-    world: World, said: tuple[str, ...]
-) -> None:
-    # GIVEN an image whose push had much to say, and a rollout whose tasks stop
-    world.containers.said = said
-    world.services.script = lambda r: replace(
-        r, outcome="rolled_back", restored=True, cause="tasks stopped", running=r.before
-    )
-    world.send(make_request(1))
-    world.worker().step()
-    # THEN the notice shows the containers' words, or nothing but the rollout's own
-    (result,) = world.topic.results
-    assert result.log_tail == (said or ("tasks stopped",))
-    assert world.containers.asked == [definition(2)]
-    # AND a rollout that went well asks for none
-    world.services.script = lambda result: result
-    world.source.tip = B
-    world.send(make_request(2))
-    world.worker().step()
-    assert world.topic.results[-1].status == "succeeded"
-    assert len(world.containers.asked) == 1
-
-
-def test_an_image_that_cannot_run_there_is_refused_before_the_rollout(world: World) -> None:
-    world.services.architecture = "ARM64"
-    world.send(make_request(1))
-    world.worker().step()
-    (result,) = world.topic.results
-    assert result.status == "failed"
-    assert "X86_64" in (result.cause or "")
-    assert world.services.plans == []
-    assert world.images.built == []
-
-
-def test_an_image_built_for_another_architecture_than_configured_is_refused(world: World) -> None:
-    world.services.architecture, world.images.architecture = "X86_64", "arm64"
-    world.send(make_request(1))
-    world.worker().step()
-    assert world.topic.results[0].status == "failed"
-    assert world.images.pushed == []
 
 
 # --- poison

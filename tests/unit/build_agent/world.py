@@ -38,6 +38,7 @@ from tests.unit.build_agent.fakes import (
     FakeImages,
     FakeServices,
     FakeSource,
+    FakeTests,
 )
 
 START = 1_800_000_000.0
@@ -159,6 +160,7 @@ class World:
         self.source = FakeSource()
         self.disk = FakeDisk()
         self.images = FakeImages()
+        self.tests = FakeTests()
         self.services = FakeServices()
         self.containers = FakeContainers()
         self.said: list[str] = []
@@ -207,7 +209,8 @@ class World:
             send=lambda message, delay: self.sent.append((message, delay)), jitter=lambda: 1.0,
         )  # fmt: skip
         means = Means(
-            source=self.source, images=self.images, services=self.services, disk=self.disk,
+            source=self.source, images=self.images, services=self.services,
+            tests=self.tests, disk=self.disk,
             recorder=recorder, keeper=keeper, clock=self.clock, parallel=parallel,
         )  # fmt: skip
         parts = WorkerParts(

@@ -8,32 +8,19 @@ from typing import Any
 import pytest
 
 from lambdas.decide.codebuild import FULL
-from lambdas.receiver.handler import receive
 from lambdas.reconciler.handler import reconcile
 from lambdas.starter.handler import start
 from slipway.contracts.errors import InvalidMessage, WorldFailed
 from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.table.requests import Settled
-from tests.unit.lambdas.world import START, World, error, event, pipeline, request, sns_event
+from tests.unit.lambdas.world import DEAD, START, World, error, event, pipeline, request, sns_event
 
 TICK, STOPPED = event("schedule"), event("codebuild_stopped")
-DEAD = "https://queue.example/slipway-build-dead"
 
 
 @pytest.fixture
 def world() -> World:
     return World(hosts=(), builders=BuildersSettings(when="codeBuild"))
-
-
-def message(body: str, number: int = 1) -> dict[str, Any]:
-    return {"messageId": f"m{number}", "body": body}
-
-
-def received(world: World, *bodies: str) -> list[str]:
-    """The records that are to come back."""
-    records = [message(body, number) for number, body in enumerate(bodies, 1)]
-    answer = receive({"Records": records}, world.services, DEAD)
-    return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
 
 
 # --- started
@@ -137,21 +124,47 @@ def test_an_event_without_a_build_is_refused(world: World) -> None:
         reconcile({**STOPPED, "detail": {"build-status": "FAILED"}}, world.services)
 
 
-# --- received
+# --- received: the starter writes a request's row, the reconciler drains the queue
 
 
-def test_messages_become_rows_and_a_build_is_started(world: World) -> None:
-    assert received(world, request().to_json()) == []
+def test_the_starter_writes_the_row_that_the_builder_works_from(world: World) -> None:
+    start(sns_event(request().to_json()), world.services)
     (row,) = world.table.pending.all()
     assert (row.pipeline, row.since) == ("shop", START)
+    assert row.body == request().to_json()
+
+
+def test_what_the_follower_looks_at_first_gets_no_row(world: World) -> None:
+    start(sns_event(request().to_json(), builder="no"), world.services)
+    assert not world.table.pending.all()
+
+
+def test_where_hosts_take_requests_nobody_else_does() -> None:
+    world = World(builders=BuildersSettings(when="overflow"))
+    world.sqs.put(request().to_json())
+    start(sns_event(request().to_json()), world.services)
+    reconcile(TICK, world.services)
+    assert not world.table.pending.all()
+    assert len(world.sqs.messages) == 1
+
+
+def test_what_lies_in_the_queue_becomes_rows_and_a_build_is_started(world: World) -> None:
+    for number in range(25):
+        world.sqs.put(request(START + number).to_json())
+    reconcile(TICK, world.services)
+    assert len(world.table.pending.all()) == 25
     assert world.codebuild.tokens == ["shop-1"]
+    assert not world.sqs.messages
 
 
 def test_a_body_that_is_no_request_of_ours_is_a_dead_letter(world: World) -> None:
     foreign = request(name="other").to_json()
-    assert received(world, "not JSON", foreign, request().to_json()) == []
+    for body in ("not JSON", foreign, request().to_json()):
+        world.sqs.put(body)
+    reconcile(TICK, world.services)
     assert world.sqs.sent == [(DEAD, "not JSON"), (DEAD, foreign)]
     assert len(world.table.pending.all()) == 1
+    assert not world.sqs.messages
 
 
 def test_a_row_that_cannot_be_written_brings_its_message_back(
@@ -165,12 +178,23 @@ def test_a_row_that_cannot_be_written_brings_its_message_back(
         return add(asked, now)
 
     monkeypatch.setattr(world.table.pending, "add", fails)
-    assert received(world, request().to_json(), request(START + 1).to_json()) == ["m1"]
+    for at in (START, START + 1):
+        world.sqs.put(request(at).to_json())
+    reconcile(TICK, world.services)
+    assert list(world.sqs.messages.values()) == [request().to_json()]
 
 
-def test_where_no_build_can_be_started_the_rows_stand(world: World) -> None:
+def test_a_queue_that_does_not_answer_keeps_nothing_else_from_being_done(world: World) -> None:
+    world.note(request())
+    world.sqs.silence = error("ServiceUnavailable")
+    reconcile(TICK, world.services)
+    assert world.codebuild.tokens == ["shop-1"]
+
+
+def test_where_no_build_can_be_started_the_row_stands(world: World) -> None:
     world.codebuild.problem = error("ThrottlingException")
-    assert received(world, request().to_json()) == []
+    with pytest.raises(WorldFailed):
+        start(sns_event(request().to_json()), world.services)
     assert len(world.table.pending.all()) == 1
 
 
@@ -179,25 +203,34 @@ def test_a_settled_request_gets_no_row(world: World) -> None:
         request_id=request().request_id, outcome="succeeded", pipeline="shop", settled_at=START
     )
     world.table.requests.settle([done], kept=9)
-    assert received(world, request().to_json()) == []
+    world.sqs.put(request().to_json())
+    start(sns_event(request().to_json()), world.services)
+    reconcile(TICK, world.services)
     assert not world.table.pending.all()
+    assert not world.sqs.messages
     assert world.codebuild.tokens == []
 
 
-def test_a_request_that_comes_again_is_shown_at_once(world: World) -> None:
+def test_a_request_that_is_sent_again_is_shown_at_once_and_not_by_its_copy_in_the_queue(
+    world: World,
+) -> None:
     """As `resume` sends it, after a builder gave it back for the time of a pause."""
-    received(world, request().to_json())
+    start(sns_event(request().to_json()), world.services)
     (row,) = world.table.pending.all()
     mine = world.table.pending.receive(row, 1, world.now, lease=60)
     assert mine is not None
-    world.table.pending.give_back(mine, world.now + 900)
-    received(world, request().to_json())
+    later = world.now + 900
+    world.table.pending.give_back(mine, later)
+    world.sqs.put(request().to_json())
+    reconcile(TICK, world.services)
+    assert world.table.pending.all()[0].visible_at == later
+    start(sns_event(request().to_json()), world.services)
     assert world.table.pending.all()[0].visible_at == world.now
 
 
 def test_the_envelope_of_sns_is_read_as_well(world: World) -> None:
-    wrapped = json.dumps({"Type": "Notification", "Message": request().to_json()})
-    assert received(world, wrapped) == []
+    world.sqs.put(json.dumps({"Type": "Notification", "Message": request().to_json()}))
+    reconcile(TICK, world.services)
     assert len(world.table.pending.all()) == 1
 
 
@@ -205,7 +238,7 @@ def test_one_builder_for_each_pipeline() -> None:
     world = World(
         pipeline(), pipeline("blog"), hosts=(), builders=BuildersSettings(when="codeBuild")
     )
-    received(world, request().to_json(), request(name="blog").to_json())
+    start(sns_event(request().to_json(), request(name="blog").to_json()), world.services)
     assert sorted(world.codebuild.tokens) == ["blog-1", "shop-1"]
 
 

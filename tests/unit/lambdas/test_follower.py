@@ -43,7 +43,8 @@ def here(chain: Chain) -> World:
     return World(
         until=chain.now + BUDGET,
         installation=INSTALLATION, table=chain.table, parts=chain.parts(), recorder=nothing,
-        registry=nothing, running=nothing, tip=nothing, publish=nothing, again=nothing,
+        registry=nothing, running=nothing, tip=nothing, touched=nothing, publish=nothing,
+        again=nothing,
     )  # fmt: skip
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.trigger.handler import publish_pushes
 from slipway.contracts.errors import InvalidMessage, WorldFailed
+from slipway.contracts.installation import BuildersSettings
 from tests.unit.lambdas.world import START, FakeSNS, error, event, installation, pipeline
 
 
@@ -31,6 +34,19 @@ def test_a_push_is_published_as_a_request_for_its_pipeline(name):
     assert request.commit_id == "4f2c9d1be3b0a7b1c5f06c3b5d0c2a9e8d7f6a51"
     assert (request.pushed_by, request.reason) == ("ada", "push")
     assert request.pushed_at == 1795194331.211
+
+
+def test_with_codebuild_a_push_to_paths_is_compared_before_a_build_is_started():
+    sns = FakeSNS()
+    settings = replace(
+        installation(replace(pipeline(), paths=("web/**",))),
+        builders=BuildersSettings(when="codeBuild"),
+    )
+    publish_pushes(event("codecommit_push"), settings, sns, now=START)
+    assert sns.published[0]["MessageAttributes"]["builder"]["StringValue"] == "no"
+    assert published(event("codecommit_push")).published[0]["MessageAttributes"]["builder"][
+        "StringValue"
+    ] == ("yes")
 
 
 def test_eventbridge_says_the_same():

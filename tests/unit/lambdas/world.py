@@ -19,12 +19,13 @@ from slipway.contracts.installation import (
 from slipway.contracts.messages import BuildRequest, CloseNotice, request_id_of
 from slipway.contracts.table import Table
 from tests.aws.answers import AwsFake
-from tests.aws.builds import build_told
+from tests.aws.builds import build_told, phases_told
 from tests.places import EVENTS
 from tests.simulation.dynamodb import FakeDynamoDB
 
 HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"
 START = 1_800_000_000.0
+DEAD = "https://queue.example/slipway-build-dead"
 
 
 def event(name: str) -> dict[str, Any]:
@@ -166,11 +167,46 @@ class FakeEC2(AwsFake, service="ec2"):
 
 @dataclass
 class FakeSQS(AwsFake, service="sqs"):
-    """The build queue's counts, and what was sent, by queue and body."""
+    """The build queue's counts and messages (bodies by receipt), and what was sent, by queue and
+    body. `silence` is raised in place of messages.
+    """
 
     visible: int = 0
     in_flight: int = 0
     sent: list[tuple[str, str]] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
+    silence: Exception | None = None
+    _held: set[str] = field(default_factory=set)
+
+    def put(self, body: str) -> None:
+        self.messages[f"receipt-{len(self.messages)}"] = body
+
+    def receive_message(
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int,
+        WaitTimeSeconds: int,
+        VisibilityTimeout: int,
+    ) -> dict[str, Any]:
+        if self.silence is not None:
+            raise self.silence
+        free = [receipt for receipt in self.messages if receipt not in self._held]
+        found = free[:MaxNumberOfMessages]
+        self._held |= set(found)
+        return {
+            "Messages": [
+                {"MessageId": f"id of {r}", "ReceiptHandle": r, "Body": self.messages[r]}
+                for r in found
+            ]
+        }
+
+    def delete_message_batch(
+        self, *, QueueUrl: str, Entries: list[dict[str, str]]
+    ) -> dict[str, Any]:
+        for entry in Entries:
+            del self.messages[entry["ReceiptHandle"]]
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries], "Failed": []}
 
     def send_message(
         self, *, QueueUrl: str, MessageBody: str, MessageAttributes: dict[str, Any] | None = None
@@ -203,13 +239,23 @@ class FakeCodeCommit(AwsFake, service="codecommit"):
 @dataclass
 class FakeCodeBuild(AwsFake, service="codebuild"):
     """Builds by id with their status and variables; `problem` is raised in place of a start,
-    `silence` in place of an answer about builds.
+    `silence` in place of an answer about builds. `machines`: since when a build has one.
     """
 
     builds: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
     problem: Exception | None = None
     silence: Exception | None = None
+    machines: dict[str, float] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+
+    def stop_build(self, *, id: str) -> dict[str, Any]:
+        if self.problem is not None:
+            raise self.problem
+        self.stopped.append(id)
+        _, variables = self.builds[id]
+        self.builds[id] = ("STOPPED", variables)
+        return {"build": build_told(id, [], buildStatus="STOPPED")}
 
     def start_build(
         self,
@@ -236,6 +282,7 @@ class FakeCodeBuild(AwsFake, service="codebuild"):
                     name,
                     ({"name": key, "value": value} for key, value in variables.items()),
                     buildStatus=status,
+                    phases=phases_told(self.machines.get(name)),
                 )
                 for name, (status, variables) in there.items()
             ],
@@ -271,6 +318,7 @@ class World:
             hosts=hosts,
             queue_url="https://queue.example/slipway-build",
             follow_queue_url="https://queue.example/slipway-follow",
+            dead_letters_url="https://queue.example/slipway-build-dead",
             codebuild=self.codebuild,
             builder_project="slipway-builder",
         )

@@ -52,6 +52,11 @@ def test_the_patience_with_hosts_is_an_option():
     assert settings.builders.overflow_after == 4
 
 
+def test_the_last_pipeline_may_have_paths():
+    _, settings = installation("hosts", paths=("**", "!**/*.md"))
+    assert [pipeline.paths for pipeline in settings.pipelines] == [(), ("**", "!**/*.md")]
+
+
 def test_nothing_is_asked_of_ec2_where_there_is_no_host():
     _, settings = installation("codeBuild")
     assert instances_of(None, settings) == []

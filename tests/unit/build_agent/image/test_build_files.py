@@ -132,3 +132,46 @@ def test_a_disk_without_room_for_them_is_the_worlds_fault(tree: Tree) -> None:
     tree.scratch.touch()
     with pytest.raises(WorldFailed, match="cannot lay out the Dockerfile"):
         locate(tree.path, IMAGE).lay_out(tree.scratch)
+
+
+# --- a Dockerfile outside of its context
+
+
+OUTSIDE = {"context": "services/web", "dockerfile": "../../docker/web.Dockerfile"}
+
+
+def test_a_dockerfile_may_stand_outside_of_its_context(tree: Tree) -> None:
+    tree.file("services/web/main.txt")
+    tree.file("services/web/.dockerignore", "of the context")
+    tree.file("docker/web.Dockerfile", "FROM web\n")
+    files = locate(tree.path, replace(IMAGE, **OUTSIDE))
+    assert (files.context.name, files.name) == ("web", "web.Dockerfile")
+    assert files.ignore_text == "of the context"
+    assert tree.laid_out(**OUTSIDE) == {"web.Dockerfile": "FROM web\n"}
+
+
+def test_the_ignore_file_beside_it_comes_first(tree: Tree) -> None:
+    tree.file("services/web/.dockerignore", "of the context")
+    tree.file("docker/web.Dockerfile")
+    tree.file("docker/web.Dockerfile.dockerignore", "beside it")
+    assert locate(tree.path, replace(IMAGE, **OUTSIDE)).ignore_text == "beside it"
+    assert tree.laid_out(**OUTSIDE)["web.Dockerfile.dockerignore"] == "beside it"
+
+
+@pytest.mark.parametrize(
+    "dockerfile", ["../../../secret", "../../docker/../../secret", "../../out/secret", "../x"]
+)
+def test_it_never_leads_out_of_the_repository(tree: Tree, dockerfile: str) -> None:
+    tree.file("services/web/main.txt")
+    tree.link("out", "..")
+    tree.link("services/x", "/etc/passwd")
+    with pytest.raises(DeploymentFailed, match="leads out of the repository"):
+        tree.laid_out(context="services/web", dockerfile=dockerfile)
+
+
+def test_an_ignore_file_s_link_out_is_refused(tree: Tree) -> None:
+    tree.file("services/web/main.txt")
+    tree.file("docker/web.Dockerfile")
+    tree.link("docker/web.Dockerfile.dockerignore", "../../secret")
+    with pytest.raises(DeploymentFailed, match="leads to no file of the repository"):
+        tree.laid_out(**OUTSIDE)

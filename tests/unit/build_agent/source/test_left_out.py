@@ -1,27 +1,36 @@
-"""What a laid out commit lacks is told: submodules and files of Git LFS."""
+"""What a laid out commit lacks is found: submodules and files of Git LFS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from build_agent.source.left_out import left_out
+from build_agent.contexts import contexts_of
+from build_agent.source.left_out import LeftOut, left_out, pointers_told
+from slipway.contracts.installation import ImageSettings
 from tests.unit.build_agent.source.test_mirror import STOP, Remote
 
-POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
+FIRST = "version https://git-lfs.github.com/spec/v1\n"
+POINTER = f"{FIRST}oid sha256:{'a' * 64}\nsize 12345\n"
 
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Remote:
-    return Remote(tmp_path)
+    remote = Remote(tmp_path)
+    for folder in ("", "app/", "docs/", "application/"):
+        remote.commit(f"{folder}Dockerfile")
+    return remote
 
 
-def told(remote: Remote, contexts: Iterable[str] = (".",)) -> str | None:
+def found(remote: Remote, *contexts: str) -> LeftOut:
     tip = remote.fetch()
+    images = [
+        ImageSettings(repository="x", repository_uri="x/x", context=context)
+        for context in contexts or (".",)
+    ]
     with remote.source.tree(remote.pipeline, tip, stop=STOP) as tree:
-        return left_out(tree, contexts)
+        return left_out(tree, contexts_of(tree, images))
 
 
 def add_submodule(remote: Remote, path: str) -> None:
@@ -30,47 +39,66 @@ def add_submodule(remote: Remote, path: str) -> None:
 
 
 def test_a_whole_tree_lacks_nothing(remote: Remote) -> None:
-    # GIVEN a pointer's words in a repository without LFS, and links that lead out
-    remote.commit("docs/lfs.txt", POINTER)
+    # GIVEN words of LFS that are no pointer, and links that lead out
+    remote.commit("docs/lfs.txt", f"# {POINTER}")
+    remote.commit("docs/long.txt", POINTER + "x" * 1024)
+    remote.commit("docs/old.txt", POINTER.replace("git-lfs", "hawser"))
+    remote.commit("docs/first.txt", FIRST)
     (remote.path / ".gitattributes").symlink_to("/etc/passwd")
     (remote.path / "a").symlink_to("/")
     remote.commit("x")
-    assert told(remote) is None
+    assert found(remote) == LeftOut()
 
 
-def test_submodules_are_named(remote: Remote) -> None:
-    remote.commit("app/Dockerfile")
+def test_submodules_are_found(remote: Remote) -> None:
     add_submodule(remote, "app/libs/parser")
-    assert told(remote) == "submodules are empty folders in the build: app/libs/parser"
+    add_submodule(remote, "theme")
+    assert found(remote).folders == {"app/libs/parser", "theme"}
+    assert found(remote, "app").folders == {"app/libs/parser"}
+    assert found(remote, "application", "docs") == LeftOut()
 
 
-def test_pointers_are_named_and_counted(remote: Remote) -> None:
-    # GIVEN what a host without git-lfs lays out
+def test_a_context_that_is_a_submodule_is_found(remote: Remote) -> None:
+    # GIVEN a Dockerfile that stands outside of it
+    add_submodule(remote, "libs")
+    tip = remote.fetch()
+    image = ImageSettings(
+        repository="x", repository_uri="x/x", context="libs", dockerfile="../Dockerfile"
+    )
+    with remote.source.tree(remote.pipeline, tip, stop=STOP) as tree:
+        assert left_out(tree, contexts_of(tree, [image])).folders == {"libs"}
+
+
+def test_pointers_are_found_with_attributes_and_without(remote: Remote) -> None:
     remote.commit("app/.gitattributes", "*.png filter=lfs diff=lfs merge=lfs -text\n")
-    for number in range(5):
-        remote.commit(f"app/{number}.png", POINTER)
+    remote.commit("app/0.png", POINTER)
+    remote.commit("docs/x.bin", POINTER)
     remote.commit("app/whole.png", "\x89PNG" + "x" * 150)
-    assert told(remote) == (
-        "files of Git LFS are built as their pointers: app/0.png, app/1.png, app/2.png and 2 more"
+    (remote.path / "app/link.png").symlink_to("0.png")
+    remote.commit("x")
+    assert found(remote).pointers == {"app/0.png", "docs/x.bin"}
+    assert found(remote, "app", "docs").pointers == {"app/0.png", "docs/x.bin"}
+    assert found(remote, "application") == LeftOut()
+
+
+def test_what_docker_ignores_is_not_looked_for(remote: Remote) -> None:
+    def submodules() -> None:
+        for path in ("libs/parser", "theme", "part"):
+            add_submodule(remote, f"app/{path}")
+
+    remote.commit("app/a.png", POINTER)
+    remote.commit("app/kept.png", POINTER)
+    remote.commit("app/.dockerignore", "*.png\n!kept.png\nlibs\ntheme/*\npart/*.md\n")
+    submodules()
+    assert found(remote, "app") == LeftOut({"app/part"}, {"app/kept.png"})
+    # AND an ignore file beside the Dockerfile comes first, as for docker
+    remote.commit("app/Dockerfile.dockerignore", "part\n")
+    submodules()
+    assert found(remote, "app") == LeftOut(
+        {"app/libs/parser", "app/theme"}, {"app/a.png", "app/kept.png"}
     )
 
 
-def test_only_what_is_in_a_context_is_told(remote: Remote) -> None:
-    remote.commit(".gitattributes", "*.png filter=lfs\n")
-    remote.commit("docs/x.png", POINTER)
-    remote.commit("app/Dockerfile")
-    add_submodule(remote, "application/theme")
-    assert told(remote, ["app", "other"]) is None
-    assert told(remote, ["app", "docs/"]) == (
-        "files of Git LFS are built as their pointers: docs/x.png"
-    )
-    assert told(remote, ["./docs", "application"]) == (
-        "submodules are empty folders in the build: application/theme; "
-        "files of Git LFS are built as their pointers: docs/x.png"
-    )
-
-
-def test_a_name_of_any_bytes_is_one_readable_line(remote: Remote) -> None:
-    remote.commit(".gitattributes", "* filter=lfs\n")
-    remote.commit("a\nb\udcff\u202e", POINTER)
-    assert told(remote) == "files of Git LFS are built as their pointers: a b"
+def test_of_many_pointers_the_first_are_named_in_one_readable_line() -> None:
+    told = pointers_told(["a\nb\udcff\u202e", "c", "d", "e", "f"])
+    assert told.startswith("files of Git LFS are pointers in the build context: a b, c, d and 2 m")

@@ -18,6 +18,7 @@ from slipway.contracts.installation import BuildersSettings
 from slipway.contracts.table.alerts import AlertRow
 from slipway.contracts.table.builders import BuilderRow
 from slipway.contracts.table.pending import PendingRow
+from slipway.contracts.table.places import Place
 from tests.unit.lambdas.decide.situations import (
     PAUSED,
     asleep,
@@ -209,3 +210,69 @@ def test_a_request_that_was_given_back_for_later_starts_no_build_by_its_want() -
 def test_a_pipeline_that_is_not_configured_any_more_gets_none() -> None:
     """No agent would know it: its builds would fail for ever."""
     assert built(wants=(want(),), configured=frozenset({"blog"})) == []
+
+
+# --- places
+
+
+def starts(**values: object) -> list[StartBuilder]:
+    return chosen(StartBuilder, **{"engine": BuildersSettings(when="codeBuild", limit=4), **values})
+
+
+def numbers(start: StartBuilder) -> set[int]:
+    return {place.number for place in start.places}
+
+
+def test_a_start_is_given_every_place_that_is_free() -> None:
+    taken = builder("web", place=1)
+    (start,) = starts(
+        wants=(want(),),
+        builders=taken,
+        places=(
+            Place(number=1, pipeline="web", generation=3),
+            Place(number=2, pipeline="web", generation=2),
+        ),
+    )
+    assert numbers(start) == {0, 2, 3}
+    # AND one that was taken before is named as it was seen
+    assert Place(number=2, pipeline="web", generation=2) in start.places
+
+
+def test_of_two_pipelines_each_begins_with_another_place() -> None:
+    first, second = starts(wants=(want(), want("blog")))
+    assert numbers(first) == numbers(second)
+    assert first.places[0] != second.places[0]
+
+
+def test_a_place_that_was_taken_after_the_rows_were_read_is_not_free() -> None:
+    """A decision reads rows and places at different moments."""
+    new = (Place(number=0, pipeline="web", generation=4),)
+    over = builder("web", state="ended")
+    (start,) = starts(wants=(want(),), builders=over, places=new)
+    assert 0 not in numbers(start)
+
+
+def test_the_place_of_a_build_that_codebuild_calls_over_is_free() -> None:
+    (start,) = starts(
+        engine=BuildersSettings(when="codeBuild", limit=1),
+        wants=(want(),),
+        builders=builder(place=0),
+        places=(Place(number=0, pipeline="shop", generation=3),),
+        build_ends={"shop": "FAULT"},
+    )
+    assert numbers(start) == {0}
+
+
+@pytest.mark.parametrize("place", [None, 7])
+def test_builders_without_a_place_below_the_limit_count_for_one(place: int | None) -> None:
+    """Of an earlier version, or of a limit that was higher."""
+    old = builder("web", place=place) | builder("blog", place=place)
+    (start,) = starts(wants=(want(),), builders=old)
+    assert numbers(start) == {0, 1}
+
+
+def test_a_place_above_those_that_are_left_counts_as_well() -> None:
+    old = builder("web", place=None) | builder("blog", place=3)
+    taken = (Place(number=3, pipeline="blog", generation=3),)
+    (start,) = starts(wants=(want(),), builders=old, places=taken)
+    assert numbers(start) == {0, 1}

@@ -85,7 +85,16 @@ NOTICES: dict[str, CloseNotice] = {
         reason="rollback", now_running=BEFORE, commits_since=(), commits_since_count=None
     ),
     "recovered": deployment(failures_before=3),
-    "with a warning": deployment(warning="submodules are empty folders in the build: <theme>"),
+    "with a warning": deployment(warning="reports of the tests: <x>.xml is no JUnit XML"),
+    "with tests": deployment(tests="416 passed, 2 skipped"),
+    "failed in the tests": deployment(
+        status="failed",
+        stage="test",
+        cause="the tests ended with exit code 1: 2 of 418 failed: shop.pays, shop.<adds>",
+        task_definition_after=None,
+        now_running=BEFORE,
+        log_tail=("FAILED test_shop.py::test_pays", "2 failed, 416 passed in 3.1s"),
+    ),
     "failed in build": deployment(
         status="failed",
         stage="build",
@@ -157,6 +166,14 @@ NOTICES: dict[str, CloseNotice] = {
         ),
     ),
     "unchanged": deployment(status="unchanged", commits_since=(), commits_since_count=0),
+    "untouched": deployment(
+        status="unchanged",
+        stage="fetch",
+        untouched_since="5c0ffee0" * 5,
+        image_digest=None,
+        commits_since=(),
+        commits_since_count=0,
+    ),
     "superseded": deployment(status="superseded", stage="received", now_running=None),
     "gave up": deployment(
         status="gave_up",

@@ -130,11 +130,27 @@ def test_a_success_says_who_what_and_how_long() -> None:
     assert "<!here>" not in shown
 
 
-def test_what_the_build_lacks_is_shown_with_a_success_too() -> None:
-    warning = "submodules are empty folders in the build: "
-    assert f":warning: {warning}&lt;theme&gt;" in blocks_text("with a warning")
-    assert f"\nWarning: {warning}<theme>.\n" in plain_text(NOTICES["with a warning"])
+def test_a_warning_is_shown_with_a_success_too() -> None:
+    warning = "reports of the tests: "
+    assert f":warning: {warning}&lt;x&gt;.xml is no JUnit XML" in blocks_text("with a warning")
+    assert f"\nWarning: {warning}<x>.xml is no JUnit XML.\n" in plain_text(
+        NOTICES["with a warning"]
+    )
     assert ":warning:" not in blocks_text("succeeded")
+
+
+def test_what_a_task_definition_changes_beside_images_is_listed_inside_slacks_limits() -> None:
+    changes = ("cpu: 256 → 512", "web.environment.<!here>: changed", *(["x" * 400] * 30))
+    result = replace(RESULT, definition_changes=changes)
+    notice = CloseNotice(kind="deployment", notice_id="n", result=result)
+    message = slack_message(notice, PIPELINE)
+    shown = json.dumps(message, ensure_ascii=False)
+    assert faults(message) == []
+    assert "*Changed in the task definition, beside images*" in shown
+    assert "• cpu: 256 → 512" in shown
+    assert "<!here>" not in shown
+    assert f"• and {len(changes) - 12} more" in shown
+    assert "and 22 more" in plain_text(notice)
 
 
 @pytest.mark.parametrize("name", ["failed in build", "failed in rollout", "rolled back", "gave up"])

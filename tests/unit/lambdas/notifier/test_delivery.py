@@ -229,6 +229,15 @@ def test_superseded_is_told_only_if_asked_for() -> None:
     assert notifier.delivery().deliver(NOTICES["superseded"], plenty).posted
 
 
+def test_a_push_that_concerns_others_is_told_only_if_asked_for() -> None:
+    asked = replace(INSTALLATION, pipelines=(replace(PIPELINE, notify_untouched=True),))
+    notifier = Notifier()
+    assert notifier.delivery().deliver(NOTICES["untouched"], plenty).done
+    assert notifier.slack.posts == []
+    notifier.installation = asked
+    assert notifier.delivery().deliver(NOTICES["untouched"], plenty).posted
+
+
 def test_without_slack_a_notice_is_done_and_says_so() -> None:
     notifier = Notifier(replace(INSTALLATION, slack=False))
     verdict = notifier.delivery().deliver(NOTICE, plenty)

@@ -36,6 +36,17 @@ def test_e_mail_gets_the_words_and_every_other_protocol_the_message(name: str) -
     assert texts["email"] == notice_text.plain_text(NOTICES[name])
 
 
+def test_tests_are_told_with_what_they_count() -> None:
+    failed = notice_text.plain_text(NOTICES["failed in the tests"])
+    told = "shop: commit 3f2a9c41 failed in the tests.\nThe tests ended with exit code 1: "
+    assert failed.startswith(f"{told}2 of 418 failed: shop.pays, shop.<adds>.\n")
+    assert "2 failed, 416 passed in 3.1s" in failed
+    passed = notice_text.plain_text(NOTICES["with tests"])
+    assert "Tests:      416 passed, 2 skipped\n" in passed
+    # AND a notice without them says nothing of any
+    assert "Tests:" not in notice_text.plain_text(NOTICES["succeeded"])
+
+
 @pytest.mark.parametrize("name", NOTICES)
 def test_a_headline_is_one_thought(name: str) -> None:
     assert notice_text.headline(NOTICES[name]).count(":") <= 1  # behind the pipeline's name

@@ -89,6 +89,30 @@ def test_a_row_that_was_given_back_is_shown_and_one_that_is_held_is_not(table: T
     assert not table.pending.show(REQUEST, 12.0)
 
 
+def test_a_death_is_counted_with_the_receiving_that_finds_it(table: Table) -> None:
+    table.pending.add(REQUEST, 1.0)
+    assert held(table, 1, now=2.0).deaths == 0
+    (row,) = table.pending.of("shop")
+    assert (row.left_behind(1), row.left_behind(2)) == (False, True)
+    found = table.pending.receive(row, 2, 3.0, lease=60, died=True)
+    assert found is not None
+    assert found.deaths == table.pending.of("shop")[0].deaths == 1
+    # AND of two that find it one has counted it
+    assert table.pending.receive(row, 3, 3.0, lease=60, died=True) is None
+
+
+def test_what_was_given_back_is_left_behind_by_nobody(table: Table) -> None:
+    table.pending.add(REQUEST, 1.0)
+    table.pending.give_back(held(table, 1, now=2.0), 5.0)
+    assert not table.pending.of("shop")[0].left_behind(2)
+
+
+def test_a_row_of_an_earlier_version_has_no_deaths(table: Table) -> None:
+    table.pending.add(REQUEST, 1.0)
+    table.store.update("PENDING", f"shop#{'a' * 32}", "REMOVE deaths")
+    assert held(table, 1, now=2.0).deaths == 0
+
+
 # --- builder rows
 
 

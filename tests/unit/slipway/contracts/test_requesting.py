@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.contracts.requesting import may_need_no_builder, publish_request
-from tests.unit.lambdas.world import FakeSNS, request
+from slipway.contracts.installation import BuildersSettings
+from slipway.contracts.requesting import may_need_no_builder, needs_builder, publish_request
+from tests.unit.lambdas.world import FakeSNS, installation, pipeline, request
 
 TOPIC = "arn:aws:sns:us-east-1:222222222222:slipway-request"
 
@@ -39,3 +40,24 @@ def test_a_push_and_a_forced_rebuild_need_one(values):
 def test_who_knows_says_so(builder, expected):
     assert said(reason="redeploy", builder=builder) == expected
     assert said(reason="push", builder=builder) == expected
+
+
+PATHS = ("web/**",)
+
+
+@pytest.mark.parametrize(
+    ("when", "paths", "values", "needed"),
+    [
+        ("codeBuild", PATHS, {"reason": "push"}, False),
+        ("overflow", PATHS, {"reason": "push"}, False),
+        ("hosts", PATHS, {"reason": "push"}, True),
+        ("codeBuild", (), {"reason": "push"}, True),
+        ("codeBuild", PATHS, {"reason": "redeploy", "force_rebuild": True}, True),
+        ("codeBuild", PATHS, {"reason": "redeploy"}, False),
+        ("hosts", (), {"reason": "drift"}, False),
+    ],
+)
+def test_with_codebuild_paths_are_looked_at_before_a_build_is_started(when, paths, values, needed):
+    settings = installation(replace(pipeline(), paths=paths))
+    settings = replace(settings, builders=BuildersSettings(when=when))
+    assert needs_builder(replace(request(), **values), settings) is needed

@@ -47,7 +47,7 @@ def two(
     plans = [
         RolloutPlan(
             cluster=cluster, service="web", timeouts=TIMES, task=task if number == 0 else None,
-            **({"image": f"{IMAGE}:v8"} | members),
+            **({"image": f"{IMAGE}:v8", "discard_failed": True} | members),
         )
         for number, cluster in enumerate(CLUSTERS)
     ]  # fmt: skip

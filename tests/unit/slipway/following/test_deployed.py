@@ -193,6 +193,14 @@ def test_services_left_apart_are_said_until_one_version_runs() -> None:
     # WHEN another one ends before it touches anything, THEN its notice says so
     row = replace(row, mixed="web web:6, worker worker:5")
     assert "web:6, worker worker:5" in (with_mixed(result(status="failed"), row).warning or "")
+    # AND one that goes back says what is seen then: what was on its way may not be there
+    back = result(
+        outcome("web", "web:6", before="web:6", after="web:8"),
+        outcome("worker", "worker:4", before="worker:4", after="worker:8"),
+        status="rolled_back",
+    )  # fmt: skip
+    changes = pipeline_changes(REQUEST, back, row, None)
+    assert changes["mixed"] == "web web:6, worker worker:4"
     # AND once both run one deployment's, nothing is left of it
     both = result(*(outcome(n, f"{n}:9", after=f"{n}:9") for n in ("web", "worker")))
     assert pipeline_changes(REQUEST, both, row, None)["mixed"] is None

@@ -131,6 +131,25 @@ def test_what_codedeploy_takes_back_already_ends_as_it_ends() -> None:
     assert (chain.row.status, deploy.made("StopDeployment")) == ("rolled_back", [])
 
 
+def test_what_has_failed_and_went_back_is_told_so_though_a_newer_request_wants_its_place() -> None:
+    # GIVEN a rollout that went back, and whose revision waits to be deregistered: a task has it
+    def behaves(scripted: ScriptedEcs, new: Any) -> None:
+        scripted.add_task(new["taskDefinition"], "RUNNING")
+        ecs.breaker_rolls_back(having_run=True)(scripted, new)
+
+    plan = RolloutPlan(cluster="prod", service="web", image=f"{IMAGE}:v8", discard_failed=True)
+    chain = Chain(stepwise.World(plan, ScriptedEcs(behaviour=behaves)))
+    held = chain.hand_over()
+    while (state := held.followed.under_way) and state.step != "discard":
+        held.go_on()
+        pass_time(chain, held)
+    # WHEN a rollback asks for its place
+    assert chain.table.locks.ask_takeover(ROLLBACK, chain.now)
+    until_over(chain, held)
+    # THEN its failure is told, and the place is free
+    assert (chain.row.status, chain.table.locks.get("web").holder) == ("rolled_back", "")
+
+
 def test_who_cancels_what_gives_way_already_is_named() -> None:
     # GIVEN a rollout whose task is to be stopped for a rollback, and another step takes that
     chain = migrating()

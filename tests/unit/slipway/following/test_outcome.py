@@ -131,3 +131,29 @@ def test_only_a_later_push_undoes_a_rollback(changes: dict[str, Any], undoes: bo
     row = PipelineRow(pipeline="web", rolled_back_to=OLD, rolled_back_at=START)
     assert undoes_rollback(make_request(1, **changes), row) is undoes
     assert not undoes_rollback(make_request(1, **changes), PipelineRow(pipeline="web"))
+
+
+# --- a push that concerns others
+
+UNTOUCHED = {"stage": "fetch", "untouched_since": A, "image_digest": None}
+
+
+def test_a_push_that_concerns_others_leaves_what_runs_and_ends_the_row_of_failures() -> None:
+    changes = pipeline_changes(make_request(1), result("unchanged", **UNTOUCHED), ROW, B)
+    assert changes == {
+        "failures": 0, "failing_since": None, "untouched_tip": B, "handled_tip": B,
+        "handled_at": START + 9, "ahead_tip": None, "ahead_since": None,
+    }  # fmt: skip
+
+
+def test_a_rollback_outlives_it() -> None:
+    row = replace(ROW, rolled_back_to=OLD, rolled_back_at=START)
+    changes = pipeline_changes(make_request(1), result("unchanged", **UNTOUCHED), row, B)
+    assert "rolled_back_to" not in changes
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "superseded"])
+def test_any_other_outcome_forgets_it(status: str) -> None:
+    row = replace(ROW, untouched_tip=A)
+    assert pipeline_changes(make_request(1), result(status), row, B)["untouched_tip"] is None
+    assert "untouched_tip" not in pipeline_changes(make_request(1), result(status), ROW, B)

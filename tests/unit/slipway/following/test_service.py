@@ -21,6 +21,7 @@ from slipway.following.service import (
     runs_already,
     runtime_architecture,
 )
+from slipway.rollout import Live
 from slipway.rollout.plan import Step
 from tests.aws.answers import instead
 from tests.unit.build_agent.fakes import URI, definition
@@ -152,3 +153,49 @@ def test_what_a_service_runs_is_read_from_its_task_definition(aws: Any) -> None:
     assert running.images == {"app": f"{URI}@{D1}"}
     assert running.architecture == "X86_64"
     assert running.task_definition.endswith("task-definition/web:1")
+
+
+FILE: dict[str, Any] = {
+    "family": "web", "cpu": "256", "memory": "512", "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "containerDefinitions": [
+        {
+            "name": "app", "image": f"{URI}@{D1}", "portMappings": [{"containerPort": 8080}],
+            "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
+        }
+    ],
+    "volumes": [{"name": "data"}],
+    "tags": [{"key": "team", "value": "a"}],
+}  # fmt: skip
+"""As it may stand in a repository."""
+
+
+@pytest.fixture
+def ecs(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A service that runs `FILE`. moto knows no service deployments, which `live` asks for."""
+    client = aws("ecs", region_name="us-east-1")
+    registered = client.register_task_definition(**FILE)["taskDefinition"]["taskDefinitionArn"]
+    runs = Live(
+        service="web", task_definition=registered, revision=None, steady=True, digests={}, images={}
+    )
+    monkeypatch.setattr("slipway.following.service.live", lambda *_, **__: runs)
+    return client
+
+
+def test_what_was_registered_of_a_file_is_found_the_same(ecs: Any) -> None:
+    running = Services(ecs).running(make_pipeline(), stop=Stop())
+    assert running.compared(FILE).base is None
+    assert running.compared({**FILE, "cpu": "512"}).base_changes == ("cpu: 256 → 512",)
+
+
+def test_the_familys_newest_revision_is_the_base_where_that_is_asked_for(ecs: Any) -> None:
+    services, by_family = Services(ecs), make_pipeline(base="family")
+    ecs.register_task_definition(**{**FILE, "memory": "1024"})
+    # WHEN the service is looked at
+    plain, running = (services.running(p, stop=Stop()) for p in (make_pipeline(), by_family))
+    # THEN only who asks for the family sees what is newer
+    assert plain.base is None
+    assert running.base_changes == ("memory: 512 → 1024",)
+    (wanted,) = deployed(running)._wanted([(IMAGE, D1)])
+    assert runs_already(wanted, plain) and not runs_already(wanted, running)
+    assert plan_of(by_family, images=wanted).base == "family"

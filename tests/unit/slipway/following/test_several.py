@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from slipway.contracts.sentences import runs_now, service_lines
-from slipway.rollout import OneOffTask
+from slipway.following.several import NEWER, failed_one, in_hand, is_to_be_told
+from slipway.following.several_ended import over_by_itself
+from slipway.following.state import Followed, Part
+from slipway.rollout import OneOffTask, RolloutResult
+from slipway.rollout.beginning import begin
+from slipway.rollout.state import Cancelled, on
 from tests import scripted_ecs as ecs
 from tests.aws.wire import Fault
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import Json, ScriptedEcs, denied
-from tests.unit.slipway.following.several import Pair, World, two
+from tests.unit.slipway.following.several import NAMES, Pair, World, two
 from tests.unit.slipway.following.test_giving_way import ROLLBACK
-from tests.unit.slipway.following.three_ways import DEPLOYMENT
+from tests.unit.slipway.following.three_ways import DEPLOYMENT, REQUEST
 from tests.unit.slipway.rollout import test_codedeploy
 from tests.unit.slipway.rollout.stepwise import _live
+from tests.unit.slipway.rollout.test_discarding import newest
 from tests.unit.slipway.rollout.test_registering import exits
 
 GOOD = ecs.becomes_healthy(8.0)
@@ -30,7 +36,8 @@ SPOKEN = Fault("InvalidParameterException", "The service is locked.")
 @dataclass(frozen=True)
 class Scenario:
     """`make`: both services' worlds. Then how it ends: the status, what is said that each runs, and
-    what each runs. `asks`: what somebody asks for after each change that was made, by its number.
+    what each runs. `left`: the services whose new revision stays though it does not run. `asks`:
+    what somebody asks for after each change that was made, by its number.
     """
 
     make: Callable[[], list[World]]
@@ -40,6 +47,7 @@ class Scenario:
     sentence: str
     together: bool = False
     mixed: bool = False
+    left: tuple[int, ...] = ()
     asks: Callable[[Pair, int], None] = lambda _pair, _number: None
 
     def pair(self, **members: Any) -> Pair:
@@ -102,6 +110,17 @@ def codedeploy_first() -> list[World]:
     return worlds
 
 
+def codedeploy_cannot_go_back() -> list[World]:
+    """CodeDeploy has deployed the first one when the second fails, and cannot bring back what ran:
+    the new version stays.
+    """
+    plays = [test_codedeploy.WELL, test_codedeploy.FAILS, test_codedeploy.BACK]
+    deploy = ScriptedCodeDeploy(by_codedeploy(ScriptedEcs()), plays=plays)
+    worlds = two(deploy.ecs, ScriptedEcs(behaviour=ecs.crashes))
+    worlds[0].codedeploy = deploy
+    return worlds
+
+
 def cancelled(pair: Pair, _number: int) -> None:
     """As soon as the first one runs the new revision, steady, and the second has not begun."""
     if _is_between(pair):
@@ -144,7 +163,7 @@ SCENARIOS = {
     ),
     "the second is not there": Scenario(not_there, "rolled_back", BEFORE, (OLD, OLD), BOTH_OLD),
     "the second may not be updated": Scenario(
-        may_not, "gave_up", BEFORE, (OLD, OLD), BOTH_OLD
+        may_not, "gave_up", BEFORE, (OLD, OLD), BOTH_OLD, left=(1,)
     ),
     "the migration fails": Scenario(migration(3), "failed", BEFORE, (OLD, OLD), BOTH_OLD),
     "one migration for both": Scenario(
@@ -159,6 +178,12 @@ SCENARIOS = {
     ),
     "CodeDeploy has deployed the first": Scenario(
         codedeploy_first, "rolled_back", BEFORE, (OLD, OLD), BOTH_OLD
+    ),
+    "CodeDeploy cannot bring back what ran": Scenario(
+        codedeploy_cannot_go_back, "failed", ("new", "before"), (NEW, OLD), MIXED, mixed=True
+    ),
+    "both fail together": Scenario(
+        of(ecs.crashes, ecs.crashes), "rolled_back", BEFORE, (OLD, OLD), BOTH_OLD, together=True
     ),
     "together": Scenario(
         of(GOOD, GOOD), "succeeded", ("new", "new"), (NEW, NEW), BOTH_NEW, together=True
@@ -182,6 +207,13 @@ def check(scenario: Scenario, pair: Pair) -> None:
     )  # fmt: skip
     assert runs_now(pair.result) == scenario.sentence
     assert (told["mixed"] is not None) == scenario.mixed
+    stays = [
+        NEW if runs in ("new", "other") or number in scenario.left else OLD
+        for number, runs in enumerate(scenario.runs)
+    ]
+    assert [newest(world.ecs) for world in pair.worlds] == stays
+    gone = [of for operation, of in told["made"] if operation == "DeregisterTaskDefinition"]
+    assert all(str(of).endswith(NEW) for of in gone)
     known = [now for now in told["now"] if now is not None]
     assert known == [live for live, now in zip(told["live"], told["now"], strict=True) if now]
 
@@ -247,3 +279,52 @@ def test_what_failed_is_named_with_what_each_service_runs() -> None:
     )  # fmt: skip
     assert any(line.startswith("web: ") for line in pair.said.lines)
     assert [_live(world) for world in pair.worlds] == [OLD, OLD]
+
+
+def test_no_way_back_waits_for_a_revision_that_is_deregistered() -> None:
+    pair = Pair.of(of(GOOD, ecs.crashes)())
+    pair.by_follower()
+    made = [operation for operation, _ in pair.told()["made"]]
+    first = made.index("DeregisterTaskDefinition")
+    assert made.count("DeregisterTaskDefinition") == 2
+    assert set(made[first:]) == {"DeregisterTaskDefinition"}
+
+
+def begun(*steps: str, together: bool = False) -> Followed:
+    """A rollout in each of these steps; one that is to be discarded has failed."""
+    failed = RolloutResult(outcome="rolled_back", cause="it crashed")
+    states = [begin(world.plan, 0.0, str(n)).state for n, world in enumerate(of(GOOD, GOOD)())]
+    return Followed(
+        request=REQUEST,
+        rollouts=tuple(
+            replace(state, step=step, ending=failed if step == "discard" else None)  # type: ignore[arg-type]
+            for state, step in zip(states, steps, strict=True)
+        ),
+        parts=tuple(Part(cluster="prod", service=name) for name in NAMES),
+        together=together or None,
+    )
+
+
+def test_a_revision_that_failed_goes_last_and_a_newer_request_waits_for_no_more_than_that() -> None:
+    # what is still open comes first
+    assert in_hand(begun("discard", "wait")) == (1,)
+    assert in_hand(begun("discard", "wait", together=True)) == (0, 1)
+    # then what failed, and with that the outcome stands
+    assert in_hand(begun("discard", "discard")) == (0,)
+    assert is_to_be_told(begun("discard", "discard"))
+    assert not is_to_be_told(begun("discard", "wait", together=True))
+    assert failed_one(begun("wait", "discard")) == 1
+
+
+def test_what_gives_way_deregisters_what_had_to_end_before() -> None:
+    stopped = begun("discard", "read")
+    first = replace(stopped.rollouts[0], cancelled=Cancelled(by=NEWER, at=0.0))
+    stopped = stopped.with_rollout(0, first)
+    assert in_hand(stopped) == (0,) and is_to_be_told(stopped)
+
+
+def test_a_revision_that_cannot_be_deregistered_changes_no_outcome() -> None:
+    step = on(begun("discard", "read").rollouts[0])
+    state = over_by_itself(step, "unwatched", "given up", RuntimeError("a bug"), 9.0)
+    assert state.result is not None and state.result.outcome == "rolled_back"
+    assert state.result.warnings[0].endswith("was not deregistered: a bug")

@@ -62,8 +62,11 @@ class Stepwise:
         return step.state.result
 
     def _as_in_the_loop(self, step: Advanced, process: Means, error: Exception) -> RolloutResult:
+        left = [error]
+
         def fail(_state: RolloutState) -> None:
-            raise error
+            if left:
+                raise left.pop()
 
         state = step.state
         with_changes = Advanced(_noted(state, process), step.actions, step.next)

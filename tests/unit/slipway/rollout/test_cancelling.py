@@ -12,6 +12,7 @@ from slipway.rollout.cancelling import cancel
 from slipway.rollout.looks import DeploymentSeen
 from slipway.rollout.saved import from_json
 from slipway.rollout.state import sure
+from slipway.rollout.unfinished import NOT_UNDONE
 from tests import scripted_ecs as ecs
 from tests.aws.wire import Fault
 from tests.scripted_ecs import IMAGE, ScriptedEcs, denied
@@ -158,7 +159,7 @@ ROWS = {
         make=lambda: world(
             ScriptedEcs(behaviour=ecs.never_steady, one_off=exits(web=0)), task=MIGRATE
         ),
-        when=at("update"), outcome="cancelled", changes=RAN,
+        when=at("update"), outcome="cancelled", changes=RAN, warns=NOT_UNDONE,
     ),
     "its task cannot be stopped": Row(
         make=lambda: with_fault(migrating(), "StopTask", denied("ecs:StopTask")),

@@ -139,6 +139,18 @@ def test_the_appspec_names_revision_container_and_platform() -> None:
     assert {"Install InProgress", "AllowTraffic InProgress"} <= {p.stage for p in seen}
 
 
+def test_the_configured_hooks_are_in_the_appspec_in_the_order_of_their_events() -> None:
+    hooks = {"AfterAllowTraffic": "CodeDeployHook_after", "BeforeInstall": "CodeDeployHook_before"}
+    deploy = codedeploy(WELL)
+    group = CodeDeployGroup(application=deploy.application, name=deploy.group, hooks=hooks)
+    run(deploy, code_deploy=group)
+    (created,) = deploy.made("CreateDeployment")
+    assert json.loads(created["revision"]["appSpecContent"]["content"])["Hooks"] == [
+        {"BeforeInstall": "CodeDeployHook_before"},
+        {"AfterAllowTraffic": "CodeDeployHook_after"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("play", "outcome", "took"),
     [(KEEPS_OLD, "succeeded", 3.0), (HOOK_HANGS, "timed_out", 302.0)],

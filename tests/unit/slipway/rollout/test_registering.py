@@ -61,7 +61,8 @@ def exits(**codes: int | None) -> Any:
 
         def stop() -> None:
             reason = "Essential container in task exited"
-            task.update(lastStatus="STOPPED", containers=containers, stoppedReason=reason)
+            ended = {"lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
+            task.update(ended, containers=containers, stoppedReason=reason)
 
         scripted.at(5.0, stop)
         return task

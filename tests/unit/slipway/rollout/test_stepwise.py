@@ -159,6 +159,15 @@ SCENARIOS: dict[str, Make] = {
     "a task before, well": lambda: world(
         ScriptedEcs(behaviour=ecs.becomes_healthy(2.0), one_off=exits(web=0)), task=MIGRATE
     ),
+    "a task before, well, and then a crash": lambda: world(
+        ScriptedEcs(behaviour=ecs.crashes, one_off=exits(web=0)), task=MIGRATE
+    ),
+    "a crash, and its revision is discarded": lambda: world(
+        ScriptedEcs(behaviour=ecs.crashes), discard_failed=True
+    ),
+    "set back, and its revision is discarded": lambda: world(
+        ScriptedEcs(behaviour=ecs.breaker_fails, history=False), discard_failed=True
+    ),
     "a task before, badly": lambda: world(ScriptedEcs(one_off=exits(web=1)), task=MIGRATE),
     "a task before, too long": lambda: world(
         ScriptedEcs(one_off=lambda _ecs, task: task), task=MIGRATE

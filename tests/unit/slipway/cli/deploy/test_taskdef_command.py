@@ -72,7 +72,9 @@ def test_writes_what_runs_without_what_ecs_adds(scripted: ScriptedEcs) -> None:
 
     assert result.exit_code == 0, result.output
     assert written() == {**LIVE, "tags": [{"key": "team", "value": "a"}]}
-    assert Path("appspec.yaml").read_text() == (
+    mark, _, spec = Path("appspec.yaml").read_text().partition("\n")
+    assert mark.startswith("# Written by slipway taskdef")
+    assert spec == (
         "version: 0.0\n"
         "Resources:\n"
         "  - TargetService:\n"

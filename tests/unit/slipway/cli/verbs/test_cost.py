@@ -150,6 +150,6 @@ def test_how_many_overflow_can_be_said() -> None:
 
 def test_the_configured_choice_is_named() -> None:
     file = str(CONFIGURATIONS / "code-build.json")
-    assert 'builders.when is "codeBuild": $2.55 a month.' in cost(file, *FORTY).stdout
+    assert 'builders.when is "codeBuild": $2.29 a month.' in cost(file, *FORTY).stdout
     assert json.loads(cost(file, *FORTY, "--json").stdout)["configured"] == "codeBuild"
     assert "builders.when" not in cost(*FORTY).stdout

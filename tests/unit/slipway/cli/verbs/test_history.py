@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from slipway.cli.aws.session import Session
@@ -10,7 +11,7 @@ from slipway.cli.show.plots import _draw, _durations, _outcomes
 from slipway.cli.verbs.history import select
 from slipway.contracts.dora import DAY
 from tests.unit.slipway.cli.rollouts import Followed
-from tests.unit.slipway.cli.world import NOW, World, commit_of
+from tests.unit.slipway.cli.world import NOW, World, commit_of, result_of
 
 
 def history(world: World, *arguments: str) -> list[dict[str, Any]]:
@@ -170,3 +171,50 @@ def test_the_axis_covers_the_period_that_was_asked_for(world: World) -> None:
     for axes in figure.axes:
         left, right = axes.get_xlim()
         assert 29.9 < right - left < 31.1
+
+
+def test_what_a_definition_changed_is_told_below_the_list_where_it_may(world: World) -> None:
+    # GIVEN two deployments that changed more than images, one of a pipeline that may
+    changes = ("cpu: 256 → 512", "web.environment.LEVEL: changed")
+    shop, api = (world.begin(name, n) for n, name in enumerate(("shop", "api"), 1))
+    for row in (shop, api):
+        result = replace(result_of(row, "succeeded", row.started_at + 9.0),
+                         definition_changes=changes)  # fmt: skip
+        assert world.table.deployments.finish(result)
+    pipelines = [
+        replace(p, task_definition="taskdef.json") if p.name == "shop" else p
+        for p in world.installation.pipelines
+    ]
+    world.installation = replace(world.installation, pipelines=tuple(pipelines))
+    world.path.write_text(world.installation.to_json(), encoding="utf-8")
+
+    # WHEN
+    told = world.run("history").stdout
+
+    # THEN
+    lines = "".join(f"\n  {line}" for line in changes)
+    assert f"{shop.deployment_id} changed in the task definition, beside images:{lines}" in told
+    assert f"{api.deployment_id} changed" not in told
+    assert history(world)[0]["definition_changes"] == list(changes)
+
+
+def test_a_push_that_concerns_others_is_told_from_an_image_that_ran(world: World) -> None:
+    # GIVEN one of each
+    world.deployed("shop", 1, "unchanged")
+    row = world.begin("shop", 2)
+    result = replace(
+        result_of(row, "unchanged", NOW),
+        stage="fetch",
+        untouched_since=commit_of(1).id,
+        image_digest=None,
+    )
+    assert world.table.deployments.finish(result)
+
+    # WHEN, THEN
+    assert [e.get("untouched_since") for e in history(world, "shop")] == [commit_of(1).id, None]
+    text = world.run("history", "shop").output
+    assert text.count("unchanged (other paths)") == 1
+    # AND it is nothing to go back to
+    refused = world.run("rollback", "shop", "--to", row.deployment_id)
+    assert refused.exit_code == 2
+    assert "it touched none of the pipeline's paths" in refused.output

@@ -296,3 +296,19 @@ def test_a_hostile_subject_cannot_change_the_terminal(world: World, hostile: str
 
     # THEN none of them arrive
     assert not {"\x1b", "\u202e", "\x00"} & set(text)
+
+
+def test_a_tip_that_concerns_others_is_up_to_date(world: World) -> None:
+    # GIVEN commit 7 runs, and the branch is at 8, which touches none of the pipeline's paths
+    world.runs("shop", world.deployed("shop", 7))
+    tip = commit_of(8).id
+    world.table.pipelines.change("shop", handled_tip=tip, untouched_tip=tip)
+
+    # WHEN
+    (shop,) = status(world, "shop")["pipelines"]
+    text = world.run("status", "shop").output
+
+    # THEN what runs is 7, and that is right
+    assert shop["running"]["commit"] == commit_of(7).id
+    assert (shop["tip"], shop["tip_verdict"]) == (tip, "untouched")
+    assert f"up to date ({tip[:8]} is of other paths)" in text
