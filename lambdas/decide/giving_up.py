@@ -44,8 +44,8 @@ def _open_deployments(services: Services, pipeline: str) -> list[DeploymentRow]:
 
 def _is_ended(services: Services, action: GiveUp, own: list[DeploymentRow]) -> bool:
     """Give the request its outcome, unless it has one; False if somebody is at it."""
-    for row in own:
-        return _end(services, row, action.body, action.why)
+    if own:
+        return _end(services, own[0], action.body, action.why)
     requests, kept = services.table.requests, services.installation.limits.settled_kept
     if requests.settled([action.request_id]):
         return True
