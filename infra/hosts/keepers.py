@@ -228,7 +228,7 @@ class Keepers:
         return {"SLIPWAY_DEAD_LETTERS_URL": url} if self._uses_code_build else {}
 
     def _drain(self) -> list[Allow]:
-        """And where requests go whose builders have ended again and again, or have no pipeline."""
+        """Take requests off the queue where no host does, and keep those that are given up on."""
         if not self._uses_code_build:
             return []
         names = self._shared.names

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from lambdas.decide.situation import GiveUp
 from lambdas.shared.observability import about, logger
 from lambdas.shared.services import Services
 from slipway.contracts.errors import InvalidMessage
-from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMessage, Reason
+from slipway.contracts.messages import BuildRequest, DeploymentResult, FollowMessage
 from slipway.contracts.requesting import dead_letter
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.requests import Settled
+from slipway.contracts.table.unbegun import ended_before
 from slipway.following.record import LOOKED_BACK, tip_request_of
 
 
@@ -45,8 +44,8 @@ def _open_deployments(services: Services, pipeline: str) -> list[DeploymentRow]:
 
 def _is_ended(services: Services, action: GiveUp, own: list[DeploymentRow]) -> bool:
     """Give the request its outcome, unless it has one; False if somebody is at it."""
-    for row in own:
-        return _end(services, row, action.body, action.why)
+    if own:
+        return _end(services, own[0], action.body, action.why)
     requests, kept = services.table.requests, services.installation.limits.settled_kept
     if requests.settled([action.request_id]):
         return True
@@ -84,8 +83,9 @@ def _end(services: Services, row: DeploymentRow, body: str, why: str) -> bool:
     is_settled = bool(table.requests.settled([row.request_id]))
     if not is_settled:
         dead_letter(services.sqs, services.dead_letters_url, body, why)
+    result = ended_before(row, "gave_up", cause=f"given up: {why}", now=services.now())
     ended = table.unbegun.end_left_behind(
-        _given_up(row, why, services.now()), changes={}, settled_kept=None if is_settled else kept
+        result, changes={}, settled_kept=None if is_settled else kept
     )
     if not ended:
         logger.info("somebody is at it", extra={"pipeline": row.pipeline})
@@ -99,20 +99,3 @@ def _clear(services: Services, action: GiveUp) -> None:
         logger.warning("not a request", extra={"problem": str(error)})
     if action.row is not None:
         services.table.pending.delete(action.row)
-
-
-def _given_up(row: DeploymentRow, why: str, now: float) -> DeploymentResult:
-    return DeploymentResult(
-        deployment_id=row.deployment_id,
-        pipeline=row.pipeline,
-        status="gave_up",
-        stage="received",
-        reason=cast(Reason, row.reason),
-        request_id=row.request_id,
-        commit=row.commit,
-        pushed_by=row.pushed_by,
-        pushed_at=row.pushed_at,
-        started_at=row.started_at,
-        ended_at=now,
-        cause=f"given up: {why}",
-    )

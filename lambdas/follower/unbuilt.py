@@ -199,9 +199,9 @@ def _looked_up(request: BuildRequest, pipeline: PipelineSettings, here: World) -
     tags = [(image, build_tag(image, commit_id)) for image in pipeline.images]
     found = [(image, here.registry.digest(image, tag)) for image, tag in tags]
     there = [(image, digest) for image, digest in found if digest is not None]
-    is_whole = len(there) == len(found)
-    commit = _described(commit_id, pipeline.name, here)
-    return Looked(commit=commit, found=there) if is_whole else None
+    if len(there) == len(found):
+        return Looked(commit=_described(commit_id, pipeline.name, here), found=there)
+    return None
 
 
 def _described(commit_id: str, pipeline: str, here: World) -> Commit:

@@ -176,7 +176,8 @@ class Chain:
         """The newest one of the commit, but for those whose push an earlier one told of."""
         for row in self.deployments(pipeline):
             told_before = row.result is not None and row.result.told_by
-            if row.commit is not None and row.commit.id == commit_id and not told_before:
+            commit = row.commit or (row.result and row.result.commit)
+            if commit and commit.id == commit_id and not told_before:
                 return row
         return None
 

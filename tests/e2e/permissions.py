@@ -28,6 +28,7 @@ SELDOM: dict[str, str] = {
     "ec2:StopInstances@slipway-reconciler": "a host that hangs; see tests/e2e/chaos",
     "ecs:ListServiceDeployments@slipway-host": "a way back that a host sees to its end",
     "ecs:ListServiceDeployments@slipway-follower": "a way back that no host sees to its end",
+    "logs:GetLogEvents@slipway-host": "a crash that a host follows to its end; else the follower",
     "ecs:StopServiceDeployment@slipway-follower": "a cancel that comes while ECS is at it",
 }
 """What is asked for where something takes too long: in `make chaos`, or on a busy machine."""

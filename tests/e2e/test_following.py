@@ -12,7 +12,7 @@ from tests.e2e.story import Story
 PIPELINE = "sample"
 SLOW = 20
 """Seconds until a new container is healthy, or crashes: the host sleeps after a few."""
-LONG = 120.0
+LONG = 240.0
 
 
 def push(chain: Chain, message: str, behaviour: str = "works") -> Pushed:

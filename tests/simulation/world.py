@@ -140,6 +140,7 @@ class World:
         self.held_since: dict[str, float] = {}
         self.paused_since: dict[str, float] = {}
         self.resumed_at: dict[str, float] = {}
+        self.full_at = START
         self.awake_seconds = 0.0
         self.asleep_with_work = 0.0
         self.long_builds = deploying.LONG_BUILDS
@@ -341,6 +342,7 @@ class World:
         But where as many builds are there as may be, one that hangs keeps others until its timeout.
         """
         if len(self.codebuild.live) >= self.installation.builders.limit:
+            self.full_at = self.clockwork.time
             return
         paused = {p.pipeline for p in self.table.pipelines.all().values() if p.paused}
         taken = {
@@ -354,6 +356,7 @@ class World:
         for want in self.table.wants.all():
             since = max(
                 want.noted_at,
+                self.full_at,
                 self.resumed_at.get(want.pipeline, 0.0),
                 later.get(want.request_id, 0.0),
             )

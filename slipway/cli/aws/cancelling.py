@@ -11,9 +11,10 @@ from slipway.cli.aws.begun import begun
 from slipway.cli.aws.follow import RECENT
 from slipway.cli.show.moments import stamp
 from slipway.cli.user.ending import uninterrupted
-from slipway.contracts.messages import Commit, DeploymentResult, FollowMessage
+from slipway.contracts.messages import Commit, FollowMessage
 from slipway.contracts.sentences import cancelled_by
 from slipway.contracts.table.deployments import DeploymentRow
+from slipway.contracts.table.unbegun import ended_before
 from slipway.following.record import tip_request_of
 
 if TYPE_CHECKING:
@@ -242,19 +243,9 @@ def cancelled(
     row: DeploymentRow, request: BuildRequest, pipeline: PipelineRow, by: str, now: float
 ) -> DeploymentRow:
     """`row`, which `request` asked for, with its end: before it touched the service."""
-    result = DeploymentResult(
-        deployment_id=row.deployment_id,
-        pipeline=row.pipeline,
-        status="cancelled",
-        stage="received",
+    result = replace(
+        ended_before(row, "cancelled", cause=cancelled_by(by), now=now),
         reason=request.reason,
-        request_id=row.request_id,
-        commit=row.commit,
-        pushed_by=row.pushed_by,
-        pushed_at=row.pushed_at,
-        started_at=row.started_at,
-        ended_at=now,
-        cause=cancelled_by(by),
         failures_before=pipeline.failures,
         cancelled_by=by,
     )

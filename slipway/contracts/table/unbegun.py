@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from slipway.contracts.codec import encode
-from slipway.contracts.messages import DeploymentResult
+from slipway.contracts.messages import DeploymentResult, Reason, Status
 from slipway.contracts.table.deployments import DeploymentRow, deployment_key, finishing
 from slipway.contracts.table.locks import PARTITION as LOCK
 from slipway.contracts.table.pipelines import PARTITION as PIPELINE
@@ -110,3 +111,21 @@ def _changed(pipeline: str, changes: Mapping[str, RowValue]) -> Write:
     expression, parameters = change_expression(pipeline, changes)
     key = {"pk": PIPELINE, "sk": pipeline}
     return Write("update", key, expression=expression, parameters=parameters)
+
+
+def ended_before(row: DeploymentRow, status: Status, *, cause: str, now: float) -> DeploymentResult:
+    """The end of a deployment that has touched nothing, `now` in seconds since the epoch."""
+    return DeploymentResult(
+        deployment_id=row.deployment_id,
+        pipeline=row.pipeline,
+        status=status,
+        stage="received",
+        reason=cast(Reason, row.reason),
+        request_id=row.request_id,
+        commit=row.commit,
+        pushed_by=row.pushed_by,
+        pushed_at=row.pushed_at,
+        started_at=row.started_at,
+        ended_at=now,
+        cause=cause,
+    )

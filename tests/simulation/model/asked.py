@@ -207,7 +207,9 @@ def _followed_obeys(table: Table, lock: LockState, request: int, marked: bool) -
     row = replace(_row(request), rollout="{}", cancelled_by="ada" if marked else None)
     there: Any = SimpleNamespace(
         row=row,
-        followed=SimpleNamespace(request=request_of(request), under_way="a rollout"),
+        followed=SimpleNamespace(
+            request=request_of(request), under_way=SimpleNamespace(step="wait")
+        ),
         _parts=SimpleNamespace(now=lambda: NOW),
         _orders_at=float("-inf"),
         _table=SimpleNamespace(

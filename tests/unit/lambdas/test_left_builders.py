@@ -169,15 +169,9 @@ def test_what_waits_becomes_a_dead_letter_and_has_an_outcome(world: World) -> No
     assert world.sns.requests == []
 
 
-def test_nothing_is_lost_where_the_dead_letter_cannot_be_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_lost_where_the_dead_letter_cannot_be_kept(world: World) -> None:
     left(world, request())
-
-    def fails(**_message: Any) -> None:
-        raise error("ThrottlingException")
-
-    monkeypatch.setattr(world.sqs, "send_message", fails)
+    world.sqs.silence = error("ThrottlingException")
     with pytest.raises(WorldFailed):
         reconcile(TICK, world.services)
     assert len(world.table.pending.all()) == 1

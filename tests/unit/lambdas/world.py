@@ -168,7 +168,7 @@ class FakeEC2(AwsFake, service="ec2"):
 @dataclass
 class FakeSQS(AwsFake, service="sqs"):
     """The build queue's counts and messages (bodies by receipt), and what was sent, by queue and
-    body. `silence` is raised in place of messages.
+    body. `silence` is raised in place of what is received or sent.
     """
 
     visible: int = 0
@@ -211,6 +211,8 @@ class FakeSQS(AwsFake, service="sqs"):
     def send_message(
         self, *, QueueUrl: str, MessageBody: str, MessageAttributes: dict[str, Any] | None = None
     ) -> dict[str, Any]:
+        if self.silence is not None:
+            raise self.silence
         self.sent.append((QueueUrl, MessageBody))
         return {"MessageId": str(len(self.sent)), "MD5OfMessageBody": "0" * 32}
 
