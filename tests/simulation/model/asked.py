@@ -15,6 +15,9 @@ from slipway.contracts.table.pipelines import PipelineRow
 from slipway.contracts.table.wants import Want
 from slipway.following import outcome
 from slipway.following.follower import Held
+from slipway.following.state import Followed
+from slipway.rollout import RolloutPlan
+from slipway.rollout.state import RolloutState
 from tests.simulation.model.changes import is_rollback
 from tests.simulation.model.real import DEPLOYMENTS, Real
 from tests.simulation.model.state import NOW, LockState, State
@@ -202,14 +205,20 @@ def _row(request: int) -> DeploymentRow:
     )
 
 
+def _followed(request: int) -> Followed:
+    """Its only rollout is waited for."""
+    rollout = RolloutState(
+        id=deployment_of(request), plan=RolloutPlan(service="shop"), begun=NOW, step="wait"
+    )
+    return Followed(request=request_of(request), rollouts=(rollout,))
+
+
 def _followed_obeys(table: Table, lock: LockState, request: int, marked: bool) -> str:
     said: list[str] = []
     row = replace(_row(request), rollout="{}", cancelled_by="ada" if marked else None)
     there: Any = SimpleNamespace(
         row=row,
-        followed=SimpleNamespace(
-            request=request_of(request), under_way=SimpleNamespace(step="wait")
-        ),
+        followed=_followed(request),
         _parts=SimpleNamespace(now=lambda: NOW),
         _orders_at=float("-inf"),
         _table=SimpleNamespace(
