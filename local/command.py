@@ -85,6 +85,13 @@ def command() -> None:
     help="The paths that concern the last pipeline, as in a configuration; several times for more.",
 )
 @click.option(
+    "--sample",
+    type=click.Choice(["web", "whole"]),
+    default="web",
+    show_default=True,
+    help="What the first pipeline deploys: a web service; or that, a worker, and a nightly task.",
+)
+@click.option(
     "--internal-endpoints", is_flag=True, help="Open the emulator's fault switches (for tests)."
 )
 def up(
@@ -100,6 +107,7 @@ def up(
     idle_period: int,
     start_period: int,
     paths: tuple[str, ...],
+    sample: Any,
     internal_endpoints: bool,
 ) -> None:
     """Start it in the background; returns when a push would be deployed.
@@ -114,6 +122,7 @@ def up(
       slipway local up --builders codeBuild --pipelines 5
       slipway local up --start-period 150
       slipway local up --paths '**' --paths '!**/*.md'
+      slipway local up --sample whole
     """
     from local.plan import Options
     from local.progress import Progress
@@ -132,6 +141,7 @@ def up(
         idle_period=idle_period,
         start_period=start_period,
         paths=paths,
+        sample=sample,
         internal_endpoints=internal_endpoints,
     )
     workplace, progress = _workplace(directory), Progress()
@@ -173,8 +183,14 @@ def down(directory: Path | None) -> None:
 @click.option(
     "--break",
     "behaviour",
-    type=click.Choice(["build", "crash", "health"]),
-    help="A release whose build fails, whose process ends, or whose health check fails.",
+    type=click.Choice(["build", "crash", "health", "tests", "smoke", "worker"]),
+    help="A release whose build fails, whose process ends, or whose health check fails; with"
+    " `up --sample whole` also: whose tests or smoke test fail, or whose worker ends.",
+)
+@click.option(
+    "--greeting",
+    metavar="TEXT",
+    help="With `up --sample whole`: the variable GREETING in the repository's task definitions.",
 )
 @click.option(
     "--after",
@@ -190,6 +206,7 @@ def push(
     directory: Path | None,
     message: str | None,
     behaviour: str | None,
+    greeting: str | None,
     after: int,
     pipeline: str,
     as_json: bool,
@@ -201,10 +218,18 @@ def push(
       slipway local push --message "my words"
       slipway local push --break build
       slipway local push --after 120
+      slipway local push --greeting "good morning"
     """
     from local.push import push_release
 
-    done = push_release(_workplace(directory), pipeline, message, behaviour or "works", after=after)
+    done = push_release(
+        _workplace(directory),
+        pipeline,
+        message,
+        behaviour or "works",
+        after=after,
+        greeting=greeting,
+    )
     if as_json:
         click.echo(json_text(asdict(done)))
         return

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from local.team import CLUSTER, EXECUTION_ROLE, SERVICES, definition_file
 from slipway.contracts.names import Names
 
 INSTALLATION = "slipway"
+Sample = Literal["web", "whole"]
+"""What the first pipeline deploys: a web service, or that with a worker and a nightly task."""
 REGION = "us-east-1"
 DEV_ACCOUNT = "111111111111"
 PROD_ACCOUNT = "222222222222"
@@ -24,6 +27,8 @@ HEALTH_COMMAND = [
     "/bin/busybox",
     *("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{SAMPLE_PORT}/health"),
 ]
+
+TESTED = {"test": {"target": "test", "reports": ["/reports/junit.xml"]}}
 
 IDLE_PERIOD = 3
 """Seconds; an option of `up`, like those below."""
@@ -62,9 +67,12 @@ MACHINE_LIMITS: dict[str, int] = {
 
 @dataclass(frozen=True)
 class PipelineNames:
-    """What one pipeline of the local run is called everywhere."""
+    """What one pipeline of the local run is called everywhere. `whole`: it deploys the team's
+    services; else one that the prod stack makes.
+    """
 
     name: str
+    whole: bool = False
 
     @property
     def repository(self) -> str:
@@ -76,16 +84,18 @@ class PipelineNames:
 
     @property
     def cluster(self) -> str:
-        return f"{INSTALLATION}-sample"
+        return CLUSTER if self.whole else f"{INSTALLATION}-sample"
 
     @property
     def service(self) -> str:
-        return self.name
+        """The one that answers over HTTP."""
+        return SERVICES[0] if self.whole else self.name
 
 
-def pipeline_names(count: int) -> tuple[PipelineNames, ...]:
-    """`sample`, `sample-2`, `sample-3` …"""
-    return tuple(PipelineNames("sample" if n == 1 else f"sample-{n}") for n in range(1, count + 1))
+def pipeline_names(count: int, sample: Sample = "web") -> tuple[PipelineNames, ...]:
+    """`sample`, `sample-2`, `sample-3` …; `sample` is of the first one."""
+    others = (PipelineNames(f"sample-{number}") for number in range(2, count + 1))
+    return (PipelineNames("sample", whole=sample == "whole"), *others)
 
 
 def local_configuration(
@@ -136,24 +146,24 @@ def local_configuration(
 
 
 def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> dict[str, Any]:
+    image = {
+        "repository": {"name": names.image, "create": True},
+        "buildArguments": {"environment": "local", "commit": "{commit}"},
+        "containers": ["app"],
+    }
+    service = {
+        "sample": True,
+        "port": SAMPLE_PORT,
+        "initialImage": initial_image,
+        "healthCommand": HEALTH_COMMAND,
+        "healthStartPeriod": start_period,
+    }
     return {
         "name": names.name,
         "repository": {"name": names.repository, "create": True},
         "branch": BRANCH,
-        "images": [
-            {
-                "repository": {"name": names.image, "create": True},
-                "buildArguments": {"environment": "local", "commit": "{commit}"},
-                "containers": ["app"],
-            }
-        ],
-        "service": {
-            "sample": True,
-            "port": SAMPLE_PORT,
-            "initialImage": initial_image,
-            "healthCommand": HEALTH_COMMAND,
-            "healthStartPeriod": start_period,
-        },
+        "images": [{**image, **TESTED} if names.whole else image],
+        **({"services": _services_of_the_team()} if names.whole else {"service": service}),
         "rollout": {
             # Where a crash may come as late as that, the breaker still comes before the timeout.
             "healthyTimeout": HEALTHY_TIMEOUT + BREAKER_FAILURES * start_period,
@@ -161,6 +171,19 @@ def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> di
             "maxDefinitions": 3,
         },
     }
+
+
+def _services_of_the_team() -> list[dict[str, Any]]:
+    """The commit says what they run: its task definitions stand in the repository."""
+    return [
+        {
+            "cluster": CLUSTER,
+            "name": service,
+            "roles": [f"arn:aws:iam::{PROD_ACCOUNT}:role/{EXECUTION_ROLE}"],
+            "taskDefinition": definition_file(service),
+        }
+        for service in SERVICES
+    ]
 
 
 def _who_builds(

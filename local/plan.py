@@ -14,6 +14,7 @@ from local.configuration import (
     REGION,
     START_PERIOD,
     PipelineNames,
+    Sample,
     pipeline_names,
 )
 from local.emulator.settings import EmulatorSettings
@@ -38,6 +39,7 @@ class Options:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
     of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
+    `sample`: what the first pipeline deploys.
     """
 
     port: int | None = None
@@ -56,6 +58,7 @@ class Options:
     start_period: int = START_PERIOD
     health_interval: float = 1.0
     paths: tuple[str, ...] = ()
+    sample: Sample = "web"
 
     @property
     def host_count(self) -> int:
@@ -118,6 +121,6 @@ def make_plan(workplace: Workplace, options: Options) -> Plan:
         settings=settings,
         slack_port=slack,
         service_ports=tuple(services),
-        pipelines=pipeline_names(options.pipelines),
+        pipelines=pipeline_names(options.pipelines, options.sample),
         password=password,
     )

@@ -30,10 +30,12 @@ def push_release(
     behaviour: str = "works",
     *,
     after: int = 0,
+    greeting: str | None = None,
 ) -> Pushed:
     """Commit the next release and push it.
 
-    `after`: seconds from its start until it is healthy, or crashes. WrongUse for a pipeline that is
+    `after`: seconds from its start until it is healthy, or crashes. `greeting`: a variable of the
+    repository's own task definitions; None: as it is. WrongUse for a pipeline that is
     not there, and where the service's health check would not wait so long.
     """
     state = read_state(workplace)
@@ -48,6 +50,8 @@ def push_release(
     branch = state.pipelines[pipeline].branch
     repository = SampleRepository(workplace.sample_dir / pipeline)
     repository.pull(branch)
+    if greeting is not None:
+        repository.greet(greeting)
     commit_id = repository.change(message, behaviour, after)
     began_at = time.time()
     repository.push(branch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from slipway.contracts.errors import WorldFailed
 
 SAMPLE = Path(__file__).resolve().parent / "sample"
+DEFINITIONS = "deploy"
+"""The folder of the task definitions, of the sample and of its repository."""
 AUTHOR = "Slipway Developer"
 AUTHOR_EMAIL = "developer@example.com"
 
@@ -21,8 +24,9 @@ class Release:
     """What a push changes: the message that is served and whether this release is broken.
 
     `behaviour`: `works`, `slow` (its build takes some seconds), or how it is broken: `build`,
-    `crash` (its process ends) or `health` (its health check fails). `after`: seconds from its start
-    until it is healthy, or crashes.
+    `crash` (its process ends), `health` (its health check fails), and of the whole sample `tests`,
+    `smoke` (what its smoke test asks for is not there) or `worker` (the worker's process ends).
+    `after`: seconds from its start until it is healthy, or crashes.
     """
 
     message: str
@@ -70,6 +74,14 @@ class SampleRepository:
         release = Release(message or f"release {number}", behaviour, number, after)
         (self.directory / "release.txt").write_text(release.text(), encoding="utf-8")
         return self.commit(release.message)
+
+    def greet(self, greeting: str) -> None:
+        """Set the variable GREETING in the repository's task definitions; not committed yet."""
+        for file in sorted((self.directory / DEFINITIONS).glob("*.json")):
+            definition = json.loads(file.read_text(encoding="utf-8"))
+            for container in definition["containerDefinitions"]:
+                container["environment"] = [{"name": "GREETING", "value": greeting}]
+            file.write_text(json.dumps(definition, indent=2) + "\n", encoding="utf-8")
 
     def commit(self, message: str) -> str:
         """Commit everything; the commit's id."""

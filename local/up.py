@@ -38,6 +38,7 @@ from local.sample_repository import Release, SampleRepository, write_sample
 from local.started import Ledger
 from local.state import HostState, PipelineState, State, read_state, write_state
 from local.supervisor import instances_of
+from local.team import make_team
 from local.waiting import wait_for, wait_until
 from local.workplace import REPOSITORY, Workplace, write_json
 from slipway.contracts.errors import WorldFailed, WrongUse
@@ -126,6 +127,8 @@ def _bring_up(workplace: Workplace, plan: Plan, ledger: Ledger, progress: Progre
         stacks.finish(synth, "cdk-synth", cloud.SYNTH_SECONDS)
     installation = _keep_installation(workplace)
     with progress.step("cdk deploy, both accounts"):
+        if plan.options.sample == "whole":
+            make_team(_prod_clients(plan), plan.initial_image)
         _deploy(stacks)
     _store_webhook(plan, installation)
     with progress.step("hosts, services and repositories ready"):
@@ -221,6 +224,10 @@ def _deploy(stacks: cloud.Cloud) -> None:
     running = [(stacks.start_deploy(stack, account), account) for stack, account in STACKS]
     for process, account in running:
         stacks.finish(process, f"cdk-deploy-{account}", cloud.DEPLOY_SECONDS)
+
+
+def _prod_clients(plan: Plan) -> Callable[[str], Any]:
+    return lambda name: client_of(name, plan.settings.endpoint_url, PROD_ACCOUNT, REGION)
 
 
 def _store_webhook(plan: Plan, installation: Installation) -> None:

@@ -31,14 +31,19 @@ if [ "$behaviour" = crash ]; then
 fi
 
 $bb mkdir -p /www
-printf '{"commit": "%s", "message": "%s", "environment": "%s"}\n' \
-  "$COMMIT" "$message" "$ENVIRONMENT" >/www/version.json
+printf '{"commit": "%s", "message": "%s", "environment": "%s", "greeting": "%s"}\n' \
+  "$COMMIT" "$message" "$ENVIRONMENT" "$(printf %s "${GREETING:-}" | text)" >/www/version.json
 printf '<!doctype html><title>sample</title><h1>%s</h1><p>commit %s</p>\n' \
   "$message" "$COMMIT" >/www/index.html
 if [ "$behaviour" = health ]; then
   echo "release.txt says behaviour=health: /health will not be found" >&2
 else
   echo ok >/www/health
+fi
+if [ "$behaviour" = smoke ]; then
+  echo "release.txt says behaviour=smoke: /ready will not be found" >&2
+else
+  echo "ready: $COMMIT" >/www/ready
 fi
 $bb httpd -f -p 8080 -h /www &
 child=$!

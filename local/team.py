@@ -1,0 +1,104 @@
+"""What a team has before Slipway comes: a web service, its worker, and a task every night.
+
+`slipway local up --sample whole` makes it in the prod account, as a team's own stack would.
+Slipway then deploys to it what is there already. The task definitions are those that stand in the
+sample's repository, with the first image in place of the placeholder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.sample_repository import DEFINITIONS, SAMPLE
+from slipway.contracts.errors import WorldFailed
+
+CLUSTER = "team"
+SERVICES = ("web", "worker")
+NIGHTLY = "nightly"
+"""The rule, and the family of what it starts."""
+TARGET = "task"
+EXECUTION_ROLE = "team-execution"
+EVENTS_ROLE = "team-events"
+IMAGE = "<IMAGE1_NAME>"
+_PULL = ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+Clients = Callable[[str], Any]
+
+
+def definition_file(family: str) -> str:
+    """The path of a task definition in the sample's repository."""
+    return f"{DEFINITIONS}/{family}.json"
+
+
+def make_team(clients: Clients, initial_image: str) -> None:
+    """All of it; `clients`: of a service's name, with the prod account's rights."""
+    _make_role(clients("iam"), EXECUTION_ROLE, "ecs-tasks.amazonaws.com", _PULL)
+    starts = ("ecs:RunTask", "iam:PassRole")
+    starter = _make_role(clients("iam"), EVENTS_ROLE, "events.amazonaws.com", starts)
+    ecs, network = clients("ecs"), _network(clients("ec2"))
+    cluster = ecs.create_cluster(clusterName=CLUSTER)["cluster"]["clusterArn"]
+    arns = {family: _register(ecs, family, initial_image) for family in (*SERVICES, NIGHTLY)}
+    for service in SERVICES:
+        ecs.create_service(
+            cluster=CLUSTER,
+            serviceName=service,
+            taskDefinition=arns[service],
+            desiredCount=1,
+            launchType="FARGATE",
+            networkConfiguration=network,
+            deploymentConfiguration={
+                "minimumHealthyPercent": 100,
+                "maximumPercent": 200,
+                "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+            },
+        )
+    target = {
+        "Id": TARGET,
+        "Arn": cluster,
+        "RoleArn": starter,
+        "EcsParameters": {
+            "TaskDefinitionArn": arns[NIGHTLY],
+            "TaskCount": 1,
+            "LaunchType": "FARGATE",
+            "NetworkConfiguration": network,
+        },
+        "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
+    }
+    _make_rule(clients("events"), target)
+
+
+def _register(ecs: Any, family: str, image: str) -> str:
+    text = (SAMPLE / definition_file(family)).read_text(encoding="utf-8")
+    definition = json.loads(text.replace(IMAGE, image))
+    return str(ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"])
+
+
+def _make_rule(events: Any, target: Mapping[str, Any]) -> None:
+    events.put_rule(Name=NIGHTLY, ScheduleExpression="cron(0 3 * * ? *)", State="ENABLED")
+    answer = events.put_targets(Rule=NIGHTLY, Targets=[target])
+    if answer["FailedEntryCount"]:
+        raise WorldFailed(f"the rule {NIGHTLY} takes no target: {answer['FailedEntries']}")
+
+
+def _network(ec2: Any) -> dict[str, Any]:
+    """The first subnet of the account's default VPC."""
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    return {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
+
+
+def _make_role(iam: Any, name: str, trusted: str, actions: tuple[str, ...]) -> str:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": trusted},
+        "Action": "sts:AssumeRole",
+    }
+    rights = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=_policy(rights))
+    return str(made["Role"]["Arn"])
+
+
+def _policy(statement: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
