@@ -37,7 +37,7 @@ def make_team(clients: Clients, initial_image: str) -> None:
     _make_role(clients("iam"), EXECUTION_ROLE, "ecs-tasks.amazonaws.com", _PULL)
     starts = ("ecs:RunTask", "iam:PassRole")
     starter = _make_role(clients("iam"), EVENTS_ROLE, "events.amazonaws.com", starts)
-    ecs, network = clients("ecs"), _network(clients("ec2"))
+    ecs, subnet = clients("ecs"), _subnet(clients("ec2"))
     cluster = ecs.create_cluster(clusterName=CLUSTER)["cluster"]["clusterArn"]
     arns = {family: _register(ecs, family, initial_image) for family in (*SERVICES, NIGHTLY)}
     for service in SERVICES:
@@ -47,7 +47,9 @@ def make_team(clients: Clients, initial_image: str) -> None:
             taskDefinition=arns[service],
             desiredCount=1,
             launchType="FARGATE",
-            networkConfiguration=network,
+            networkConfiguration={
+                "awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}
+            },
             deploymentConfiguration={
                 "minimumHealthyPercent": 100,
                 "maximumPercent": 200,
@@ -62,7 +64,9 @@ def make_team(clients: Clients, initial_image: str) -> None:
             "TaskDefinitionArn": arns[NIGHTLY],
             "TaskCount": 1,
             "LaunchType": "FARGATE",
-            "NetworkConfiguration": network,
+            "NetworkConfiguration": {
+                "awsvpcConfiguration": {"Subnets": [subnet], "AssignPublicIp": "ENABLED"}
+            },
         },
         "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
     }
@@ -82,10 +86,9 @@ def _make_rule(events: Any, target: Mapping[str, Any]) -> None:
         raise WorldFailed(f"the rule {NIGHTLY} takes no target: {answer['FailedEntries']}")
 
 
-def _network(ec2: Any) -> dict[str, Any]:
-    """The first subnet of the account's default VPC."""
-    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    return {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
+def _subnet(ec2: Any) -> str:
+    """The first of the account's default VPC."""
+    return str(ec2.describe_subnets()["Subnets"][0]["SubnetId"])
 
 
 def _make_role(iam: Any, name: str, trusted: str, actions: tuple[str, ...]) -> str:
