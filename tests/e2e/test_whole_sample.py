@@ -35,6 +35,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = Options(sample="whole", internal_endpoints=True, paths=NO_DOCUMENTS)
     with local_chain(tmp_path_factory.mktemp("whole"), options) as chain:
+        # The web service answers first.
+        chain.until("the end of the first deployment", lambda: _all_told(chain), LONG)
         yield chain
 
 
@@ -104,6 +106,11 @@ def _runs(ecs: Any, definition: str) -> Runs:
     (container,) = found["containerDefinitions"]
     values = {one["name"]: one["value"] for one in container["environment"]}
     return Runs(definition, container["image"], values["GREETING"])
+
+
+def _all_told(whole: Chain) -> bool:
+    rows = whole.deployments()
+    return bool(rows) and all(row.announced_at for row in rows)
 
 
 def _ended(whole: Chain, pushed: Pushed) -> DeploymentRow | None:
