@@ -15,9 +15,11 @@ from local.sample_repository import DEFINITIONS, SAMPLE
 from slipway.contracts.errors import WorldFailed
 
 CLUSTER = "team"
-SERVICES = ("web", "worker")
+WEB, WORKER = "web", "worker"
+SERVICES = (WEB, WORKER)
 NIGHTLY = "nightly"
-"""The rule, and the family of what it starts."""
+"""The rule. It starts the worker's task definition with another command."""
+NIGHTLY_COMMAND = ["/bin/busybox", "sh", "/app/nightly.sh"]
 TARGET = "task"
 EXECUTION_ROLE = "team-execution"
 EVENTS_ROLE = "team-events"
@@ -39,7 +41,7 @@ def make_team(clients: Clients, initial_image: str) -> None:
     starter = _make_role(clients("iam"), EVENTS_ROLE, "events.amazonaws.com", starts)
     ecs, subnet = clients("ecs"), _subnet(clients("ec2"))
     cluster = ecs.create_cluster(clusterName=CLUSTER)["cluster"]["clusterArn"]
-    arns = {family: _register(ecs, family, initial_image) for family in (*SERVICES, NIGHTLY)}
+    arns = {family: _register(ecs, family, initial_image) for family in SERVICES}
     for service in SERVICES:
         ecs.create_service(
             cluster=CLUSTER,
@@ -61,13 +63,14 @@ def make_team(clients: Clients, initial_image: str) -> None:
         "Arn": cluster,
         "RoleArn": starter,
         "EcsParameters": {
-            "TaskDefinitionArn": arns[NIGHTLY],
+            "TaskDefinitionArn": arns[WORKER],
             "TaskCount": 1,
             "LaunchType": "FARGATE",
             "NetworkConfiguration": {
                 "awsvpcConfiguration": {"Subnets": [subnet], "AssignPublicIp": "ENABLED"}
             },
         },
+        "Input": json.dumps({"containerOverrides": [{"name": "app", "command": NIGHTLY_COMMAND}]}),
         "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
     }
     _make_rule(clients("events"), target)
