@@ -36,44 +36,52 @@ def definition_file(family: str) -> str:
 
 def make_team(clients: Clients, initial_image: str) -> None:
     """All of it; `clients`: of a service's name, with the prod account's rights."""
-    _make_role(clients("iam"), EXECUTION_ROLE, "ecs-tasks.amazonaws.com", _PULL)
+    iam, ecs, events = clients("iam"), clients("ecs"), clients("events")
+    _make_role(iam, EXECUTION_ROLE, "ecs-tasks.amazonaws.com", _PULL)
     starts = ("ecs:RunTask", "iam:PassRole")
-    starter = _make_role(clients("iam"), EVENTS_ROLE, "events.amazonaws.com", starts)
-    ecs, subnet = clients("ecs"), _subnet(clients("ec2"))
+    starter = _make_role(iam, EVENTS_ROLE, "events.amazonaws.com", starts)
+    subnet = _subnet(clients("ec2"))
     cluster = ecs.create_cluster(clusterName=CLUSTER)["cluster"]["clusterArn"]
-    arns = {family: _register(ecs, family, initial_image) for family in SERVICES}
-    for service in SERVICES:
-        ecs.create_service(
-            cluster=CLUSTER,
-            serviceName=service,
-            taskDefinition=arns[service],
-            desiredCount=1,
-            launchType="FARGATE",
-            networkConfiguration={
-                "awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}
-            },
-            deploymentConfiguration={
-                "minimumHealthyPercent": 100,
-                "maximumPercent": 200,
-                "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-            },
-        )
-    target = {
+    arns = {service: _register(ecs, service, initial_image) for service in SERVICES}
+    for service, definition in arns.items():
+        _make_service(ecs, service, definition, subnet)
+    _make_rule(events, _nightly(cluster, arns[WORKER], starter, subnet))
+
+
+def _make_service(ecs: Any, service: str, definition: str, subnet: str) -> None:
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
+    ecs.create_service(
+        cluster=CLUSTER,
+        serviceName=service,
+        taskDefinition=definition,
+        desiredCount=1,
+        launchType="FARGATE",
+        networkConfiguration=network,
+        deploymentConfiguration={
+            "minimumHealthyPercent": 100,
+            "maximumPercent": 200,
+            "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+        },
+    )
+
+
+def _nightly(cluster: str, definition: str, role: str, subnet: str) -> dict[str, Any]:
+    """The rule's target, as EventBridge writes one."""
+    network = {"awsvpcConfiguration": {"Subnets": [subnet], "AssignPublicIp": "ENABLED"}}
+    overrides = {"containerOverrides": [{"name": "app", "command": NIGHTLY_COMMAND}]}
+    return {
         "Id": TARGET,
         "Arn": cluster,
-        "RoleArn": starter,
+        "RoleArn": role,
+        "Input": json.dumps(overrides),
         "EcsParameters": {
-            "TaskDefinitionArn": arns[WORKER],
+            "TaskDefinitionArn": definition,
             "TaskCount": 1,
             "LaunchType": "FARGATE",
-            "NetworkConfiguration": {
-                "awsvpcConfiguration": {"Subnets": [subnet], "AssignPublicIp": "ENABLED"}
-            },
+            "NetworkConfiguration": network,
         },
-        "Input": json.dumps({"containerOverrides": [{"name": "app", "command": NIGHTLY_COMMAND}]}),
         "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
     }
-    _make_rule(clients("events"), target)
 
 
 def _register(ecs: Any, family: str, image: str) -> str:
