@@ -74,6 +74,20 @@ class StopDeployment(Change):
     service = "codedeploy"
 
 
+class PutTarget(Change):
+    """The whole target, in its rule. Repeated only while it is as it was read."""
+
+    operation = "put_targets"
+    service = "events"
+
+
+class UpdateSchedule(Change):
+    """The whole schedule. Repeated only while it is as it was read."""
+
+    operation = "update_schedule"
+    service = "scheduler"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deregister(Change):
     """Several calls, one a revision, the oldest first. Repeated for those that are still ACTIVE."""

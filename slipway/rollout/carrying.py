@@ -29,6 +29,10 @@ def carry_out(means: Means, change: Change) -> Answer | Deregistered:
         arn = answer["taskDefinition"]["taskDefinitionArn"]
         means.note_definition(arn, dict(change.request))
         return Answer(value=answer)
+    if change.service in ("events", "scheduler"):
+        from slipway.rollout.scheduled import put
+
+        return Answer(value=put(means.scheduling(change.service), change))
     api = means.ecs if change.service == "ecs" else means.codedeploy
     answer = api.change(change.operation, **change.request)
     if isinstance(change, UpdateService):

@@ -29,6 +29,7 @@ StepName = Literal[
     "settings", "prune", "discard",
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     "cancel_task", "cancel_update", "cancel_create",
+    "sight", "aim", "aim_register", "aim_put", "aim_back", "aim_cancel", "aim_unregister",
     "over",
 ]  # fmt: skip
 """Where a rollout stands: what it looks at next, and which function of `advance.py` takes that."""
@@ -142,6 +143,17 @@ class Back:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Aim:
+    """A scheduled task's target as it was read. `seen`: a checksum of all but what it names.
+
+    `undated`: AWS takes the schedule's start date no more, for it is past.
+    """
+
+    seen: str
+    undated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cancelled:
     """Who wants the rollout cancelled, and since when it goes that way."""
 
@@ -181,6 +193,7 @@ class RolloutState:
     codedeploy: CodeDeployWatch | None = None
     failure: Failure | None = None
     back: Back | None = None
+    aim: Aim | None = None
     cancelled: Cancelled | None = None
     undoes: RolloutResult | None = None
     deregistering: tuple[str, ...] = ()
@@ -200,7 +213,9 @@ class RolloutState:
     @property
     def registers(self) -> bool:
         """Whether the rollout is of a new revision, rather than of one that is there."""
-        return not self.plan.force and self.plan.target is None
+        plan = self.plan
+        of_service = plan.scheduled is not None and plan.scheduled.service is not None
+        return not plan.force and plan.target is None and not of_service
 
 
 class Next(NamedTuple):

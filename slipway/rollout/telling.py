@@ -96,6 +96,8 @@ def discards(state: RolloutState, ending: RolloutResult) -> bool:
     """
     if not state.plan.discard_failed or not state.registers or state.after is None:
         return False
+    if state.plan.is_companion and "register_task_definition" not in {*state.taken, *state.unsure}:
+        return False  # it was there before
     if state.step in ("discard", "prune") or ending.running in (None, state.after):
         return False
     return ending.outcome in _FAILED
