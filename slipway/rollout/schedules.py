@@ -74,7 +74,7 @@ def aim_register(state: RolloutState, look: Look, now: float) -> Advanced:
     look = of_kind(TargetSeen, look)
     found = _registered(state, look)
     if found is not None:
-        return _to(state, found, now)
+        return _to(_found(state, Register.operation), found, now)
     return intend(state, now, Register(request=request_for(state.plan, sure(look.base))))
 
 
@@ -89,6 +89,7 @@ def aim_put(state: RolloutState, look: Look, now: float) -> Advanced:
     if target is None:
         return _over(state, now, "failed", look.lacks, running=None)
     if state.intent is not None and target.names == state.after:
+        state = _found(state, state.intent.operation)
         return _over(state, now, "succeeded", f"{_name(state)} runs {short(state.after)} now")
     if (target.names, target.checksum) != (state.before, sure(state.aim).seen):
         cause = f"{_name(state)} was changed by somebody else meanwhile, and is left as it is"
@@ -136,7 +137,8 @@ def aim_cancel(state: RolloutState, look: TargetSeen, now: float) -> Advanced:
     failure = Failure(outcome="cancelled", cause=cause, running=state.after or "")
     target = look.target
     if target is not None and target.names == state.after:
-        return _go_back(replace(state, intent=None, failure=failure), now)
+        found = _found(state, sure(state.intent).operation)
+        return _go_back(replace(found, intent=None, failure=failure), now)
     if now - asked.at < STALE:
         return on(replace(state, look_at=now + pause(state.id, now, 0.0)))
     running = None if target is None else target.names
@@ -149,7 +151,8 @@ def aim_unregister(state: RolloutState, look: TargetSeen, now: float) -> Advance
     found = _registered(state, look)
     if found is None and now - asked.at < STALE:
         return on(replace(state, look_at=now + pause(state.id, now, 0.0)))
-    state = replace(state, after=found)
+    if found is not None:
+        state = replace(_found(state, Register.operation), after=found)
     return _over(state, now, "cancelled", cancelled_by(asked.by), running=state.before)
 
 
@@ -181,6 +184,11 @@ def _registered(state: RolloutState, look: TargetSeen) -> str | None:
     request = request_for(state.plan, sure(look.base))
     is_new = look.newest_arn != state.base and look.newest is not None
     return look.newest_arn if is_new and same_definition(sure(look.newest), request) else None
+
+
+def _found(state: RolloutState, operation: str) -> RolloutState:
+    """The change was made, though its answer was lost."""
+    return replace(state, found_made=(*(state.found_made or ()), operation))
 
 
 def _to(state: RolloutState, wanted: str, now: float) -> Advanced:

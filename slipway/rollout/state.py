@@ -170,6 +170,7 @@ class RolloutState:
     to; `deployment`: ECS's or CodeDeploy's id of ours. `intent`: the change under way; `taken`:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
     deregister. `ending`: the result, where something is left to do after it; `result`: it is over.
+    `found_made`: a companion's changes whose answer was lost, and that were seen to be made.
     `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """
@@ -196,6 +197,7 @@ class RolloutState:
     aim: Aim | None = None
     cancelled: Cancelled | None = None
     undoes: RolloutResult | None = None
+    found_made: tuple[str, ...] | None = None
     deregistering: tuple[str, ...] = ()
     intent: Intent | None = None
     taken: tuple[str, ...] = ()
@@ -251,6 +253,11 @@ def next_look(state: RolloutState) -> Next:
 def started_by(state: RolloutState) -> str:
     """What is written on the one-off task, so that it is found again (`startedBy` of RunTask)."""
     return f"slipway/{state.id}"
+
+
+def made(state: RolloutState) -> frozenset[str]:
+    """The changes that AWS took, or may have."""
+    return frozenset({*state.taken, *state.unsure, *(state.found_made or ())})
 
 
 def unsure_of_intent(state: RolloutState) -> RolloutState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slipway.contracts.errors import WorldFailed
 from slipway.rollout.plan import DONE, RolloutResult, short
-from slipway.rollout.state import RolloutState
+from slipway.rollout.state import RolloutState, made
 
 NOT_UNDONE = "the pre-deploy task ran, and what it did is not undone"
 """Of a migration, where what it was run for does not run."""
@@ -41,16 +41,16 @@ def service_changed(state: RolloutState) -> bool:
     Of a scheduled task: whether its target was set. A definition alone is changed by being
     registered.
     """
-    made = {*state.taken, *state.unsure}
+    changes = made(state)
     if state.plan.is_companion:
         alone = ("register_task_definition",)
-        return bool(made & set(alone if state.plan.scheduled is None else TARGET_CHANGES))
-    return state.deployment is not None or bool(made & set(SERVICE_CHANGES))
+        return bool(changes & set(alone if state.plan.scheduled is None else TARGET_CHANGES))
+    return state.deployment is not None or bool(changes & set(SERVICE_CHANGES))
 
 
 def has_begun(state: RolloutState) -> bool:
     """Whether AWS was changed, or a deployment that goes on there is followed."""
-    return bool(state.taken or state.unsure) or state.deployment is not None
+    return bool(made(state)) or state.deployment is not None
 
 
 def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | None:
@@ -92,7 +92,7 @@ def _of_companion(state: RolloutState) -> str:
     if service_changed(state):
         if scheduled is None:
             return f"a new revision of {state.plan.family} may be its newest now"
-        sets = {*TARGET_CHANGES} & {*state.taken}
+        sets = {*TARGET_CHANGES} & {*state.taken, *(state.found_made or ())}
         known = "was set to" if sets and state.back is None else "may name"
         return f"{scheduled.kind} {scheduled.name} {known} {after}"
     left = "nothing of it was changed" if scheduled is None else "its target was not changed"
