@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import botocore.session
-
 from tests.aws.answers import answered
-from tests.aws.wire import REGION, Fault, Json
+from tests.aws.wire import REGION, Fault, Json, client_of
 
 PAGE = 2
 """Targets that one answer lists."""
@@ -24,7 +22,7 @@ PAGE = 2
 class ScriptedScheduled:
     """`rules`: targets by bus and rule; `schedules`: by group and name, as UpdateSchedule takes
     them. `faults`: operation to error, always. `entry`: what PutTargets answers instead of setting.
-    `takes_start`: whether a start date is taken again.
+    `takes_start`: whether a start date is taken again. `is_checked`: by the models.
     """
 
     rules: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
@@ -32,11 +30,12 @@ class ScriptedScheduled:
     faults: dict[str, Fault] = field(default_factory=dict)
     entry: Json | None = None
     takes_start: bool = True
+    is_checked: bool = True
     calls: list[tuple[str, Json]] = field(default_factory=list)
 
     def client(self, name: str) -> Any:
         """A client of `events` or of `scheduler`."""
-        return _Client(name, self.handle)
+        return _Client(name, self.handle, is_checked=self.is_checked)
 
     def handle(self, operation: str, asked: Json) -> Json:
         self.calls.append((operation, copy.deepcopy(asked)))
@@ -97,18 +96,16 @@ class ScriptedScheduled:
 class _Client:
     """As botocore's, with each call checked against its model."""
 
-    def __init__(self, name: str, handle: Callable[[str, Json], Json]) -> None:
-        self._name, self._handle = name, handle
-        client = botocore.session.Session().create_client(
-            name, region_name=REGION, aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
-            aws_secret_access_key="secret",
-        )  # fmt: skip
-        self.meta = client.meta
+    def __init__(self, name: str, handle: Callable[[str, Json], Json], *, is_checked: bool) -> None:
+        self._name, self._handle, self._is_checked = name, handle, is_checked
+        self.meta = client_of(name, handle).meta
 
     def __getattr__(self, method: str) -> Callable[..., Json]:
         operation = self.meta.method_to_api_mapping[method]
 
         def call(**asked: Any) -> Json:
+            if not self._is_checked:
+                return self._handle(operation, asked)
             answer: Json = answered(
                 self._name, operation, asked, lambda: self._handle(operation, asked)
             )

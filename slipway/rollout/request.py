@@ -38,7 +38,7 @@ def check_plan(plan: RolloutPlan) -> None:
         raise WrongUse("nothing to roll out: give images, an image, a tag, a target or force")
     if plan.service is None and not plan.is_companion and (plan.target or plan.force):
         raise WrongUse("a target or a forced deployment needs a service")
-    if plan.service is None and plan.base in ("service", "family"):
+    if plan.service is None and not plan.is_companion and plan.base in ("service", "family"):
         raise WrongUse("without a service the base must be a task definition")
     if plan.max_definitions is not None and plan.max_definitions < 1:
         raise WrongUse(f"max definitions {plan.max_definitions}: must be 1 or more")

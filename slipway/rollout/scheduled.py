@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts.errors import WorldFailed, WrongUse
-from slipway.rollout.actions import Change
+from slipway.rollout.actions import SetTarget
 from slipway.rollout.api import Api, Refused
 from slipway.rollout.looks import TargetSeen
 from slipway.rollout.means import Means
@@ -148,8 +148,14 @@ def _named(scheduled: Scheduled) -> str:
     return f"{scheduled.kind} {scheduled.name}{place}"
 
 
-def put(api: Api, change: Change) -> dict[str, Any]:
-    """Set the target. PutTargets answers well also where it has not set it: that is Refused."""
+def put(means: Means, change: SetTarget) -> dict[str, Any]:
+    """Set the target, if it is still as it was read: else Lacking, and the step looks again.
+
+    PutTargets answers well also where it has not set it: that is Refused.
+    """
+    api, now = means.scheduling(change.service), read_target(means, change.scheduled)
+    if (now.names, now.checksum) != (change.names, change.seen):
+        raise Lacking(f"{_named(change.scheduled)} is being changed by somebody else")
     answer = api.change(change.operation, **change.request)
     failed = answer.get("FailedEntries") or []
     if answer.get("FailedEntryCount") or failed:

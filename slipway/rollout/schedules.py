@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.sentences import cancelled_by
-from slipway.rollout.actions import Change, PutTarget, Register, UpdateSchedule
+from slipway.rollout.actions import PutTarget, Register, SetTarget, UpdateSchedule
 from slipway.rollout.api import WrongForAws
 from slipway.rollout.beginning import arn_of
 from slipway.rollout.definition_diff import same_definition
@@ -206,8 +206,14 @@ def _to(state: RolloutState, wanted: str, now: float) -> Advanced:
 
 def _put(state: RolloutState, target: Target, named: str, now: float) -> Advanced:
     request = target.naming(named, undated=sure(state.aim).undated)
-    kind: type[Change] = PutTarget if target.kind == "rule" else UpdateSchedule
-    return intend(state, now, kind(request=request))
+    kind: type[SetTarget] = PutTarget if target.kind == "rule" else UpdateSchedule
+    change = kind(
+        request=request,
+        scheduled=sure(state.plan.scheduled),
+        names=target.names,
+        seen=target.checksum,
+    )
+    return intend(state, now, change)
 
 
 def _go_back(state: RolloutState, now: float) -> Advanced:

@@ -349,7 +349,8 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     left = _left_by(rows, rollback)
     told = rollback.result.services if rollback.result is not None else None
-    wanted = [one.now for one in told] if told else [short(rollback.task_definition_after)]
+    alone = [one.now for one in told or () if one.kind is None]
+    wanted = alone or [short(rollback.task_definition_after)]
     run = [short(service.arn(service.primary)) for service in services_of(world, pipeline)]
     is_left = any(short(arn) in run for arn in left)
     if not after and run != wanted and not is_left:

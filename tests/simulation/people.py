@@ -141,7 +141,7 @@ class People:
     def edit(self, pipeline: str) -> None:
         """Somebody changes a scheduled task beside what it runs."""
         self._world.say(f"somebody edits the rule of {pipeline}")
-        self._world.families[pipeline].edit()
+        self._world.families[pipeline].edit(self._world.clockwork.time)
 
     def cancel(self, pipeline: str) -> None:
         """An operator ends what is under way, or else what waits: as `slipway cancel` does."""

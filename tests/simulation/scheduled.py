@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.contracts.errors import WorldFailed
-from slipway.rollout.actions import Change, Deregister, PutTarget, Register, Tell, UpdateSchedule
+from slipway.rollout.actions import Change, Deregister, Register, SetTarget, Tell
 from slipway.rollout.api import Changes
 from slipway.rollout.discarding import discard
 from slipway.rollout.looks import Answer, Deregistered, Look, Revisions, TargetSeen
@@ -33,6 +33,7 @@ class Families:
     gone: set[str] = field(default_factory=set)
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
     edits: int = 0
+    edited_at: float = 0.0
 
     def __post_init__(self) -> None:
         first = f"{self.uri}@{digest_of('0' * 40)}"
@@ -52,9 +53,9 @@ class Families:
     def newest(self, name: str) -> int:
         return max(n for n in self.images[name] if f"{ARN}{name}:{n}" not in self.gone)
 
-    def edit(self) -> None:
+    def edit(self, now: float) -> None:
         """Somebody changes what the rule's task is asked to do."""
-        self.edits += 1
+        self.edits, self.edited_at = self.edits + 1, now
         key = "rule", f"{self.pipeline}-nightly"
         request = copy.deepcopy(dict(self.targets[key].request))
         request["Targets"][0]["Input"] = str(self.edits)
@@ -77,6 +78,7 @@ class CompanionMeans:
     def __init__(self, rollouts: Any, plan: RolloutPlan, held: Any, carry: Any) -> None:
         self.world, self.plan, self.changes = rollouts.world, plan, Changes()
         self.families: Families = self.world.families[held.row.pipeline]
+        self._read_at = 0.0
         self._carry, self.tell = carry, carry.on_progress
 
     def look(self, state: RolloutState) -> Look:
@@ -109,6 +111,11 @@ class CompanionMeans:
         return str(service.arn(service.primary))
 
     def carry_out(self, state: RolloutState, change: Change) -> Look:
+        if isinstance(change, SetTarget):
+            now = self.families.targets[change.scheduled.kind, change.scheduled.name]
+            if (now.names, now.checksum) != (change.names, change.seen):
+                raise WorldFailed("the target is being changed")
+            self._read_at = self.world.clockwork.time
         answer: Look = self._carry(self, state, change, self._make)
         return answer
 
@@ -130,11 +137,12 @@ class CompanionMeans:
 
     def _set(self, state: RolloutState, change: Change) -> Answer:
         one = self.plan.scheduled
-        if one is None or not isinstance(change, PutTarget | UpdateSchedule):
+        if one is None or not isinstance(change, SetTarget):
             raise Violation(f"{change.operation} of what is no scheduled task")
         there, key = self.families, (one.kind, one.name)
         new = Target(kind=one.kind, request=change.request)
-        if new.checksum != there.targets[key].checksum:
+        is_lost = new.checksum != there.targets[key].checksum
+        if is_lost and there.edited_at < self._read_at:
             raise Violation(f"{one.name} loses what somebody has changed of it")
         if new.names in there.gone:
             raise Violation(f"{one.name} is set to a revision that is deregistered")
