@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from local.configuration import (
     DEV_ACCOUNT,
@@ -38,6 +38,7 @@ class Options:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
     of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
+    `scheduled`: scheduled tasks of the last pipeline, as in a configuration.
     """
 
     port: int | None = None
@@ -56,6 +57,7 @@ class Options:
     start_period: int = START_PERIOD
     health_interval: float = 1.0
     paths: tuple[str, ...] = ()
+    scheduled: tuple[dict[str, Any], ...] = ()
 
     @property
     def host_count(self) -> int:
