@@ -123,20 +123,25 @@ def _scheduled_tasks(c: Configuration, arns: Arns) -> list[Allow]:
     if not tasks:
         return []
     rules, schedules = scheduled_arns(arns, tasks)
-    roles = sorted({str(one.target_role) for one in tasks})
-    to = sorted({_SERVICES[one.kind] for one in tasks})
-    passed = {"StringEquals": {"iam:PassedToService": to}}
-    return [
-        *([allow("SetRuleTargets", ["events:ListTargetsByRule", "events:PutTargets"], rules)]
-          if rules else []),
-        *([allow("SetSchedules", ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], schedules)]
-          if schedules else []),
-        allow("PassTargetRoles", ["iam:PassRole"], roles, passed),
-    ]  # fmt: skip
+    found: list[Allow] = []
+    if rules:
+        actions = ["events:ListTargetsByRule", "events:PutTargets"]
+        found.append(allow("SetRuleTargets", actions, rules))
+        found.append(_pass_target_roles("PassRuleRoles", "events", tasks, "rule"))
+    if schedules:
+        actions = ["scheduler:GetSchedule", "scheduler:UpdateSchedule"]
+        found.append(allow("SetSchedules", actions, schedules))
+        found.append(_pass_target_roles("PassScheduleRoles", "scheduler", tasks, "schedule"))
+    return found
 
 
-_SERVICES = {"rule": "events.amazonaws.com", "schedule": "scheduler.amazonaws.com"}
-"""Who is handed a target's role."""
+def _pass_target_roles(
+    sid: str, to: str, tasks: Sequence[ScheduledTaskSettings], kind: str
+) -> Allow:
+    """AWS asks for it from who sets a target, and the target names its role again."""
+    roles = sorted({str(one.target_role) for one in tasks if one.kind == kind})
+    passed = {"StringEquals": {"iam:PassedToService": f"{to}.amazonaws.com"}}
+    return allow(sid, ["iam:PassRole"], roles, passed)
 
 
 def scheduled_arns(

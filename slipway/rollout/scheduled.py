@@ -46,6 +46,13 @@ class Target:
         return str(_of_ecs(self.request, self.kind)["TaskDefinitionArn"])
 
     @property
+    def role(self) -> str | None:
+        """With which EventBridge starts the task."""
+        whole = self.request["Targets"][0] if self.kind == "rule" else self.request["Target"]
+        role: str | None = whole.get("RoleArn")
+        return role
+
+    @property
     def checksum(self) -> str:
         """Of everything but the task definition that it names."""
         text = json.dumps(_naming(self.request, self.kind, ""), sort_keys=True, default=str)

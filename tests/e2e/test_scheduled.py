@@ -67,6 +67,7 @@ def named(chain: Chain) -> tuple[str, dict[str, Any], dict[str, Any]]:
     )["services"][0]
     (target,) = chain.prod("events").list_targets_by_rule(Rule="nightly")["Targets"]
     schedule = chain.prod("scheduler").get_schedule(Name="mails", GroupName="shop")
+    del schedule["ResponseMetadata"]
     return service["taskDefinition"], target, schedule
 
 
