@@ -159,6 +159,8 @@ def assemble(
         ecr=lambda: client("ecr"),
         codedeploy=lambda: fence.around(client("codedeploy")),
         balancing=lambda: client("elbv2"),
+        events=lambda: fence.around(client("events")),
+        scheduler=lambda: fence.around(client("scheduler")),
     )
     session_name = f"{installation.name}-{host.host_id}"[:64]
     means = Means(

@@ -148,9 +148,13 @@ class ProdStack(cdk.Stack):
         )
 
     def _rollouts(self, sample: SampleServices) -> Rollouts:
-        """What hosts and follower may do, and the roles that they pass on to services' tasks."""
-        services = [s for p in self._configuration.pipelines for s in p.each_service]
-        configured = {role for service in services for role in service.roles}
+        """What hosts and follower may do, and the roles that they pass on to their tasks."""
+        configured: set[str] = set()
+        for pipeline in self._configuration.pipelines:
+            for service in pipeline.each_service:
+                configured.update(service.roles)
+            for one in (*pipeline.scheduled_tasks, *pipeline.task_definitions):
+                configured.update(one.roles)
         passed_roles = sorted(configured | set(sample.passed_roles))
         return Rollouts.of(self, self._configuration, self._arns, passed_roles)
 

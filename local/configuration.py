@@ -113,15 +113,18 @@ def local_configuration(
     idle_period: int = IDLE_PERIOD,
     start_period: int = START_PERIOD,
     paths: Sequence[str] = (),
+    scheduled: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
     `builds`: build slots of each host; None: what this machine allows. `builders`: who builds;
     with `codeBuild` no host. `overflow_after`, `build_limit`: of builds of CodeBuild, in seconds
-    and at the same time. `start_period`: seconds in
-    which a new container may be unhealthy. `paths`: of the last pipeline.
+    and at the same time. `start_period`: seconds in which a new container may be unhealthy.
+    `paths`, `scheduled`: paths and scheduled tasks of the last pipeline.
     """
     made = [_pipeline(names, initial_image, start_period) for names in pipelines]
+    if scheduled:
+        made[-1]["scheduledTasks"] = list(scheduled)
     if paths:
         made[-1]["paths"] = list(paths)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from local.configuration import (
     DEV_ACCOUNT,
@@ -40,6 +40,7 @@ class Options:
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
     of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
     `sample`: what the first pipeline deploys.
+    `scheduled`: scheduled tasks of the last pipeline, as in a configuration.
     """
 
     port: int | None = None
@@ -59,6 +60,7 @@ class Options:
     health_interval: float = 1.0
     paths: tuple[str, ...] = ()
     sample: Sample = "web"
+    scheduled: tuple[dict[str, Any], ...] = ()
 
     @property
     def host_count(self) -> int:

@@ -159,6 +159,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         idle_period=plan.options.idle_period,
         start_period=plan.options.start_period,
         paths=plan.options.paths,
+        scheduled=plan.options.scheduled,
     )
 
 

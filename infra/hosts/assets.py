@@ -47,8 +47,8 @@ PyYAML does without its compiled part.
 
 SERVICES = frozenset(
     {
-        *("codecommit", "codedeploy", "dynamodb", "ec2", "ecr", "ecs", "elbv2"),
-        *("logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts"),
+        *("codecommit", "codedeploy", "dynamodb", "ec2", "ecr", "ecs", "elbv2", "events"),
+        *("logs", "s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts"),
     }
 )
 """The AWS services whose descriptions the agent keeps; botocore carries four hundred."""

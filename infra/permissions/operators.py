@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra.permissions.arns import Arns
 from infra.permissions.roles import managed_policies
+from infra.permissions.rollouts import scheduled_arns
 from infra.permissions.statements import (
     NO_RESOURCES,
     Allow,
@@ -104,6 +105,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
             sorted({arns.prod("ecs", f"service/{s.cluster}/{s.service}") for s in services}),
         ),
         allow("CheckDefinitions", ["ecs:DescribeTaskDefinition"], ["*"], why=NO_RESOURCES),
+        *_check_scheduled(arns),
         allow(
             "CheckImages",
             ["ecr:DescribeRepositories"],
@@ -118,6 +120,15 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
             ],
         ),
     ]
+
+
+def _check_scheduled(arns: Arns) -> list[Allow]:
+    """What `slipway doctor` looks at, only where a pipeline has scheduled tasks."""
+    tasks = [one for p in arns.installation.pipelines for one in p.scheduled_tasks or ()]
+    rules, schedules = scheduled_arns(arns, tasks)
+    found = [("CheckRules", "events:ListTargetsByRule", rules)]
+    found.append(("CheckSchedules", "scheduler:GetSchedule", schedules))
+    return [allow(name, [action], there) for name, action, there in found if there]
 
 
 def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:

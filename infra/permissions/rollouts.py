@@ -16,8 +16,8 @@ from infra.permissions.arns import Arns
 from infra.permissions.roles import INLINE_LIMIT, managed_policies, size_of
 from infra.permissions.statements import NO_RESOURCES, Allow, allow
 from slipway.configuration import Configuration, Pipeline
-from slipway.configuration.resolve import services_of
-from slipway.contracts.installation import ServiceSettings
+from slipway.configuration.resolve import scheduled_tasks_of, services_of
+from slipway.contracts.installation import ScheduledTaskSettings, ServiceSettings
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
 TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."
@@ -68,6 +68,7 @@ def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[
         *_one_off_tasks(c, arns),
         *_deregistering(c, arns),
         *_code_deploy(c, arns),
+        *_scheduled_tasks(c, arns),
         *_containers_output(c, arns),
         *_pass(passed_roles),
     ]
@@ -76,7 +77,7 @@ def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[
 def _services(c: Configuration, arns: Arns) -> list[Allow]:
     every = _every(c)
     services = sorted({f"{one.cluster}/{one.service}" for one in every})
-    definitions = _definitions(arns, every)
+    definitions = sorted({*_definitions(arns, every), *_companions_definitions(c, arns)})
     clusters = _clusters(arns, every)
     return [
         # AWS asks for the service and for its deployment or revision, where one is described.
@@ -114,6 +115,48 @@ def _services(c: Configuration, arns: Arns) -> list[Allow]:
         ),
         allow("ReadTasks", ["ecs:DescribeTasks"], _tasks(arns, every), why=TASKS_OF_CLUSTER),
     ]
+
+
+def _scheduled_tasks(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only where a pipeline has scheduled tasks: these rules and schedules, and no others."""
+    tasks = [one for pipeline in c.pipelines for one in scheduled_tasks_of(pipeline)]
+    if not tasks:
+        return []
+    rules, schedules = scheduled_arns(arns, tasks)
+    found: list[Allow] = []
+    if rules:
+        actions = ["events:ListTargetsByRule", "events:PutTargets"]
+        found.append(allow("SetRuleTargets", actions, rules))
+        found.append(_pass_target_roles("PassRuleRoles", "events", tasks, "rule"))
+    if schedules:
+        actions = ["scheduler:GetSchedule", "scheduler:UpdateSchedule"]
+        found.append(allow("SetSchedules", actions, schedules))
+        found.append(_pass_target_roles("PassScheduleRoles", "scheduler", tasks, "schedule"))
+    return found
+
+
+def _pass_target_roles(
+    sid: str, to: str, tasks: Sequence[ScheduledTaskSettings], kind: str
+) -> Allow:
+    """AWS asks for it from who sets a target, and the target names its role again."""
+    roles = sorted({str(one.target_role) for one in tasks if one.kind == kind})
+    passed = {"StringEquals": {"iam:PassedToService": f"{to}.amazonaws.com"}}
+    return allow(sid, ["iam:PassRole"], roles, passed)
+
+
+def scheduled_arns(
+    arns: Arns, tasks: Sequence[ScheduledTaskSettings]
+) -> tuple[list[str], list[str]]:
+    """The ARNs of rules and of schedules. That of a rule names its bus, but not the default one."""
+    rules, schedules = set[str](), set[str]()
+    for one in tasks:
+        if one.kind == "schedule":
+            name = f"schedule/{one.place or 'default'}/{one.name}"
+            schedules.add(arns.prod("scheduler", name))
+        else:
+            place = f"{one.place}/" if one.place not in (None, "default") else ""
+            rules.add(arns.prod("events", f"rule/{place}{one.name}"))
+    return sorted(rules), sorted(schedules)
 
 
 def _containers_output(c: Configuration, arns: Arns) -> list[Allow]:
@@ -252,6 +295,11 @@ def _every(c: Configuration, pipelines: Sequence[Pipeline] | None = None) -> lis
 def _definitions(arns: Arns, services: Sequence[ServiceSettings]) -> list[str]:
     families = sorted({str(one.family) for one in services})
     return [arns.prod("ecs", f"task-definition/{family}:*") for family in families]
+
+
+def _companions_definitions(c: Configuration, arns: Arns) -> list[str]:
+    every = [one for p in c.pipelines for one in (*p.scheduled_tasks, *p.task_definitions)]
+    return [arns.prod("ecs", f"task-definition/{one.family}:*") for one in every]
 
 
 def _clusters(arns: Arns, services: Sequence[ServiceSettings]) -> list[str]:

@@ -145,6 +145,8 @@ def _rollouts() -> RolloutClients:
         ecr=lambda: client("ecr", _ONCE),
         codedeploy=lambda: fence.around(client("codedeploy", _ONCE)),
         balancing=lambda: client("elbv2", _ONCE),
+        events=lambda: fence.around(client("events", _ONCE)),
+        scheduler=lambda: fence.around(client("scheduler", _ONCE)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from slipway.configuration.base import Part
+from slipway.configuration.companions import MOST_TASKS, ScheduledTask, TaskDefinition
 from slipway.configuration.services import Service
 from slipway.configuration.values import (
     Branch,
@@ -274,6 +275,18 @@ class Pipeline(Part):
     together: bool = Field(
         default=False,
         description="true: the `services` are rolled out side by side. If one fails, all go back.",
+    )
+    scheduled_tasks: list[ScheduledTask] = Field(
+        default=[],
+        max_length=MOST_TASKS,
+        description="Scheduled tasks that are set to the new version after the services, in this "
+        "order. If one cannot be set, all that was changed before it goes back.",
+    )
+    task_definitions: list[TaskDefinition] = Field(
+        default=[],
+        max_length=MOST_TASKS,
+        description="Task definitions without a service and without a schedule. Each gets a new "
+        "revision after the services; nothing else is done.",
     )
     rollout: Rollout = Rollout()
     notices: PipelineNotices = PipelineNotices()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pydantic.alias_generators import to_pascal
 
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
+from slipway.configuration.companions import ScheduledTask, TaskDefinition
 from slipway.contracts.installation import (
     BuildersSettings,
     CodeDeploySettings,
+    DefinitionSettings,
     ImageSettings,
     Installation,
     Limits,
     PipelineSettings,
     RolloutSettings,
+    ScheduledTaskSettings,
     ServiceSettings,
     TestSettings,
 )
@@ -138,6 +141,8 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         base=first.base,
         services=services if several or first.containers else None,
         together=(pipeline.together or None) if several else None,
+        scheduled_tasks=scheduled_tasks_of(pipeline) or None,
+        task_definitions=tuple(map(_alone, pipeline.task_definitions)) or None,
         rollout=_rollout(pipeline.rollout),
         build_timeout=pipeline.build_timeout,
         fetch_timeout=pipeline.fetch_timeout,
@@ -147,6 +152,32 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         notify_superseded=pipeline.notices.superseded,
         paths=tuple(pipeline.paths or ()),
         notify_untouched=pipeline.notices.untouched,
+    )
+
+
+def scheduled_tasks_of(pipeline: Pipeline) -> tuple[ScheduledTaskSettings, ...]:
+    """All scheduled tasks of a pipeline, in order."""
+    return tuple(map(_scheduled, pipeline.scheduled_tasks))
+
+
+def _scheduled(task: ScheduledTask) -> ScheduledTaskSettings:
+    return ScheduledTaskSettings(
+        kind="rule" if task.rule is not None else "schedule",
+        name=str(task.rule or task.schedule),
+        family=task.family,
+        place=task.bus if task.rule is not None else task.group,
+        target=task.target,
+        containers=tuple(task.containers),
+        roles=tuple(task.roles),
+        target_role=task.target_role,
+    )
+
+
+def _alone(definition: TaskDefinition) -> DefinitionSettings:
+    return DefinitionSettings(
+        family=definition.family,
+        containers=tuple(definition.containers),
+        roles=tuple(definition.roles),
     )
 
 

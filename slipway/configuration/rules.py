@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable
 
 from slipway.configuration.builder_rules import BUILDER_RULES
+from slipway.configuration.companion_rules import COMPANION_RULES
 from slipway.configuration.meant import nearest
 from slipway.configuration.parts import Configuration
 from slipway.configuration.paths import Fault
@@ -290,6 +291,7 @@ def _near_the_host(c: Configuration) -> list[Fault]:
 _RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _unique_names,
     *SERVICE_RULES,
+    *COMPANION_RULES,
     _few_samples,
     _few_created_images,
     _same_everywhere,

@@ -180,6 +180,13 @@ EcrRepository = Annotated[
     ),
 ]
 EcsName = Annotated[str, _Text(r"[A-Za-z0-9_-]{1,255}", "letters, digits, '_' and '-'")]
+RuleName = Annotated[str, _Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits and '._-'")]
+"""As EventBridge's PutTargets takes it, of a target's id as well."""
+ScheduleName = Annotated[str, _Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits and '._-'")]
+"""As EventBridge Scheduler's GetSchedule takes it, of a group as well."""
+BusName = Annotated[
+    str, _Text(r"[A-Za-z0-9._/-]{1,256}", "the name of an event bus: letters, digits and '._-/'")
+]
 LogGroupName = Annotated[
     str, _Text(r"[A-Za-z0-9_/.#-]{1,512}", "1 to 512 letters, digits and '_/.#-'")
 ]

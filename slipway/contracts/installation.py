@@ -116,6 +116,33 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduledTaskSettings:
+    """A scheduled task of a pipeline: the ECS target of an EventBridge rule, or of a schedule.
+
+    `place`: the rule's event bus, or the schedule's group; None: the default one. `target`: its id
+    among the rule's targets. `target_role`: the role with which EventBridge starts the task.
+    """
+
+    kind: Literal["rule", "schedule"]
+    name: str
+    family: str
+    place: str | None = None
+    target: str | None = None
+    containers: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    target_role: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionSettings:
+    """A task definition of a pipeline that no service runs: it is only registered."""
+
+    family: str
+    containers: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
     """One repository + branch deployed to one ECS service, or to several.
 
@@ -161,6 +188,9 @@ class PipelineSettings:
     services: tuple[ServiceSettings, ...] | None = None
     together: bool | None = None
     """Whether several services are rolled out side by side; None: one after the other."""
+    scheduled_tasks: tuple[ScheduledTaskSettings, ...] | None = None
+    task_definitions: tuple[DefinitionSettings, ...] | None = None
+    """Definitions alone. Both are companions of the services, and come after them."""
 
     @property
     def per_service(self) -> tuple[PipelineSettings, ...]:
@@ -171,6 +201,23 @@ class PipelineSettings:
         return (self,) if self.services is None else tuple(map(self._of, self.services))
 
     @property
+    def has_companions(self) -> bool:
+        return bool(self.scheduled_tasks or self.task_definitions)
+
+    @property
+    def families(self) -> tuple[PipelineSettings, ...]:
+        """The pipeline as it is for each family that a companion has for itself, in order: as
+        `per_service`, with no service.
+        """
+        of_services = {one.family or one.service for one in self.per_service}
+        companions: list[ScheduledTaskSettings | DefinitionSettings] = [
+            *(self.scheduled_tasks or ()),
+            *(self.task_definitions or ()),
+        ]
+        own = {one.family: one for one in reversed(companions) if one.family not in of_services}
+        return tuple(self._of_family(one) for one in reversed(own.values()))
+
+    @property
     def reads_definition(self) -> bool:
         """Whether a file of the repository is the task definition of a service of its."""
         return any(one.task_definition is not None for one in self.per_service)
@@ -179,6 +226,14 @@ class PipelineSettings:
     def changes_definition(self) -> bool:
         """Whether a deployment may change more than images in a service's task definition."""
         return self.reads_definition or any(one.base == "family" for one in self.per_service)
+
+    def _of_family(self, one: ScheduledTaskSettings | DefinitionSettings) -> PipelineSettings:
+        return self._of(
+            ServiceSettings(
+                cluster="", service="", family=one.family, roles=one.roles,
+                containers=one.containers,
+            )
+        )  # fmt: skip
 
     def _of(self, one: ServiceSettings) -> PipelineSettings:
         return replace(

@@ -130,12 +130,18 @@ class Commit:
     committed_at: float | None = None
 
 
+CompanionKind = Literal["rule", "schedule", "definition"]
+"""What a pipeline has beside its services, its companions: scheduled tasks, definitions alone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceOutcome:
     """One service of several when its deployment is over; task definitions are family:revision.
 
     `before`: what it ran; `after`: what it was to run; `now`: what it runs (None: not known).
-    `touched`: False: nothing of it was changed.
+    `touched`: False: nothing of it was changed. With a `kind` it is no service: `service` is then
+    the name of a rule or a schedule, `cluster` the event bus or the group, and `now` what it would
+    run; or `service` is a family, and `now` its newest revision.
     """
 
     cluster: str
@@ -144,6 +150,7 @@ class ServiceOutcome:
     after: str | None = None
     now: str | None = None
     touched: bool = True
+    kind: CompanionKind | None = None
 
     @property
     def runs(self) -> Runs:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from slipway.contracts.build_steps import failed_step
-from slipway.contracts.messages import Alert, AlertKind, Commit, DeploymentResult, ServiceOutcome
+from slipway.contracts.messages import (
+    Alert,
+    AlertKind,
+    Commit,
+    CompanionKind,
+    DeploymentResult,
+    ServiceOutcome,
+)
 from slipway.contracts.wording import (
     capital,
     counted,
@@ -159,31 +166,71 @@ def _service_alone_runs(result: DeploymentResult) -> str:
 
 def _services_run(services: Sequence[ServiceOutcome]) -> str:
     """What several services run, as one sentence: all new, all old, or that it is otherwise."""
-    all_of_them = "Both services" if len(services) == 2 else f"All {len(services)} services"
+    all_of_them, every = _all_of(services), "service"
+    if any(service.kind is not None for service in services):
+        every = "service or scheduled task"
     runs = {service.runs for service in services}
     if runs == {"new"}:
-        return f"{all_of_them} run the new version."
+        return f"{all_of_them} run{_s(services)} the new version."
     if runs == {"before"}:
-        return f"{all_of_them} run what they ran before."
+        they = "it" if _s(services) else "they"
+        return f"{all_of_them} run{_s(services)} what {they} ran before."
     if "unknown" in runs:
-        return "It is not known what every service runs now."
-    return "The services do not run the same version."
+        return f"It is not known what every {every} runs now."
+    if every == "service":
+        return "The services do not run the same version."
+    return "The services and scheduled tasks do not run the same version."
+
+
+def _all_of(services: Sequence[ServiceOutcome]) -> str:
+    """`Both services and the scheduled task`: whatever runs, so no definition alone."""
+    alone = [service for service in services if service.kind is None]
+    scheduled = [service for service in services if service.kind in ("rule", "schedule")]
+    groups = ((alone, "service"), (scheduled, "scheduled task"))
+    return capital(" and ".join(_each(len(group), word) for group, word in groups if group))
+
+
+def _each(number: int, word: str) -> str:
+    few = {1: f"the {word}", 2: f"both {word}s"}
+    return few.get(number, f"all {number} {word}s")
+
+
+def _s(services: Sequence[ServiceOutcome]) -> str:
+    """The verb's ending where one thing alone runs."""
+    return "s" if len([s for s in services if s.kind != "definition"]) == 1 else ""
 
 
 def service_lines(result: DeploymentResult) -> tuple[str, ...]:
     """Each of several services, and what it runs now: `worker: worker:17, the version before`."""
     services = result.services or ()
-    names = [service.service for service in services]
+    names = [(service.kind, service.service) for service in services]
     return tuple(
         f"{tidy(_service_name(service, names), 100)}: {_service_runs(service)}"
         for service in services
     )
 
 
-def _service_name(service: ServiceOutcome, names: Sequence[str]) -> str:
+COMPANIONS: Mapping[CompanionKind, str] = {
+    "rule": "rule",
+    "schedule": "schedule",
+    "definition": "task definition",
+}
+"""What the companions of a pipeline's services are called."""
+
+
+def _service_name(
+    service: ServiceOutcome, names: Sequence[tuple[CompanionKind | None, str]]
+) -> str:
     """With its cluster where another one has the same name."""
-    is_alone = names.count(service.service) == 1
-    return service.service if is_alone else f"{service.cluster}/{service.service}"
+    is_alone = names.count((service.kind, service.service)) == 1
+    return with_kind(
+        service, service.service if is_alone else f"{service.cluster}/{service.service}"
+    )
+
+
+def with_kind(service: ServiceOutcome, name: str) -> str:
+    """A name that tells a companion from a service: `rule nightly`."""
+    return name if service.kind is None else f"{COMPANIONS[service.kind]} {name}"
 
 
 def _service_runs(service: ServiceOutcome) -> str:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import DeploymentResult, ServiceOutcome
+from slipway.following.companions import companion_parts, companion_plans
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import Ended
 from slipway.following.service import (
     Running,
+    called,
     check_architecture,
     containers_in,
     digest_of,
@@ -39,12 +41,14 @@ class Deployed:
     """Each service as the pipeline of it alone (`PipelineSettings.per_service`), and what it runs.
 
     `pipeline` has all of them. `written`: by the service's number, the task definition that the
-    repository has for it.
+    repository has for it. `families`: in the same way what is the newest of each family that no
+    service runs, but a scheduled task, or nothing.
     """
 
     pipeline: PipelineSettings
     services: tuple[tuple[PipelineSettings, Running], ...]
     written: Mapping[int, Definition] = field(default_factory=dict)
+    families: tuple[tuple[PipelineSettings, Running], ...] = ()
 
     @classmethod
     def of(
@@ -54,6 +58,7 @@ class Deployed:
         return cls(
             pipeline=pipeline,
             services=tuple((one, running(one)) for one in pipeline.per_service),
+            families=tuple((one, running(one)) for one in pipeline.families),
         )
 
     @property
@@ -105,12 +110,16 @@ class Deployed:
         wanted, digest = self._wanted(images), images[0][1] if images else None
         whole = replace(self, services=tuple(self._compared(wanted)))
         there = list(zip(whole.services, wanted, strict=True))
-        if all(runs_already(these, running) for (_, running), these in there):
+        steady = all(runs_already(these, running) for (_, running), these in there)
+        if steady and not self.pipeline.has_companions:
             return replace(self.unchanged(), image_digest=digest)
         plans = tuple(
             _plan(one, running, these, with_task=number == 0, is_whole=number in self.written)
             for number, ((one, running), these) in enumerate(there)
         )
+        if self.pipeline.has_companions:
+            by_family = {str(one.family): _wanted(one, r, images) for one, r in self.families}
+            plans += companion_plans(self.pipeline, by_family)
         return ToRollOut(
             plans=plans,
             parts=self._parts,
@@ -151,12 +160,13 @@ class Deployed:
 
     @property
     def _parts(self) -> tuple[Part, ...] | None:
-        if len(self.services) == 1:
+        if len(self.services) == 1 and not self.pipeline.has_companions:
             return None
-        return tuple(
+        parts = tuple(
             Part(cluster=one.cluster, service=one.service, ran=running.task_definition)
             for one, running in self.services
         )
+        return parts + companion_parts(self.pipeline)
 
     def _as_they_are(self) -> tuple[ServiceOutcome, ...]:
         names = [(one, short(running.task_definition)) for one, running in self.services]
@@ -176,10 +186,11 @@ class Deployed:
 
     def _that_run(self, image: ImageSettings) -> list[Running]:
         """What runs where the image does; DeploymentFailed where it does nowhere."""
-        there = [running for one, running in self.services if _containers(one, image, running)]
+        every = (*self.services, *self.families)
+        there = [running for one, running in every if _containers(one, image, running)]
         if not there:
             what = f"no container of any service has an image of {image.repository_uri}"
-            raise no_container(what, *(running for _, running in self.services))
+            raise no_container(what, *(running for _, running in every))
         return there
 
 
@@ -194,7 +205,7 @@ def _wanted(one: PipelineSettings, running: Running, images: Images) -> dict[str
     if left or not wanted:
         what = f"container {left[0]!r} runs" if left else "its containers run"
         raise DeploymentFailed(
-            f"service {one.service}: {what} none of the pipeline's images", stage="rollout"
+            f"{called(one)}: {what} none of the pipeline's images", stage="rollout"
         )
     return wanted
 

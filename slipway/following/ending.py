@@ -174,6 +174,8 @@ class Ending:
             return ()
         if followed.parts is not None and number is not None:
             part = followed.parts[number]
+            if part.kind is not None:
+                return ()
             settings = replace(settings, cluster=part.cluster, service=part.service)
         return self.containers.of_stopped(settings, task_definition)
 

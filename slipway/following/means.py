@@ -25,6 +25,8 @@ class RolloutClients:
     ecr: Factory
     codedeploy: Factory
     balancing: Factory
+    events: Factory
+    scheduler: Factory
 
     def means(self, plan: RolloutPlan, guard: Guard, on_progress: OnProgress) -> Means:
         """What the steps of `plan` are taken with; each change is asked of `guard` first."""
@@ -35,6 +37,8 @@ class RolloutClients:
             ecr=self.ecr,
             codedeploy_client=self.codedeploy,
             balancing=self.balancing,
+            events=self.events,
+            scheduler=self.scheduler,
             on_progress=on_progress,
             guard=self.fence.noted(guard),
         )

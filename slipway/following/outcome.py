@@ -14,6 +14,7 @@ from slipway.contracts.messages import (
     Stage,
     Status,
 )
+from slipway.contracts.sentences import with_kind
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.rollout import RolloutResult, short
 from slipway.rollout.roll_out import ended_early
@@ -183,7 +184,7 @@ def mixed_now(result: DeploymentResult, row: PipelineRow) -> str | None:
     runs = {service.runs for service in result.services}
     if runs == {"new"}:
         return None
-    told = ", ".join(f"{s.service} {s.now or 'not known'}" for s in result.services)
+    told = ", ".join(f"{with_kind(s, s.service)} {s.now or 'not known'}" for s in result.services)
     if runs == {"before"}:
         is_seen = all(service.now for service in result.services)
         return told if row.mixed is not None and is_seen else row.mixed

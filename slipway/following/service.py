@@ -9,6 +9,7 @@ from typing import Any
 from slipway.contracts.errors import DeploymentFailed, WrongUse
 from slipway.contracts.image_reference import ImageReference
 from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.following.companions import scheduled_of
 from slipway.rollout import (
     Live,
     OneOffTask,
@@ -91,7 +92,7 @@ def containers_in(
     named = pipeline.services[0].containers
     missing = sorted(set(named) - set(running.images))
     if missing:
-        what = f"service {pipeline.service}: no container {', '.join(map(repr, missing))}"
+        what = f"{called(pipeline)}: no container {', '.join(map(repr, missing))}"
         raise no_container(what, running)
     there = named or tuple(running.images)
     if image.containers:
@@ -154,6 +155,8 @@ def running_now(
     `ecs` is a client of botocore's or boto3's.
     """
     api = Api(ecs, clock, patience=patience)
+    if not pipeline.service:
+        return _registered_now(api, pipeline)
     try:
         seen: Live = live(ecs, cluster=pipeline.cluster, service=pipeline.service, clock=clock)
         described = describe(api, seen.task_definition)
@@ -171,6 +174,25 @@ def running_now(
     if newest is None or newest.arn == described.arn:
         return running
     return running.under(request_of(newest, model))
+
+
+def called(pipeline: PipelineSettings) -> str:
+    """A service, or a family that none runs, for people."""
+    return f"service {pipeline.service}" if pipeline.service else f"family {pipeline.family}"
+
+
+def _registered_now(api: Api, pipeline: PipelineSettings) -> Running:
+    """The newest revision of a family that no service runs, as what its next task runs."""
+    try:
+        described = describe(api, str(pipeline.family))
+    except WrongUse as error:
+        raise DeploymentFailed(str(error), stage="rollout") from None
+    return Running(
+        task_definition=described.arn or str(pipeline.family),
+        steady=True,
+        images=images_of(described.definition),
+        architecture=runtime_architecture(described.definition),
+    )
 
 
 def plan_of(
@@ -199,6 +221,7 @@ def plan_of(
         service=pipeline.service,
         max_definitions=settings.max_definitions,
         discard_failed=True,
+        named_by=scheduled_of(pipeline) or None,
         task=task,
         code_deploy=group,
         timeouts=Timeouts(healthy=settings.healthy_timeout, drain=settings.drain_timeout),

@@ -2,15 +2,17 @@
 
 They are rolled out one after the other, in order, or side by side. If one fails, those that have
 succeeded go back to what they ran, the last one first; those that have not begun never do. Nothing
-waits for a revision that failed to be deregistered: that comes last of all. All of it follows from
-the states of the rollouts. So whoever goes on after a crash comes to the same.
+waits for a revision that failed to be deregistered: that comes last of all. Their companions
+(scheduled tasks, and definitions alone) come after them in the same way: seen before any service
+begins, changed one after the other once all services are steady. All of it follows from the states
+of the rollouts. So whoever goes on after a crash comes to the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway.contracts.sentences import cancelled_by
+from slipway.contracts.sentences import COMPANIONS, cancelled_by
 from slipway.following.state import Followed, Part
 from slipway.rollout import RolloutResult
 from slipway.rollout.cancelling import cancel, ends_first
@@ -30,8 +32,9 @@ Numbered = tuple[int, Advanced]
 
 def name_of(part: Part, parts: tuple[Part, ...] | None) -> str:
     """A service's name for people; with its cluster where another of them has the same."""
-    alike = [one for one in parts or () if one.service == part.service]
-    return f"{part.cluster}/{part.service}" if len(alike) > 1 else part.service
+    alike = [o for o in parts or () if (o.kind, o.service) == (part.kind, part.service)]
+    name = f"{part.cluster}/{part.service}" if len(alike) > 1 else part.service
+    return name if part.kind is None else f"{COMPANIONS[part.kind]} {name}"
 
 
 def end_of(state: RolloutState) -> RolloutResult | None:
@@ -45,9 +48,16 @@ def in_hand(followed: Followed) -> tuple[int, ...]:
     there = [number for number, state in enumerate(rollouts) if state.result is None]
     if gives_way(followed):
         return tuple(n for n in there if ends_first(rollouts[n]) or end_of(rollouts[n]) is not None)
-    if not followed.together or _waits_for_its_task(rollouts[0]):
-        return tuple(sorted(there, key=lambda n: end_of(rollouts[n]) is not None)[:1])
-    return tuple(there)
+    unseen = [number for number in there if rollouts[number].step == "sight"]
+    if unseen:
+        return tuple(unseen[:1])
+    services = [number for number in there if not rollouts[number].plan.is_companion]
+    if followed.together and not _waits_for_its_task(rollouts[0]):
+        if any(end_of(rollouts[number]) is None for number in services):
+            return tuple(services)
+        if len(services) == len(there):
+            return tuple(there)
+    return tuple(sorted(there, key=lambda n: end_of(rollouts[n]) is not None)[:1])
 
 
 def is_to_be_told(followed: Followed) -> bool:

@@ -28,13 +28,16 @@ def with_services(ended: Ended, followed: Followed) -> Ended:
 
 
 def of_services(ended: Ended, services: Sequence[ServiceOutcome]) -> Ended:
-    """`ended` with these services, which its task definitions then name in this order."""
+    """`ended` with these services, which its task definitions then name in this order; their
+    companions are not among those.
+    """
+    alone = [service for service in services if service.kind is None]
     return replace(
         ended,
         services=tuple(services),
-        before=_joined(s.before for s in services),
-        after=", ".join(s.after for s in services if s.after) or None,
-        now_running=_joined(s.now for s in services),
+        before=_joined(s.before for s in alone),
+        after=", ".join(s.after for s in alone if s.after) or None,
+        now_running=_joined(s.now for s in alone),
     )
 
 
@@ -157,7 +160,8 @@ def _service(part: Part, state: RolloutState) -> ServiceOutcome:
     before = (result and result.before) or state.before or part.ran
     after = (result and result.after) or state.after
     now = result.running if result is not None else None
-    if not changed and (result is None or not result.done):
+    is_seen = part.kind is not None and result is not None
+    if not changed and not is_seen and (result is None or not result.done):
         now = before if part.ran in (None, before) else None  # else it was on its way elsewhere
     return ServiceOutcome(
         cluster=part.cluster,
@@ -166,6 +170,7 @@ def _service(part: Part, state: RolloutState) -> ServiceOutcome:
         after=_short(after),
         now=_short(now),
         touched=changed,
+        kind=part.kind,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.contracts.codec import compact, decode
 from slipway.contracts.errors import InvalidMessage
-from slipway.contracts.messages import BuildRequest, Commit, Stage
+from slipway.contracts.messages import BuildRequest, Commit, CompanionKind, Stage
 from slipway.rollout.state import VERSION as ROLLOUT_VERSION
 from slipway.rollout.state import RolloutState
 
@@ -33,11 +33,14 @@ class StageBegun:
 class Part:
     """One service of several. `ran`: its task definition's ARN at the hand-over, if it was looked
     at.
+
+    With a `kind` it is none, but a companion of the services (see `ServiceOutcome`).
     """
 
     cluster: str
     service: str
     ran: str | None = None
+    kind: CompanionKind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,8 @@ class Followed:
     `settles`: how many requests end with it. `image_digest`: of the pipeline's first image;
     `images`: repository to digest, to be tagged as what runs. `tip_seen`: the branch's tip that the
     request has dealt with. `stages`: those before the rollout, too, for the notice's timings.
-    `parts`: the services, where there are several; `together`: they are rolled out side by side.
+    `parts`: the services, where there are several, and then their companions; `together`: the
+    services are rolled out side by side.
     `definition_changes`: as in `DeploymentResult`.
     """
 

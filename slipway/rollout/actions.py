@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from slipway.rollout.plan import Progress
+from slipway.rollout.plan import Progress, Scheduled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,31 @@ class StopDeployment(Change):
 
     operation = "stop_deployment"
     service = "codedeploy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetTarget(Change):
+    """The whole target of `scheduled`, which named `names` and had the checksum `seen` when it was
+    read. It is read once more right before the call: AWS has no condition for it.
+    """
+
+    scheduled: Scheduled
+    names: str
+    seen: str
+
+
+class PutTarget(SetTarget):
+    """Of a rule. Repeated only while it is as it was read."""
+
+    operation = "put_targets"
+    service = "events"
+
+
+class UpdateSchedule(SetTarget):
+    """The whole schedule. Repeated only while it is as it was read."""
+
+    operation = "update_schedule"
+    service = "scheduler"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,9 @@ _ROOMS: Mapping[str, tuple[str, ...]] = {
     "prune": ("prune",),
     "discarding": ("discard",),
     "cancelling": ("cancel_task", "cancel_update", "cancel_create"),
+    "schedules": (
+        "sight", "aim", "aim_register", "aim_put", "aim_back", "aim_cancel", "aim_unregister",
+    ),
     "by_codedeploy": (
         "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     ),
@@ -72,6 +75,10 @@ def forgives(state: RolloutState, error: Exception) -> bool:
         state.step == "settings" and state.intent is not None
     ):
         return True
+    if state.step in ("aim_put", "aim_back") and state.intent is not None:
+        from slipway.rollout.schedules import is_about_date
+
+        return is_about_date(state, error)
     if state.step == "create":
         return isinstance(error, Refused) and error.code == GROUP_IS_BUSY
     stops = state.step in ("codedeploy_stop", "cancel_task") and state.intent is not None

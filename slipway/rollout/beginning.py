@@ -40,6 +40,8 @@ def begin(plan: RolloutPlan, now: float, identifier: str) -> Advanced:
     """
     check_plan(plan)
     step: StepName = "base" if plan.service is None else "read"
+    if plan.is_companion:
+        step = "sight"
     state = RolloutState(id=identifier, plan=plan, begun=now, look_at=now, step=step)
     state, told = enter(state, "read", now)
     return on(state, told)

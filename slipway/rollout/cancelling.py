@@ -26,13 +26,18 @@ from slipway.rollout.state import (
 from slipway.rollout.telling import over
 
 _UNTOUCHED = frozenset(
-    {"read", "target", "base", "verify", "group", "register", "task", "survey", "update", "create"}
-)
+    {
+        "read", "target", "base", "verify", "group", "register", "task", "survey", "update",
+        "create", "sight", "aim", "aim_register", "aim_put",
+    }
+)  # fmt: skip
 """The steps in which, with no change of theirs under way, nothing has touched the service."""
 _SURVEYED: Mapping[str, StepName] = {
     "run_task": "cancel_task",
     "update_service": "cancel_update",
     "create_deployment": "cancel_create",
+    "put_targets": "aim_cancel",
+    "update_schedule": "aim_cancel",
 }
 """What must be looked for before a cancel where its answer is not known (yet)."""
 _GOES_ON_BESIDE = frozenset({"run_task", "create_deployment"})
@@ -73,6 +78,8 @@ def cancel(state: RolloutState, by: str, now: float) -> Advanced:
     if state.step not in _UNTOUCHED:
         return on(state)
     survey = _SURVEYED.get(state.intent.operation) if state.intent is not None else None
+    if state.step == "aim_register" and state.intent is not None:
+        survey = "aim_unregister"
     return _over(asked, now) if survey is None else on(replace(asked, step=survey))
 
 
@@ -120,7 +127,7 @@ def _not_there(state: RolloutState, now: float) -> Advanced:
 
 
 def _over(state: RolloutState, now: float, more: str = "") -> Advanced:
-    running = None if state.place is None else state.before
+    running = state.before if state.place is not None or state.plan.is_companion else None
     members = {"before": state.before, "after": state.after, "running": running}
     return over(state, now, outcome="cancelled", cause=_cause(state) + more, **members)
 

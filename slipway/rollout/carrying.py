@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.contracts.errors import Interrupted, SlipwayError
-from slipway.rollout.actions import Change, Deregister, Register, Tell, UpdateService
+from slipway.rollout.actions import Change, Deregister, Register, SetTarget, Tell, UpdateService
 from slipway.rollout.clock import NotNow
 from slipway.rollout.looks import Answer, Deregistered
 from slipway.rollout.means import Means
@@ -29,6 +29,10 @@ def carry_out(means: Means, change: Change) -> Answer | Deregistered:
         arn = answer["taskDefinition"]["taskDefinitionArn"]
         means.note_definition(arn, dict(change.request))
         return Answer(value=answer)
+    if isinstance(change, SetTarget):
+        from slipway.rollout.scheduled import put
+
+        return Answer(value=put(means, change))
     api = means.ecs if change.service == "ecs" else means.codedeploy
     answer = api.change(change.operation, **change.request)
     if isinstance(change, UpdateService):

@@ -251,6 +251,8 @@ def _revisions(means: Means, state: RolloutState) -> Revisions:
     active = tuple(active_revisions(means.ecs, service))
     outdated = outdated_of(state, service, active)
     used = used_in_cluster(means.ecs, service) if outdated else frozenset()
+    if outdated:
+        used |= _named_by_scheduled(means, state)
     return Revisions(service=service, active=active, used=used)
 
 
@@ -258,12 +260,32 @@ def _discardable(means: Means, state: RolloutState) -> Revisions:
     """The rollout's own revision, if it is ACTIVE, and all that names one: services and tasks."""
     from slipway.rollout.revisions import used_by_tasks, used_in_cluster
 
-    service, revision = _fresh(means, state), sure(state.after)
+    service = _fresh(means, state) if state.place is not None else None
+    revision = sure(state.after)
     status = describe(means.ecs, revision).definition.get("status")
     if status != "ACTIVE":
         return Revisions(service=service, active=())
-    used = used_in_cluster(means.ecs, service) | used_by_tasks(means.ecs, service, revision)
+    used = _named_by_scheduled(means, state)
+    if service is not None:
+        used |= used_in_cluster(means.ecs, service)
+        used |= used_by_tasks(means.ecs, service, revision)
     return Revisions(service=service, active=(revision,), used=used)
+
+
+def _named_by_scheduled(means: Means, state: RolloutState) -> frozenset[str]:
+    """Task definitions that the pipeline's scheduled tasks name."""
+    if not state.plan.named_by:
+        return frozenset()
+    from slipway.rollout.scheduled import named_by
+
+    return named_by(means, state.plan.named_by)
+
+
+def _companion(means: Means, state: RolloutState) -> Look:
+    """What a scheduled task or a definition alone looks at."""
+    from slipway.rollout.scheduled import seen
+
+    return seen(means, state)
 
 
 def _create(means: Means, state: RolloutState) -> Survey:
@@ -347,4 +369,11 @@ _LOOKS: Mapping[str, Callable[[Means, RolloutState], Look]] = {
     "cancel_task": _task_to_cancel,
     "cancel_update": _updated,
     "cancel_create": _create,
+    "sight": _companion,
+    "aim": _companion,
+    "aim_register": _companion,
+    "aim_put": _companion,
+    "aim_back": _companion,
+    "aim_cancel": _companion,
+    "aim_unregister": _companion,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway.rollout.finding import Finding
 from slipway.rollout.health import TasksSeen
@@ -16,6 +16,9 @@ from slipway.rollout.plan import CodeDeployGroup
 from slipway.rollout.service import Service
 from slipway.rollout.taskdef import Definition
 from slipway.rollout.verify import Verified
+
+if TYPE_CHECKING:
+    from slipway.rollout.scheduled import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +129,11 @@ class Pinnable:
 
 @dataclass(frozen=True, kw_only=True)
 class Revisions:
-    """Of steps `prune` and `discard`: the ACTIVE ones, and those that services of the cluster (and
-    running tasks) name.
+    """Of steps `prune` and `discard`: the ACTIVE ones, and those that services of the cluster,
+    scheduled tasks (and running tasks) name.
     """
 
-    service: Service
+    service: Service | None
     active: tuple[str, ...]
     used: frozenset[str] = frozenset()
 
@@ -154,6 +157,24 @@ class Watched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TargetSeen:
+    """Of the steps of companions of services. `target` None: there is none, for the reason `lacks`.
+
+    `base`: what the new revision is made from; `newest`: the same of the family's newest revision
+    (in a step that looks for one whose answer was lost). `wanted`: the revision that is there
+    already, and that the target shall name.
+    """
+
+    target: Target | None = None
+    lacks: str = ""
+    base: Definition | None = None
+    base_arn: str | None = None
+    newest: Definition | None = None
+    newest_arn: str | None = None
+    wanted: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CodeDeploySeen:
     """Of the steps that wait for CodeDeploy."""
 
@@ -172,5 +193,5 @@ def of_kind(kind: type[Kind], look: object) -> Kind:
 
 Look = (
     Answer | Deregistered | Refusal | Preparation | TaskToRun | TaskSeen | Survey | DeploymentSeen
-    | Reasons | ServiceSeen | Pinnable | Revisions | CodeDeploySeen
+    | Reasons | ServiceSeen | Pinnable | Revisions | CodeDeploySeen | TargetSeen
 )  # fmt: skip

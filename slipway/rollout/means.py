@@ -18,8 +18,8 @@ from slipway.rollout.taskdef import Definition, Described, describe
 class Means:
     """The services of AWS, each called with patience and under the same guard.
 
-    `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client` and `balancing` make one
-    when it is needed. `service`: as it was seen last by this process.
+    `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client`, `balancing`, `events` and
+    `scheduler` make one when it is needed. `service`: as it was seen last by this process.
 
     `patience`: seconds for which a call that fails is tried again (0: once). Between tries, and
     until the next look is due, `clock.sleep` is called, and nothing else here waits: with
@@ -35,6 +35,8 @@ class Means:
         ecr: Factory | None = None,
         codedeploy_client: Factory | None = None,
         balancing: Factory | None = None,
+        events: Factory | None = None,
+        scheduler: Factory | None = None,
         on_progress: OnProgress | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -48,7 +50,9 @@ class Means:
         self.patience = patience
         self._make_codedeploy = codedeploy_client
         self._make_balancing = balancing
+        self.events, self.scheduler = events, scheduler
         self._codedeploy: Api | None = None
+        self._scheduling: dict[str, Api] = {}
         self._balancing: Api | None = None
         self._definitions: dict[str, Described] = {}
 
@@ -66,6 +70,21 @@ class Means:
                 changes=self.changes,
             )
         return self._codedeploy
+
+    def scheduling(self, service: str) -> Api:
+        """EventBridge (`events`) or EventBridge Scheduler (`scheduler`), as CodeDeploy is."""
+        if service not in self._scheduling:
+            make = self.events if service == "events" else self.scheduler
+            if make is None:
+                raise WrongUse(f"a scheduled task needs access to AWS's {service}")
+            self._scheduling[service] = Api(
+                make(),
+                self.clock,
+                guard=self._guard,
+                patience=self.patience,
+                changes=self.changes,
+            )
+        return self._scheduling[service]
 
     def balancing(self) -> Api:
         """Elastic Load Balancing, which is only read; NotAsked where it cannot be."""

@@ -106,6 +106,25 @@ class CodeDeployGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """A scheduled task: the ECS target of an EventBridge rule, or of an EventBridge Scheduler's
+    schedule.
+
+    `place`: the rule's event bus, or the schedule's group; None: the default one. `target`: its id
+    among the rule's targets; None: the one of this `family`. `cluster`, `service`: whose revision
+    it takes, where its family is a service's; None: it has a family of its own.
+    """
+
+    kind: Literal["rule", "schedule"]
+    name: str
+    family: str
+    place: str | None = None
+    target: str | None = None
+    cluster: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutPlan:
     """One rollout, ready to run.
 
@@ -124,6 +143,11 @@ class RolloutPlan:
     `discard_failed`: deregister a new revision that failed and does not run (`discarding.py`).
     `wait_drain` False: done when ECS counts the new tasks as healthy (see `health.py`).
     `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
+
+    Without a service, `scheduled` is a scheduled task whose target is set to the new revision (or
+    to `target`), and `family` a task definition that is only registered; both can be taken back.
+    `named_by`: the scheduled tasks that are asked whether they name a revision before it is
+    deregistered.
     """
 
     cluster: str | None = None
@@ -148,6 +172,14 @@ class RolloutPlan:
     code_deploy: CodeDeployGroup | None = None
     dry_run: bool = False
     timeouts: Timeouts = Timeouts()
+    scheduled: Scheduled | None = None
+    family: str | None = None
+    named_by: tuple[Scheduled, ...] | None = None
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether it is of a service's companion: a scheduled task, or a definition alone."""
+        return self.scheduled is not None or self.family is not None
 
 
 @dataclass(frozen=True, kw_only=True)

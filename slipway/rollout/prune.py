@@ -20,7 +20,7 @@ def prune(state: RolloutState, look: Look, now: float) -> Advanced:
     """
     if isinstance(look, Revisions):
         gone = tuple(arn for arn in state.deregistering if arn not in look.active)
-        outdated = outdated_of(state, look.service, look.active, used=look.used)
+        outdated = outdated_of(state, sure(look.service), look.active, used=look.used)
         if not outdated:
             return _end(state, gone, None, now)
         state = replace(state, deregistering=(*gone, *outdated))

@@ -32,16 +32,26 @@ def check_plan(plan: RolloutPlan) -> None:
     given = [name for name, is_given in ways.items() if is_given]
     if len(given) > 1 and set(given) != {"image", "images"}:
         raise WrongUse(f"a rollout changes one thing; asked for: {', '.join(given)}")
-    if not given and not isinstance(plan.base, Mapping):
+    if plan.is_companion:
+        _check_companion(plan)
+    elif not given and not isinstance(plan.base, Mapping):
         raise WrongUse("nothing to roll out: give images, an image, a tag, a target or force")
-    if plan.service is None and (plan.target or plan.force):
+    if plan.service is None and not plan.is_companion and (plan.target or plan.force):
         raise WrongUse("a target or a forced deployment needs a service")
-    if plan.service is None and plan.base in ("service", "family"):
+    if plan.service is None and not plan.is_companion and plan.base in ("service", "family"):
         raise WrongUse("without a service the base must be a task definition")
     if plan.max_definitions is not None and plan.max_definitions < 1:
         raise WrongUse(f"max definitions {plan.max_definitions}: must be 1 or more")
     for image in (*plan.images.values(), *([plan.image] if plan.image else [])):
         ImageReference.parse(image)
+
+
+def _check_companion(plan: RolloutPlan) -> None:
+    """A companion of services is none itself, and has one way to its new revision."""
+    if plan.service is not None or (plan.scheduled is not None and plan.family is not None):
+        raise WrongUse("a rollout is of a service, a scheduled task or a task definition alone")
+    if plan.family is not None and (plan.target is not None or plan.force):
+        raise WrongUse("a task definition alone goes to no target")
 
 
 def base_given(plan: RolloutPlan, service: Service | None) -> Described | None:

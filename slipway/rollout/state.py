@@ -29,6 +29,7 @@ StepName = Literal[
     "settings", "prune", "discard",
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     "cancel_task", "cancel_update", "cancel_create",
+    "sight", "aim", "aim_register", "aim_put", "aim_back", "aim_cancel", "aim_unregister",
     "over",
 ]  # fmt: skip
 """Where a rollout stands: what it looks at next, and which function of `advance.py` takes that."""
@@ -142,6 +143,17 @@ class Back:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Aim:
+    """A scheduled task's target as it was read. `seen`: a checksum of all but what it names.
+
+    `undated`: AWS takes the schedule's start date no more, for it is past.
+    """
+
+    seen: str
+    undated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cancelled:
     """Who wants the rollout cancelled, and since when it goes that way."""
 
@@ -158,6 +170,7 @@ class RolloutState:
     to; `deployment`: ECS's or CodeDeploy's id of ours. `intent`: the change under way; `taken`:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
     deregister. `ending`: the result, where something is left to do after it; `result`: it is over.
+    `found_made`: a companion's changes whose answer was lost, and that were seen to be made.
     `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """
@@ -181,8 +194,10 @@ class RolloutState:
     codedeploy: CodeDeployWatch | None = None
     failure: Failure | None = None
     back: Back | None = None
+    aim: Aim | None = None
     cancelled: Cancelled | None = None
     undoes: RolloutResult | None = None
+    found_made: tuple[str, ...] | None = None
     deregistering: tuple[str, ...] = ()
     intent: Intent | None = None
     taken: tuple[str, ...] = ()
@@ -200,7 +215,9 @@ class RolloutState:
     @property
     def registers(self) -> bool:
         """Whether the rollout is of a new revision, rather than of one that is there."""
-        return not self.plan.force and self.plan.target is None
+        plan = self.plan
+        of_service = plan.scheduled is not None and plan.scheduled.service is not None
+        return not plan.force and plan.target is None and not of_service
 
 
 class Next(NamedTuple):
@@ -236,6 +253,11 @@ def next_look(state: RolloutState) -> Next:
 def started_by(state: RolloutState) -> str:
     """What is written on the one-off task, so that it is found again (`startedBy` of RunTask)."""
     return f"slipway/{state.id}"
+
+
+def made(state: RolloutState) -> frozenset[str]:
+    """The changes that AWS took, or may have."""
+    return frozenset({*state.taken, *state.unsure, *(state.found_made or ())})
 
 
 def unsure_of_intent(state: RolloutState) -> RolloutState:

@@ -9,7 +9,7 @@ from typing import Any
 from slipway.rollout.actions import Action, Tell
 from slipway.rollout.judge import Look
 from slipway.rollout.plan import Outcome, Progress, RolloutResult, Step, short
-from slipway.rollout.state import Advanced, RolloutState, on
+from slipway.rollout.state import Advanced, RolloutState, made, on
 from slipway.rollout.unfinished import task_not_undone
 
 _FAILED = frozenset({"rolled_back", "crash_loop", "timed_out", "failed", "cancelled"})
@@ -96,6 +96,8 @@ def discards(state: RolloutState, ending: RolloutResult) -> bool:
     """
     if not state.plan.discard_failed or not state.registers or state.after is None:
         return False
+    if state.plan.is_companion and "register_task_definition" not in made(state):
+        return False  # it was there before
     if state.step in ("discard", "prune") or ending.running in (None, state.after):
         return False
     return ending.outcome in _FAILED

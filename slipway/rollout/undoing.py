@@ -32,6 +32,10 @@ def undo(state: RolloutState, by: str, cause: str, now: float) -> Advanced:
     """
     if not can_be_undone(state):
         return on(state)
+    if state.plan.is_companion:
+        from slipway.rollout.schedules import take_back
+
+        return take_back(state, by, cause, now)
     failure = Failure(outcome="cancelled", cause=cause, running=state.after or "")
     reopened = replace(
         state,

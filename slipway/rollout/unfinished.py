@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from slipway.contracts.errors import WorldFailed
 from slipway.rollout.plan import DONE, RolloutResult, short
-from slipway.rollout.state import RolloutState
+from slipway.rollout.state import RolloutState, made
 
 NOT_UNDONE = "the pre-deploy task ran, and what it did is not undone"
 """Of a migration, where what it was run for does not run."""
 SERVICE_CHANGES = ("update_service", "create_deployment")
 """The calls that set a deployment going."""
+TARGET_CHANGES = ("put_targets", "update_schedule")
+"""The calls that set what a scheduled task runs."""
 
 
 class Unfinished(WorldFailed):
@@ -34,14 +36,21 @@ class Unfinished(WorldFailed):
 
 
 def service_changed(state: RolloutState) -> bool:
-    """Whether a deployment was set going, or may have been. Following one counts as well."""
-    made = {*state.taken, *state.unsure}
-    return state.deployment is not None or bool(made & set(SERVICE_CHANGES))
+    """Whether a deployment was set going, or may have been. Following one counts as well.
+
+    Of a scheduled task: whether its target was set. A definition alone is changed by being
+    registered.
+    """
+    changes = made(state)
+    if state.plan.is_companion:
+        alone = ("register_task_definition",)
+        return bool(changes & set(alone if state.plan.scheduled is None else TARGET_CHANGES))
+    return state.deployment is not None or bool(changes & set(SERVICE_CHANGES))
 
 
 def has_begun(state: RolloutState) -> bool:
     """Whether AWS was changed, or a deployment that goes on there is followed."""
-    return bool(state.taken or state.unsure) or state.deployment is not None
+    return bool(made(state)) or state.deployment is not None
 
 
 def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | None:
@@ -60,6 +69,8 @@ def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | 
 def left_behind(state: RolloutState) -> str:
     """A sentence's worth: what stays or goes on in AWS, with nobody watching it."""
     taken, after = state.taken, short(state.after)
+    if state.plan.is_companion:
+        return _of_companion(state)
     if service_changed(state):
         going_back = "stop_service_deployment" in taken or taken.count("update_service") > 1
         if state.back_to is not None and going_back:
@@ -73,3 +84,16 @@ def left_behind(state: RolloutState) -> str:
     ran = {"run_task"} & {*taken, *state.unsure}
     task = "its task was started" if ran else "no task was run"
     return f"{after} is registered, {task}; the service was not changed"
+
+
+def _of_companion(state: RolloutState) -> str:
+    """The same of a scheduled task, or of a definition alone."""
+    after, scheduled = short(state.after), state.plan.scheduled
+    if service_changed(state):
+        if scheduled is None:
+            return f"a new revision of {state.plan.family} may be its newest now"
+        sets = {*TARGET_CHANGES} & {*state.taken, *(state.found_made or ())}
+        known = "was set to" if sets and state.back is None else "may name"
+        return f"{scheduled.kind} {scheduled.name} {known} {after}"
+    left = "nothing of it was changed" if scheduled is None else "its target was not changed"
+    return left if state.after is None else f"{after} is registered; {left}"

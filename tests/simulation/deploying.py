@@ -217,6 +217,8 @@ class Services:
         stop.check()
         if self._world.weather.happens("ECS fails", 0.1):
             raise WorldFailed("ECS did not answer")
+        if not pipeline.service:
+            return self._registered(pipeline)
         service = self._world.services[pipeline.service]
         self.seen[service.name] = Running(
             task_definition=service.arn(service.primary),
@@ -224,6 +226,13 @@ class Services:
             images={"app": service.images[service.primary]},
         )
         return self.seen[service.name]
+
+    def _registered(self, pipeline: Any) -> Running:
+        there = self._world.families[pipeline.name]
+        number = there.newest(pipeline.family)
+        image = there.images[pipeline.family][number]
+        name = f"{ARN}{pipeline.family}:{number}"
+        return Running(task_definition=name, steady=True, images={"app": image})
 
 
 def standing_still(world: Any, freeze: Callable[[float], None]) -> Callable[[], None]:

@@ -20,7 +20,8 @@ class Plan:
     and the pushes `others` and `undo` touch none of them. `slots`: builds that a host runs at
     once; `stale`: a push ends the build of an older one. `when`, `limit`, `timeout`: of CodeBuild's
     builds. `services`: of each pipeline; `together`: two are rolled out side by side;
-    `takes_over`: a push does not wait for the rollout under way.
+    `takes_over`: a push does not wait for the rollout under way. `scheduled`: scheduled tasks come
+    after the services.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Plan:
     services: int = 1
     together: bool = False
     takes_over: bool = False
+    scheduled: bool = False
 
 
 def plan_of(seed: int) -> Plan:
@@ -153,7 +155,7 @@ def filtered_plan_of(seed: int) -> Plan:
 
 def several_plan_of(seed: int) -> Plan:
     """The same with two services in each pipeline; of some pushes the second one is bad. One in
-    five has paths, too.
+    five has paths, too; half of them have scheduled tasks, whose targets somebody edits.
     """
     plan = filtered_plan_of(seed) if seed % 5 == 0 else plan_of(seed)
     dice = random.Random(seed * 32_452_843 + 7)
@@ -164,12 +166,20 @@ def several_plan_of(seed: int) -> Plan:
         meanwhile = dice.choice((*BETWEEN, "", "", "")) if verb == "push" else ""
         if meanwhile and (plan.hosts or meanwhile not in HOSTS_ONLY):
             actions.append((at + dice.uniform(30, 500), meanwhile, argument[0]))
+    more = random.Random(seed * 49_979_687 + 11)
+    scheduled = more.random() < 0.5
+    if scheduled:
+        pushes = [(at, argument[0]) for at, verb, argument in actions if verb == "push"]
+        for at, which in pushes:
+            if more.random() < 0.4:
+                actions.append((at + more.uniform(30, 700), "edit", which))
     return dataclasses.replace(
         plan,
         actions=tuple(sorted(actions, key=lambda action: action[0])),
         services=2,
         together=dice.random() < 0.4,
         takes_over=dice.random() < 0.4,
+        scheduled=scheduled,
     )
 
 

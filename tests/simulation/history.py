@@ -70,6 +70,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         services=plan.services,
         together=plan.together,
         takes_over=plan.takes_over,
+        scheduled=plan.scheduled,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)
@@ -185,6 +186,7 @@ _OPERATE: dict[str, Callable[[World, str, str], None]] = {
     "kill build": lambda world, name, host: world.codebuild.kill(name),
     "unconfigure": lambda world, name, host: world.unconfigure(name),
     "kill at update": lambda world, name, host: world.kill_at_update.add(name),
+    "edit": lambda world, name, host: world.people.edit(name),
     "duplicate": lambda world, name, host: world.people.duplicate(),
     "old notice": lambda world, name, host: world.people.old_notice(),
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from slipway.contracts.installation import (
     BuildersSettings,
+    DefinitionSettings,
     ImageSettings,
     Installation,
     Limits,
     PipelineSettings,
     RolloutSettings,
+    ScheduledTaskSettings,
     ServiceSettings,
 )
 
@@ -28,12 +30,14 @@ def make_installation(
     services: int = 1,
     together: bool = False,
     takes_over: bool = False,
+    scheduled: bool = False,
 ) -> Installation:
     """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way;
     `paths`: each pipeline has some, so that a push may concern another one.
 
     `services`: of each pipeline, one or two; `together`: two are rolled out side by side.
-    `takes_over`: a push does not wait for the rollout under way.
+    `takes_over`: a push does not wait for the rollout under way. `scheduled`: each pipeline has
+    scheduled tasks, and a definition alone.
     """
     return Installation(
         name="slipway",
@@ -48,7 +52,7 @@ def make_installation(
         pipelines=tuple(
             _pipeline(
                 name, stale, paths=paths, two=services > 1, together=together,
-                takes_over=takes_over,
+                takes_over=takes_over, scheduled=scheduled,
             )
             for name in NAMES[:pipelines]
         ),
@@ -56,8 +60,9 @@ def make_installation(
 
 
 def _pipeline(
-    name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool
-) -> PipelineSettings:
+    name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool,
+    scheduled: bool,
+) -> PipelineSettings:  # fmt: skip
     names = (name, f"{name}-worker")
     services = tuple(ServiceSettings(cluster="prod", service=one) for one in names)
     return PipelineSettings(
@@ -76,4 +81,14 @@ def _pipeline(
         ),
         services=services if two else None,
         together=(together or None) if two else None,
+        scheduled_tasks=_tasks(name) if scheduled else None,
+        task_definitions=(DefinitionSettings(family=f"{name}-shell"),) if scheduled else None,
+    )
+
+
+def _tasks(name: str) -> tuple[ScheduledTaskSettings, ...]:
+    """A rule with a family of its own, and a schedule that runs the service's."""
+    return (
+        ScheduledTaskSettings(kind="rule", name=f"{name}-nightly", family=f"{name}-job"),
+        ScheduledTaskSettings(kind="schedule", name=f"{name}-mails", family=name),
     )

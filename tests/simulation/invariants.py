@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from slipway.contracts.messages import BuildRequest
-from slipway.contracts.sentences import is_silent
+from slipway.contracts.sentences import is_silent, with_kind
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
 from tests.simulation.deploying import Service, Violation
@@ -216,12 +216,18 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     expected = EXPECTED.get(repository.bad.get(tip, ""), set())
     said = world.table.pipelines.get(pipeline).mixed is not None and "failed" in ended
     gave_up = said or any(r.status == "gave_up" for r in rows)
-    excused = any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
+    excused = any(map(_was_edited, told))
+    excused = excused or any(map(_is_cancelled, told)) or _made_way_for_a_rollback(rows, told)
     if not gave_up and not ended & expected and not excused:
         raise Violation(
             f"{pipeline} runs {', '.join(one[-4:] for one in run)}, its tip is {tip[-4:]}"
             f" ({', '.join(sorted(map(str, ended)))})"
         )
+
+
+def _was_edited(row: DeploymentRow) -> bool:
+    """Somebody has changed a scheduled task between the look and the change: it is refused."""
+    return "was changed by somebody else" in str(row.result and row.result.cause)
 
 
 def services_of(world: World, pipeline: str) -> list[Service]:
@@ -237,10 +243,11 @@ def _all_new_all_old_or_said(world: World, pipeline: str, rows: list[DeploymentR
     And what the last outcome says of each of them is what it runs.
     """
     services, row = services_of(world, pipeline), world.table.pipelines.get(pipeline)
-    if len(services) == 1:
+    if len(services) == 1 and pipeline not in world.families:
         return
     runs = {service.name: short(service.arn(service.primary)) for service in services}
-    if len({service.digest for service in services}) > 1:
+    runs |= _named_by_targets(world, pipeline)
+    if len(_digests(world, pipeline, services)) > 1 and not _stays(rows):
         is_said = row.mixed is not None and all(
             f"{name} {now}" in row.mixed or f"{name} not known" in row.mixed
             for name, now in runs.items()
@@ -255,8 +262,33 @@ def _all_new_all_old_or_said(world: World, pipeline: str, rows: list[DeploymentR
             )
     last = max((r for r in rows if r.result and r.result.services), default=None, key=_ended)
     for one in (last.result.services or ()) if last is not None and last.result else ():
-        if one.now is not None and one.now != runs[one.service]:
-            raise Violation(f"{one.service} runs {runs[one.service]}, it was told: {one.now}")
+        now = runs[with_kind(one, one.service)]
+        if one.now is not None and one.now != now:
+            raise Violation(f"{with_kind(one, one.service)} runs {now}, it was told: {one.now}")
+
+
+def _named_by_targets(world: World, pipeline: str) -> dict[str, str]:
+    """What each companion of the pipeline's services runs."""
+    there = world.families.get(pipeline)
+    if there is None:
+        return {}
+    names = {f"{kind} {name}": short(t.names) for (kind, name), t in there.targets.items()}
+    shell = f"{pipeline}-shell"
+    return {**names, f"task definition {shell}": f"{shell}:{there.newest(shell)}"}
+
+
+def _digests(world: World, pipeline: str, services: list[Service]) -> set[str]:
+    named = _named_by_targets(world, pipeline).values()
+    of = world.families[pipeline].digest if named else None
+    alone = {of(world, name) for name in named} if of is not None else set()
+    return {service.digest for service in services} | alone
+
+
+def _stays(rows: list[DeploymentRow]) -> bool:
+    """The last success went back, and says that some companion stays as it was."""
+    good = (r for r in rows if r.status in ("succeeded", "unchanged") and r.result)
+    last = max((r for r in good if r.result and r.result.services), default=None, key=_ended)
+    return last is not None and "stays as it is" in str(last.result and last.result.warning)
 
 
 def _ended(row: DeploymentRow) -> float:
@@ -318,7 +350,8 @@ def _a_rollback_stands(world: World, pipeline: str, rows: list[DeploymentRow]) -
             raise Violation(f"{pipeline} was rolled back, and {row.reason} undid that")
     left = _left_by(rows, rollback)
     told = rollback.result.services if rollback.result is not None else None
-    wanted = [one.now for one in told] if told else [short(rollback.task_definition_after)]
+    alone = [one.now for one in told or () if one.kind is None]
+    wanted = alone or [short(rollback.task_definition_after)]
     run = [short(service.arn(service.primary)) for service in services_of(world, pipeline)]
     is_left = any(short(arn) in run for arn in left)
     if not after and run != wanted and not is_left:

@@ -138,6 +138,11 @@ class People:
         if followed is not None and not self._world.weather.happens("follow message lost", 0.1):
             self._world.follow_queue.put(FollowMessage(deployment_id=followed).to_json())
 
+    def edit(self, pipeline: str) -> None:
+        """Somebody changes a scheduled task beside what it runs."""
+        self._world.say(f"somebody edits the rule of {pipeline}")
+        self._world.families[pipeline].edit(self._world.clockwork.time)
+
     def cancel(self, pipeline: str) -> None:
         """An operator ends what is under way, or else what waits: as `slipway cancel` does."""
         operator: Any = Operator(self._world)

@@ -29,7 +29,9 @@ from slipway.rollout.fence import SIGNATURE_LIFE, Fence
 from slipway.rollout.judge import STALE
 from slipway.rollout.state import Advanced, Before, Place, RolloutState, intend, on, sure
 from slipway.rollout.telling import enter, finish, over
+from tests.simulation import scheduled
 from tests.simulation.deploying import Service, Violation, standing_still
+from tests.simulation.scheduled import CompanionMeans
 
 
 class Rollouts:
@@ -46,10 +48,63 @@ class Rollouts:
         self.fence = Fence(world.clockwork.now)
         self.stand_still = standing_still(world, freeze)
 
-    def means(self, plan: RolloutPlan, guard: Guard, on_progress: OnProgress) -> Means:
+    def means(
+        self, plan: RolloutPlan, guard: Guard, on_progress: OnProgress
+    ) -> Means | CompanionMeans:
         """What the steps of `plan` are taken with; `guard` is a method of who holds the claim."""
         held: Held = guard.__self__  # type: ignore[attr-defined]
+        if plan.is_companion:
+            calls = Calls(self, held, self.fence.noted(guard), on_progress)
+            return CompanionMeans(self, plan, held, calls)
         return Means(self, plan, held, self.fence.noted(guard), on_progress)
+
+
+@dataclass
+class Calls:
+    """Changes in AWS, made by one process under its claim."""
+
+    rollouts: Rollouts
+    held: Held
+    guard: Guard
+    on_progress: OnProgress
+
+    def __call__(
+        self, means: Any, state: RolloutState, change: Change, make: Callable[..., Any]
+    ) -> Any:
+        """Make the change; what it made. The answer may be lost."""
+        self.guard()
+        self._send()
+        world = self.rollouts.world
+        if world.weather.happens("ECS fails", 0.1):
+            raise WorldFailed("ECS throttles")
+        self._check_claim(change)
+        made = make(state, change)
+        if world.weather.happens("ECS fails", 0.05):
+            raise WorldFailed("ECS took the change, its answer was lost")
+        means.changes.taken.append(change.operation)
+        return made
+
+    def _send(self) -> None:
+        """The call is signed, and comes to AWS after a while."""
+        world, rollouts = self.rollouts.world, self.rollouts
+        rollouts.stand_still()
+        signed_at = world.clockwork.time
+        rollouts.fence.check(signed_at)
+        rollouts.stand_still()
+        if world.weather.happens("ECS is slow", 0.2):
+            world.clockwork.sleep(world.dice.uniform(0.5, 6))
+        if world.clockwork.time - signed_at > SIGNATURE_LIFE:
+            raise WorldFailed("ECS: the signature has expired")
+
+    def _check_claim(self, change: Change) -> None:
+        """What takes effect does so under the claim of the step, and under the lock."""
+        world, claim = self.rollouts.world, self.held.claim
+        now, name = world.clockwork.time, self.held.row.pipeline
+        lock = world.table.locks.get(name)
+        row = world.table.deployments.get(claim.deployment_id)
+        ours = (row.step, row.claimed_by) == (claim.step, claim.by) and row.claimed_until > now
+        if not ours or lock.holder != held_by(claim.deployment_id):
+            raise Violation(f"{claim.by}: {change.operation} of {name} without its claim")
 
 
 @dataclass
@@ -78,38 +133,9 @@ class Means:
 
     def carry_out(self, state: RolloutState, change: Change) -> int:
         """Make the change; the number of what it made. The answer may be lost."""
-        self.guard()
-        self._send()
-        if self.world.weather.happens("ECS fails", 0.1):
-            raise WorldFailed("ECS throttles")
-        self._check_claim(change)
-        made = _CHANGES[type(change)](self, state)
-        if self.world.weather.happens("ECS fails", 0.05):
-            raise WorldFailed("ECS took the change, its answer was lost")
-        self.changes.taken.append(change.operation)
+        calls = Calls(self.rollouts, self.held, self.guard, self.on_progress)
+        made: int = calls(self, state, change, lambda s, c: _CHANGES[type(c)](self, s))
         return made
-
-    def _send(self) -> None:
-        """The call is signed, and comes to ECS after a while."""
-        world, rollouts = self.world, self.rollouts
-        rollouts.stand_still()
-        signed_at = world.clockwork.time
-        rollouts.fence.check(signed_at)
-        rollouts.stand_still()
-        if world.weather.happens("ECS is slow", 0.2):
-            world.clockwork.sleep(world.dice.uniform(0.5, 6))
-        if world.clockwork.time - signed_at > SIGNATURE_LIFE:
-            raise WorldFailed("ECS: the signature has expired")
-
-    def _check_claim(self, change: Change) -> None:
-        """What takes effect does so under the claim of the step, and under the lock."""
-        world, claim, now = self.world, self.held.claim, self.world.clockwork.time
-        lock = world.table.locks.get(self.service.pipeline)
-        row = world.table.deployments.get(claim.deployment_id)
-        ours = (row.step, row.claimed_by) == (claim.step, claim.by) and row.claimed_until > now
-        if not ours or lock.holder != held_by(claim.deployment_id):
-            name = self.service.pipeline
-            raise Violation(f"{claim.by}: {change.operation} of {name} without its claim")
 
     def register(self, _state: RolloutState) -> int:
         service = self.service
@@ -148,6 +174,9 @@ class Means:
     def deregister(self, state: RolloutState) -> int:
         """Nothing that runs, or is on its way, is taken from under the service."""
         number, service = _number(state.after), self.service
+        there = self.world.families.get(service.pipeline)
+        if there and service.arn(number) in {target.names for target in there.targets.values()}:
+            raise Violation(f"{service.arn(number)} is deregistered, and a target names it")
         if number in (service.primary, service.proven):
             raise Violation(f"revision {number} of {service.name} runs, and is deregistered")
         service.deregistered.add(number)
@@ -162,8 +191,10 @@ _CHANGES: Mapping[type[Change], Callable[[Means, RolloutState], int]] = {
 }
 
 
-def take(step: Advanced, means: Means) -> Advanced | None:
+def take(step: Advanced, means: Means | CompanionMeans) -> Advanced | None:
     """As `slipway.rollout.roll_out.take`."""
+    if isinstance(means, CompanionMeans):
+        return scheduled.take(step, means)
     for action in step.actions:
         if isinstance(action, Tell):
             means.on_progress(action.progress)

@@ -27,6 +27,7 @@ from tests.simulation.hosts import Hosts
 from tests.simulation.installation import make_installation
 from tests.simulation.notices import Notices
 from tests.simulation.people import People
+from tests.simulation.scheduled import Families
 from tests.simulation.weather import Weather
 
 START = 1_800_000_000.0
@@ -68,6 +69,7 @@ class World:
         services: int = 1,
         together: bool = False,
         takes_over: bool = False,
+        scheduled: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
@@ -85,6 +87,7 @@ class World:
             services=services,
             together=together,
             takes_over=takes_over,
+            scheduled=scheduled,
         )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []
@@ -114,6 +117,11 @@ class World:
             one.service: Service(one.name, f"registry.example/{one.name}", one.service)
             for pipeline in self.installation.pipelines
             for one in pipeline.per_service
+        }
+        self.families = {
+            p.name: Families(p.name, f"registry.example/{p.name}")
+            for p in self.installation.pipelines
+            if p.has_companions
         }
         self.idle_notices: list[str] = []
         self.updated = {name: {1} for name in self.services}

@@ -10,6 +10,7 @@
 * DescribeRepositories is about the repository that it names.
 * Calls on a log stream are about the stream, not about its group.
 * A batch of SQS or SNS is allowed by the single action (`sqs:DeleteMessage`).
+* Calls on targets are about the rule or schedule that they name, and ask for `iam:PassRole`.
 * `cloudwatch:namespace` is there for PutMetricData.
 """
 
@@ -176,6 +177,36 @@ def ecs_extra_checks(operation: str, data: Data, resource: str) -> list[Check]:
     return checks
 
 
+# -- EventBridge ----------------------------------------------------------------------------------
+
+
+def scheduled_resource(service: str, path: str, data: Data, query: Data) -> str | None:
+    """The rule or schedule that a call on targets names, as its ARN ends; None for other calls.
+
+    A rule of the default bus has no bus in its ARN (service authorization reference).
+    """
+    if service == "events":
+        bus = str(data.get("EventBusName") or "default")
+        place = "" if bus == "default" else f"{bus}/"
+        return f"rule/{place}{data['Rule']}" if data.get("Rule") else None
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] != ["schedules"] or len(parts) != 2:
+        return None
+    group = data.get("GroupName") or query.get("groupName") or "default"
+    return f"schedule/{group[0] if isinstance(group, list) else group}/{parts[1]}"
+
+
+def target_roles(data: Data) -> list[Check]:
+    """`iam:PassRole` for the role of each target that is set."""
+    rule = [(target, "events") for target in data.get("Targets") or []]
+    schedule = [(data["Target"], "scheduler")] if data.get("Target") else []
+    return [
+        ("iam:PassRole", target["RoleArn"], {"iam:passedtoservice": f"{to}.amazonaws.com"})
+        for target, to in (*rule, *schedule)
+        if target.get("RoleArn")
+    ]
+
+
 # -- what ministack asks --------------------------------------------------------------------------
 
 
@@ -216,6 +247,9 @@ def _resource_as_aws(extract: Callable[..., str]) -> Callable[..., str]:
         if service == "sqs" and "MessageMoveTask" in _operation(service, *arguments):
             return str(_json(body).get("SourceArn") or "*")
         resource = extract(service, *arguments, region, account)
+        if service in ("events", "scheduler"):
+            target = scheduled_resource(service, path, _json(body), query)
+            resource = f"arn:aws:{service}:{region}:{account}:{target}" if target else resource
         if service == "logs" and _operation(service, *arguments) in LOG_STREAM_CALLS:
             return f"{resource}:log-stream:{_json(body).get('logStreamName', '')}"
         return resource
@@ -261,6 +295,8 @@ def _more_context(tags: Callable[..., Data]) -> Callable[..., Data]:
             prefix = f"arn:aws:ec2:{region}:{account}:instance/"
             others = _query_list(query, "InstanceId")[1:]
             known[EXTRA_CHECKS] = [(action, prefix + other, {}) for other in others]
+        elif operation in ("PutTargets", "UpdateSchedule", "CreateSchedule"):
+            known[EXTRA_CHECKS] = target_roles(_json(body))
         elif service == "monitoring" and operation == "PutMetricData":
             known["cloudwatch:namespace"] = _namespace(body, query)
         return known

@@ -300,9 +300,23 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
     if pipeline.rollout.max_definitions is not None:
         found += _needs(("ecs:ListTaskDefinitions", "*"))
+    found += _scheduled(arn, pipeline)
     for group in pipeline.log_groups:
         found += _needs(("logs:GetLogEvents", arn.stream(group)))
     return found + _code_deploy(arn, pipeline)
+
+
+def _scheduled(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
+    found: list[Need] = []
+    for one in pipeline.scheduled_tasks or ():
+        if one.kind == "schedule":
+            schedule = arn("scheduler", f"schedule/{one.place or 'default'}/{one.name}")
+            found += _needs(("scheduler:GetSchedule UpdateSchedule", schedule))
+        else:
+            place = f"{one.place}/" if one.place not in (None, "default") else ""
+            rule = arn("events", f"rule/{place}{one.name}")
+            found += _needs(("events:ListTargetsByRule PutTargets", rule))
+    return found
 
 
 def _code_deploy(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:

@@ -163,6 +163,7 @@ def services(row: DeploymentRow) -> list[dict[str, Any]] | None:
             "after": one.after,
             "now": one.now,
             "runs": one.runs,
+            **({"kind": one.kind} if one.kind is not None else {}),
         }
         for one in row.result.services
     ]
