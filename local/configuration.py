@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from local.team import CLUSTER, EXECUTION_ROLE, SERVICES, definition_file
+from local.team import (
+    CLUSTER,
+    EVENTS_ROLE,
+    EXECUTION_ROLE,
+    NIGHTLY,
+    SERVICES,
+    WORKER,
+    definition_file,
+)
 from slipway.contracts.names import Names
 
 INSTALLATION = "slipway"
@@ -166,7 +174,7 @@ def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> di
         "repository": {"name": names.repository, "create": True},
         "branch": BRANCH,
         "images": [{**image, **TESTED} if names.whole else image],
-        **({"services": _services_of_the_team()} if names.whole else {"service": service}),
+        **(_of_the_team() if names.whole else {"service": service}),
         "rollout": {
             # Where a crash may come as late as that, the breaker still comes before the timeout.
             "healthyTimeout": HEALTHY_TIMEOUT + BREAKER_FAILURES * start_period,
@@ -176,17 +184,24 @@ def _pipeline(names: PipelineNames, initial_image: str, start_period: int) -> di
     }
 
 
-def _services_of_the_team() -> list[dict[str, Any]]:
-    """The commit says what they run: its task definitions stand in the repository."""
-    return [
+def _of_the_team() -> dict[str, Any]:
+    """Its services, whose task definitions stand in the repository, and its nightly task."""
+    roles = [_role(EXECUTION_ROLE)]
+    services = [
         {
             "cluster": CLUSTER,
             "name": service,
-            "roles": [f"arn:aws:iam::{PROD_ACCOUNT}:role/{EXECUTION_ROLE}"],
+            "roles": roles,
             "taskDefinition": definition_file(service),
         }
         for service in SERVICES
     ]
+    nightly = {"rule": NIGHTLY, "family": WORKER, "targetRole": _role(EVENTS_ROLE)}
+    return {"services": services, "scheduledTasks": [nightly]}
+
+
+def _role(name: str) -> str:
+    return f"arn:aws:iam::{PROD_ACCOUNT}:role/{name}"
 
 
 def _who_builds(
