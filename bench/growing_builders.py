@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
-from bench.growth import CALL_DOLLARS, Growth, Outcome, pushes_of_a_day
+from bench.growth import CALL_DOLLARS, PIPELINES, Growth, Outcome, pushes_of_a_day
 from bench.report import Bound, Section
 from lambdas.decide.situation import Action, IdleNotice, Snapshot, StartBuilder
 from slipway.contracts.installation import BuildersSettings
@@ -24,14 +24,15 @@ from slipway.cost.prices import Prices
 
 Engine = tuple[str, BuildersSettings, int, float]
 """Its name, its builders and hosts, and the seconds until a builder has begun."""
-ALMOST_UNLIMITED = 100_000
+UNLIMITED = PIPELINES
+"""A pipeline has one builder at most."""
 ENGINES: tuple[Engine, ...] = (
-    ("instant", BuildersSettings(when="codeBuild", limit=ALMOST_UNLIMITED), 0, 0.0),
-    ("codeBuild", BuildersSettings(when="codeBuild", limit=ALMOST_UNLIMITED), 0, START_SECONDS),
+    ("instant", BuildersSettings(when="codeBuild", limit=UNLIMITED), 0, 0.0),
+    ("codeBuild", BuildersSettings(when="codeBuild", limit=UNLIMITED), 0, START_SECONDS),
     ("codeBuild, limit 100", BuildersSettings(when="codeBuild", limit=100), 0, START_SECONDS),
     (
         "overflow, 4 hosts",
-        BuildersSettings(when="overflow", limit=ALMOST_UNLIMITED),
+        BuildersSettings(when="overflow", limit=UNLIMITED),
         4,
         START_SECONDS,
     ),
@@ -82,13 +83,19 @@ class BuiltGrowth(Growth):
         self.outcome.a_minute = max(self._starts.values(), default=0)
         return self.outcome
 
-    def _asked(self, now: float, pipeline: str) -> None:
-        """As the starter: it decides at each push."""
+    def _asked(self, now: float, _pipeline: str) -> None:
+        """As the starter: it decides at each push. (Where that changes nothing it is left out.)"""
         self._look_for_work(now)
         asleep = any(machine.ec2_state == "stopped" for machine in self._machines)
-        to_be_built = self._engine.when == "codeBuild" and pipeline not in self._live
-        if asleep or to_be_built:
+        if asleep or self._is_overdue(now):
             self._decide(now)
+
+    def _is_overdue(self, now: float) -> bool:
+        """Whether work has waited so long that a builder is started for it."""
+        patience = self._engine.overflow_after if self._engine.when == "overflow" else 0.0
+        at_work = frozenset().union(*(machine.pipelines for machine in self._machines))
+        idle = self._wants.keys() - self._live - self._rollouts.keys() - at_work
+        return any(now - self._wants[name].pushed_at >= patience for name in idle)
 
     def _snapshot(self, now: float, notice: IdleNotice | None) -> Snapshot:
         seen = super()._snapshot(now, notice)

@@ -228,9 +228,15 @@ class Snapshot:
         Such a host took its lock down with it: waiting for its expiry would lose a whole period.
         The same goes for a builder that has ended.
         """
-        off = {host.host_id for host in self.hosts if host.ec2_state == "stopped"}
-        off |= {builder_host(name) for name in self.builders if name not in self.built}
-        return self.locked(pipeline, but=off)
+        return self.locked(pipeline, but=self._off)
+
+    @cached_property
+    def _off(self) -> frozenset[str]:
+        """Hosts that are powered off, and builders that have ended."""
+        hosts = {host.host_id for host in self.hosts if host.ec2_state == "stopped"}
+        return frozenset(
+            hosts | {builder_host(name) for name in self.builders if name not in self.built}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

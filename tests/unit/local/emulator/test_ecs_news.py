@@ -65,10 +65,11 @@ def test_what_docker_says_of_one_is_looked_at_at_once_and_of_that_one_only():
 def test_events_that_break_off_are_asked_for_again(monkeypatch):
     # GIVEN a Docker that goes away after its first event, and comes back
     monkeypatch.setattr("local.emulator.extension.ecs_news.TRY_AGAIN", 0.0)
-    told = threading.Event()
+    looked, told = threading.Event(), threading.Event()
     answers: list[Any] = [ConnectionError("gone"), [{"id": "one-container"}]]
 
     def listen() -> Any:
+        assert looked.wait(10)
         if not answers:
             told.set()
             threading.Event().wait()
@@ -80,6 +81,7 @@ def test_events_that_break_off_are_asked_for_again(monkeypatch):
     news = News(listen, lambda: 100.0)
     assert news.is_due(a_task())
     # WHEN
+    looked.set()
     assert told.wait(10)
     # THEN
     assert news.is_due(a_task())
