@@ -84,22 +84,36 @@ def containers_in(
 ) -> tuple[str, ...]:
     """The containers that run `image` in the service of a pipeline as it is for that one.
 
-    Of several services one may run none of it. DeploymentFailed where a container that is named is
-    not there.
+    Of several services, and beside companions, one may run none of it. DeploymentFailed where a
+    container that is named is not there.
     """
-    if pipeline.services is None:
+    if pipeline.services is None and not pipeline.has_companions:
         return containers_of(image, running)
-    named = pipeline.services[0].containers
+    named = pipeline.services[0].containers if pipeline.services else ()
     missing = sorted(set(named) - set(running.images))
     if missing:
         what = f"{called(pipeline)}: no container {', '.join(map(repr, missing))}"
         raise no_container(what, running)
     there = named or tuple(running.images)
+    if not pipeline.service:
+        return _in_family(pipeline, image, running, there)
     if image.containers:
         return tuple(name for name in image.containers if name in there)
     if named and len(pipeline.images) == 1:
         return named
     return tuple(n for n in there if _repository(running.images[n]) == image.repository_uri)
+
+
+def _in_family(
+    pipeline: PipelineSettings, image: ImageSettings, running: Running, there: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The same of a companion's family: an image's own containers are first of all the services',
+    so what runs the image already counts as well.
+    """
+    if len(pipeline.images) == 1 and pipeline.services and pipeline.services[0].containers:
+        return there
+    runs = {name for name in there if _repository(running.images[name]) == image.repository_uri}
+    return tuple(name for name in there if name in runs.union(image.containers))
 
 
 def runs_already(wanted: Mapping[str, str], running: Running) -> bool:

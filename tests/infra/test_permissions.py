@@ -26,7 +26,11 @@ from tests.infra.templates import (
 
 
 def of_role(stacks: Stacks, role: str) -> list[Statement]:
-    found = [s for t in stacks.both for s in identity_statements(t) if s.owner == role]
+    """Its own statements, and those that it shares with the others who roll out."""
+    name = stacks.configuration.name
+    shares = role in (f"{name}-host", f"{name}-builder", f"{name}-follower")
+    owners = {role, f"{name}-rollouts"} if shares else {role}
+    found = [s for t in stacks.both for s in identity_statements(t) if s.owner in owners]
     assert found, f"no role {role}"
     return found
 
@@ -77,17 +81,18 @@ def test_no_action_has_a_wildcard(full: Stacks) -> None:
     assert not [pair for pair in allowed if "*" in pair[1]]
 
 
-def test_roles_are_passed_only_to_ecs_tasks_and_only_those_configured(full: Stacks) -> None:
+def test_roles_are_passed_only_to_who_needs_them_and_only_those_configured(full: Stacks) -> None:
     passing = [s for t in full.both for s in identity_statements(t) if "iam:PassRole" in s.actions]
-    assert {s.owner for s in passing} == {"slipway-stage-host", "slipway-stage-follower"}
-    for statement in passing:
-        assert statement.resources == [
-            "arn:aws:iam::222222222222:role/shop-execution",
-            "arn:aws:iam::222222222222:role/shop-task",
-            "arn:aws:iam::222222222222:role/shop-worker",
-            "arn:aws:iam::222222222222:role/slipway-stage-sample-execution",
-        ]
-        assert statement.conditions == "StringEquals iam:PassedToService = ecs-tasks.amazonaws.com"
+    assert {s.owner for s in passing} == {"slipway-stage-rollouts"}
+    place, to = "arn:aws:iam::222222222222:role/", "StringEquals iam:PassedToService = "
+    tasks = ("shop-execution", "shop-mails-task", "shop-task", "shop-worker")
+    assert {s.conditions: s.resources for s in passing} == {
+        f"{to}ecs-tasks.amazonaws.com": [
+            f"{place}{name}" for name in (*tasks, "slipway-stage-sample-execution")
+        ],
+        f"{to}events.amazonaws.com": [f"{place}shop-events"],
+        f"{to}scheduler.amazonaws.com": [f"{place}shop-scheduler"],
+    }
 
 
 def test_only_the_trigger_role_of_dev_publishes_across_accounts(example: Stacks) -> None:
@@ -380,7 +385,13 @@ def test_definitions_are_registered_in_the_configured_families_alone(full: Stack
         s for s in of_role(full, "slipway-stage-host") if "ecs:RegisterTaskDefinition" in s.actions
     ]
     families = {r.partition("task-definition/")[2] for r in statement.resources}
-    assert families == {"shop-web:*", "shop-worker:*", "slipway-stage-sample-blog:*"}
+    assert families == {
+        "shop-mails:*",
+        "shop-shell:*",
+        "shop-web:*",
+        "shop-worker:*",
+        "slipway-stage-sample-blog:*",
+    }
 
 
 def test_the_host_uses_the_configured_codedeploy_group_and_looks_for_none(full: Stacks) -> None:

@@ -286,8 +286,9 @@ def _digests(world: World, pipeline: str, services: list[Service]) -> set[str]:
 
 def _stays(rows: list[DeploymentRow]) -> bool:
     """The last success went back, and says that some companion stays as it was."""
-    good = (r for r in rows if r.status in ("succeeded", "unchanged") and r.result)
-    last = max((r for r in good if r.result and r.result.services), default=None, key=_ended)
+    good = [r for r in rows if r.status in ("succeeded", "unchanged") and r.result]
+    whole = (r for r in good if r.result and r.result.services and not r.result.untouched_since)
+    last = max(whole, default=None, key=_ended)
     return last is not None and "stays as it is" in str(last.result and last.result.warning)
 
 

@@ -13,8 +13,11 @@ import pytest
 
 HANDLERS = ["trigger", "starter", "stopper", "follower", "reconciler"]
 HEAVY = {"pydantic", "requests", "aws_xray_sdk", "click", "rich", "boto3"}
-NOT_WANTED = {"trigger": HEAVY | {"slipway.contracts.table"}}
-"""The trigger only publishes: it needs no table."""
+NOT_WANTED = {
+    "trigger": HEAVY | {"slipway.contracts.table"},
+    "follower": HEAVY | {"slipway.rollout.schedules", "slipway.rollout.scheduled"},
+}
+"""The trigger only publishes: it needs no table. What only some rollouts need comes with them."""
 
 
 @pytest.mark.parametrize("name", HANDLERS)

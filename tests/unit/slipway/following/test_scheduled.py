@@ -307,6 +307,19 @@ def test_a_state_of_a_scheduled_task_outlives_its_process() -> None:
     assert in_hand(followed) == (1,)  # what companions need is seen first
 
 
+def test_a_revision_that_was_adopted_stays_whatever_becomes_of_the_deployment() -> None:
+    # GIVEN a revision with the new image that somebody else has registered
+    chain = SCENARIOS["the schedule is refused"].chain()
+    job = {"name": "job", "image": f"{ecs.IMAGE}:v8", "essential": True, "memory": 64}
+    chain.world.ecs.add_definition({"family": "batch", "containerDefinitions": [job]})
+    # WHEN
+    chain.by_follower()
+    # THEN the target has gone back, and it is left
+    assert chain.live == OLD
+    assert chain.set() == ["PutTargets", "UpdateSchedule", "PutTargets"]
+    assert newest(chain.world.ecs, "batch") == "batch:6"
+
+
 def test_a_start_date_that_is_past_is_left_off_and_told() -> None:
     def dated() -> ScriptedScheduled:
         there = targets()
