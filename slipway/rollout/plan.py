@@ -41,8 +41,9 @@ DONE: frozenset[str] = frozenset({"succeeded", "unchanged", "registered", "plann
 """The outcomes that are what was asked for."""
 
 Step = Literal[
-    "read", "verify", "register", "pre_deploy", "update", "wait", "drain", "rollback", "prune"
-]
+    "read", "verify", "register", "pre_deploy", "update", "wait", "drain", "smoke", "post_deploy",
+    "bake", "rollback", "prune",
+]  # fmt: skip
 
 
 class Clock(Protocol):
@@ -64,8 +65,8 @@ class Timeouts:
     `healthy` bounds the new tasks becoming healthy; `drain` the old ones going after that, and
     overrunning it never rolls back; `rollback` the previous revision becoming healthy again
     (time for which a lifecycle hook waits is not counted in any of them);
-    `task` a pre-deploy or one-off task; `patience` how long a call that AWS throttles or that the
-    network loses is tried again outside of a wait.
+    `task` a task before or after the deployment, or a one-off one; `patience` how long a call that
+    AWS throttles or that the network loses is tried again outside of a wait.
     """
 
     healthy: float = 1800.0
@@ -77,7 +78,7 @@ class Timeouts:
 
 @dataclass(frozen=True, kw_only=True)
 class OneOffTask:
-    """A task of the new revision, run once before the service changes.
+    """A task of the new revision, run once before the service changes, or once it is steady.
 
     `command` replaces the command of `container` (None: of the first essential container), and the
     exit codes of that one and of the essential ones count; an empty command runs the task as it is
@@ -91,6 +92,21 @@ class OneOffTask:
     launch_type: str | None = None
     platform_version: str | None = None
     network_configuration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """A request (GET) that the new version has to answer well, within so many seconds.
+
+    `status`: those that are good. `contains`: a text that the answer's body has. `pattern`: the
+    same, where `*` stands for any text.
+    """
+
+    url: str
+    status: tuple[int, ...] = (200,)
+    contains: str | None = None
+    pattern: str | None = None
+    within: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +140,10 @@ class RolloutPlan:
     `discard_failed`: deregister a new revision that failed and does not run (`discarding.py`).
     `wait_drain` False: done when ECS counts the new tasks as healthy (see `health.py`).
     `code_deploy`: what deploys a CODE_DEPLOY service; None: it is looked for.
+
+    The proof after the deployment is steady (`afterwards.py`), in this order: `smoke`, `post_task`,
+    `bake`: seconds for which none of the `alarms` (names of CloudWatch's) may go off. Alarms
+    without `bake` are only looked for, before the service changes.
     """
 
     cluster: str | None = None
@@ -148,6 +168,10 @@ class RolloutPlan:
     code_deploy: CodeDeployGroup | None = None
     dry_run: bool = False
     timeouts: Timeouts = Timeouts()
+    smoke: Smoke | None = None
+    post_task: OneOffTask | None = None
+    alarms: tuple[str, ...] | None = None
+    bake: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

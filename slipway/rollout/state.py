@@ -29,6 +29,7 @@ StepName = Literal[
     "settings", "prune", "discard",
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     "cancel_task", "cancel_update", "cancel_create",
+    "alarms", "smoke", "post_task", "post_task_wait", "cancel_post_task", "bake",
     "over",
 ]  # fmt: skip
 """Where a rollout stands: what it looks at next, and which function of `advance.py` takes that."""
@@ -78,6 +79,20 @@ class TaskUnderWay:
     begun: float
     counted: frozenset[str] | None = None
     done: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving:
+    """How far the proof after the deployment is.
+
+    `begun`: the part under way; `task`: the one after the deployment; `judged`: the alarms that
+    are, None: not known yet; `odd`: looks in a row at which another revision was primary.
+    """
+
+    begun: float
+    task: TaskUnderWay | None = None
+    judged: tuple[str, ...] | None = None
+    odd: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +173,7 @@ class RolloutState:
     to; `deployment`: ECS's or CodeDeploy's id of ours. `intent`: the change under way; `taken`:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
     deregister. `ending`: the result, where something is left to do after it; `result`: it is over.
+    `proving`: the proof after the deployment; then `ending` is the success that is to be proved.
     `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """
@@ -196,6 +212,7 @@ class RolloutState:
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    proving: Proving | None = None
 
     @property
     def registers(self) -> bool:
@@ -233,9 +250,17 @@ def next_look(state: RolloutState) -> Next:
     return Next(state.step, state.look_at)
 
 
-def started_by(state: RolloutState) -> str:
-    """What is written on the one-off task, so that it is found again (`startedBy` of RunTask)."""
-    return f"slipway/{state.id}"
+def started_by(token: str) -> str:
+    """What is written on a one-off task, so that it is found again (`startedBy` of RunTask).
+
+    `token`: its client token: of the task before the deployment the rollout's id.
+    """
+    return f"slipway/{token}"
+
+
+def post_token(state: RolloutState) -> str:
+    """The client token of the task after the deployment."""
+    return f"{state.id}p"
 
 
 def unsure_of_intent(state: RolloutState) -> RolloutState:

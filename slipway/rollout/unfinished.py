@@ -60,6 +60,8 @@ def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | 
 def left_behind(state: RolloutState) -> str:
     """A sentence's worth: what stays or goes on in AWS, with nobody watching it."""
     taken, after = state.taken, short(state.after)
+    if state.proving is not None:
+        return f"{after} runs, and was not proved"
     if service_changed(state):
         going_back = "stop_service_deployment" in taken or taken.count("update_service") > 1
         if state.back_to is not None and going_back:
