@@ -153,10 +153,11 @@ def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
 
 def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
     """Only where a pipeline has a task before its deployment, one of its first service, or after
-    it, one of its last.
+    it, one of its last. What runs one before may run one after.
     """
     before = [services_of(c, p)[0] for p in c.pipelines if p.rollout.pre_deploy]
     after = [services_of(c, p)[-1] for p in c.pipelines if p.rollout.post_deploy]
+    after = [one for one in after if one not in before]
     return [*_run_and_stop("Before", before, arns), *_run_and_stop("After", after, arns)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tests.simulation.builders import KINDS as BUILD_KINDS
-from tests.simulation.deploying import LONG_BUILDS
+from tests.simulation.deploying import LONG_BUILDS, PROOFS
 from tests.simulation.weather import KINDS
 
 
@@ -20,7 +20,8 @@ class Plan:
     and the pushes `others` and `undo` touch none of them. `slots`: builds that a host runs at
     once; `stale`: a push ends the build of an older one. `when`, `limit`, `timeout`: of CodeBuild's
     builds. `services`: of each pipeline; `together`: two are rolled out side by side;
-    `takes_over`: a push does not wait for the rollout under way.
+    `takes_over`: a push does not wait for the rollout under way. `proofs`: what is steady is proved
+    by requests, a task and alarms, and of some pushes one of these is bad.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Plan:
     services: int = 1
     together: bool = False
     takes_over: bool = False
+    proofs: bool = False
 
 
 def plan_of(seed: int) -> Plan:
@@ -164,13 +166,28 @@ def several_plan_of(seed: int) -> Plan:
         meanwhile = dice.choice((*BETWEEN, "", "", "")) if verb == "push" else ""
         if meanwhile and (plan.hosts or meanwhile not in HOSTS_ONLY):
             actions.append((at + dice.uniform(30, 500), meanwhile, argument[0]))
-    return dataclasses.replace(
+    drawn = dataclasses.replace(
         plan,
         actions=tuple(sorted(actions, key=lambda action: action[0])),
         services=2,
         together=dice.random() < 0.4,
         takes_over=dice.random() < 0.4,
     )
+    return drawn if drawn.takes_over else _with_proofs(drawn)
+
+
+def _with_proofs(plan: Plan) -> Plan:
+    """Of half of the histories in which no push takes over."""
+    dice = random.Random(plan.seed * 49_979_687 + 11)
+    if dice.random() < 0.5:
+        return plan
+    actions = [
+        (at, verb, (argument[0], dice.choice(PROOFS)))
+        if verb == "push" and argument[1] in GOOD_OR_BAD and dice.random() < 0.4
+        else (at, verb, argument)
+        for at, verb, argument in plan.actions
+    ]
+    return dataclasses.replace(plan, actions=tuple(actions), proofs=True)
 
 
 GOOD_OR_BAD = ("good", "fetch", "build", "rollout")

@@ -70,6 +70,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         services=plan.services,
         together=plan.together,
         takes_over=plan.takes_over,
+        proofs=plan.proofs,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)

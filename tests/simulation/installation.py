@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway.contracts.installation import (
     BuildersSettings,
     ImageSettings,
@@ -10,6 +12,7 @@ from slipway.contracts.installation import (
     PipelineSettings,
     RolloutSettings,
     ServiceSettings,
+    SmokeSettings,
 )
 
 IDLE_PERIOD = 300
@@ -28,12 +31,14 @@ def make_installation(
     services: int = 1,
     together: bool = False,
     takes_over: bool = False,
+    proofs: bool = False,
 ) -> Installation:
     """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way;
     `paths`: each pipeline has some, so that a push may concern another one.
 
     `services`: of each pipeline, one or two; `together`: two are rolled out side by side.
-    `takes_over`: a push does not wait for the rollout under way.
+    `takes_over`: a push does not wait for the rollout under way. `proofs`: what is
+    steady is proved.
     """
     return Installation(
         name="slipway",
@@ -48,7 +53,7 @@ def make_installation(
         pipelines=tuple(
             _pipeline(
                 name, stale, paths=paths, two=services > 1, together=together,
-                takes_over=takes_over,
+                takes_over=takes_over, proofs=proofs,
             )
             for name in NAMES[:pipelines]
         ),
@@ -56,10 +61,17 @@ def make_installation(
 
 
 def _pipeline(
-    name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool
-) -> PipelineSettings:
+    name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool,
+    proofs: bool,
+) -> PipelineSettings:  # fmt: skip
     names = (name, f"{name}-worker")
-    services = tuple(ServiceSettings(cluster="prod", service=one) for one in names)
+    smoke = SmokeSettings(url=f"https://{name}.example/", within=30) if proofs else None
+    services = tuple(ServiceSettings(cluster="prod", service=one, smoke=smoke) for one in names)
+    rollout = RolloutSettings(
+        cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
+    )
+    if proofs:
+        rollout = replace(rollout, post_deploy_command=("check",), alarms=("errors",), bake=120)
     return PipelineSettings(
         name=name,
         repository=name,
@@ -71,9 +83,7 @@ def _pipeline(
         cluster="prod",
         service=name,
         paths=(f"{name}/**",) if paths else (),
-        rollout=RolloutSettings(
-            cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
-        ),
+        rollout=rollout,
         services=services if two else None,
         together=(together or None) if two else None,
     )

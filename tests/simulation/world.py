@@ -68,6 +68,7 @@ class World:
         services: int = 1,
         together: bool = False,
         takes_over: bool = False,
+        proofs: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
@@ -75,6 +76,7 @@ class World:
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
         self.takes_over = takes_over
+        self.tasks: dict[str, float] = {}
         self.installation = make_installation(
             pipelines,
             hosts,
@@ -85,6 +87,7 @@ class World:
             services=services,
             together=together,
             takes_over=takes_over,
+            proofs=proofs,
         )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []
