@@ -103,17 +103,21 @@ def local_configuration(
     idle_period: int = IDLE_PERIOD,
     start_period: int = START_PERIOD,
     paths: Sequence[str] = (),
+    smoke: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
     `builds`: build slots of each host; None: what this machine allows. `builders`: who builds;
     with `codeBuild` no host. `overflow_after`, `build_limit`: of builds of CodeBuild, in seconds
     and at the same time. `start_period`: seconds in
-    which a new container may be unhealthy. `paths`: of the last pipeline.
+    which a new container may be unhealthy. `paths`: of the last pipeline. `smoke`: of the
+    first one's service.
     """
     made = [_pipeline(names, initial_image, start_period) for names in pipelines]
     if paths:
         made[-1]["paths"] = list(paths)
+    if smoke is not None:
+        made[0]["service"]["smoke"] = smoke
     return {
         "name": INSTALLATION,
         "region": REGION,

@@ -37,7 +37,8 @@ class Options:
     those at the same time. `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
-    of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
+    of which starts a process. `paths`: of the last pipeline; none: every push is deployed. `smoke`:
+    what the first pipeline's service must tell of itself after a deployment; None: it is not asked.
     """
 
     port: int | None = None
@@ -56,6 +57,7 @@ class Options:
     start_period: int = START_PERIOD
     health_interval: float = 1.0
     paths: tuple[str, ...] = ()
+    smoke: str | None = None
 
     @property
     def host_count(self) -> int:
