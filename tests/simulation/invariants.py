@@ -206,6 +206,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
         raise Violation(f"{pipeline} is in the middle of a rollout")
     if _a_rollback_stands(world, pipeline, rows):
         return
+    _what_was_not_proved_does_not_run(world, services, rows)
     tip, run = repository.tip, [service.commit for service in services]
     if len(repository.tips) == 1 or set(run) == {tip}:
         return
@@ -214,9 +215,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
     for service, kinds in zip(services, (OF_ALL, OF_ALL - {"rollout"} | {"worker"}), strict=False):
-        if repository.bad.get(service.commit) in kinds and not _was_not_proved(
-            world, rows, service
-        ):
+        if repository.bad.get(service.commit) in kinds - set(PROOFS):
             raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad")
     expected = EXPECTED.get(repository.bad.get(tip, ""), set())
     said = world.table.pipelines.get(pipeline).mixed is not None and "failed" in ended
@@ -229,10 +228,16 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
         )
 
 
-def _was_not_proved(world: World, rows: list[DeploymentRow], service: Service) -> bool:
-    """What is steady and bad is left where its proof was given up on: that is told."""
-    kind = world.repositories[service.pipeline].bad.get(service.commit)
-    return kind in PROOFS and any(row.status == "gave_up" for row in rows)
+def _what_was_not_proved_does_not_run(
+    world: World, services: list[Service], rows: list[DeploymentRow]
+) -> None:
+    """But where its proof was given up on: that is told."""
+    if any(row.status == "gave_up" for row in rows):
+        return
+    for service in services:
+        kind = world.repositories[service.pipeline].bad.get(service.commit)
+        if kind in PROOFS:
+            raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad: {kind}")
 
 
 def services_of(world: World, pipeline: str) -> list[Service]:
