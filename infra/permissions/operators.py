@@ -117,7 +117,16 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
                 *(arns.prod_role(names.function(name)) for name in i.functions),
             ],
         ),
+        *_check_alarms(arns),
     ]
+
+
+def _check_alarms(arns: Arns) -> list[Allow]:
+    """Whether the alarms are there that prove deployments: only where there are any."""
+    pipelines = arns.installation.pipelines
+    names = sorted({name for p in pipelines for name in p.rollout.alarms or ()})
+    alarms = [arns.prod("cloudwatch", f"alarm:{name}") for name in names]
+    return [allow("CheckAlarms", ["cloudwatch:DescribeAlarms"], alarms)] if alarms else []
 
 
 def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:

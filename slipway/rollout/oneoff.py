@@ -242,7 +242,7 @@ def container_of(task: OneOffTask, definition: Definition) -> str:
     if task.container is not None:
         if task.container not in names:
             raise WrongUse(
-                f"no container {task.container!r} for the pre-deploy command; there are: "
+                f"no container {task.container!r} for the command of the task; there are: "
                 + ", ".join(names)
             )
         return task.container
