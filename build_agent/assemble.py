@@ -46,7 +46,7 @@ from slipway.following.closing import Closer
 from slipway.following.containers import ContainersOutput
 from slipway.following.ending import Ending
 from slipway.following.follower import FollowerParts
-from slipway.following.means import RolloutClients
+from slipway.following.means import RolloutClients, visits
 from slipway.following.messages import follow_queue
 from slipway.following.record import Recorder
 from slipway.following.registry import Registry
@@ -161,6 +161,8 @@ def assemble(
         balancing=lambda: client("elbv2"),
         events=lambda: fence.around(client("events")),
         scheduler=lambda: fence.around(client("scheduler")),
+        cloudwatch=lambda: client("cloudwatch"),
+        visit=visits(installation),
     )
     session_name = f"{installation.name}-{host.host_id}"[:64]
     means = Means(

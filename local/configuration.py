@@ -122,19 +122,23 @@ def local_configuration(
     start_period: int = START_PERIOD,
     paths: Sequence[str] = (),
     scheduled: Sequence[dict[str, Any]] = (),
+    smoke: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The configuration as JSON values, for the CDK app's `-c configuration=FILE`.
 
     `builds`: build slots of each host; None: what this machine allows. `builders`: who builds;
     with `codeBuild` no host. `overflow_after`, `build_limit`: of builds of CodeBuild, in seconds
     and at the same time. `start_period`: seconds in which a new container may be unhealthy.
-    `paths`, `scheduled`: paths and scheduled tasks of the last pipeline.
+    `paths`, `scheduled`: paths and scheduled tasks of the last pipeline. `smoke`: of the first
+    one's service.
     """
     made = [_pipeline(names, initial_image, start_period) for names in pipelines]
     if scheduled:
         made[-1]["scheduledTasks"] = list(scheduled)
     if paths:
         made[-1]["paths"] = list(paths)
+    if smoke is not None:
+        made[0]["service"]["smoke"] = smoke
     return {
         "name": INSTALLATION,
         "region": REGION,

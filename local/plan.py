@@ -39,8 +39,9 @@ class Options:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
     a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
     of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
-    `sample`: what the first pipeline deploys.
-    `scheduled`: scheduled tasks of the last pipeline, as in a configuration.
+    `sample`: what the first pipeline deploys. `scheduled`: scheduled tasks of the last pipeline, as
+    in a configuration. `smoke`: what the first pipeline's service must tell of itself after a
+    deployment; None: it is not asked.
     """
 
     port: int | None = None
@@ -61,6 +62,7 @@ class Options:
     paths: tuple[str, ...] = ()
     sample: Sample = "web"
     scheduled: tuple[dict[str, Any], ...] = ()
+    smoke: str | None = None
 
     @property
     def host_count(self) -> int:

@@ -160,7 +160,16 @@ def _configuration(plan: Plan) -> dict[str, Any]:
         start_period=plan.options.start_period,
         paths=plan.options.paths,
         scheduled=plan.options.scheduled,
+        smoke=_smoke(plan),
     )
+
+
+def _smoke(plan: Plan) -> dict[str, Any] | None:
+    """A request to this machine: only in the local run that is allowed."""
+    if plan.options.smoke is None:
+        return None
+    url = f"http://127.0.0.1:{plan.service_ports[0]}/version.json"
+    return {"url": url, "contains": plan.options.smoke, "within": 10}
 
 
 def _start_emulator(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker) -> None:

@@ -119,6 +119,7 @@ def _read(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:
                 *(arns.prod_role(names.function(name)) for name in i.functions),
             ],
         ),
+        *_check_alarms(arns),
     ]
 
 
@@ -129,6 +130,14 @@ def _check_scheduled(arns: Arns) -> list[Allow]:
     found = [("CheckRules", "events:ListTargetsByRule", rules)]
     found.append(("CheckSchedules", "scheduler:GetSchedule", schedules))
     return [allow(name, [action], there) for name, action, there in found if there]
+
+
+def _check_alarms(arns: Arns) -> list[Allow]:
+    """Whether the alarms are there that prove deployments: only where there are any."""
+    pipelines = arns.installation.pipelines
+    names = sorted({name for p in pipelines for name in p.rollout.alarms or ()})
+    alarms = [arns.prod("cloudwatch", f"alarm:{name}") for name in names]
+    return [allow("CheckAlarms", ["cloudwatch:DescribeAlarms"], alarms)] if alarms else []
 
 
 def _operate(arns: Arns, dead_letters: Sequence[str]) -> list[Allow]:

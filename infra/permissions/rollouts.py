@@ -66,6 +66,7 @@ def rollouts(c: Configuration, arns: Arns, passed_roles: Sequence[str]) -> list[
         *_services(c, arns),
         *_balancing(c, arns),
         *_one_off_tasks(c, arns),
+        *_alarms(c, arns),
         *_deregistering(c, arns),
         *_code_deploy(c, arns),
         *_scheduled_tasks(c, arns),
@@ -194,26 +195,43 @@ def _balancing(c: Configuration, arns: Arns) -> list[Allow]:
 
 
 def _one_off_tasks(c: Configuration, arns: Arns) -> list[Allow]:
-    """Only where a pipeline has a task before its deployment: one of its first service."""
-    services = [services_of(c, p)[0] for p in c.pipelines if p.rollout.pre_deploy]
+    """Only where a pipeline has a task before its deployment, one of its first service, or after
+    it, one of its last. What runs one before may run one after.
+    """
+    before = [services_of(c, p)[0] for p in c.pipelines if p.rollout.pre_deploy]
+    after = [services_of(c, p)[-1] for p in c.pipelines if p.rollout.post_deploy]
+    after = [one for one in after if one not in before]
+    return [*_run_and_stop("Before", before, arns), *_run_and_stop("After", after, arns)]
+
+
+def _run_and_stop(when: str, services: Sequence[ServiceSettings], arns: Arns) -> list[Allow]:
     if not services:
         return []
     clusters = _clusters(arns, services)
     return [
         allow(
-            "RunBeforeDeploy",
+            f"Run{when}Deploy",
             ["ecs:RunTask"],
             _definitions(arns, services),
             {"ArnEquals": {"ecs:cluster": clusters}},
             why=ANY_REVISION,
         ),
         allow(
-            "StopBeforeDeploy",
+            f"Stop{when}Deploy",
             ["ecs:StopTask"],
             _tasks(arns, services),
             why=TASKS_OF_CLUSTER,
         ),
     ]
+
+
+def _alarms(c: Configuration, arns: Arns) -> list[Allow]:
+    """Only those that pipelines name; AWS tells of metric alarms alone to who may see these."""
+    names = sorted({name for pipeline in c.pipelines for name in pipeline.rollout.alarms})
+    if not names:
+        return []
+    alarms = [arns.prod("cloudwatch", f"alarm:{name}") for name in names]
+    return [allow("ReadAlarms", ["cloudwatch:DescribeAlarms"], alarms)]
 
 
 def _deregistering(c: Configuration, arns: Arns) -> list[Allow]:

@@ -24,7 +24,7 @@ from slipway.following.containers import ContainersOutput
 from slipway.following.differences import touched_by
 from slipway.following.ending import Ending, Publish
 from slipway.following.follower import Follower, FollowerParts
-from slipway.following.means import RolloutClients
+from slipway.following.means import RolloutClients, visits
 from slipway.following.messages import follow_queue
 from slipway.following.record import Recorder
 from slipway.following.registry import Registry
@@ -147,6 +147,8 @@ def _rollouts() -> RolloutClients:
         balancing=lambda: client("elbv2", _ONCE),
         events=lambda: fence.around(client("events", _ONCE)),
         scheduler=lambda: fence.around(client("scheduler", _ONCE)),
+        cloudwatch=lambda: client("cloudwatch", _ONCE),
+        visit=visits(installation()),
     )
 
 

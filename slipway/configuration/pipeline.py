@@ -10,6 +10,7 @@ from slipway.configuration.base import Part
 from slipway.configuration.companions import MOST_TASKS, ScheduledTask, TaskDefinition
 from slipway.configuration.services import Service
 from slipway.configuration.values import (
+    AlarmName,
     Branch,
     BuildName,
     CodeRepositoryName,
@@ -171,6 +172,15 @@ class PreDeploy(Part):
     command: list[str] = Field(min_length=1, description="The command, e.g. a migration.")
 
 
+class PostDeploy(Part):
+    """A one-off task of the new revision that has to end well once the deployment is steady. Else
+    the previous version is put back.
+    """
+
+    container: EcsName = Field(description="The container whose command is replaced.")
+    command: list[str] = Field(min_length=1, description="The command, e.g. a test.")
+
+
 class Rollout(Part):
     """How a rollout waits and cleans up."""
 
@@ -204,6 +214,19 @@ class Rollout(Part):
         "Default: the older build is finished and rolled out first.",
     )
     pre_deploy: PreDeploy | None = None
+    post_deploy: PostDeploy | None = None
+    alarms: list[AlarmName] = Field(
+        default=[],
+        max_length=50,
+        description="CloudWatch alarms of the prod account that must stay quiet for `bake` minutes "
+        "after the deployment: names of metric alarms. If one goes off, the previous version is "
+        "put back. One that was in ALARM before is judged once it was quiet. "
+        "One that ECS or CodeDeploy itself watches in its deployments is left to it.",
+    )
+    bake: Annotated[int, Field(ge=1, le=180)] | None = Field(
+        default=None,
+        description="Minutes for which the `alarms` are watched. Default: 5, where there are any.",
+    )
 
 
 class PipelineNotices(Part):
@@ -270,7 +293,7 @@ class Pipeline(Part):
         max_length=MOST_SERVICES,
         description="Several ECS services that run the images, rolled out one after the other in "
         "this order. If one fails, those before it go back to what they ran. `rollout.preDeploy` "
-        "is a task of the first one.",
+        "is a task of the first one, `rollout.postDeploy` of the last one.",
     )
     together: bool = Field(
         default=False,

@@ -17,9 +17,13 @@ from slipway.contracts.installation import (
     RolloutSettings,
     ScheduledTaskSettings,
     ServiceSettings,
+    SmokeSettings,
     TestSettings,
 )
 from slipway.contracts.names import Names
+
+DEFAULT_BAKE = 5
+"""Minutes for which alarms are watched where the configuration does not say it."""
 
 
 def resolve(configuration: Configuration) -> Installation:
@@ -85,6 +89,7 @@ def _service(c: Configuration, pipeline: Pipeline, service: Service) -> ServiceS
         roles=_roles(c, service),
         base=service.base,
         containers=tuple(service.containers),
+        smoke=_smoke(service),
     )
 
 
@@ -139,6 +144,7 @@ def _pipeline(c: Configuration, pipeline: Pipeline) -> PipelineSettings:
         values=first.values,
         roles=first.roles,
         base=first.base,
+        smoke=first.smoke,
         services=services if several or first.containers else None,
         together=(pipeline.together or None) if several else None,
         scheduled_tasks=scheduled_tasks_of(pipeline) or None,
@@ -257,8 +263,21 @@ def _code_deploy(service: Service) -> CodeDeploySettings | None:
     )
 
 
+def _smoke(service: Service) -> SmokeSettings | None:
+    smoke = service.smoke
+    if smoke is None:
+        return None
+    return SmokeSettings(
+        url=smoke.url,
+        status=(smoke.status,) if isinstance(smoke.status, int) else tuple(smoke.status),
+        contains=smoke.contains,
+        pattern=smoke.pattern,
+        within=smoke.within,
+    )
+
+
 def _rollout(rollout: Rollout) -> RolloutSettings:
-    task = rollout.pre_deploy
+    task, after = rollout.pre_deploy, rollout.post_deploy
     return RolloutSettings(
         healthy_timeout=rollout.healthy_timeout,
         drain_timeout=rollout.drain_timeout,
@@ -267,4 +286,8 @@ def _rollout(rollout: Rollout) -> RolloutSettings:
         cancel_stale_build=rollout.cancel_stale_build,
         pre_deploy_command=tuple(task.command) if task else (),
         pre_deploy_container=task.container if task else None,
+        post_deploy_command=tuple(after.command) if after else None,
+        post_deploy_container=after.container if after else None,
+        alarms=tuple(rollout.alarms) or None,
+        bake=60 * (rollout.bake or DEFAULT_BAKE) if rollout.alarms else None,
     )

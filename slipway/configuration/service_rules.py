@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from slipway.configuration.parts import Configuration
 from slipway.configuration.paths import Fault
 from slipway.configuration.services import Service
+from slipway.contracts.public_urls import address_in, is_public, names_this_machine
 
 
 def _services(c: Configuration) -> Iterator[tuple[int, str, Service]]:
@@ -106,6 +107,37 @@ def _one_origin_of_a_definition(c: Configuration) -> list[Fault]:
     return faults
 
 
+def _public_smoke(c: Configuration) -> list[Fault]:
+    """An address that stands in the URL is public; names are looked up when they are asked."""
+    faults = []
+    for _, path, service in _services(c):
+        smoke = service.smoke
+        if smoke is None:
+            continue
+        address, problem = address_in(smoke.url), None
+        if address is not None and not is_public(address):
+            problem = f"{address} is no public address"
+        elif names_this_machine(smoke.url):
+            problem = "localhost is no public host"
+        if problem is not None and c.local is None:
+            faults.append((f"{path}.smoke.url", f'"{smoke.url}": {problem}'))
+        if smoke.status == []:
+            faults.append((f"{path}.smoke.status", "[]: name at least one status"))
+    return faults
+
+
+def _whole_bake(c: Configuration) -> list[Fault]:
+    faults = []
+    for index, pipeline in enumerate(c.pipelines):
+        path, rollout = f"pipelines[{index}].rollout", pipeline.rollout
+        if rollout.bake is not None and not rollout.alarms:
+            faults.append((f"{path}.bake", f"{rollout.bake}: needs alarms to watch"))
+        twice = sorted({name for name in rollout.alarms if rollout.alarms.count(name) > 1})
+        if twice:
+            faults.append((f"{path}.alarms", f'"{twice[0]}" is named twice'))
+    return faults
+
+
 SERVICE_RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _service_or_services,
     _one_pipeline_per_service,
@@ -113,4 +145,6 @@ SERVICE_RULES: tuple[Callable[[Configuration], list[Fault]], ...] = (
     _roles_are_of_prod,
     _hooks_are_of_prod,
     _one_origin_of_a_definition,
+    _public_smoke,
+    _whole_bake,
 )

@@ -13,10 +13,13 @@ from slipway.configuration.values import (
     CodeDeployName,
     EcsName,
     FunctionName,
+    HttpStatus,
     LogGroupName,
+    Needle,
     Port,
     RelativePath,
     RoleArn,
+    SmokeUrl,
     ValuePath,
 )
 
@@ -50,6 +53,36 @@ class CodeDeploy(Part):
     application: CodeDeployName = Field(description="The CodeDeploy application.")
     group: CodeDeployName = Field(description="The deployment group of the service.")
     hooks: CodeDeployHooks | None = None
+
+
+class Smoke(Part):
+    """A request that the new version has to answer well, once its deployment is steady. Else the
+    previous version is put back. Whoever follows the rollout makes it: the follower, or a build
+    host. So it goes to public addresses only.
+    """
+
+    url: SmokeUrl = Field(
+        description="What is asked for, with GET: http or https, a public host, no user and "
+        "password. No redirect is followed. What stands after a `?` is not told in notices."
+    )
+    status: HttpStatus | list[HttpStatus] = Field(
+        default=200,
+        description="The status of a good answer, or a list of those that are good. A 3xx is an "
+        "answer like others.",
+    )
+    contains: Needle | None = Field(
+        default=None,
+        description="A text that a good answer's body contains. 64 KiB of it are read.",
+    )
+    pattern: Needle | None = Field(
+        default=None,
+        description='The same, where `*` stands for any text: `"status":*"ok"`. It is no '
+        "regular expression: those may take minutes.",
+    )
+    within: Annotated[int, Field(ge=1, le=1800)] = Field(
+        default=60,
+        description="Seconds in which a good answer must come. The first one is enough.",
+    )
 
 
 _SAMPLE_OR_NAMED: JsonDict = {
@@ -108,6 +141,10 @@ class Service(Part):
         description="The CloudWatch log groups that its containers write to. If a rollout fails, "
         "the notice shows the last lines of a container that stopped. The build host may read "
         "these groups and no others. Default: the notice says where the lines are.",
+    )
+    smoke: Smoke | None = Field(
+        default=None,
+        description="What proves the service after its deployment. Default: nothing is asked.",
     )
     code_deploy: CodeDeploy | None = Field(
         default=None,

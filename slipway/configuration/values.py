@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from slipway.configuration.regions import regions
 from slipway.contracts.messages import PIPELINE_NAME
+from slipway.contracts.public_urls import is_url
 
 
 @dataclass(frozen=True)
@@ -278,6 +279,23 @@ Email = Annotated[str, _Text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 Url = Annotated[str, _Text(r"https?://[^\s{}]+", "an http or https URL")]
 CommitUrl = Annotated[
     str, _Text(r"https?://\S*\{commit\}\S*", "an http or https URL that holds {commit}")
+]
+SmokeUrl = Annotated[
+    str,
+    _Text(
+        r"https?://[!-~]+",
+        "an http or https URL with a host's name, without user, password, blank or fragment",
+        check=is_url,
+    ),
+]
+HttpStatus = Annotated[int, Field(ge=100, le=599)]
+Needle = Annotated[str, Field(min_length=1, max_length=200)]
+AlarmName = Annotated[
+    str,
+    _Text(
+        r"[!#%-)+->@-~]([ !#%-)+->@-~]{0,253}[!#%-)+->@-~])?",
+        "an alarm's name: up to 255 ASCII characters, none of them *, ?, $ or a quote",
+    ),
 ]
 Registry = Annotated[str, _Text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a registry's host[:port]")]
 Cidr = Annotated[

@@ -70,6 +70,20 @@ class ImageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmokeSettings:
+    """The request that a service's new version has to answer well; `within` in seconds.
+
+    `contains`: a text that the body has; `pattern`: the same, where `*` stands for any text.
+    """
+
+    url: str
+    status: tuple[int, ...] = (200,)
+    contains: str | None = None
+    pattern: str | None = None
+    within: int = 60
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutSettings:
     """How a rollout waits and cleans up; times in seconds."""
 
@@ -82,6 +96,11 @@ class RolloutSettings:
     """What a push does that comes while a rollout is under way."""
     cancel_stale_build: bool = False
     """Whether a build ends that a newer push has made stale."""
+    post_deploy_command: tuple[str, ...] | None = None
+    post_deploy_container: str | None = None
+    alarms: tuple[str, ...] | None = None
+    bake: int | None = None
+    """Seconds for which none of the `alarms` may go off after a deployment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +132,7 @@ class ServiceSettings:
     roles: tuple[str, ...] = ()
     base: Literal["service", "family"] = "service"
     containers: tuple[str, ...] = ()
+    smoke: SmokeSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +205,8 @@ class PipelineSettings:
     paths: tuple[str, ...] = ()
     """Patterns of the paths that concern it (`slipway/following/pathspecs.py`); none: all do."""
     notify_untouched: bool = False
+    smoke: SmokeSettings | None = None
+    """The request that proves the service after a deployment."""
     services: tuple[ServiceSettings, ...] | None = None
     together: bool | None = None
     """Whether several services are rolled out side by side; None: one after the other."""
@@ -240,7 +262,7 @@ class PipelineSettings:
             self, cluster=one.cluster, service=one.service, family=one.family,
             log_groups=one.log_groups, code_deploy=one.code_deploy,
             task_definition=one.task_definition, values=one.values, roles=one.roles,
-            base=one.base, services=(one,), together=None,
+            base=one.base, smoke=one.smoke, services=(one,), together=None,
         )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ Stage = Literal[
     "register",
     "update",
     "wait",
+    "prove",
     "rollout",
     "record",
     "close",

@@ -40,6 +40,7 @@ STAGE_WORDS: Mapping[str, str] = {
     "register": "when its task definition was registered",
     "update": "when the service was updated",
     "wait": "in the rollout",
+    "prove": "when it was proved",
     "rollout": "in the rollout",
     "record": "when its outcome was recorded",
     "close": "when its outcome was announced",

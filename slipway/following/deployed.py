@@ -22,6 +22,7 @@ from slipway.following.service import (
     no_container,
     plan_of,
     runs_already,
+    with_proof,
 )
 from slipway.following.several import name_of
 from slipway.following.several_ended import of_services
@@ -114,7 +115,7 @@ class Deployed:
         if steady and not self.pipeline.has_companions:
             return replace(self.unchanged(), image_digest=digest)
         plans = tuple(
-            _plan(one, running, these, with_task=number == 0, is_whole=number in self.written)
+            _plan(one, running, these, place=(number, len(there)), is_whole=number in self.written)
             for number, ((one, running), these) in enumerate(there)
         )
         if self.pipeline.has_companions:
@@ -219,14 +220,27 @@ def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -
 
 
 def _plan(
-    one: PipelineSettings, running: Running, wanted: dict[str, str], *, with_task: bool,
+    one: PipelineSettings, running: Running, wanted: dict[str, str], *, place: tuple[int, int],
     is_whole: bool,
 ) -> RolloutPlan:  # fmt: skip
-    """Only the first service's new revision runs the task before: it is one for all of them.
-
-    `is_whole`: the new revision is `running.base`, which the repository has written.
+    """`place`: the service's number, and of how many; `is_whole`: the new revision is
+    `running.base`, which the repository has written.
     """
     if has_all(wanted, running):
-        return plan_of(one, target=running.task_definition)
-    plan = plan_of(one, images=wanted, definition=running.base if is_whole else None)
-    return plan if with_task else replace(plan, task=None)
+        plan = plan_of(one, target=running.task_definition)
+        plan = with_proof(plan, one) if place[1] > 1 else plan
+    else:
+        plan = plan_of(one, images=wanted, definition=running.base if is_whole else None)
+    return _for_all(plan, *place)
+
+
+def _for_all(plan: RolloutPlan, number: int, count: int) -> RolloutPlan:
+    """What is one for all services: the task before them is of the first one's new revision, the
+    task after them and the alarms are the last one's. Alarms are looked for by the first one.
+    """
+    if number > 0:
+        plan = replace(plan, task=None)
+    if number == count - 1:
+        return plan
+    alarms = plan.alarms if number == 0 else None
+    return replace(plan, post_task=None, bake=None, alarms=alarms)

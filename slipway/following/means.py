@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.contracts.installation import Installation
 from slipway.rollout import RolloutPlan
 from slipway.rollout.fence import Fence
-from slipway.rollout.means import Means
+from slipway.rollout.means import Means, Visit, visit_anywhere
 from slipway.rollout.plan import Clock, Factory, Guard, OnProgress
+
+
+def visits(installation: Installation) -> Visit | None:
+    """What makes a smoke test's request: None for public addresses only, as everywhere in AWS."""
+    return visit_anywhere if installation.mode == "local" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,8 @@ class RolloutClients:
     balancing: Factory
     events: Factory
     scheduler: Factory
+    cloudwatch: Factory | None = None
+    visit: Visit | None = None
 
     def means(self, plan: RolloutPlan, guard: Guard, on_progress: OnProgress) -> Means:
         """What the steps of `plan` are taken with; each change is asked of `guard` first."""
@@ -39,6 +47,8 @@ class RolloutClients:
             balancing=self.balancing,
             events=self.events,
             scheduler=self.scheduler,
+            cloudwatch_client=self.cloudwatch,
+            visit=self.visit,
             on_progress=on_progress,
             guard=self.fence.noted(guard),
         )

@@ -23,8 +23,8 @@ from slipway.rollout.unfinished import has_begun, service_changed
 
 RowValue = str | float | int | bool | None
 _STAGES: tuple[Stage, ...] = (
-    "received", "fetch", "build", "test", "push", "register", "update", "wait", "rollout",
-    "record", "close",
+    "received", "fetch", "build", "test", "push", "register", "update", "wait", "prove",
+    "rollout", "record", "close",
 )  # fmt: skip
 
 

@@ -19,6 +19,9 @@ _STAGES: Mapping[Step, Stage] = {
     "update": "update",
     "wait": "wait",
     "drain": "wait",
+    "smoke": "prove",
+    "post_deploy": "prove",
+    "bake": "prove",
     "rollback": "rollout",
     "prune": "wait",
 }

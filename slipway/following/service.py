@@ -19,7 +19,7 @@ from slipway.rollout import (
 )
 from slipway.rollout.api import Api
 from slipway.rollout.definition_diff import beside_images, same_definition
-from slipway.rollout.plan import Clock, CodeDeployGroup
+from slipway.rollout.plan import Clock, CodeDeployGroup, Smoke
 from slipway.rollout.taskdef import Described, describe, images_of, request_of
 
 PATIENCE = 60.0
@@ -243,7 +243,26 @@ def plan_of(
     if target is not None:
         return replace(plan, target=target)
     base = pipeline.base if definition is None else dict(definition)
-    return replace(plan, images=dict(images or {}), base=base)
+    return with_proof(replace(plan, images=dict(images or {}), base=base), pipeline)
+
+
+def with_proof(plan: RolloutPlan, pipeline: PipelineSettings) -> RolloutPlan:
+    """`plan` with what the pipeline asks to be proved once it is steady.
+
+    Not for what an operator goes back to: else what is bad would be put back where the proof fails.
+    """
+    settings, smoke, after = pipeline.rollout, pipeline.smoke, None
+    if settings.post_deploy_command is not None:
+        after = OneOffTask(
+            command=settings.post_deploy_command, container=settings.post_deploy_container
+        )
+    asked = None
+    if smoke is not None:
+        asked = Smoke(
+            url=smoke.url, status=smoke.status, contains=smoke.contains, pattern=smoke.pattern,
+            within=smoke.within,
+        )  # fmt: skip
+    return replace(plan, smoke=asked, post_task=after, alarms=settings.alarms, bake=settings.bake)
 
 
 def _family(described: Described) -> str:

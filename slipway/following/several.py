@@ -23,9 +23,12 @@ NEWER = "a newer request"
 """Who stops a rollout that gives way."""
 _UNTIL_TASK_IS_OVER: frozenset[StepName] = frozenset(
     {
-        "read", "target", "base", "verify", "group", "register", "task", "task_wait", "cancel_task",
+        "read", "target", "base", "verify", "group", "register", "alarms", "task", "task_wait",
+        "cancel_task",
     }
 )  # fmt: skip
+_PROVES_ALL: frozenset[StepName] = frozenset({"post_task", "bake"})
+"""The steps in which what is proved for all begins."""
 
 Numbered = tuple[int, Advanced]
 
@@ -46,6 +49,7 @@ def in_hand(followed: Followed) -> tuple[int, ...]:
     """The rollouts of which steps are taken now, by number; none: all is over."""
     rollouts = followed.rollouts
     there = [number for number, state in enumerate(rollouts) if state.result is None]
+    there = [number for number in there if not _waits_for_others(followed, number)]
     if gives_way(followed):
         return tuple(n for n in there if ends_first(rollouts[n]) or end_of(rollouts[n]) is not None)
     unseen = [number for number in there if rollouts[number].step == "sight"]
@@ -131,6 +135,13 @@ def _waits_for_its_task(first: RolloutState) -> bool:
     """The task before the services change is one for all: nothing else begins before it is over."""
     is_open = first.result is None and first.plan.task is not None
     return is_open and first.step in _UNTIL_TASK_IS_OVER
+
+
+def _waits_for_others(followed: Followed, number: int) -> bool:
+    """What is proved for all services comes once all the others are over."""
+    others = (state for n, state in enumerate(followed.rollouts) if n != number)
+    is_for_all = followed.rollouts[number].step in _PROVES_ALL
+    return is_for_all and any(end_of(state) is None for state in others)
 
 
 def _is_stopped(state: RolloutState) -> bool:

@@ -42,10 +42,16 @@ def of_services(ended: Ended, services: Sequence[ServiceOutcome]) -> Ended:
 
 
 def services_of(followed: Followed) -> tuple[ServiceOutcome, ...]:
-    """Each service, with what it ran and what it runs."""
+    """Each service, with what it ran and what it runs.
+
+    One that ran before what it was to run is as new as it is old: where the others go back, it
+    runs what ran before.
+    """
     parts = followed.parts or ()
+    goes_back = failed_one(followed) is not None or followed.cancelled_by is not None
+    found = [_service(part, state) for part, state in zip(parts, followed.rollouts, strict=True)]
     return tuple(
-        _service(part, state) for part, state in zip(parts, followed.rollouts, strict=True)
+        replace(one, after=None) if goes_back and one.before == one.after else one for one in found
     )
 
 

@@ -34,6 +34,8 @@ _ROOMS: Mapping[str, tuple[str, ...]] = {
     "schedules": (
         "sight", "aim", "aim_register", "aim_put", "aim_back", "aim_cancel", "aim_unregister",
     ),
+    "afterwards": ("smoke", "post_task", "post_task_wait", "cancel_post_task"),
+    "baking": ("alarms", "bake"),
     "by_codedeploy": (
         "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     ),
@@ -43,6 +45,8 @@ _ROOM_OF = {step: room for room, steps in _ROOMS.items() for step in steps}
 _GOES_BACK = frozenset(
     {"agree", "pin", "survey_back", "update_back", "wait_stopped", "wait_back", "settings"}
 )
+_PROVES = frozenset({"alarms", "post_task", "post_task_wait", "bake"})
+"""Where a refusal is the proof's failure: what cannot be proved is taken back."""
 
 
 def advance(state: RolloutState, look: Look, now: float) -> Advanced:
@@ -81,8 +85,10 @@ def forgives(state: RolloutState, error: Exception) -> bool:
         return is_about_date(state, error)
     if state.step == "create":
         return isinstance(error, Refused) and error.code == GROUP_IS_BUSY
-    stops = state.step in ("codedeploy_stop", "cancel_task") and state.intent is not None
-    return (state.step in _GOES_BACK or stops) and isinstance(error, Refused | WrongForAws)
+    stops = ("codedeploy_stop", "cancel_task", "cancel_post_task")
+    known = state.step in _GOES_BACK or state.step in _PROVES
+    known = known or (state.step in stops and state.intent is not None)
+    return known and isinstance(error, Refused | WrongForAws)
 
 
 def _expected(state: RolloutState) -> bool:

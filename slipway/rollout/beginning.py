@@ -14,7 +14,7 @@ from slipway.rollout.follow import following
 from slipway.rollout.judge import STALE, Ours
 from slipway.rollout.looks import Answer, Look, Preparation, Survey, of_kind
 from slipway.rollout.pace import pause
-from slipway.rollout.plan import RolloutPlan, short
+from slipway.rollout.plan import RolloutPlan, RolloutResult, short
 from slipway.rollout.request import check_plan, planned_images, request_for
 from slipway.rollout.service import CODE_DEPLOY, Service, parse_service
 from slipway.rollout.settings import as_request, asked_for, of_service
@@ -29,7 +29,7 @@ from slipway.rollout.state import (
     sure,
 )
 from slipway.rollout.taskdef import Definition, differences, images_of
-from slipway.rollout.telling import enter, over
+from slipway.rollout.telling import enter, finish, over
 from slipway.rollout.verify import any_in_ecr, raise_if_wrong, service_problems
 
 
@@ -224,12 +224,27 @@ def _request(state: RolloutState, look: Preparation) -> Definition:
         from slipway.rollout.oneoff import check
 
         check(state.plan.task, request, look.service)
+    if state.plan.post_task is not None:
+        from slipway.rollout.oneoff import check
+
+        check(state.plan.post_task, request, look.service)
     return request
 
 
 def _registered(state: RolloutState, now: float) -> Advanced:
-    """The revision is there: run the task if one is asked for, then go on."""
+    """The revision is there: run the task if one is asked for, then go on.
+
+    Alarms that are to stay quiet afterwards are looked for first.
+    """
     state = replace(state, intent=None)
+    if state.plan.alarms:
+        state, told = enter(state, "verify", now, note="looking for the alarms")
+        return on(replace(state, step="alarms"), told)
+    return run_task_or_go_on(state, now)
+
+
+def run_task_or_go_on(state: RolloutState, now: float) -> Advanced:
+    """The task before the deployment, or what comes after it."""
     if state.plan.task is not None:
         note = "running a task of the new revision"
         state, told = enter(state, "pre_deploy", now, note=note, task_definition=state.after)
@@ -267,8 +282,15 @@ def _at_or_to(state: RolloutState, service: Service, wanted: str, now: float) ->
         return _go_to(state, wanted, now)
     if service.is_settled:
         cause = f"{short(wanted)} runs already"
-        members = {"before": wanted, "after": wanted, "running": wanted, "deployment": primary.id}
-        return over(state, now, outcome="unchanged", cause=cause, **members)
+        ending = RolloutResult(
+            outcome="unchanged", cause=cause, before=wanted, after=wanted, running=wanted,
+            deployment=primary.id,
+        )  # fmt: skip
+        if plan.post_task is not None or plan.bake is not None:  # of all services of a pipeline
+            from slipway.rollout.afterwards import prove
+
+            return prove(replace(state, before=wanted, after=wanted), ending, now)
+        return finish(state, now, ending)
     before = plan.previous or _previous_of(service, wanted)
     state = replace(
         state, before=before, after=wanted, was=replace(state.was, service_deployments=frozenset())

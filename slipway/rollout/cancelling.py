@@ -27,8 +27,8 @@ from slipway.rollout.telling import over
 
 _UNTOUCHED = frozenset(
     {
-        "read", "target", "base", "verify", "group", "register", "task", "survey", "update",
-        "create", "sight", "aim", "aim_register", "aim_put",
+        "read", "target", "base", "verify", "group", "register", "alarms", "task", "survey",
+        "update", "create", "sight", "aim", "aim_register", "aim_put",
     }
 )  # fmt: skip
 """The steps in which, with no change of theirs under way, nothing has touched the service."""
@@ -40,11 +40,12 @@ _SURVEYED: Mapping[str, StepName] = {
     "update_schedule": "aim_cancel",
 }
 """What must be looked for before a cancel where its answer is not known (yet)."""
+_PROVING = frozenset({"smoke", "post_task", "post_task_wait", "bake"})
 _GOES_ON_BESIDE = frozenset({"run_task", "create_deployment"})
 _ENDS_FIRST = frozenset(
     {
         "task_wait", "cancel_task", "cancel_create", "codedeploy_wait", "codedeploy_stop",
-        "codedeploy_back",
+        "codedeploy_back", "post_task_wait", "cancel_post_task",
     }
 )  # fmt: skip
 
@@ -73,6 +74,10 @@ def cancel(state: RolloutState, by: str, now: float) -> Advanced:
         return _take_back(asked, now)
     if state.step == "codedeploy_wait":
         return _stop(asked, now)
+    if state.step in _PROVING:
+        from slipway.rollout.afterwards import cancelled
+
+        return cancelled(asked, cause_of(asked), now)
     if state.step == "task_wait":
         return on(replace(asked, step="cancel_task", intent=None))
     if state.step not in _UNTOUCHED:
@@ -97,7 +102,7 @@ def cancel_task(state: RolloutState, look: Look, now: float) -> Advanced:
     if task is not None and task.get("lastStatus") == "STOPPED":
         return _over(state, now)
     where = {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
-    request = {**where, "task": arn, "reason": _cause(state)}
+    request = {**where, "task": arn, "reason": cause_of(state)}
     state = replace(state, task=replace(under_way, arn=arn))
     return intend(state, now, StopTask(request=request))
 
@@ -129,23 +134,24 @@ def _not_there(state: RolloutState, now: float) -> Advanced:
 def _over(state: RolloutState, now: float, more: str = "") -> Advanced:
     running = state.before if state.place is not None or state.plan.is_companion else None
     members = {"before": state.before, "after": state.after, "running": running}
-    return over(state, now, outcome="cancelled", cause=_cause(state) + more, **members)
+    return over(state, now, outcome="cancelled", cause=cause_of(state) + more, **members)
 
 
 def _take_back(state: RolloutState, now: float) -> Advanced:
     from slipway.rollout.going_back import failed
 
-    failure = Failure(outcome="cancelled", cause=_cause(state), running=state.after or "")
+    failure = Failure(outcome="cancelled", cause=cause_of(state), running=state.after or "")
     return failed(replace(state, failure=failure), None, now)
 
 
 def _stop(state: RolloutState, now: float) -> Advanced:
     from slipway.rollout.by_codedeploy import take_back
 
-    return take_back(state, _cause(state), now)
+    return take_back(state, cause_of(state), now)
 
 
-def _cause(state: RolloutState) -> str:
+def cause_of(state: RolloutState) -> str:
+    """Who wanted its end, as a cause."""
     return cancelled_by(sure(state.cancelled).by)
 
 

@@ -56,7 +56,7 @@ def check_group(api: Api, group: CodeDeployGroup, service: Service) -> None:
     """WrongUse where the group is not there, or deploys another service."""
     named = f"{group.application}/{group.name}"
     try:
-        deployed = _services(_described(api, group))
+        deployed = _services(described_group(api, group))
     except Refused as error:
         if error.code in _NO_SUCH_GROUP:
             raise WrongUse(f"CodeDeploy has no deployment group {named}") from None
@@ -185,7 +185,7 @@ def made_by(api: Api, group: CodeDeployGroup, service: Service, rollout: str) ->
     Looked at are the group's last one and those of the service's task sets, and, where one of them
     is a rollback, the one that it takes back.
     """
-    last = _described(api, group).get("lastAttemptedDeployment") or {}
+    last = described_group(api, group).get("lastAttemptedDeployment") or {}
     sets = [s.get("externalId") for s in service.raw.get("taskSets") or []]
     for identifier in filter(None, [last.get("deploymentId"), *sets]):
         if not str(identifier).startswith("d-"):
@@ -200,7 +200,7 @@ def made_by(api: Api, group: CodeDeployGroup, service: Service, rollout: str) ->
 
 def rollback_events_of(api: Api, group: CodeDeployGroup) -> tuple[str, ...]:
     """`rollback_events` of the group as it is now."""
-    return tuple(rollback_events(_described(api, group)))
+    return tuple(rollback_events(described_group(api, group)))
 
 
 def _deployment(api: Api, identifier: str) -> Mapping[str, Any]:
@@ -230,12 +230,13 @@ def _diagnosis(events: list[Mapping[str, Any]]) -> str:
 def _deploys(api: Api, group: CodeDeployGroup, cluster: str, service: str) -> bool:
     """Whether the group is there, may be seen, and deploys the service."""
     try:
-        return (cluster, service) in _services(_described(api, group))
+        return (cluster, service) in _services(described_group(api, group))
     except (Refused, WrongForAws):
         return False
 
 
-def _described(api: Api, group: CodeDeployGroup) -> Mapping[str, Any]:
+def described_group(api: Api, group: CodeDeployGroup) -> Mapping[str, Any]:
+    """The group's settings."""
     info: Mapping[str, Any] = api.read(
         "get_deployment_group",
         applicationName=group.application,

@@ -41,8 +41,22 @@ def deadline(state: RolloutState) -> float | None:
     """When what is waited for has had its time: a look is due then, however rare they are."""
     if state.step == "task_wait" and state.task is not None:
         return state.task.begun + state.plan.timeouts.task
+    if state.proving is not None:
+        return _end_of_proof(state)
     if state.following is not None:
         return state.following.watch.deadline(limits_of(state))
+    return None
+
+
+def _end_of_proof(state: RolloutState) -> float | None:
+    """When the part of the proof that is under way has had its time."""
+    plan, proving = state.plan, sure(state.proving)
+    if state.step == "smoke" and plan.smoke is not None:
+        return proving.begun + plan.smoke.within
+    if state.step == "post_task_wait" and proving.task is not None:
+        return proving.task.begun + plan.timeouts.task
+    if state.step == "bake" and plan.bake is not None:
+        return proving.begun + plan.bake
     return None
 
 

@@ -31,7 +31,7 @@ from slipway.rollout.service import (
     look_again,
     read_service,
 )
-from slipway.rollout.state import Place, RolloutState, started_by, sure
+from slipway.rollout.state import Place, RolloutState, TaskUnderWay, started_by, sure
 from slipway.rollout.taskdef import Definition, Described, describe, request_of
 from slipway.rollout.verify import verify_images
 
@@ -42,7 +42,11 @@ def look(means: Means, state: RolloutState) -> Look:
     Raises Refused, Denied and WrongForAws where AWS refuses, Unanswered once the patience is at its
     end, WrongUse where what is asked for is not there.
     """
-    return _LOOKS[state.step](means, state)
+    if state.step in _LOOKS:
+        return _LOOKS[state.step](means, state)
+    from slipway.rollout.looking_after import LOOKS_AFTER
+
+    return LOOKS_AFTER[state.step](means, state)
 
 
 def _service(means: Means, state: RolloutState) -> Preparation:
@@ -109,7 +113,8 @@ def _newest(means: Means, base: Definition) -> Described | None:
         return None
 
 
-def _task_to_run(means: Means, state: RolloutState) -> TaskToRun:
+def task_to_run(means: Means, state: RolloutState) -> TaskToRun:
+    """What a task of the new revision is made of."""
     from slipway.rollout.oneoff import volumes
 
     definition = means.definition(str(state.after)).definition
@@ -122,21 +127,30 @@ def _task_to_run(means: Means, state: RolloutState) -> TaskToRun:
 
 
 def _task(means: Means, state: RolloutState) -> TaskSeen:
+    return task_seen(means, state, sure(state.task))
+
+
+def task_seen(means: Means, state: RolloutState, task: TaskUnderWay) -> TaskSeen:
+    """A task that is under way."""
     where = {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
-    means.ecs.deadline = sure(state.task).begun + state.plan.timeouts.task
+    means.ecs.deadline = task.begun + state.plan.timeouts.task
     try:
-        answer = means.ecs.read("describe_tasks", **where, tasks=[sure(state.task).arn])
+        answer = means.ecs.read("describe_tasks", **where, tasks=[task.arn])
     finally:
         means.ecs.deadline = None
     return TaskSeen(task=next(iter(answer.get("tasks") or []), None))
 
 
 def _task_to_cancel(means: Means, state: RolloutState) -> TaskSeen:
+    return task_to_cancel(means, state, sure(state.task), state.id)
+
+
+def task_to_cancel(means: Means, state: RolloutState, task: TaskUnderWay, token: str) -> TaskSeen:
     """The task, by what RunTask was asked to write on it where its answer was lost."""
-    if sure(state.task).arn:
-        return _task(means, state)
+    if task.arn:
+        return task_seen(means, state, task)
     where = {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
-    found = means.ecs.read("list_tasks", **where, startedBy=started_by(state)).get("taskArns")
+    found = means.ecs.read("list_tasks", **where, startedBy=started_by(token)).get("taskArns")
     return TaskSeen(task={"taskArn": found[0]} if found else None)
 
 
@@ -155,7 +169,7 @@ def _survey_back(means: Means, state: RolloutState) -> Survey:
 
 def _updated(means: Means, state: RolloutState) -> Survey:
     """Whether an update whose answer was lost was taken."""
-    service = _fresh(means, state)
+    service = fresh_service(means, state)
     return Survey(service=service, ours=_ours(means.ecs, state, service))
 
 
@@ -189,7 +203,7 @@ def _ours(api: Api, state: RolloutState, service: Service) -> str | None:
 
 
 def _back_updated(means: Means, state: RolloutState) -> Survey:
-    return Survey(service=_fresh(means, state))
+    return Survey(service=fresh_service(means, state))
 
 
 def _deployment(means: Means, state: RolloutState) -> DeploymentSeen:
@@ -198,7 +212,7 @@ def _deployment(means: Means, state: RolloutState) -> DeploymentSeen:
     api, ours = means.ecs, followed.watch.ours
     api.deadline = followed.watch.deadline(limits_of(state))
     try:
-        service = _fresh(means, state)
+        service = fresh_service(means, state)
         history = History(api, ours, followed.finding)
         mine = history.read(service)
         tasks = None
@@ -214,7 +228,7 @@ def _deployment(means: Means, state: RolloutState) -> DeploymentSeen:
 def _primary(means: Means, state: RolloutState) -> DeploymentSeen:
     """Who is primary now; and of ours whether it can be stopped, where it is."""
     followed = sure(state.following)
-    service = _fresh(means, state)
+    service = fresh_service(means, state)
     history = History(means.ecs, followed.watch.ours, followed.finding)
     primary = service.primary
     is_ours = primary is None or primary.id == followed.watch.ours.id
@@ -240,14 +254,14 @@ def _pinnable(means: Means, state: RolloutState) -> Pinnable:
 
 
 def _seen(means: Means, state: RolloutState) -> ServiceSeen:
-    return ServiceSeen(service=_fresh(means, state))
+    return ServiceSeen(service=fresh_service(means, state))
 
 
 def _revisions(means: Means, state: RolloutState) -> Revisions:
     from slipway.rollout.prune import outdated_of
     from slipway.rollout.revisions import active_revisions, used_in_cluster
 
-    service = _fresh(means, state)
+    service = fresh_service(means, state)
     active = tuple(active_revisions(means.ecs, service))
     outdated = outdated_of(state, service, active)
     used = used_in_cluster(means.ecs, service) if outdated else frozenset()
@@ -260,7 +274,7 @@ def _discardable(means: Means, state: RolloutState) -> Revisions:
     """The rollout's own revision, if it is ACTIVE, and all that names one: services and tasks."""
     from slipway.rollout.revisions import used_by_tasks, used_in_cluster
 
-    service = _fresh(means, state) if state.place is not None else None
+    service = fresh_service(means, state) if state.place is not None else None
     revision = sure(state.after)
     status = describe(means.ecs, revision).definition.get("status")
     if status != "ACTIVE":
@@ -295,7 +309,7 @@ def _create(means: Means, state: RolloutState) -> Survey:
     return Survey(
         service=service,
         rollback_on=codedeploy.rollback_events_of(api, group) if state.plan.rollback else (),
-        ours=codedeploy.made_by(api, group, _fresh(means, state), state.id)
+        ours=codedeploy.made_by(api, group, fresh_service(means, state), state.id)
         if state.intent is not None
         else None,
     )
@@ -313,10 +327,10 @@ def _codedeploy(means: Means, state: RolloutState) -> CodeDeploySeen:
 
 def _recent(means: Means, state: RolloutState) -> Service:
     """The service as this process saw it last."""
-    return means.service if means.service is not None else _fresh(means, state)
+    return means.service if means.service is not None else fresh_service(means, state)
 
 
-def _fresh(means: Means, state: RolloutState) -> Service:
+def fresh_service(means: Means, state: RolloutState) -> Service:
     """The service now; as it was seen last where a stale answer does not hold it."""
     place = _place(state)
     seen = look_again(means.ecs, place.cluster, place.service) or means.service
@@ -346,7 +360,7 @@ _LOOKS: Mapping[str, Callable[[Means, RolloutState], Look]] = {
     "verify": _base,
     "group": _base,
     "register": _base,
-    "task": _task_to_run,
+    "task": task_to_run,
     "task_wait": _task,
     "survey": _survey,
     "update": _updated,

@@ -181,6 +181,36 @@ class CodeDeploySeen:
     seen: Watched
 
 
+@dataclass(frozen=True, kw_only=True)
+class SmokeSeen:
+    """Of step `smoke`: one request. `told`: what was answered, as the end of a sentence."""
+
+    ok: bool
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """One alarm of CloudWatch's. `since`: when its state became this (None: not told)."""
+
+    name: str
+    state: str
+    since: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsSeen:
+    """Of steps `alarms` and `bake`: those that there are.
+
+    `followed`: the names of those that ECS or CodeDeploy itself takes a deployment back for.
+    """
+
+    alarms: tuple[Alarm, ...]
+    followed: frozenset[str] = frozenset()
+    service: Service | None = None
+
+
 Kind = TypeVar("Kind")
 
 
@@ -193,5 +223,6 @@ def of_kind(kind: type[Kind], look: object) -> Kind:
 
 Look = (
     Answer | Deregistered | Refusal | Preparation | TaskToRun | TaskSeen | Survey | DeploymentSeen
-    | Reasons | ServiceSeen | Pinnable | Revisions | CodeDeploySeen | TargetSeen
+    | Reasons | ServiceSeen | Pinnable | Revisions | CodeDeploySeen | TargetSeen | SmokeSeen
+    | AlarmsSeen
 )  # fmt: skip

@@ -5,21 +5,33 @@ Nothing here must outlive the process: another one reads it again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slipway.contracts.errors import WrongUse
 from slipway.rollout.api import Api, Changes
-from slipway.rollout.plan import Clock, Factory, Guard, OnProgress
+from slipway.rollout.looks import SmokeSeen
+from slipway.rollout.plan import Clock, Factory, Guard, OnProgress, Smoke
 from slipway.rollout.service import Service
 from slipway.rollout.targets import NotAsked
 from slipway.rollout.taskdef import Definition, Described, describe
+
+Visit = Callable[[Smoke], SmokeSeen]
+
+
+def visit_anywhere(smoke: Smoke) -> SmokeSeen:
+    """A smoke test's request to any address: only for the local run, all of it on one machine."""
+    from slipway.rollout import visiting
+
+    return visiting.visit(smoke, allowed=lambda _address: True)
 
 
 class Means:
     """The services of AWS, each called with patience and under the same guard.
 
-    `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client`, `balancing`, `events` and
-    `scheduler` make one when it is needed. `service`: as it was seen last by this process.
+    `ecs` is a client of botocore (or boto3); `ecr`, `codedeploy_client`, `balancing`, `events`,
+    `scheduler` and `cloudwatch_client` make one when it is needed. `visit`: makes the request of a
+    smoke test (None: `visiting.py`). `service`: as it was seen last by this process.
 
     `patience`: seconds for which a call that fails is tried again (0: once). Between tries, and
     until the next look is due, `clock.sleep` is called, and nothing else here waits: with
@@ -37,6 +49,8 @@ class Means:
         balancing: Factory | None = None,
         events: Factory | None = None,
         scheduler: Factory | None = None,
+        cloudwatch_client: Factory | None = None,
+        visit: Visit | None = None,
         on_progress: OnProgress | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -51,6 +65,9 @@ class Means:
         self._make_codedeploy = codedeploy_client
         self._make_balancing = balancing
         self.events, self.scheduler = events, scheduler
+        self._make_cloudwatch = cloudwatch_client
+        self._cloudwatch: Api | None = None
+        self._visit = visit
         self._codedeploy: Api | None = None
         self._scheduling: dict[str, Api] = {}
         self._balancing: Api | None = None
@@ -97,6 +114,23 @@ class Means:
                 raise NotAsked(f"the balancer cannot be asked ({error})") from error
             self._balancing = Api(client, self.clock, patience=self.patience)
         return self._balancing
+
+    @property
+    def cloudwatch(self) -> Api:
+        """CloudWatch, whose alarms are only read."""
+        if self._cloudwatch is None:
+            if self._make_cloudwatch is None:
+                raise WrongUse("alarms need access to CloudWatch")
+            self._cloudwatch = Api(self._make_cloudwatch(), self.clock, patience=self.patience)
+        return self._cloudwatch
+
+    def visit(self, smoke: Smoke) -> SmokeSeen:
+        """One request of a smoke test; to public addresses only, unless told otherwise."""
+        if self._visit is not None:
+            return self._visit(smoke)
+        from slipway.rollout import visiting
+
+        return visiting.visit(smoke)
 
     @property
     def model(self) -> Any:

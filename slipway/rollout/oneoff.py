@@ -34,31 +34,47 @@ def task(state: RolloutState, look: Look, now: float) -> Advanced:
     """Run the task. A repetition has the same client token: ECS starts no second one."""
     wanted = _wanted(state)
     if isinstance(look, TaskToRun):
-        request = {
-            **_cluster(state),
-            "taskDefinition": state.after,
-            "count": 1,
-            "clientToken": state.id,
-            "startedBy": started_by(state),
-            **placement(wanted, look.service),
-            **look.volumes,
-            **_overrides(wanted, look.definition),
-        }
+        request = run_request(state, wanted, state.id, look)
         counted = counting(wanted, look.definition)
         state = replace(state, task=TaskUnderWay(arn="", begun=now, counted=counted))
         return intend(state, now, RunTask(request=request))
     look = of_kind(Answer, look)
     state = replace(state, intent=None)
-    started = look.value.get("tasks") or []
-    if not started:
-        why = ", ".join(map(_failure, look.value.get("failures") or [])) or "no reason given"
-        text = f"the task of {short(state.after)} did not start: {why}"
-        return _ended(state, TaskRun(ok=False, text=text), now)
-    arn = str(started[0]["taskArn"])
+    started = started_in(look, state)
+    if isinstance(started, TaskRun):
+        return _ended(state, started, now)
     if not wanted.wait:
-        return _ended(state, TaskRun(ok=True, text=f"task {_id(arn)} was started"), now)
-    under_way = replace(sure(state.task), arn=arn, begun=now)
+        return _ended(state, TaskRun(ok=True, text=f"task {task_id(started)} was started"), now)
+    under_way = replace(sure(state.task), arn=started, begun=now)
     return on(replace(state, step="task_wait", task=under_way, look_at=now))
+
+
+def run_request(
+    state: RolloutState, wanted: OneOffTask, token: str, look: TaskToRun
+) -> dict[str, Any]:
+    """What RunTask is asked; `token`: by which ECS, and a search, knows the task again.
+
+    WrongUse for a container that is not there.
+    """
+    return {
+        **cluster_of(state),
+        "taskDefinition": state.after,
+        "count": 1,
+        "clientToken": token,
+        "startedBy": started_by(token),
+        **placement(wanted, look.service),
+        **look.volumes,
+        **_overrides(wanted, look.definition),
+    }
+
+
+def started_in(answer: Answer, state: RolloutState) -> str | TaskRun:
+    """The task that RunTask has started (its ARN), or why there is none."""
+    started = answer.value.get("tasks") or []
+    if started:
+        return str(started[0]["taskArn"])
+    why = ", ".join(map(_failure, answer.value.get("failures") or [])) or "no reason given"
+    return TaskRun(ok=False, text=f"the task of {short(state.after)} did not start: {why}")
 
 
 def task_wait(state: RolloutState, look: Look, now: float) -> Advanced:
@@ -70,14 +86,14 @@ def task_wait(state: RolloutState, look: Look, now: float) -> Advanced:
     timeout = state.plan.timeouts.task
     reason = f"not over after {timeout:.0f} s"
     if isinstance(look, Answer):
-        text = f"task {_id(under_way.arn)} was {reason}; stopped it"
+        text = f"task {task_id(under_way.arn)} was {reason}; stopped it"
         return _ended(replace(state, intent=None), TaskRun(ok=False, text=text), now)
     look = of_kind(TaskSeen, look)
     if look.task is not None and look.task.get("lastStatus") == "STOPPED" and not state.intent:
         return _ended(state, judged(look.task, under_way.counted), now)
     age = now - under_way.begun
     if age > timeout:
-        request = {**_cluster(state), "task": under_way.arn, "reason": reason}
+        request = {**cluster_of(state), "task": under_way.arn, "reason": reason}
         return intend(state, now, StopTask(request=request))
     return on(replace(state, look_at=now + pause(state.id, now, age)))
 
@@ -98,7 +114,8 @@ def _wanted(state: RolloutState) -> OneOffTask:
     return sure(state.plan.task)
 
 
-def _cluster(state: RolloutState) -> dict[str, Any]:
+def cluster_of(state: RolloutState) -> dict[str, Any]:
+    """The plan's cluster, as ECS's calls take it."""
     return {} if state.plan.cluster is None else {"cluster": state.plan.cluster}
 
 
@@ -225,7 +242,7 @@ def container_of(task: OneOffTask, definition: Definition) -> str:
     if task.container is not None:
         if task.container not in names:
             raise WrongUse(
-                f"no container {task.container!r} for the pre-deploy command; there are: "
+                f"no container {task.container!r} for the command of the task; there are: "
                 + ", ".join(names)
             )
         return task.container
@@ -263,15 +280,16 @@ def judged(task: Mapping[str, Any], counted: frozenset[str] | None) -> TaskRun:
     names = set(containers) if counted is None else counted
     codes = [(containers.get(name) or {}).get("exitCode") for name in names]
     if codes and all(code == 0 for code in codes):
-        return TaskRun(ok=True, text=f"task {_id(arn)} exited with 0")
-    return TaskRun(ok=False, text=f"task {_id(arn)} failed: {reason_of(task)}")
+        return TaskRun(ok=True, text=f"task {task_id(arn)} exited with 0")
+    return TaskRun(ok=False, text=f"task {task_id(arn)} failed: {reason_of(task)}")
 
 
 def _failure(failure: Mapping[str, Any]) -> str:
     return " ".join(str(failure[k]) for k in ("reason", "detail") if failure.get(k))
 
 
-def _id(arn: str) -> str:
+def task_id(arn: str) -> str:
+    """The last part of a task's ARN."""
     return arn.rpartition("/")[2]
 
 

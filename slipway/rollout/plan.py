@@ -41,8 +41,9 @@ DONE: frozenset[str] = frozenset({"succeeded", "unchanged", "registered", "plann
 """The outcomes that are what was asked for."""
 
 Step = Literal[
-    "read", "verify", "register", "pre_deploy", "update", "wait", "drain", "rollback", "prune"
-]
+    "read", "verify", "register", "pre_deploy", "update", "wait", "drain", "smoke", "post_deploy",
+    "bake", "rollback", "prune",
+]  # fmt: skip
 
 
 class Clock(Protocol):
@@ -64,8 +65,8 @@ class Timeouts:
     `healthy` bounds the new tasks becoming healthy; `drain` the old ones going after that, and
     overrunning it never rolls back; `rollback` the previous revision becoming healthy again
     (time for which a lifecycle hook waits is not counted in any of them);
-    `task` a pre-deploy or one-off task; `patience` how long a call that AWS throttles or that the
-    network loses is tried again outside of a wait.
+    `task` a task before or after the deployment, or a one-off one; `patience` how long a call that
+    AWS throttles or that the network loses is tried again outside of a wait.
     """
 
     healthy: float = 1800.0
@@ -77,7 +78,7 @@ class Timeouts:
 
 @dataclass(frozen=True, kw_only=True)
 class OneOffTask:
-    """A task of the new revision, run once before the service changes.
+    """A task of the new revision, run once before the service changes, or once it is steady.
 
     `command` replaces the command of `container` (None: of the first essential container), and the
     exit codes of that one and of the essential ones count; an empty command runs the task as it is
@@ -91,6 +92,21 @@ class OneOffTask:
     launch_type: str | None = None
     platform_version: str | None = None
     network_configuration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """A request (GET) that the new version has to answer well, within so many seconds.
+
+    `status`: those that are good. `contains`: a text that the answer's body has. `pattern`: the
+    same, where `*` stands for any text.
+    """
+
+    url: str
+    status: tuple[int, ...] = (200,)
+    contains: str | None = None
+    pattern: str | None = None
+    within: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +164,10 @@ class RolloutPlan:
     to `target`), and `family` a task definition that is only registered; both can be taken back.
     `named_by`: the scheduled tasks that are asked whether they name a revision before it is
     deregistered.
+
+    The proof after the deployment is steady (`afterwards.py`), in this order: `smoke`, `post_task`,
+    `bake`: seconds for which none of the `alarms` (names of CloudWatch's) may go off. Alarms
+    without `bake` are only looked for, before the service changes.
     """
 
     cluster: str | None = None
@@ -175,6 +195,10 @@ class RolloutPlan:
     scheduled: Scheduled | None = None
     family: str | None = None
     named_by: tuple[Scheduled, ...] | None = None
+    smoke: Smoke | None = None
+    post_task: OneOffTask | None = None
+    alarms: tuple[str, ...] | None = None
+    bake: float | None = None
 
     @property
     def is_companion(self) -> bool:

@@ -19,7 +19,7 @@ from slipway.rollout.beginning import begin
 from slipway.rollout.carrying import carry_out, say
 from slipway.rollout.looking import look
 from slipway.rollout.looks import Look, Refusal
-from slipway.rollout.means import Means
+from slipway.rollout.means import Means, Visit
 from slipway.rollout.plan import (
     Clock,
     Factory,
@@ -43,15 +43,18 @@ def roll_out(
     ecr: Factory | None = None,
     codedeploy_client: Factory | None = None,
     balancing: Factory | None = None,
+    cloudwatch_client: Factory | None = None,
+    visit: Visit | None = None,
     on_progress: OnProgress | None = None,
     guard: Guard | None = None,
 ) -> RolloutResult:
     """Do what `plan` says and tell how it ended.
 
-    `ecs` is a boto3 (or botocore) client; `ecr`, `codedeploy_client` and `balancing` (of Elastic
-    Load Balancing v2) make one when it is needed. Without `balancing`, what is behind a load
-    balancer is healthy only once ECS says that the deployment is done. `guard` is called right
-    before every change in ECS, and raises to stop it.
+    `ecs` is a boto3 (or botocore) client; `ecr`, `codedeploy_client`, `balancing` (of Elastic
+    Load Balancing v2) and `cloudwatch_client` make one when it is needed. `visit` makes a smoke
+    test's request (None: `visiting.py`, to public addresses only). Without `balancing`, what is
+    behind a load balancer is healthy only once ECS says that the deployment is done. `guard` is
+    called right before every change in ECS, and raises to stop it.
 
     Raises WrongUse where the plan cannot be right, and WorldFailed where AWS or the network failed
     for longer than the patience: both only where nothing was changed. What fails after a change is
@@ -64,6 +67,8 @@ def roll_out(
         ecr=ecr,
         codedeploy_client=codedeploy_client,
         balancing=balancing,
+        cloudwatch_client=cloudwatch_client,
+        visit=visit,
         on_progress=on_progress,
         guard=guard,
     )

@@ -30,6 +30,7 @@ StepName = Literal[
     "create", "codedeploy_wait", "codedeploy_stop", "codedeploy_back", "codedeploy_end",
     "cancel_task", "cancel_update", "cancel_create",
     "sight", "aim", "aim_register", "aim_put", "aim_back", "aim_cancel", "aim_unregister",
+    "alarms", "smoke", "post_task", "post_task_wait", "cancel_post_task", "bake",
     "over",
 ]  # fmt: skip
 """Where a rollout stands: what it looks at next, and which function of `advance.py` takes that."""
@@ -79,6 +80,20 @@ class TaskUnderWay:
     begun: float
     counted: frozenset[str] | None = None
     done: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving:
+    """How far the proof after the deployment is.
+
+    `begun`: the part under way; `task`: the one after the deployment; `judged`: the alarms that
+    are, None: not known yet; `odd`: looks in a row at which another revision was primary.
+    """
+
+    begun: float
+    task: TaskUnderWay | None = None
+    judged: tuple[str, ...] | None = None
+    odd: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +186,7 @@ class RolloutState:
     those that AWS took, `unsure`: those whose answer was lost. `deregistering`: the revisions to
     deregister. `ending`: the result, where something is left to do after it; `result`: it is over.
     `found_made`: a companion's changes whose answer was lost, and that were seen to be made.
+    `proving`: the proof after the deployment; then `ending` is the success that is to be proved.
     `undoes`: the success that another deployment of CodeDeploy's takes back (`undoing.py`).
     `told`: the step that was told last, at `told_at`; `line`: a checksum of the last line.
     """
@@ -211,6 +227,7 @@ class RolloutState:
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    proving: Proving | None = None
 
     @property
     def registers(self) -> bool:
@@ -250,9 +267,17 @@ def next_look(state: RolloutState) -> Next:
     return Next(state.step, state.look_at)
 
 
-def started_by(state: RolloutState) -> str:
-    """What is written on the one-off task, so that it is found again (`startedBy` of RunTask)."""
-    return f"slipway/{state.id}"
+def started_by(token: str) -> str:
+    """What is written on a one-off task, so that it is found again (`startedBy` of RunTask).
+
+    `token`: its client token: of the task before the deployment the rollout's id.
+    """
+    return f"slipway/{token}"
+
+
+def post_token(state: RolloutState) -> str:
+    """The client token of the task after the deployment."""
+    return f"{state.id}p"
 
 
 def made(state: RolloutState) -> frozenset[str]:

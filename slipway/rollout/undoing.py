@@ -11,10 +11,10 @@ from dataclasses import replace
 from slipway.rollout.follow import following
 from slipway.rollout.going_back import failed
 from slipway.rollout.judge import Ours
-from slipway.rollout.plan import RolloutResult
+from slipway.rollout.plan import RolloutResult, short
 from slipway.rollout.service import CODE_DEPLOY
 from slipway.rollout.state import Advanced, Cancelled, Failure, RolloutState, on, sure
-from slipway.rollout.telling import enter
+from slipway.rollout.telling import enter, finish
 
 
 def can_be_undone(state: RolloutState) -> bool:
@@ -45,8 +45,30 @@ def undo(state: RolloutState, by: str, cause: str, now: float) -> Advanced:
         cancelled=Cancelled(by=by, at=now),
         failure=failure,
     )
+    return _back(reopened, sure(state.result), now)
+
+
+def take_back(state: RolloutState, failure: Failure, now: float) -> Advanced:
+    """The way back from a deployment that is steady, and was not proved (`afterwards.py`).
+
+    Where the service ran the revision before this rollout there is no way back from it.
+    """
+    success = sure(state.ending)
+    state = replace(state, ending=None, proving=None, intent=None, look_at=now, failure=failure)
+    if success.outcome != "succeeded":
+        ending = replace(success, outcome=failure.outcome, cause=failure.cause)
+        return finish(state, now, ending)
+    stays = not state.plan.rollback and failure.outcome != "cancelled"
+    stays = stays or state.before in (None, state.after)
+    if sure(state.place).controller == CODE_DEPLOY and stays:
+        text = f"{failure.cause}; not rolled back; the service is set to {short(state.after)}"
+        return finish(state, now, replace(success, outcome="failed", cause=text))
+    return _back(state, success, now)
+
+
+def _back(state: RolloutState, success: RolloutResult, now: float) -> Advanced:
     if sure(state.place).controller == CODE_DEPLOY:
-        return _through_codedeploy(reopened, sure(state.result), now)
+        return _through_codedeploy(state, success, now)
     ours = Ours(
         id=state.deployment or "",
         task_definition=state.after or "",
@@ -55,7 +77,7 @@ def undo(state: RolloutState, by: str, cause: str, now: float) -> Advanced:
         created_at=None,
     )
     followed = following(ours, now, known=state.was.service_deployments)
-    return failed(replace(reopened, following=followed), None, now)
+    return failed(replace(state, following=followed), None, now)
 
 
 def _through_codedeploy(state: RolloutState, success: RolloutResult, now: float) -> Advanced:
@@ -75,6 +97,14 @@ def _through_codedeploy(state: RolloutState, success: RolloutResult, now: float)
         deployment=None,
         codedeploy=None,
         undoes=success,
-        plan=replace(state.plan, max_definitions=None, rollback=False),
+        plan=replace(
+            state.plan,
+            max_definitions=None,
+            rollback=False,
+            smoke=None,
+            post_task=None,
+            alarms=None,
+            bake=None,
+        ),
     )
     return on(state, told)

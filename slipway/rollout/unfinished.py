@@ -68,22 +68,30 @@ def task_not_undone(state: RolloutState, ending: RolloutResult | None) -> str | 
 
 def left_behind(state: RolloutState) -> str:
     """A sentence's worth: what stays or goes on in AWS, with nobody watching it."""
-    taken, after = state.taken, short(state.after)
     if state.plan.is_companion:
         return _of_companion(state)
-    if service_changed(state):
-        going_back = "stop_service_deployment" in taken or taken.count("update_service") > 1
-        if state.back_to is not None and going_back:
-            return f"going back to {short(state.back_to)} was begun and goes on in ECS, unwatched"
-        known = state.deployment is not None or any(name in taken for name in SERVICE_CHANGES)
-        if known:
-            return f"the deployment of {after} goes on in ECS, unwatched"
-        return f"it is not known whether ECS took {after}; if it did, it goes on there, unwatched"
+    if state.proving is not None:
+        return f"{short(state.after)} runs, and was not proved"
+    return _of_changed_service(state) if service_changed(state) else _of_unchanged(state)
+
+
+def _of_changed_service(state: RolloutState) -> str:
+    taken, after = state.taken, short(state.after)
+    going_back = "stop_service_deployment" in taken or taken.count("update_service") > 1
+    if state.back_to is not None and going_back:
+        return f"going back to {short(state.back_to)} was begun and goes on in ECS, unwatched"
+    known = state.deployment is not None or any(name in taken for name in SERVICE_CHANGES)
+    if known:
+        return f"the deployment of {after} goes on in ECS, unwatched"
+    return f"it is not known whether ECS took {after}; if it did, it goes on there, unwatched"
+
+
+def _of_unchanged(state: RolloutState) -> str:
     if state.after is None:
         return "a new revision may have been registered; the service was not changed"
-    ran = {"run_task"} & {*taken, *state.unsure}
+    ran = {"run_task"} & {*state.taken, *state.unsure}
     task = "its task was started" if ran else "no task was run"
-    return f"{after} is registered, {task}; the service was not changed"
+    return f"{short(state.after)} is registered, {task}; the service was not changed"
 
 
 def _of_companion(state: RolloutState) -> str:

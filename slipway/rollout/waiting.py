@@ -33,7 +33,7 @@ def wait(state: RolloutState, look: DeploymentSeen, now: float) -> Advanced:
 
 
 def done(state: RolloutState, now: float, *, cause: str, drained: bool | None) -> Advanced:
-    """The new revision runs: prune if that is wanted, and tell."""
+    """The new revision runs: prove it where that is asked for, and tell."""
     if drained is False and state.plan.wait_drain:
         state = replace(state, warnings=(*state.warnings, cause))
     ending = RolloutResult(
@@ -45,7 +45,17 @@ def done(state: RolloutState, now: float, *, cause: str, drained: bool | None) -
         drained=drained,
         deployment=state.deployment,
     )
-    if state.plan.max_definitions is None:
+    plan = state.plan
+    if plan.smoke is None and plan.post_task is None and plan.bake is None:
+        return succeeded(state, ending, now)
+    from slipway.rollout.afterwards import prove
+
+    return prove(state, ending, now)
+
+
+def succeeded(state: RolloutState, ending: RolloutResult, now: float) -> Advanced:
+    """It is a success, proved where that was asked for: prune if that is wanted, and tell."""
+    if state.plan.max_definitions is None or ending.outcome != "succeeded":
         return finish(state, now, ending)
     state, told = enter(state, "prune", now, note="deregistering old revisions")
     return on(replace(state, step="prune", ending=ending, following=None, look_at=now), told)

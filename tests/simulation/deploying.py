@@ -21,6 +21,8 @@ from tests.simulation.clockwork import Clockwork
 
 LONG_BUILDS = 0.04
 """Share of the builds that take longer than a host may be silent."""
+PROOFS = ("smoke", "task", "alarm")
+"""What fails to prove a commit whose deployment is steady."""
 ARN = "arn:aws:ecs:us-east-1:222222222222:task-definition/"
 
 

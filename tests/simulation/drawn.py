@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tests.simulation.builders import KINDS as BUILD_KINDS
-from tests.simulation.deploying import LONG_BUILDS
+from tests.simulation.deploying import LONG_BUILDS, PROOFS
 from tests.simulation.weather import KINDS
 
 
@@ -21,7 +21,8 @@ class Plan:
     once; `stale`: a push ends the build of an older one. `when`, `limit`, `timeout`: of CodeBuild's
     builds. `services`: of each pipeline; `together`: two are rolled out side by side;
     `takes_over`: a push does not wait for the rollout under way. `scheduled`: scheduled tasks come
-    after the services.
+    after the services. `proofs`: what is steady is proved by requests, a task and alarms, and of
+    some pushes one of these is bad.
     """
 
     seed: int
@@ -42,6 +43,7 @@ class Plan:
     together: bool = False
     takes_over: bool = False
     scheduled: bool = False
+    proofs: bool = False
 
 
 def plan_of(seed: int) -> Plan:
@@ -173,7 +175,7 @@ def several_plan_of(seed: int) -> Plan:
         for at, which in pushes:
             if more.random() < 0.4:
                 actions.append((at + more.uniform(30, 700), "edit", which))
-    return dataclasses.replace(
+    drawn = dataclasses.replace(
         plan,
         actions=tuple(sorted(actions, key=lambda action: action[0])),
         services=2,
@@ -181,6 +183,21 @@ def several_plan_of(seed: int) -> Plan:
         takes_over=dice.random() < 0.4,
         scheduled=scheduled,
     )
+    return drawn if drawn.takes_over else _with_proofs(drawn)
+
+
+def _with_proofs(plan: Plan) -> Plan:
+    """Of half of the histories in which no push takes over."""
+    dice = random.Random(plan.seed * 32_452_843 + 17)
+    if dice.random() < 0.5:
+        return plan
+    actions = [
+        (at, verb, (argument[0], dice.choice(PROOFS)))
+        if verb == "push" and argument[1] in GOOD_OR_BAD and dice.random() < 0.4
+        else (at, verb, argument)
+        for at, verb, argument in plan.actions
+    ]
+    return dataclasses.replace(plan, actions=tuple(actions), proofs=True)
 
 
 GOOD_OR_BAD = ("good", "fetch", "build", "rollout")

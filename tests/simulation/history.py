@@ -71,6 +71,7 @@ def _run(plan: Plan, client: Callable[[], FakeDynamoDB], without: frozenset[str]
         together=plan.together,
         takes_over=plan.takes_over,
         scheduled=plan.scheduled,
+        proofs=plan.proofs,
     )
     world.long_builds = plan.long_builds
     outcome = Outcome(plan)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway.contracts.installation import (
     BuildersSettings,
     DefinitionSettings,
@@ -12,6 +14,7 @@ from slipway.contracts.installation import (
     RolloutSettings,
     ScheduledTaskSettings,
     ServiceSettings,
+    SmokeSettings,
 )
 
 IDLE_PERIOD = 300
@@ -31,13 +34,14 @@ def make_installation(
     together: bool = False,
     takes_over: bool = False,
     scheduled: bool = False,
+    proofs: bool = False,
 ) -> Installation:
     """`slots`: builds that a host runs at once; `stale`: a newer push ends a build under way;
     `paths`: each pipeline has some, so that a push may concern another one.
 
     `services`: of each pipeline, one or two; `together`: two are rolled out side by side.
     `takes_over`: a push does not wait for the rollout under way. `scheduled`: each pipeline has
-    scheduled tasks, and a definition alone.
+    scheduled tasks, and a definition alone. `proofs`: what is steady is proved.
     """
     return Installation(
         name="slipway",
@@ -52,7 +56,7 @@ def make_installation(
         pipelines=tuple(
             _pipeline(
                 name, stale, paths=paths, two=services > 1, together=together,
-                takes_over=takes_over, scheduled=scheduled,
+                takes_over=takes_over, scheduled=scheduled, proofs=proofs,
             )
             for name in NAMES[:pipelines]
         ),
@@ -61,10 +65,16 @@ def make_installation(
 
 def _pipeline(
     name: str, stale: bool, *, paths: bool, two: bool, together: bool, takes_over: bool,
-    scheduled: bool,
+    scheduled: bool, proofs: bool,
 ) -> PipelineSettings:  # fmt: skip
     names = (name, f"{name}-worker")
-    services = tuple(ServiceSettings(cluster="prod", service=one) for one in names)
+    smoke = SmokeSettings(url=f"https://{name}.example/", within=30) if proofs else None
+    services = tuple(ServiceSettings(cluster="prod", service=one, smoke=smoke) for one in names)
+    rollout = RolloutSettings(
+        cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
+    )
+    if proofs:
+        rollout = replace(rollout, post_deploy_command=("check",), alarms=("errors",), bake=120)
     return PipelineSettings(
         name=name,
         repository=name,
@@ -76,9 +86,7 @@ def _pipeline(
         cluster="prod",
         service=name,
         paths=(f"{name}/**",) if paths else (),
-        rollout=RolloutSettings(
-            cancel_stale_build=stale, new_push="takeOver" if takes_over else "wait"
-        ),
+        rollout=rollout,
         services=services if two else None,
         together=(together or None) if two else None,
         scheduled_tasks=_tasks(name) if scheduled else None,

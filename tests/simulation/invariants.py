@@ -8,7 +8,7 @@ from slipway.contracts.messages import BuildRequest
 from slipway.contracts.sentences import is_silent, with_kind
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.rollout import short
-from tests.simulation.deploying import Service, Violation
+from tests.simulation.deploying import PROOFS, Service, Violation
 from tests.simulation.world import World
 
 CAUSES = {
@@ -26,6 +26,9 @@ EXPECTED = {
     "rollout": {"rolled_back"},
     "worker": {"rolled_back"},
     "kill": {"failed", "gave_up"},
+    "smoke": {"rolled_back"},
+    "task": {"rolled_back"},
+    "alarm": {"rolled_back"},
 }
 """How a commit may end that has something wrong with it."""
 OF_ALL = frozenset(EXPECTED) - {"worker"}
@@ -203,6 +206,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
         raise Violation(f"{pipeline} is in the middle of a rollout")
     if _a_rollback_stands(world, pipeline, rows):
         return
+    _what_was_not_proved_does_not_run(world, services, rows)
     tip, run = repository.tip, [service.commit for service in services]
     if len(repository.tips) == 1 or set(run) == {tip}:
         return
@@ -211,7 +215,7 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
     told = [r for r in rows if r.commit is None or r.commit.id == tip]
     ended = {r.status for r in told}
     for service, kinds in zip(services, (OF_ALL, OF_ALL - {"rollout"} | {"worker"}), strict=False):
-        if repository.bad.get(service.commit) in kinds:
+        if repository.bad.get(service.commit) in kinds - set(PROOFS):
             raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad")
     expected = EXPECTED.get(repository.bad.get(tip, ""), set())
     said = world.table.pipelines.get(pipeline).mixed is not None and "failed" in ended
@@ -228,6 +232,18 @@ def _the_right_commit_runs(world: World, pipeline: str, rows: list[DeploymentRow
 def _was_edited(row: DeploymentRow) -> bool:
     """Somebody has changed a scheduled task between the look and the change: it is refused."""
     return "was changed by somebody else" in str(row.result and row.result.cause)
+
+
+def _what_was_not_proved_does_not_run(
+    world: World, services: list[Service], rows: list[DeploymentRow]
+) -> None:
+    """But where its proof was given up on: that is told."""
+    if any(row.status == "gave_up" for row in rows):
+        return
+    for service in services:
+        kind = world.repositories[service.pipeline].bad.get(service.commit)
+        if kind in PROOFS:
+            raise Violation(f"{service.name} runs {service.commit[-4:]}, which is bad: {kind}")
 
 
 def services_of(world: World, pipeline: str) -> list[Service]:

@@ -24,6 +24,7 @@ from slipway.contracts.requesting import may_need_no_builder, publish_request
 from slipway.contracts.table import Table
 from slipway.following.state import from_json
 from tests.simulation.aws import Caller
+from tests.simulation.deploying import PROOFS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -67,9 +68,9 @@ class People:
 
     def push(self, pipeline: str, kind: str) -> None:
         """`kind`: good, bad fetch, build, rollout or worker (the rollout of the second service), or
-        back (to the commit before, by force); others (a commit that concerns none of the paths),
-        undo (one that takes back the last); kill (its build takes a builder's container with it; on
-        a host it fails).
+        smoke, task or alarm (what proves it fails), or back (to the commit before, by force);
+        others (a commit that concerns none of the paths), undo (one that takes back the last); kill
+        (its build takes a builder's container with it; on a host it fails).
         """
         repository = self._world.repositories[pipeline]
         if kind == "back" and len(repository.tips) > 2:
@@ -77,12 +78,12 @@ class People:
         else:
             self._commits += 1
             commit = f"{self._commits:040x}"
-        if kind in ("fetch", "build", "rollout", "worker", "kill"):
+        if kind in ("fetch", "build", "rollout", "worker", "kill", *PROOFS):
             repository.bad[commit] = kind
         if kind in UNTOUCHED:
             alike = repository.tips[-min(UNTOUCHED[kind], len(repository.tips))]
             repository.contents[commit] = repository.content(alike)
-            if repository.bad.get(alike) in ("build", "rollout", "worker"):
+            if repository.bad.get(alike) in ("build", "rollout", "worker", *PROOFS):
                 repository.bad[commit] = repository.bad[alike]
         repository.move(commit, self._world.clockwork.time)
         version = len(repository.tips) - 1

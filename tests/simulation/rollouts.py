@@ -14,23 +14,36 @@ from typing import Any
 from slipway.contracts.errors import WorldFailed
 from slipway.contracts.table.locks import held_by
 from slipway.following.follower import Guard, Held, OnProgress
-from slipway.rollout import RolloutPlan
+from slipway.rollout import RolloutPlan, RolloutResult
 from slipway.rollout.actions import (
     Change,
     Deregister,
     Register,
+    RunTask,
     StopServiceDeployment,
+    StopTask,
     Tell,
     UpdateService,
 )
+from slipway.rollout.afterwards import prove
 from slipway.rollout.api import Changes
 from slipway.rollout.cancelling import cancel
 from slipway.rollout.fence import SIGNATURE_LIFE, Fence
 from slipway.rollout.judge import STALE
-from slipway.rollout.state import Advanced, Before, Place, RolloutState, intend, on, sure
+from slipway.rollout.state import (
+    Advanced,
+    Before,
+    Place,
+    RolloutState,
+    intend,
+    on,
+    post_token,
+    sure,
+)
 from slipway.rollout.telling import enter, finish, over
 from tests.simulation import scheduled
 from tests.simulation.deploying import Service, Violation, standing_still
+from tests.simulation.proving import PROVING, asks_for_more
 from tests.simulation.scheduled import CompanionMeans
 
 
@@ -182,12 +195,23 @@ class Means:
         service.deregistered.add(number)
         return number
 
+    def run_task(self, state: RolloutState) -> int:
+        """One a token, however often it is asked for."""
+        self.world.tasks.setdefault(post_token(state), self.world.clockwork.time)
+        return 1
+
+    def stop_task(self, state: RolloutState) -> int:
+        self.world.tasks[post_token(state)] = float("-inf")
+        return 1
+
 
 _CHANGES: Mapping[type[Change], Callable[[Means, RolloutState], int]] = {
     Register: Means.register,
     UpdateService: Means.update,
     StopServiceDeployment: Means.stop,
     Deregister: Means.deregister,
+    RunTask: Means.run_task,
+    StopTask: Means.stop_task,
 }
 
 
@@ -225,6 +249,9 @@ def _read(state: RolloutState, service: Service, _made: int | None, m: Means) ->
     state = replace(state, after=state.plan.target)
     if _number(state.after) != service.primary:
         return _to_update(state, now)
+    if service.steady and asks_for_more(state.plan):
+        same = replace(state, before=state.after)
+        return prove(same, _ended(same, service, "unchanged"), now)
     if service.steady:
         return _over(state, service, now, "unchanged")
     return _to_wait(state, service.token, now)
@@ -236,7 +263,10 @@ def _register(state: RolloutState, service: Service, made: int | None, m: Means)
     if made is None and service.images[newest] != m.plan.images["app"]:
         return intend(state, now, Register())
     number = newest if made is None else made  # its answer was lost: the newest is the same
-    return _to_update(replace(state, after=service.arn(number)), now)
+    state = replace(state, after=service.arn(number))
+    if state.plan.alarms:
+        return on(replace(state, step="alarms", intent=None))
+    return _to_update(state, now)
 
 
 def _update(state: RolloutState, service: Service, made: int | None, m: Means) -> Advanced:
@@ -269,6 +299,8 @@ def _wait(state: RolloutState, service: Service, _made: int | None, m: Means) ->
         return on(replace(state, look_at=now + world.dice.uniform(5, 30)))
     m.rollouts.stand_still()
     good = service.primary == _number(state.after)
+    if good and (state.plan.smoke is not None or asks_for_more(state.plan)):
+        return prove(state, _ended(state, service, "succeeded"), now)
     return _over(state, service, now, "succeeded" if good else "rolled_back")
 
 
@@ -306,6 +338,7 @@ _STEPS: Mapping[str, Callable[[RolloutState, Service, int | None, Means], Advanc
     "agree": _agree,
     "wait_stopped": _wait_stopped,
     "discard": _discard,
+    **PROVING,
 }
 
 
@@ -331,10 +364,12 @@ def _found(state: RolloutState, service: Service) -> int | None:
 
 
 def _over(state: RolloutState, service: Service, now: float, outcome: Any) -> Advanced:
+    return finish(state, now, _ended(state, service, outcome))
+
+
+def _ended(state: RolloutState, service: Service, outcome: Any) -> RolloutResult:
     cancelled = f"cancelled by {state.cancelled.by}" if state.cancelled else outcome
-    return over(
-        state,
-        now,
+    return RolloutResult(
         outcome=outcome,
         cause=cancelled,
         before=state.before,

@@ -70,6 +70,7 @@ class World:
         together: bool = False,
         takes_over: bool = False,
         scheduled: bool = False,
+        proofs: bool = False,
     ) -> None:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
@@ -77,6 +78,7 @@ class World:
         self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
         self.without = without
         self.takes_over = takes_over
+        self.tasks: dict[str, float] = {}
         self.installation = make_installation(
             pipelines,
             hosts,
@@ -88,6 +90,7 @@ class World:
             together=together,
             takes_over=takes_over,
             scheduled=scheduled,
+            proofs=proofs,
         )
         self.hosts = HOSTS[:hosts]
         self.words: list[tuple[float, str]] = []

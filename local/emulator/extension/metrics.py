@@ -141,7 +141,7 @@ def _evaluate(alarm: Data) -> None:
         return
     reason = f"Threshold Crossed: {len(known)} datapoints, threshold {alarm.get('Threshold')}"
     alarm["StateValue"], alarm["StateReason"] = after, reason
-    alarm["StateUpdatedTimestamp"] = int(time.time())
+    alarm["StateUpdatedTimestamp"] = alarm["StateTransitionedTimestamp"] = int(time.time())
     cloudwatch._record_history(alarm["AlarmName"], before, after, reason)
     cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)
 

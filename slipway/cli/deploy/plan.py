@@ -12,10 +12,14 @@ from typing import Any
 from slipway.cli.deploy.shorthand import parse_structure
 from slipway.contracts.errors import WrongUse
 from slipway.contracts.image_reference import ImageReference
+from slipway.contracts.public_urls import parsed_url
 from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
+from slipway.rollout.plan import Smoke
 
 DEFAULT_TIMEOUT = 90.0
 LEAST_ROLLBACK_TIMEOUT = 300.0
+DEFAULT_BAKE = 5.0
+"""Minutes for which alarms are watched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,14 @@ class DeployOptions:
     copy_task_definition_tags: bool = True
     pre_deploy_command: str | None = None
     pre_deploy_container: str | None = None
+    smoke_url: str | None = None
+    smoke_status: tuple[int, ...] = ()
+    smoke_contains: str | None = None
+    smoke_within: float = 60.0
+    post_deploy_command: str | None = None
+    post_deploy_container: str | None = None
+    alarm: tuple[str, ...] = ()
+    bake: float | None = None
     dry_run: bool = False
 
     @classmethod
@@ -84,6 +96,7 @@ def check(options: DeployOptions) -> None:
     if o.tag_only_container_names is not None and o.tag_only is None:
         raise WrongUse("--tag-only-container-names needs -to/--tag-only")
     _check_task(o)
+    _check_proof(o)
     _check_numbers(o)
 
 
@@ -112,6 +125,12 @@ def plan_of(options: DeployOptions, environment: Mapping[str, str]) -> RolloutPl
         task=_task(options),
         dry_run=options.dry_run,
         timeouts=_timeouts(options),
+        smoke=_smoke(options),
+        post_task=_post_task(options),
+        alarms=options.alarm or None,
+        bake=60 * (DEFAULT_BAKE if options.bake is None else options.bake)
+        if options.alarm
+        else None,
     )
 
 
@@ -154,6 +173,28 @@ def _check_task(o: DeployOptions) -> None:
         raise WrongUse("--force-new-deployment makes no new revision to run a task of")
 
 
+def _check_proof(o: DeployOptions) -> None:
+    given = {
+        "--smoke-url": o.smoke_url,
+        "--post-deploy-command": o.post_deploy_command,
+        "--alarm": o.alarm,
+    }
+    for name, value in given.items():
+        if value and o.service_name is None:
+            raise WrongUse(f"{name} needs -n/--service-name: only a service can be proved")
+    if (o.smoke_status or o.smoke_contains) and not o.smoke_url:
+        raise WrongUse("--smoke-status and --smoke-contains need --smoke-url")
+    if o.smoke_url:
+        try:
+            parsed_url(o.smoke_url)
+        except ValueError as error:
+            raise WrongUse(f"--smoke-url {o.smoke_url!r}: {error}") from None
+    if o.post_deploy_container and not o.post_deploy_command:
+        raise WrongUse("--post-deploy-container needs --post-deploy-command")
+    if o.bake is not None and not o.alarm:
+        raise WrongUse("--bake needs --alarm")
+
+
 def _check_numbers(o: DeployOptions) -> None:
     least = {
         "--desired-count": (o.desired_count, 0),
@@ -162,6 +203,8 @@ def _check_numbers(o: DeployOptions) -> None:
         "--timeout": (o.timeout, 0),
         "--drain-timeout": (o.drain_timeout, 0),
         "--rollback-timeout": (o.rollback_timeout, 0),
+        "--smoke-within": (o.smoke_within, 1),
+        "--bake": (o.bake, 0),
         "--max-definitions": (o.max_definitions, 0),
     }
     for name, (value, minimum) in least.items():
@@ -223,12 +266,30 @@ def _task(options: DeployOptions) -> OneOffTask | None:
     )
 
 
-def _words(command: str | None) -> tuple[str, ...]:
+def _smoke(options: DeployOptions) -> Smoke | None:
+    if not options.smoke_url:
+        return None
+    return Smoke(
+        url=options.smoke_url,
+        status=options.smoke_status or (200,),
+        contains=options.smoke_contains,
+        within=options.smoke_within,
+    )
+
+
+def _post_task(options: DeployOptions) -> OneOffTask | None:
+    if not options.post_deploy_command:
+        return None
+    command = _words(options.post_deploy_command, "--post-deploy-command")
+    return OneOffTask(command=command, container=options.post_deploy_container)
+
+
+def _words(command: str | None, option: str = "--pre-deploy-command") -> tuple[str, ...]:
     """A command as words; split as a shell would, run by none."""
     try:
         return tuple(shlex.split(command or ""))
     except ValueError as error:
-        raise WrongUse(f"--pre-deploy-command {command!r}: {error}") from None
+        raise WrongUse(f"{option} {command!r}: {error}") from None
 
 
 def _timeouts(options: DeployOptions) -> Timeouts:

@@ -16,6 +16,9 @@ _DOING = {
     "update": "updating",
     "wait": "waiting",
     "drain": "draining",
+    "smoke": "proving",
+    "post_deploy": "proving",
+    "bake": "baking",
     "rollback": "rolling back",
     "prune": "pruning",
 }
@@ -92,6 +95,9 @@ def left_by(progress: Progress | None) -> str:
         " unwatched",
         "wait": f"the deployment of {revision} goes on in ECS, unwatched",
         "drain": f"{revision} runs, and the old tasks go on draining",
+        "smoke": f"{revision} runs, and was not proved",
+        "post_deploy": f"{revision} runs, and was not proved; its task may go on",
+        "bake": f"{revision} runs, and was not proved",
         "rollback": f"going back to {revision} was begun or was about to, and goes on unwatched",
         "prune": f"{revision} runs, old revisions may be left",
     }.get(progress.step, "")

@@ -296,8 +296,11 @@ def _rollout(arn: _Prod, pipeline: PipelineSettings) -> list[Need]:
         ("elasticloadbalancing:DescribeTargetHealth", "*"),
         ("iam:PassRole", arn("iam", "role/x").replace(f":{arn.installation.region}:", "::")),
     )
-    if pipeline.rollout.pre_deploy_command:
+    if pipeline.rollout.pre_deploy_command or pipeline.rollout.post_deploy_command:
         found += _needs(("ecs:RunTask", definition), ("ecs:StopTask", task))
+    if pipeline.rollout.alarms:
+        alarm = arn("cloudwatch", f"alarm:{pipeline.rollout.alarms[0]}")
+        found += _needs(("cloudwatch:DescribeAlarms", alarm))
     if pipeline.rollout.max_definitions is not None:
         found += _needs(("ecs:ListTaskDefinitions", "*"))
     found += _scheduled(arn, pipeline)

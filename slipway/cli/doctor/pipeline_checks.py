@@ -8,6 +8,7 @@ from typing import Any
 from slipway.cli.aws.session import Session
 from slipway.cli.aws.tips import verdict
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
+from slipway.cli.doctor.proof_checks import proof_checks
 from slipway.cli.doctor.scheduled_checks import scheduled_checks
 from slipway.cli.show.moments import short_moment
 from slipway.contracts.installation import Installation, PipelineSettings
@@ -15,7 +16,7 @@ from slipway.contracts.wording import counted, person, short, task_definition_na
 
 TOLD_ELSEWHERE = "docs/operating.md, 'Fitting in a service that exists'"
 FETCHED = (
-    "build", "test", "push", "register", "update", "wait", "rollout", "record", "close",
+    "build", "test", "push", "register", "update", "wait", "prove", "rollout", "record", "close",
 )  # fmt: skip
 """Stages that come after the fetch."""
 
@@ -40,6 +41,7 @@ def pipeline_checks(session: Session, pipeline: PipelineSettings, dev: Any) -> l
         check("service", _service, "deploy the service, or correct its name in the configuration"),
         check("PassRole", _pass_role, "deploy the prod stack"),
         *([check("scheduled tasks", scheduled_checks, "")] if pipeline.has_companions else []),
+        *proof_checks(session, pipeline),
         check("state", _state, ""),
     ]
 

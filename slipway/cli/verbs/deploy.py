@@ -100,6 +100,24 @@ _TASK = (
     click.option("--pre-deploy-command", metavar="COMMAND", help="Run it before the update."),
     click.option("--pre-deploy-container", metavar="NAME", help="Where to run it."),
 )
+_PROOF = (
+    click.option("--smoke-url", metavar="URL", help="Must answer well afterwards; else go back."),
+    click.option(
+        "--smoke-status", type=int, multiple=True, metavar="N", help="A good status. Default: 200."
+    ),
+    click.option("--smoke-contains", metavar="TEXT", help="What a good answer contains."),
+    click.option(
+        "--smoke-within",
+        type=float,
+        default=60.0,
+        show_default=True,
+        help="Seconds for a good answer.",
+    ),
+    click.option("--post-deploy-command", metavar="COMMAND", help="Run it afterwards, as a task."),
+    click.option("--post-deploy-container", metavar="NAME", help="Where to run it."),
+    click.option("--alarm", multiple=True, metavar="NAME", help="Must stay quiet for --bake."),
+    click.option("--bake", type=float, metavar="MINUTES", help="With --alarm. Default: 5."),
+)
 _ELSE = (
     click.option("--dry-run", is_flag=True, help="Print what would change; change nothing."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -112,7 +130,7 @@ _ELSE = (
 
 @click.command("deploy", no_args_is_help=True, context_settings={"allow_extra_args": True})
 @credential_options
-@with_options((*_WHAT, *_HOW, *_TASK, *_ELSE))
+@with_options((*_WHAT, *_HOW, *_TASK, *_PROOF, *_ELSE))
 @click.pass_context
 def command(context: click.Context, /, **given: Any) -> None:
     """Deploy an image to an ECS service, and say how it really ended.
@@ -198,6 +216,7 @@ def _deploy(
                 ecr=partial(clients.client, "ecr"),
                 codedeploy_client=lambda: holding.around(clients.client("codedeploy")),
                 balancing=partial(clients.client, "elbv2"),
+                cloudwatch_client=partial(clients.client, "cloudwatch"),
                 clock=world.clock,
                 on_progress=on_progress,
                 guard=holding.look,

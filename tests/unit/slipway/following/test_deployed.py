@@ -134,6 +134,18 @@ def test_only_the_first_service_runs_the_task_before() -> None:
     ]  # fmt: skip
 
 
+def test_what_proves_all_is_the_last_ones_also_where_that_one_does_not_change() -> None:
+    settings = RolloutSettings(post_deploy_command=("check",), alarms=("a",), bake=60)
+    of = replace(pipeline(), rollout=settings)
+    for worker in (D1, D2):
+        what = deployed(of, {"a": f"r/app@{D1}"}, {"b": f"r/app@{worker}"}).roll_out([(APP, D2)])
+        assert isinstance(what, ToRollOut)
+        first, last = what.plans
+        assert (first.post_task, first.alarms, first.bake) == (None, ("a",), None)
+        assert last.post_task is not None
+        assert (last.alarms, last.bake) == (("a",), 60)
+
+
 # --- going back
 
 

@@ -110,7 +110,7 @@ def test_an_image_must_fit_the_runtime_platform(built: str, runs: str | None, fi
 
 def test_every_step_of_a_rollout_has_a_stage() -> None:
     assert {stage_of(step) for step in get_args(Step)} == {
-        "rollout", "register", "update", "wait",
+        "rollout", "register", "update", "wait", "prove",
     }  # fmt: skip
 
 

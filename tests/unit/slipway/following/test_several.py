@@ -22,7 +22,7 @@ from tests.scripted_ecs import Json, ScriptedEcs, denied
 from tests.unit.slipway.following.several import NAMES, Pair, World, two
 from tests.unit.slipway.following.test_giving_way import ROLLBACK
 from tests.unit.slipway.following.three_ways import DEPLOYMENT, REQUEST
-from tests.unit.slipway.rollout import test_codedeploy
+from tests.unit.slipway.rollout import proofs, test_codedeploy
 from tests.unit.slipway.rollout.stepwise import _live
 from tests.unit.slipway.rollout.test_discarding import newest
 from tests.unit.slipway.rollout.test_registering import exits
@@ -121,6 +121,34 @@ def codedeploy_cannot_go_back() -> list[World]:
     return worlds
 
 
+def proved(
+    code: int = 0, *, well: bool = True, alarm: float | None = None, last_is_new: bool = True
+) -> Callable[[], list[World]]:
+    """The first one's smoke test, then a task of the second one, then alarms: all are asked for.
+
+    `alarm`: when it goes off; `last_is_new` False: the second one runs already what is wanted.
+    """
+
+    def make() -> list[World]:
+        worlds = two(
+            ScriptedEcs(behaviour=GOOD), ScriptedEcs(behaviour=GOOD, one_off=exits(web=code))
+        )
+        web, worker = (world.plan for world in worlds)
+        worlds[0].plan = replace(web, smoke=proofs.SMOKE, alarms=("errors",))
+        after = {"post_task": MIGRATE, "alarms": ("errors",), "bake": 30.0}
+        worlds[1].plan = replace(worker, **after)
+        if not last_is_new:
+            old = worlds[1].ecs.service["taskDefinition"]
+            worlds[1].plan = replace(worlds[1].plan, image=None, target=old, discard_failed=False)
+        seen = proofs.watched(errors=proofs.quiet if alarm is None else proofs.goes_off(alarm))
+        for world in worlds:
+            world.means["visit"] = proofs.answers(lambda _age: well)
+            world.means["cloudwatch_client"] = seen
+        return worlds
+
+    return make
+
+
 def cancelled(pair: Pair, _number: int) -> None:
     """As soon as the first one runs the new revision, steady, and the second has not begun."""
     if _is_between(pair):
@@ -142,6 +170,22 @@ BOTH_NEW, BOTH_OLD = "Both services run the new version.", "Both services run wh
 MIXED = "The services do not run the same version."
 NOT_KNOWN = "It is not known what every service runs now."
 BEFORE = ("before", "before")
+PROVED = {"status": "succeeded", "runs": ("new", "new"), "live": (NEW, NEW), "sentence": BOTH_NEW}
+TAKEN_BACK = {"status": "rolled_back", "runs": BEFORE, "live": (OLD, OLD), "sentence": BOTH_OLD}
+PROOFS_OF_TWO: dict[str, dict[str, Any]] = {
+    f"{'together' if together else 'in turn'}, {name}": {
+        **ended, "make": make, "together": together,
+    }
+    for together in (False, True)
+    for name, make, ended in (
+        ("proved", proved(), PROVED),
+        ("the first one's smoke test fails", proved(well=False), TAKEN_BACK),
+        ("the task after both fails", proved(3), TAKEN_BACK),
+        ("an alarm goes off after both", proved(alarm=1040.0), TAKEN_BACK),
+        ("the task after fails where the second one did not change",
+         proved(3, last_is_new=False), TAKEN_BACK),
+    )
+}  # fmt: skip
 SCENARIOS = {
     "all succeed": Scenario(of(GOOD, GOOD), "succeeded", ("new", "new"), (NEW, NEW), BOTH_NEW),
     "the first fails": Scenario(of(ecs.crashes, GOOD), "rolled_back", BEFORE, (OLD, OLD), BOTH_OLD),
@@ -194,6 +238,7 @@ SCENARIOS = {
     "together, the second fails late": Scenario(
         of(GOOD, ecs.never_steady), "rolled_back", BEFORE, (OLD, OLD), BOTH_OLD, together=True
     ),
+    **{name: Scenario(**members) for name, members in PROOFS_OF_TWO.items()},
     "together, the migration fails": Scenario(
         migration(3), "failed", BEFORE, (OLD, OLD), BOTH_OLD, together=True
     ),

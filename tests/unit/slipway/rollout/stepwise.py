@@ -28,6 +28,8 @@ def anew(means: Means, *, clock: Clock | None = None, patience: float | None = N
         ecr=means.ecr,
         codedeploy_client=means._make_codedeploy,
         balancing=means._make_balancing,
+        cloudwatch_client=means._make_cloudwatch,
+        visit=means._visit,
         on_progress=means.on_progress,
         guard=means._guard,
     )

@@ -18,6 +18,7 @@ from slipway.rollout.health import Proof, TasksSeen, prove
 from slipway.rollout.hooks import Hook
 from slipway.rollout.judge import STALE, ServiceDeployment
 from slipway.rollout.looking import _LOOKS
+from slipway.rollout.looking_after import LOOKS_AFTER
 from slipway.rollout.looks import (
     DeploymentSeen,
     Preparation,
@@ -250,7 +251,7 @@ def test_a_look_at_a_wait_changes_no_state() -> None:
 
 def test_every_step_has_its_look_and_its_function() -> None:
     steps = set(typing.get_args(StepName)) - {"over"}
-    assert steps == set(_LOOKS)
+    assert steps == {*_LOOKS, *LOOKS_AFTER}
     assert all(isinstance(takes(step), Callable) for step in steps)  # type: ignore[arg-type]
 
 

@@ -18,6 +18,7 @@ from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs, digest_of
 from tests.scripted_scheduler import behind_balancer, pauses, rolling, with_health_check
 from tests.unit.slipway.rollout import test_codedeploy, test_scenarios
+from tests.unit.slipway.rollout.proofs import PROOFS
 from tests.unit.slipway.rollout.running import V6, V7
 from tests.unit.slipway.rollout.stepwise import (
     CHANGES,
@@ -187,6 +188,7 @@ SCENARIOS: dict[str, Make] = {
         f"CodeDeploy: {name}": lambda r=row: codedeploy(r, error="too many unhealthy")
         for name, row in test_codedeploy.ROWS.items()
     },
+    **{name: proof.make for name, proof in PROOFS.items()},
 }  # fmt: skip
 
 CHANGING = sorted(CHANGES - {"RegisterTaskDefinition"})

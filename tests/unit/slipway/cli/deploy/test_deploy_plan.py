@@ -12,6 +12,7 @@ from slipway.cli.deploy.plan import DeployOptions, plan_of, remarks
 from slipway.cli.deploy.shorthand import parse_structure
 from slipway.contracts.errors import WrongUse
 from slipway.rollout import OneOffTask
+from slipway.rollout.plan import Smoke
 
 SERVICE = {"cluster": "prod", "service_name": "web"}
 DIGEST = "sha256:" + "ab" * 32
@@ -58,6 +59,17 @@ def options(**given: Any) -> DeployOptions:
          OneOffTask(wait=True, launch_type="FARGATE", platform_version="1.4.0")),
         ({"pre_deploy_command": "python -m migrate 'a b'", "pre_deploy_container": "web"}, "task",
          OneOffTask(command=("python", "-m", "migrate", "a b"), container="web", wait=True)),
+        ({}, "smoke", None),
+        ({"smoke_url": "https://x.de/", "smoke_status": (200, 204), "smoke_contains": "ok",
+          "smoke_within": 30.0}, "smoke",
+         Smoke(url="https://x.de/", status=(200, 204), contains="ok", within=30.0)),
+        ({}, "post_task", None),
+        ({"post_deploy_command": "check it", "post_deploy_container": "web"}, "post_task",
+         OneOffTask(command=("check", "it"), container="web")),
+        ({}, "alarms", None),
+        ({"alarm": ("a", "b")}, "alarms", ("a", "b")),
+        ({"alarm": ("a",)}, "bake", 300.0),
+        ({"alarm": ("a",), "bake": 1.5}, "bake", 90.0),
     ],
 )  # fmt: skip
 def test_an_option_becomes_its_member(given: dict[str, Any], member: str, expected: Any) -> None:
@@ -102,6 +114,15 @@ def test_the_defaults_of_the_times() -> None:
         ({"timeout": -1.0}, "--timeout -1.0"),
         ({"timeout": float("nan")}, "--timeout nan"),
         ({"max_definitions": -1}, "--max-definitions -1"),
+        ({"smoke_url": "http://a@b.de/"}, "--smoke-url 'http://a@b.de/': must have no user"),
+        ({"smoke_status": (200,)}, "need --smoke-url"),
+        ({"smoke_contains": "x"}, "need --smoke-url"),
+        ({"smoke_url": "http://b.de/", "smoke_within": 0.0}, "--smoke-within 0.0"),
+        ({"post_deploy_container": "web"}, "needs --post-deploy-command"),
+        ({"post_deploy_command": "check 'a"}, "--post-deploy-command"),
+        ({"bake": 5.0}, "--bake needs --alarm"),
+        ({"alarm": ("a",), "bake": -1.0}, "--bake -1.0"),
+        ({"service_name": None, "task_definition": "w", "alarm": ("a",)}, "--alarm needs -n"),
     ],
 )
 def test_what_cannot_be_right_is_said(given: dict[str, Any], says: str) -> None:
