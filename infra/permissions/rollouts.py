@@ -17,7 +17,7 @@ from infra.permissions.roles import INLINE_LIMIT, managed_policies, size_of
 from infra.permissions.statements import NO_RESOURCES, Allow, allow
 from slipway.configuration import Configuration, Pipeline
 from slipway.configuration.resolve import scheduled_tasks_of, services_of
-from slipway.contracts.installation import ScheduledTaskSettings, ServiceSettings
+from slipway.contracts.deployed_to import ScheduledTaskSettings, ServiceSettings
 
 ANY_REVISION = "Revisions of this one family: their numbers are made by ECS."
 TASKS_OF_CLUSTER = "Tasks of this one cluster: their ids are made by ECS."

@@ -6,18 +6,20 @@ from pydantic.alias_generators import to_pascal
 
 from slipway.configuration import Configuration, Image, Pipeline, Rollout, Service, is_uri
 from slipway.configuration.companions import ScheduledTask, TaskDefinition
-from slipway.contracts.installation import (
-    BuildersSettings,
+from slipway.contracts.deployed_to import (
     CodeDeploySettings,
     DefinitionSettings,
+    ScheduledTaskSettings,
+    ServiceSettings,
+    SmokeSettings,
+)
+from slipway.contracts.installation import (
+    BuildersSettings,
     ImageSettings,
     Installation,
     Limits,
     PipelineSettings,
     RolloutSettings,
-    ScheduledTaskSettings,
-    ServiceSettings,
-    SmokeSettings,
     TestSettings,
 )
 from slipway.contracts.names import Names

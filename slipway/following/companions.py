@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from slipway.contracts.installation import PipelineSettings, ScheduledTaskSettings
+from slipway.contracts.deployed_to import ScheduledTaskSettings
+from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.messages import CompanionKind
 from slipway.following.state import Part
 from slipway.rollout import RolloutPlan

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from slipway.contracts.deployed_to import (
+    DefinitionSettings,
+    ScheduledTaskSettings,
+    ServiceSettings,
+    SmokeSettings,
+)
 from slipway.contracts.installation import (
     BuildersSettings,
-    DefinitionSettings,
     ImageSettings,
     Installation,
     Limits,
     PipelineSettings,
     RolloutSettings,
-    ScheduledTaskSettings,
-    ServiceSettings,
-    SmokeSettings,
 )
 
 IDLE_PERIOD = 300

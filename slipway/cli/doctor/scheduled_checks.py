@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from slipway.cli.aws.session import Session
 from slipway.cli.doctor.findings import Finding, ok, wrong
+from slipway.contracts.deployed_to import ScheduledTaskSettings
 from slipway.contracts.errors import WrongUse
-from slipway.contracts.installation import PipelineSettings, ScheduledTaskSettings
+from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.wording import task_definition_name
 from slipway.following.companions import scheduled_of
 from slipway.rollout.clock import SystemClock

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from slipway.contracts.installation import ServiceSettings
+from slipway.contracts.deployed_to import ServiceSettings
 from slipway.contracts.notice_text import plain_text
 from slipway.following.service import Running
 from tests.unit.build_agent.fakes import URI, A

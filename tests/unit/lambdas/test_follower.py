@@ -11,8 +11,9 @@ import pytest
 from lambdas.follower.events import deployments_of
 from lambdas.follower.handler import LOOKS_AGAIN, follow
 from lambdas.follower.world import BUDGET, InvocationClock, World
+from slipway.contracts.deployed_to import CodeDeploySettings, ServiceSettings
 from slipway.contracts.errors import InvalidMessage, WorldFailed
-from slipway.contracts.installation import CodeDeploySettings, Limits, ServiceSettings
+from slipway.contracts.installation import Limits
 from slipway.contracts.messages import FollowMessage
 from slipway.contracts.table.deployments import FOLLOWER
 from slipway.following.follower import FollowerParts

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.contracts.installation import Limits, ServiceSettings
+from slipway.contracts.deployed_to import ServiceSettings
+from slipway.contracts.installation import Limits
 from slipway.contracts.messages import DeploymentResult
 from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.locks import Lock

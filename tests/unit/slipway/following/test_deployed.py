@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from slipway.contracts.deployed_to import ServiceSettings
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import (
     ImageSettings,
     Installation,
     PipelineSettings,
     RolloutSettings,
-    ServiceSettings,
 )
 from slipway.contracts.messages import BuildRequest, DeploymentResult, ServiceOutcome, Target
 from slipway.contracts.sentences import runs_now, service_lines

@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 
+from slipway.contracts.deployed_to import DefinitionSettings, ScheduledTaskSettings
 from slipway.contracts.errors import DeploymentFailed
-from slipway.contracts.installation import (
-    DefinitionSettings,
-    ImageSettings,
-    PipelineSettings,
-    ScheduledTaskSettings,
-)
+from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.messages import CompanionKind, DeploymentResult, ServiceOutcome
 from slipway.contracts.sentences import runs_now
 from slipway.contracts.table.deployments import DeploymentRow

@@ -12,8 +12,9 @@ from typing import Any
 import botocore.session
 import pytest
 
+from slipway.contracts.deployed_to import ServiceSettings
 from slipway.contracts.errors import DeploymentFailed
-from slipway.contracts.installation import ImageSettings, PipelineSettings, ServiceSettings
+from slipway.contracts.installation import ImageSettings, PipelineSettings
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.definition_file import Written, written_definition
 from slipway.following.deployed import Deployed

@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from slipway.cli.deploy.lock import INSTALLATION_VARIABLE, LockPlace, held, lock_place
+from slipway.contracts.deployed_to import ServiceSettings
 from slipway.contracts.errors import WorldFailed, WrongUse
-from slipway.contracts.installation import PATH_VARIABLE, ServiceSettings
+from slipway.contracts.installation import PATH_VARIABLE
 from slipway.contracts.table import Table
 from slipway.contracts.table.locks import Lock
 from tests.aws.answers import AwsFake

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slipway.cli.doctor.installation_checks import lets
-from slipway.contracts.installation import ServiceSettings
+from slipway.contracts.deployed_to import ServiceSettings
 from slipway.contracts.messages import BuildRequest
 from tests.unit.slipway.cli.doctor.installation import (
     EXECUTION,

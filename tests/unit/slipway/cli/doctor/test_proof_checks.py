@@ -11,7 +11,8 @@ import pytest
 
 from slipway.cli.doctor.findings import carried_out
 from slipway.cli.doctor.proof_checks import proof_checks
-from slipway.contracts.installation import RolloutSettings, SmokeSettings
+from slipway.contracts.deployed_to import SmokeSettings
+from slipway.contracts.installation import RolloutSettings
 from tests.unit.slipway.following.three_ways import PIPELINE
 
 

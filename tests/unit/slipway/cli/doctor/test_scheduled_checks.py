@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.cli.doctor.pipeline_checks import pipeline_checks
 from slipway.cli.doctor.scheduled_checks import scheduled_checks
-from slipway.contracts.installation import DefinitionSettings
+from slipway.contracts.deployed_to import DefinitionSettings
 from tests.scripted_scheduled import ScriptedScheduled
 from tests.unit.slipway.following.scheduled import SCHEDULED, TASKS, ecs_of, targets
 
