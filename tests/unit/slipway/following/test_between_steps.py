@@ -32,8 +32,10 @@ WRITES = ("update_item", "put_item", "delete_item", "transact_write_items")
 SEND = "send"
 SAMPLE = 37
 """By default one call of so many has a run of its own."""
-LATE = {"followed, well", "the health check passes"}
-"""A death costs seconds. What is over by then, or drained, is called by what is seen then."""
+LATE = {"followed, well", "the health check passes", "an alarm was off before, and is again"}
+"""A death costs seconds. What is over by then, drained, or off again is called by what is seen
+then.
+"""
 PAUSE = 3.0
 """Seconds until the reconciler has found it: a claim has ended by then."""
 Dies = Callable[[int, str], bool]
