@@ -138,7 +138,8 @@ def local_configuration(
     if paths:
         made[-1]["paths"] = list(paths)
     if smoke is not None:
-        made[0]["service"]["smoke"] = smoke
+        first = made[0]["services"][0] if pipelines[0].whole else made[0]["service"]
+        first["smoke"] = smoke
     return {
         "name": INSTALLATION,
         "region": REGION,

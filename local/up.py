@@ -166,10 +166,14 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 
 def _smoke(plan: Plan) -> dict[str, Any] | None:
     """A request to this machine: only in the local run that is allowed."""
-    if plan.options.smoke is None:
+    if plan.options.sample == "whole":
+        page, said = "ready", "ready: "
+    elif plan.options.smoke is not None:
+        page, said = "version.json", plan.options.smoke
+    else:
         return None
-    url = f"http://127.0.0.1:{plan.service_ports[0]}/version.json"
-    return {"url": url, "contains": plan.options.smoke, "within": 10}
+    url = f"http://127.0.0.1:{plan.service_ports[0]}/{page}"
+    return {"url": url, "contains": said, "within": 10}
 
 
 def _start_emulator(workplace: Workplace, ledger: Ledger, plan: Plan, daemon: Docker) -> None:
