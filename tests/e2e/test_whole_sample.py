@@ -57,7 +57,8 @@ def test_one_push_changes_web_worker_and_the_nightly_task(whole: Chain) -> None:
     assert {one.greeting for one in after.values()} == {"good morning"}
     assert len({one.image for one in after.values()}) == 1
     whole.until("the new greeting", lambda: whole.version().get("greeting") == "good morning")
-    assert whole.version()["commit"] == row.commit.id if row.commit else False
+    assert row.commit is not None
+    assert whole.version()["commit"] == row.commit.id
     (notice,) = whole.notices("all of it")
     assert all(name in notice.text for name in (*SERVICES, NIGHTLY))
 
@@ -83,11 +84,15 @@ def test_what_fails_leaves_all_three_as_they_were(
 
 
 def test_a_push_of_documents_alone_builds_nothing(whole: Chain) -> None:
+    # What runs is the branch's tip: else the push concerns what failed before it, too.
+    assert push(whole, "well again", "good evening").status == "succeeded"
     before = what_runs(whole)
     pushed = whole.push_document()
     row = whole.until("its outcome", lambda: _ended(whole, pushed), LONG)
     assert row.status == "unchanged"
     assert what_runs(whole) == before
+    assert row.result is not None
+    assert "build" not in row.result.timings
     assert not _notices(whole, pushed)
 
 
