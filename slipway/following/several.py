@@ -4,8 +4,8 @@ They are rolled out one after the other, in order, or side by side. If one fails
 succeeded go back to what they ran, the last one first; those that have not begun never do. Nothing
 waits for a revision that failed to be deregistered: that comes last of all. Their companions
 (scheduled tasks, and definitions alone) come after them in the same way: seen before any service
-begins, changed one after the other once all services are steady. All of it follows from the states
-of the rollouts. So whoever goes on after a crash comes to the same.
+begins, changed one after the other once all services are steady and proved. All of it follows from
+the states of the rollouts. So whoever goes on after a crash comes to the same.
 """
 
 from __future__ import annotations
@@ -138,8 +138,11 @@ def _waits_for_its_task(first: RolloutState) -> bool:
 
 
 def _waits_for_others(followed: Followed, number: int) -> bool:
-    """What is proved for all services comes once all the others are over."""
-    others = (state for n, state in enumerate(followed.rollouts) if n != number)
+    """What is proved for all services comes once all the others are over; companions wait for that:
+    no scheduled task is set to what is not proved.
+    """
+    rollouts = [(n, state) for n, state in enumerate(followed.rollouts) if n != number]
+    others = (state for _, state in rollouts if not state.plan.is_companion)
     is_for_all = followed.rollouts[number].step in _PROVES_ALL
     return is_for_all and any(end_of(state) is None for state in others)
 

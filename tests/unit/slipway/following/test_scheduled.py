@@ -12,6 +12,7 @@ import pytest
 from slipway.contracts.sentences import runs_now, service_lines
 from slipway.following.several import in_hand
 from slipway.following.state import from_json
+from slipway.rollout import RolloutResult
 from tests import scripted_ecs as ecs
 from tests.aws.wire import Fault
 from tests.scripted_ecs import denied
@@ -305,6 +306,25 @@ def test_a_state_of_a_scheduled_task_outlives_its_process() -> None:
     followed = from_json(chain.row.rollout or "")
     assert followed == held.followed
     assert in_hand(followed) == (1,)  # what companions need is seen first
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_no_target_is_set_before_the_services_are_proved(together: bool) -> None:
+    # GIVEN a service whose alarms are watched, and companions that are seen already
+    followed = from_json(_handed_over(together))
+    web, *companions = followed.rollouts
+    aiming = [replace(one, step="aim") for one in companions]
+    baking = replace(followed, rollouts=(replace(web, step="bake"), *aiming))
+    # THEN it alone is looked at, and they come once it is over
+    assert in_hand(baking) == (0,)
+    proved = replace(web, result=RolloutResult(outcome="succeeded", cause=""))
+    assert in_hand(replace(followed, rollouts=(proved, *aiming))) == (1,)
+
+
+def _handed_over(together: bool) -> str:
+    chain = Scheduled.of(GOOD, together=together)
+    chain.hand_over().let_go()
+    return chain.row.rollout or ""
 
 
 def test_a_revision_that_was_adopted_stays_whatever_becomes_of_the_deployment() -> None:
