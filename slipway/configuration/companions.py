@@ -39,8 +39,7 @@ class TaskDefinition(Part):
 
 class ScheduledTask(TaskDefinition):
     """An ECS task that EventBridge starts: the target of a rule, or of an EventBridge Scheduler
-    schedule. It is set to the new revision once all services are steady
-    and proved.
+    schedule. It is set to the new revision once all services are steady and proved.
     """
 
     model_config = ConfigDict(json_schema_extra=_RULE_OR_SCHEDULE)
