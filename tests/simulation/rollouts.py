@@ -195,12 +195,12 @@ class Means:
         service.deregistered.add(number)
         return number
 
-    def run_task(self, state: RolloutState) -> int:
+    def begin_task(self, state: RolloutState) -> int:
         """One a token, however often it is asked for."""
         self.world.tasks.setdefault(post_token(state), self.world.clockwork.time)
         return 1
 
-    def stop_task(self, state: RolloutState) -> int:
+    def end_task(self, state: RolloutState) -> int:
         self.world.tasks[post_token(state)] = float("-inf")
         return 1
 
@@ -210,8 +210,8 @@ _CHANGES: Mapping[type[Change], Callable[[Means, RolloutState], int]] = {
     UpdateService: Means.update,
     StopServiceDeployment: Means.stop,
     Deregister: Means.deregister,
-    RunTask: Means.run_task,
-    StopTask: Means.stop_task,
+    RunTask: Means.begin_task,
+    StopTask: Means.end_task,
 }
 
 

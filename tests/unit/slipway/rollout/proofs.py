@@ -12,6 +12,7 @@ from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
 from slipway.rollout.looks import SmokeSeen
 from slipway.rollout.plan import Smoke
 from tests import scripted_ecs as ecs
+from tests.aws.answers import AwsFake
 from tests.aws.wire import Fault
 from tests.scripted_codedeploy import ScriptedCodeDeploy, by_codedeploy
 from tests.scripted_ecs import IMAGE, Json, ScriptedEcs, denied
@@ -44,7 +45,7 @@ def answers(well: Callable[[float], bool]) -> Callable[[ScriptedEcs], Callable[[
 
 
 @dataclass
-class CloudWatch:
+class CloudWatch(AwsFake, service="cloudwatch"):
     """Alarms by name: their state and since when, at each moment. `fault`: what it answers."""
 
     scripted: ScriptedEcs
@@ -57,7 +58,7 @@ class CloudWatch:
         )
     )
 
-    def describe_alarms(self, AlarmNames: list[str]) -> Json:
+    def describe_alarms(self, *, AlarmNames: list[str]) -> Json:
         if self.fault is not None:
             raise self.fault
         self.asked.append(tuple(AlarmNames))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,19 +14,39 @@ from slipway.cli.doctor.findings import carried_out
 from slipway.cli.doctor.proof_checks import proof_checks
 from slipway.contracts.deployed_to import SmokeSettings
 from slipway.contracts.installation import RolloutSettings
+from tests.aws.answers import AwsFake
 from tests.unit.slipway.following.three_ways import PIPELINE
 
 
-def session(*, mode: str = "aws", watched: tuple[str, ...] = (), **alarms: str) -> Any:
-    def client(name: str) -> Any:
-        if name == "ecs":
-            configuration = {"alarms": {"alarmNames": list(watched), "enable": True}}
-            service = {"deploymentConfiguration": configuration}
-            return SimpleNamespace(describe_services=lambda **_asked: {"services": [service]})
-        found = [{"AlarmName": name, "StateValue": state} for name, state in alarms.items()]
-        return SimpleNamespace(describe_alarms=lambda **_asked: {"MetricAlarms": found})
+@dataclass
+class CloudWatch(AwsFake, service="cloudwatch"):
+    """Alarms by name, with their states."""
 
-    return SimpleNamespace(client=client, installation=SimpleNamespace(mode=mode))
+    alarms: Mapping[str, str]
+
+    def describe_alarms(self, **_asked: Any) -> Any:
+        return {
+            "MetricAlarms": [
+                {"AlarmName": name, "StateValue": state} for name, state in self.alarms.items()
+            ]
+        }
+
+
+@dataclass
+class Ecs(AwsFake, service="ecs"):
+    """A service whose deployments watch these alarms themselves."""
+
+    watched: tuple[str, ...]
+
+    def describe_services(self, **_asked: Any) -> Any:
+        alarms = {"alarmNames": list(self.watched), "enable": True, "rollback": True}
+        return {"services": [{"deploymentConfiguration": {"alarms": alarms}}]}
+
+
+def session(*, mode: str = "aws", watched: tuple[str, ...] = (), **alarms: str) -> Any:
+    clients = {"ecs": Ecs(watched), "cloudwatch": CloudWatch(alarms)}
+    installation = SimpleNamespace(mode=mode)
+    return SimpleNamespace(client=clients.__getitem__, installation=installation)
 
 
 WATCHED = replace(PIPELINE, rollout=RolloutSettings(alarms=("errors", "slow"), bake=600))
