@@ -6,14 +6,23 @@ import dataclasses
 
 import pytest
 
+from slipway.rollout.beginning import begin
 from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.means import Means
 from slipway.rollout.plan import RolloutResult
-from slipway.rollout.roll_out import see_through
+from slipway.rollout.roll_out import resumed, see_through
 from slipway.rollout.saved import from_json, to_json
 from slipway.rollout.state import RolloutState, on
-from tests.unit.slipway.rollout.proofs import BAKE, PROOFS, SMOKE, Proof, proved, with_task
-from tests.unit.slipway.rollout.stepwise import World, rolled_out
+from tests.unit.slipway.rollout.proofs import (
+    BAKE,
+    PROOFS,
+    SMOKE,
+    Proof,
+    proved,
+    through_codedeploy,
+    with_task,
+)
+from tests.unit.slipway.rollout.stepwise import World, _live, rolled_out
 
 
 @pytest.mark.parametrize("proof", PROOFS.values(), ids=list(PROOFS))
@@ -73,8 +82,6 @@ def stopped_in(world: World, step: str) -> tuple[RolloutState, Means]:
         if len(there) == 2:
             raise Reached
 
-    from slipway.rollout.beginning import begin  # noqa: PLC0415
-
     means = world.process(lambda _progress: None)
     with pytest.raises(Reached):
         see_through(begin(world.plan, world.ecs.clock.now(), "0123"), means, save=save)
@@ -104,6 +111,30 @@ def test_a_cancel_takes_back_what_is_being_proved(step: str) -> None:
     assert (result.outcome, world.ecs.live) == ("rolled_back", "web:7")
     assert "cancelled by bob" in result.cause
     assert len(world.ecs.made("StopTask")) == (1 if step == "post_task_wait" else 0)
+
+
+@pytest.mark.parametrize("step", ["create", "codedeploy_wait"])
+def test_a_cancel_leaves_codedeploys_way_back_alone(step: str) -> None:
+    # GIVEN a release of CodeDeploy's that was not proved, and the deployment that goes back
+    world, saved = through_codedeploy(False), list[RolloutState]()
+
+    class Reached(BaseException): ...
+
+    def save(state: RolloutState) -> None:
+        saved.append(state)
+        if state.undoes is not None and state.step == step:
+            raise Reached
+
+    means = world.process(lambda _progress: None)
+    with pytest.raises(Reached):
+        see_through(begin(world.plan, world.ecs.clock.now(), "0123"), means, save=save)
+    state = from_json(to_json(saved[-1]))
+    # WHEN somebody cancels the rollout then, or another service of its pipeline fails
+    asked = cancel(state, "bob", world.ecs.clock.now())
+    # THEN it goes back all the same
+    assert asked.state is state
+    result = see_through(resumed(state), world.process(lambda _progress: None))
+    assert (result.outcome, _live(world)) == ("rolled_back", "web:7")
 
 
 def test_a_task_that_goes_on_is_ended_before_a_newer_rollout_begins() -> None:
