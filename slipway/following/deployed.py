@@ -115,9 +115,12 @@ class Deployed:
         if steady and not self.pipeline.has_companions:
             return replace(self.unchanged(), image_digest=digest)
         plans = tuple(
-            _plan(one, running, these, place=(number, len(there)), is_whole=number in self.written)
+            _plan(
+                one, running, these, place=(number, len(there)), is_whole=number in self.written,
+                proves=not steady,
+            )
             for number, ((one, running), these) in enumerate(there)
-        )
+        )  # fmt: skip
         if self.pipeline.has_companions:
             by_family = {str(one.family): _wanted(one, r, images) for one, r in self.families}
             plans += companion_plans(self.pipeline, by_family)
@@ -221,14 +224,15 @@ def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -
 
 def _plan(
     one: PipelineSettings, running: Running, wanted: dict[str, str], *, place: tuple[int, int],
-    is_whole: bool,
+    is_whole: bool, proves: bool,
 ) -> RolloutPlan:  # fmt: skip
     """`place`: the service's number, and of how many; `is_whole`: the new revision is
-    `running.base`, which the repository has written.
+    `running.base`, which the repository has written. `proves`: something of the services is to be
+    proved: else all of them run it already.
     """
     if has_all(wanted, running):
         plan = plan_of(one, target=running.task_definition)
-        plan = with_proof(plan, one) if place[1] > 1 else plan
+        plan = with_proof(plan, one) if proves else plan
     else:
         plan = plan_of(one, images=wanted, definition=running.base if is_whole else None)
     return _for_all(plan, *place)

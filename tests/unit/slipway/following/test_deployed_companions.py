@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from slipway.contracts.deployed_to import DefinitionSettings, ScheduledTaskSettings
+from slipway.contracts.deployed_to import (
+    DefinitionSettings,
+    ScheduledTaskSettings,
+    ServiceSettings,
+)
 from slipway.contracts.errors import DeploymentFailed
-from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.installation import ImageSettings, PipelineSettings, RolloutSettings
 from slipway.contracts.messages import CompanionKind, DeploymentResult, ServiceOutcome
 from slipway.contracts.sentences import runs_now
 from slipway.contracts.table.deployments import DeploymentRow
@@ -34,7 +38,8 @@ OF = replace(
 
 
 def deployed(of: PipelineSettings = OF, **images: str) -> Deployed:
-    runs = {"web": {"a": f"r/app@{D1}"}, "batch": {"job": "r/app:1", "log": "x"},
+    runs = {"web": {"a": f"r/app@{D1}"}, "worker": {"b": f"r/app@{D1}"},
+            "batch": {"job": "r/app:1", "log": "x"},
             "shell": {"sh": "old:1", "job": "r/app:1"}}  # fmt: skip
 
     def running(one: PipelineSettings) -> Running:
@@ -73,6 +78,14 @@ def test_each_family_gets_the_images_that_its_containers_run() -> None:
 def test_with_companions_a_service_that_runs_it_already_is_no_reason_to_stop() -> None:
     what = rolled_out(deployed(), D1)
     assert [plan.target is not None for plan in what.plans] == [True, False, False, False]
+
+
+def test_services_that_run_it_already_are_not_proved_again_for_the_sake_of_companions() -> None:
+    services = tuple(ServiceSettings(cluster="prod", service=name) for name in ("web", "worker"))
+    settings = RolloutSettings(post_deploy_command=("check",), alarms=("a",), bake=60)
+    for of in (replace(OF, rollout=settings), replace(OF, rollout=settings, services=services)):
+        for plan in rolled_out(deployed(of), D1).plans:
+            assert (plan.post_task, plan.alarms, plan.bake) == (None, None, None)
 
 
 def test_a_family_that_runs_none_of_the_images_is_named() -> None:
