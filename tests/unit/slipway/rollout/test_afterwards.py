@@ -13,6 +13,7 @@ from slipway.rollout.plan import RolloutResult
 from slipway.rollout.roll_out import resumed, see_through
 from slipway.rollout.saved import from_json, to_json
 from slipway.rollout.state import RolloutState, on
+from tests.scripted_ecs import PREFIX
 from tests.unit.slipway.rollout.proofs import (
     BAKE,
     PROOFS,
@@ -135,6 +136,27 @@ def test_a_cancel_leaves_codedeploys_way_back_alone(step: str) -> None:
     assert asked.state is state
     result = see_through(resumed(state), world.process(lambda _progress: None))
     assert (result.outcome, _live(world)) == ("rolled_back", "web:7")
+
+
+def test_what_was_followed_in_codedeploy_goes_back_through_its_group() -> None:
+    # GIVEN a service whose new task set serves, while the one before it is still going
+    world = through_codedeploy(False)
+    world.plan = dataclasses.replace(
+        world.plan, image=None, target=f"{PREFIX}:task-definition/web:7"
+    )
+    old = {
+        "id": "ecs-svc/0",
+        "status": "ACTIVE",
+        "taskDefinition": f"{PREFIX}:task-definition/web:6",
+    }
+    sets = world.ecs.service["taskSets"]
+    sets[0]["stabilityStatus"] = "STEADY_STATE"
+    sets.append(old)
+    world.ecs.at(10.0, lambda: sets.remove(old))
+    # WHEN it is followed, and is not proved
+    # THEN its group, which was not asked before, takes it back
+    told = rolled_out(world)
+    assert (told.result.outcome, told.live) == ("rolled_back", "web:6")
 
 
 def test_a_task_that_goes_on_is_ended_before_a_newer_rollout_begins() -> None:
