@@ -90,12 +90,11 @@ class Deployed:
             check_architecture(architecture, running)
 
     def digest(self, image: ImageSettings) -> str | None:
-        """The digest that all containers of `image` name, in all services, or None."""
-        digests = {
-            digest_of(running.images[name])
-            for one, running in self.services
-            for name in _containers(one, image, running)
-        }
+        """The digest that all containers of `image` name, in all services, or None.
+
+        Where no service runs it: in all families that companions have for themselves.
+        """
+        digests = _digests(self.services, image) or _digests(self.families, image)
         return digests.pop() if len(digests) == 1 else None
 
     def runs_as_told(self, told: DeploymentResult) -> bool:
@@ -212,6 +211,17 @@ def _wanted(one: PipelineSettings, running: Running, images: Images) -> dict[str
             f"{called(one)}: {what} none of the pipeline's images", stage="rollout"
         )
     return wanted
+
+
+def _digests(
+    there: Sequence[tuple[PipelineSettings, Running]], image: ImageSettings
+) -> set[str | None]:
+    """What the containers of `image` name there."""
+    return {
+        digest_of(running.images[name])
+        for one, running in there
+        for name in _containers(one, image, running)
+    }
 
 
 def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -> tuple[str, ...]:

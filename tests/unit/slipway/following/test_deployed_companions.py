@@ -23,6 +23,7 @@ from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import pipeline_changes
 from slipway.following.service import Running
+from slipway.following.untouched import runs_as_known
 from slipway.rollout.request import check_plan
 from tests.unit.slipway.following.test_deployed import APP, D1, D2, PIPELINE, REQUEST, result
 from tests.unit.slipway.following.three_ways import DEPLOYMENT
@@ -100,6 +101,28 @@ def test_an_image_that_a_scheduled_task_alone_runs_is_built_for_it() -> None:
     what = deployed(of).roll_out([(APP, D2), (cron, D1)])
     assert isinstance(what, ToRollOut)
     assert dict(what.plans[1].images) == {"job": f"r/app@{D2}", "log": f"r/cron@{D1}"}
+
+
+@pytest.mark.parametrize(
+    ("service", "log", "known"),
+    [(D1, f"r/cron@{D2}", True), (D1, "r/cron:1", False), (D2, f"r/cron@{D2}", False)],
+)
+def test_an_image_that_a_scheduled_task_alone_runs_is_known_by_that_one(
+    service: str, log: str, known: bool
+) -> None:
+    # GIVEN an image of both, and one that a scheduled task alone runs
+    cron = ImageSettings(repository="cron", repository_uri="r/cron")
+    of = replace(OF, images=(APP, cron), task_definitions=None)
+    runs = {"web": {"a": f"r/app@{service}"}, "batch": {"job": "r/app:1", "log": log}}
+    there = Deployed.of(
+        of,
+        lambda one: Running(
+            task_definition="x:7", steady=True, images=runs[one.service or str(one.family)]
+        ),
+    )
+    before = PipelineRow(pipeline="web", running_digest=D1)
+    # THEN a push of other paths is none of theirs only where what is known runs
+    assert runs_as_known(of, before, {"app": D1, "cron": D2}, there) is known
 
 
 def test_containers_that_an_image_names_for_its_service_do_not_keep_a_family_from_it() -> None:
