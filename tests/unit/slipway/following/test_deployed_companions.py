@@ -23,7 +23,9 @@ from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import pipeline_changes
 from slipway.following.service import Running
+from slipway.following.state import Followed, to_json
 from slipway.following.untouched import runs_as_known
+from slipway.rollout.beginning import begin
 from slipway.rollout.request import check_plan
 from tests.unit.slipway.following.test_deployed import APP, D1, D2, PIPELINE, REQUEST, result
 from tests.unit.slipway.following.three_ways import DEPLOYMENT
@@ -68,7 +70,9 @@ def test_each_family_gets_the_images_that_its_containers_run() -> None:
     assert dict(mails.images) == {}
     for plan in what.plans:
         check_plan(plan)
-        assert plan.named_by is not None and len(plan.named_by) == 2
+    # AND each asks the scheduled tasks that can name its revisions whether they do
+    named_by = [[one.name for one in plan.named_by or ()] for plan in what.plans]
+    assert named_by == [["nightly", "mails"], ["nightly"], ["mails"], []]
     names = [(part.kind, part.cluster, part.service) for part in what.parts or ()]
     assert names[1:] == [
         ("rule", "default", "nightly/t"), ("schedule", "shop", "mails"),
@@ -79,6 +83,26 @@ def test_each_family_gets_the_images_that_its_containers_run() -> None:
 def test_with_companions_a_service_that_runs_it_already_is_no_reason_to_stop() -> None:
     what = rolled_out(deployed(), D1)
     assert [plan.target is not None for plan in what.plans] == [True, False, False, False]
+
+
+def test_the_largest_pipeline_fits_into_its_row() -> None:
+    """DynamoDB takes 400 KB. What is known of each rollout grows by some kilobytes on its way."""
+    long = "{}-{:x<38}".format
+    services = tuple(ServiceSettings(cluster="prod", service=long("s", n)) for n in range(10))
+    tasks = tuple(
+        ScheduledTaskSettings(kind="rule", name=long("t", n), family=long("f", n))
+        for n in range(20)
+    )
+    alone = tuple(DefinitionSettings(family=long("d", n)) for n in range(20))
+    of = replace(OF, services=services, scheduled_tasks=tasks, task_definitions=alone)
+    there = Deployed.of(
+        of, lambda one: Running(task_definition="x:7", steady=True, images={"a": f"r/app@{D1}"})
+    )
+    what = rolled_out(there)
+    begun = tuple(begin(plan, 1.0, "1" * 32).state for plan in what.plans)
+    followed = Followed(request=REQUEST, rollouts=begun, parts=what.parts)
+    assert len(begun) == 50
+    assert len(to_json(followed)) < 100_000
 
 
 def test_services_that_run_it_already_are_not_proved_again_for_the_sake_of_companions() -> None:
