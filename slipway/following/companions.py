@@ -77,13 +77,16 @@ def _plan(
     scheduled: tuple[Scheduled, ...],
     one: Scheduled | None,
 ) -> RolloutPlan:
+    """Of all scheduled tasks only those of the family can name its revisions: with all in each plan
+    the deployment's row could grow larger than a row can be.
+    """
     return RolloutPlan(
         images=dict(images or {}),
         base=f"definition:{family}",
         discard_failed=True,
         scheduled=one,
         family=family if one is None else None,
-        named_by=scheduled or None,
+        named_by=tuple(each for each in scheduled if each.family == family) or None,
     )
 
 

@@ -90,12 +90,11 @@ class Deployed:
             check_architecture(architecture, running)
 
     def digest(self, image: ImageSettings) -> str | None:
-        """The digest that all containers of `image` name, in all services, or None."""
-        digests = {
-            digest_of(running.images[name])
-            for one, running in self.services
-            for name in _containers(one, image, running)
-        }
+        """The digest that all containers of `image` name, in all services, or None.
+
+        Where no service runs it: in all families that companions have for themselves.
+        """
+        digests = _digests(self.services, image) or _digests(self.families, image)
         return digests.pop() if len(digests) == 1 else None
 
     def runs_as_told(self, told: DeploymentResult) -> bool:
@@ -115,9 +114,12 @@ class Deployed:
         if steady and not self.pipeline.has_companions:
             return replace(self.unchanged(), image_digest=digest)
         plans = tuple(
-            _plan(one, running, these, place=(number, len(there)), is_whole=number in self.written)
+            _plan(
+                one, running, these, place=(number, len(there)), is_whole=number in self.written,
+                proves=not steady,
+            )
             for number, ((one, running), these) in enumerate(there)
-        )
+        )  # fmt: skip
         if self.pipeline.has_companions:
             by_family = {str(one.family): _wanted(one, r, images) for one, r in self.families}
             plans += companion_plans(self.pipeline, by_family)
@@ -211,6 +213,17 @@ def _wanted(one: PipelineSettings, running: Running, images: Images) -> dict[str
     return wanted
 
 
+def _digests(
+    there: Sequence[tuple[PipelineSettings, Running]], image: ImageSettings
+) -> set[str | None]:
+    """What the containers of `image` name there."""
+    return {
+        digest_of(running.images[name])
+        for one, running in there
+        for name in _containers(one, image, running)
+    }
+
+
 def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -> tuple[str, ...]:
     """As the service's own settings say; none where its task definition of the repository, which
     has settled that, runs the image nowhere.
@@ -221,14 +234,15 @@ def _containers(one: PipelineSettings, image: ImageSettings, running: Running) -
 
 def _plan(
     one: PipelineSettings, running: Running, wanted: dict[str, str], *, place: tuple[int, int],
-    is_whole: bool,
+    is_whole: bool, proves: bool,
 ) -> RolloutPlan:  # fmt: skip
     """`place`: the service's number, and of how many; `is_whole`: the new revision is
-    `running.base`, which the repository has written.
+    `running.base`, which the repository has written. `proves`: something of the services is to be
+    proved: else all of them run it already.
     """
     if has_all(wanted, running):
         plan = plan_of(one, target=running.task_definition)
-        plan = with_proof(plan, one) if place[1] > 1 else plan
+        plan = with_proof(plan, one) if proves else plan
     else:
         plan = plan_of(one, images=wanted, definition=running.base if is_whole else None)
     return _for_all(plan, *place)

@@ -37,7 +37,7 @@ def alarms(state: RolloutState, look: Look, now: float) -> Advanced:
 def bake(state: RolloutState, look: Look, now: float) -> Advanced:
     """One look more at the alarms that are judged, and at what the service runs."""
     if isinstance(look, AlarmsSeen):
-        state = _with_judged(state, look)
+        state = _with_judged(state, look, now)
     fault = _fault(state, look)
     if fault is not None:
         return unproved(state, fault, now)
@@ -65,8 +65,11 @@ def _next(state: RolloutState, now: float) -> float:
     return min(now + BAKE_EVERY, proving.begun + sure(state.plan.bake))
 
 
-def _with_judged(state: RolloutState, look: AlarmsSeen) -> RolloutState:
-    """Which alarms are judged, known from the first look on, with a word of those that are not."""
+def _with_judged(state: RolloutState, look: AlarmsSeen, now: float) -> RolloutState:
+    """Which alarms are judged, known from the first look on, with a word of those that are not.
+
+    The time counts from then, too: other services may have been waited for before.
+    """
     proving = sure(state.proving)
     if proving.judged is not None:
         return state
@@ -83,7 +86,7 @@ def _with_judged(state: RolloutState, look: AlarmsSeen) -> RolloutState:
         if name in before - look.followed
     ]
     kept = tuple(name for name in names if name not in look.followed)
-    proving = replace(proving, judged=kept)
+    proving = replace(proving, begun=now, judged=kept)
     return replace(state, proving=proving, skipped=(*state.skipped, *notes))
 
 

@@ -40,6 +40,7 @@ _SURVEYED: Mapping[str, StepName] = {
     "update_schedule": "aim_cancel",
 }
 """What must be looked for before a cancel where its answer is not known (yet)."""
+_UNDER_WAY = frozenset({"wait", "codedeploy_wait", "task_wait"})
 _PROVING = frozenset({"smoke", "post_task", "post_task_wait", "bake"})
 _GOES_ON_BESIDE = frozenset({"run_task", "create_deployment"})
 _ENDS_FIRST = frozenset(
@@ -69,6 +70,8 @@ def cancel(state: RolloutState, by: str, now: float) -> Advanced:
     that is looked at first. Where it is over, goes back already or is cancelled already, nothing
     changes: `state` itself comes back, with no action.
     """
+    if state.undoes is not None or state.step not in _UNTOUCHED | _UNDER_WAY | _PROVING:
+        return on(state)  # CodeDeploy's way back has the steps of a rollout
     asked = replace(unsure_of_intent(state), cancelled=Cancelled(by=by, at=now), look_at=now)
     if state.step == "wait":
         return _take_back(asked, now)
@@ -80,8 +83,6 @@ def cancel(state: RolloutState, by: str, now: float) -> Advanced:
         return cancelled(asked, cause_of(asked), now)
     if state.step == "task_wait":
         return on(replace(asked, step="cancel_task", intent=None))
-    if state.step not in _UNTOUCHED:
-        return on(state)
     survey = _SURVEYED.get(state.intent.operation) if state.intent is not None else None
     if state.step == "aim_register" and state.intent is not None:
         survey = "aim_unregister"

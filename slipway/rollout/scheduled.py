@@ -223,7 +223,8 @@ def _wanted(means: Means, state: RolloutState) -> str:
         return means.definition(target).arn or target
     if scheduled is None or scheduled.service is None:
         raise WrongUse("a scheduled task has no revision to go to")
-    return read_service(means.ecs, scheduled.cluster, scheduled.service).task_definition
+    service = read_service(means.ecs, scheduled.cluster, scheduled.service)
+    return service.primary.task_definition if service.primary else service.task_definition
 
 
 def _again(means: Means, state: RolloutState, described: Described) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _through_codedeploy(state: RolloutState, success: RolloutResult, now: float)
     state = replace(
         state,
         id=f"{state.id}b",
-        step="create",
+        step="create" if state.group is not None else "group",  # not asked for what was followed
         before=state.after,
         after=state.before,
         back_to=state.before,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.contracts.deployed_to import ServiceSettings
+from slipway.contracts.deployed_to import ServiceSettings, SmokeSettings
 from slipway.contracts.errors import DeploymentFailed
 from slipway.contracts.installation import (
     ImageSettings,
@@ -144,6 +144,20 @@ def test_what_proves_all_is_the_last_ones_also_where_that_one_does_not_change() 
         assert (first.post_task, first.alarms, first.bake) == (None, ("a",), None)
         assert last.post_task is not None
         assert (last.alarms, last.bake) == (("a",), 60)
+
+
+def test_what_is_on_its_way_already_is_proved_also_where_there_is_one_service() -> None:
+    # GIVEN a push that gave way before its revision was steady, and one of the same images
+    of = replace(
+        PIPELINE, images=(APP,), smoke=SmokeSettings(url="https://shop.example.com/"),
+        rollout=RolloutSettings(post_deploy_command=("check",), alarms=("a",), bake=60),
+    )  # fmt: skip
+    what = deployed(of, {"a": f"r/app@{D2}"}, {}, steady=False).roll_out([(APP, D2)])
+    # THEN that one follows the revision, and proves it
+    assert isinstance(what, ToRollOut)
+    (plan,) = what.plans
+    assert plan.target is not None
+    assert (plan.smoke is not None, plan.post_task is not None, plan.bake) == (True, True, 60)
 
 
 # --- going back

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from slipway.contracts.deployed_to import DefinitionSettings, ScheduledTaskSettings
+from slipway.contracts.deployed_to import (
+    DefinitionSettings,
+    ScheduledTaskSettings,
+    ServiceSettings,
+)
 from slipway.contracts.errors import DeploymentFailed
-from slipway.contracts.installation import ImageSettings, PipelineSettings
+from slipway.contracts.installation import ImageSettings, PipelineSettings, RolloutSettings
 from slipway.contracts.messages import CompanionKind, DeploymentResult, ServiceOutcome
 from slipway.contracts.sentences import runs_now
 from slipway.contracts.table.deployments import DeploymentRow
@@ -19,6 +23,9 @@ from slipway.following.earlier import to_earlier
 from slipway.following.handing import ToRollOut
 from slipway.following.outcome import pipeline_changes
 from slipway.following.service import Running
+from slipway.following.state import Followed, to_json
+from slipway.following.untouched import runs_as_known
+from slipway.rollout.beginning import begin
 from slipway.rollout.request import check_plan
 from tests.unit.slipway.following.test_deployed import APP, D1, D2, PIPELINE, REQUEST, result
 from tests.unit.slipway.following.three_ways import DEPLOYMENT
@@ -34,7 +41,8 @@ OF = replace(
 
 
 def deployed(of: PipelineSettings = OF, **images: str) -> Deployed:
-    runs = {"web": {"a": f"r/app@{D1}"}, "batch": {"job": "r/app:1", "log": "x"},
+    runs = {"web": {"a": f"r/app@{D1}"}, "worker": {"b": f"r/app@{D1}"},
+            "batch": {"job": "r/app:1", "log": "x"},
             "shell": {"sh": "old:1", "job": "r/app:1"}}  # fmt: skip
 
     def running(one: PipelineSettings) -> Running:
@@ -62,7 +70,9 @@ def test_each_family_gets_the_images_that_its_containers_run() -> None:
     assert dict(mails.images) == {}
     for plan in what.plans:
         check_plan(plan)
-        assert plan.named_by is not None and len(plan.named_by) == 2
+    # AND each asks the scheduled tasks that can name its revisions whether they do
+    named_by = [[one.name for one in plan.named_by or ()] for plan in what.plans]
+    assert named_by == [["nightly", "mails"], ["nightly"], ["mails"], []]
     names = [(part.kind, part.cluster, part.service) for part in what.parts or ()]
     assert names[1:] == [
         ("rule", "default", "nightly/t"), ("schedule", "shop", "mails"),
@@ -73,6 +83,34 @@ def test_each_family_gets_the_images_that_its_containers_run() -> None:
 def test_with_companions_a_service_that_runs_it_already_is_no_reason_to_stop() -> None:
     what = rolled_out(deployed(), D1)
     assert [plan.target is not None for plan in what.plans] == [True, False, False, False]
+
+
+def test_the_largest_pipeline_fits_into_its_row() -> None:
+    """DynamoDB takes 400 KB. What is known of each rollout grows by some kilobytes on its way."""
+    long = "{}-{:x<38}".format
+    services = tuple(ServiceSettings(cluster="prod", service=long("s", n)) for n in range(10))
+    tasks = tuple(
+        ScheduledTaskSettings(kind="rule", name=long("t", n), family=long("f", n))
+        for n in range(20)
+    )
+    alone = tuple(DefinitionSettings(family=long("d", n)) for n in range(20))
+    of = replace(OF, services=services, scheduled_tasks=tasks, task_definitions=alone)
+    there = Deployed.of(
+        of, lambda one: Running(task_definition="x:7", steady=True, images={"a": f"r/app@{D1}"})
+    )
+    what = rolled_out(there)
+    begun = tuple(begin(plan, 1.0, "1" * 32).state for plan in what.plans)
+    followed = Followed(request=REQUEST, rollouts=begun, parts=what.parts)
+    assert len(begun) == 50
+    assert len(to_json(followed)) < 100_000
+
+
+def test_services_that_run_it_already_are_not_proved_again_for_the_sake_of_companions() -> None:
+    services = tuple(ServiceSettings(cluster="prod", service=name) for name in ("web", "worker"))
+    settings = RolloutSettings(post_deploy_command=("check",), alarms=("a",), bake=60)
+    for of in (replace(OF, rollout=settings), replace(OF, rollout=settings, services=services)):
+        for plan in rolled_out(deployed(of), D1).plans:
+            assert (plan.post_task, plan.alarms, plan.bake) == (None, None, None)
 
 
 def test_a_family_that_runs_none_of_the_images_is_named() -> None:
@@ -87,6 +125,28 @@ def test_an_image_that_a_scheduled_task_alone_runs_is_built_for_it() -> None:
     what = deployed(of).roll_out([(APP, D2), (cron, D1)])
     assert isinstance(what, ToRollOut)
     assert dict(what.plans[1].images) == {"job": f"r/app@{D2}", "log": f"r/cron@{D1}"}
+
+
+@pytest.mark.parametrize(
+    ("service", "log", "known"),
+    [(D1, f"r/cron@{D2}", True), (D1, "r/cron:1", False), (D2, f"r/cron@{D2}", False)],
+)
+def test_an_image_that_a_scheduled_task_alone_runs_is_known_by_that_one(
+    service: str, log: str, known: bool
+) -> None:
+    # GIVEN an image of both, and one that a scheduled task alone runs
+    cron = ImageSettings(repository="cron", repository_uri="r/cron")
+    of = replace(OF, images=(APP, cron), task_definitions=None)
+    runs = {"web": {"a": f"r/app@{service}"}, "batch": {"job": "r/app:1", "log": log}}
+    there = Deployed.of(
+        of,
+        lambda one: Running(
+            task_definition="x:7", steady=True, images=runs[one.service or str(one.family)]
+        ),
+    )
+    before = PipelineRow(pipeline="web", running_digest=D1)
+    # THEN a push of other paths is none of theirs only where what is known runs
+    assert runs_as_known(of, before, {"app": D1, "cron": D2}, there) is known
 
 
 def test_containers_that_an_image_names_for_its_service_do_not_keep_a_family_from_it() -> None:

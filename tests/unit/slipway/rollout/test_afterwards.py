@@ -6,14 +6,24 @@ import dataclasses
 
 import pytest
 
+from slipway.rollout.beginning import begin
 from slipway.rollout.cancelling import cancel, ends_first
 from slipway.rollout.means import Means
 from slipway.rollout.plan import RolloutResult
-from slipway.rollout.roll_out import see_through
+from slipway.rollout.roll_out import resumed, see_through
 from slipway.rollout.saved import from_json, to_json
 from slipway.rollout.state import RolloutState, on
-from tests.unit.slipway.rollout.proofs import BAKE, PROOFS, SMOKE, Proof, proved, with_task
-from tests.unit.slipway.rollout.stepwise import World, rolled_out
+from tests.scripted_ecs import PREFIX
+from tests.unit.slipway.rollout.proofs import (
+    BAKE,
+    PROOFS,
+    SMOKE,
+    Proof,
+    proved,
+    through_codedeploy,
+    with_task,
+)
+from tests.unit.slipway.rollout.stepwise import World, _live, rolled_out
 
 
 @pytest.mark.parametrize("proof", PROOFS.values(), ids=list(PROOFS))
@@ -73,8 +83,6 @@ def stopped_in(world: World, step: str) -> tuple[RolloutState, Means]:
         if len(there) == 2:
             raise Reached
 
-    from slipway.rollout.beginning import begin  # noqa: PLC0415
-
     means = world.process(lambda _progress: None)
     with pytest.raises(Reached):
         see_through(begin(world.plan, world.ecs.clock.now(), "0123"), means, save=save)
@@ -104,6 +112,51 @@ def test_a_cancel_takes_back_what_is_being_proved(step: str) -> None:
     assert (result.outcome, world.ecs.live) == ("rolled_back", "web:7")
     assert "cancelled by bob" in result.cause
     assert len(world.ecs.made("StopTask")) == (1 if step == "post_task_wait" else 0)
+
+
+@pytest.mark.parametrize("step", ["create", "codedeploy_wait"])
+def test_a_cancel_leaves_codedeploys_way_back_alone(step: str) -> None:
+    # GIVEN a release of CodeDeploy's that was not proved, and the deployment that goes back
+    world, saved = through_codedeploy(False), list[RolloutState]()
+
+    class Reached(BaseException): ...
+
+    def save(state: RolloutState) -> None:
+        saved.append(state)
+        if state.undoes is not None and state.step == step:
+            raise Reached
+
+    means = world.process(lambda _progress: None)
+    with pytest.raises(Reached):
+        see_through(begin(world.plan, world.ecs.clock.now(), "0123"), means, save=save)
+    state = from_json(to_json(saved[-1]))
+    # WHEN somebody cancels the rollout then, or another service of its pipeline fails
+    asked = cancel(state, "bob", world.ecs.clock.now())
+    # THEN it goes back all the same
+    assert asked.state is state
+    result = see_through(resumed(state), world.process(lambda _progress: None))
+    assert (result.outcome, _live(world)) == ("rolled_back", "web:7")
+
+
+def test_what_was_followed_in_codedeploy_goes_back_through_its_group() -> None:
+    # GIVEN a service whose new task set serves, while the one before it is still going
+    world = through_codedeploy(False)
+    world.plan = dataclasses.replace(
+        world.plan, image=None, target=f"{PREFIX}:task-definition/web:7"
+    )
+    old = {
+        "id": "ecs-svc/0",
+        "status": "ACTIVE",
+        "taskDefinition": f"{PREFIX}:task-definition/web:6",
+    }
+    sets = world.ecs.service["taskSets"]
+    sets[0]["stabilityStatus"] = "STEADY_STATE"
+    sets.append(old)
+    world.ecs.at(10.0, lambda: sets.remove(old))
+    # WHEN it is followed, and is not proved
+    # THEN its group, which was not asked before, takes it back
+    told = rolled_out(world)
+    assert (told.result.outcome, told.live) == ("rolled_back", "web:6")
 
 
 def test_a_task_that_goes_on_is_ended_before_a_newer_rollout_begins() -> None:
