@@ -166,6 +166,8 @@ def pipeline_changes(
         changes |= _left_running(result, row)
     if result.services is not None:
         changes |= _left_mixed(result, row)
+    elif row.mixed is not None and mixed_now(result, row) is None:
+        changes["mixed"] = None
     if tip_seen is not None:
         changes |= {"handled_tip": tip_seen, "handled_at": _attempted_at(result)}
         changes |= {"ahead_tip": None, "ahead_since": None}
@@ -177,8 +179,13 @@ def pipeline_changes(
 def mixed_now(result: DeploymentResult, row: PipelineRow) -> str | None:
     """What each service runs, where these are versions of different deployments; else None.
 
-    Where all were left as they were, it is as it was, told by what each was seen to run.
+    Where all were left as they were, it is as it was, told by what each was seen to run. A success
+    of one service ends it: there were others, which are not of the pipeline any more. (A rollback
+    may leave a companion as it is.)
     """
+    good = result.status in ("succeeded", "unchanged") and result.untouched_since is None
+    if result.services is None and good and result.reason != "rollback":
+        return None
     if result.services is None or result.untouched_since is not None:
         return row.mixed
     runs = {service.runs for service in result.services}

@@ -62,7 +62,7 @@ def _counts_text(progress: Progress) -> str | None:
 def revisions_of(followed: Followed, row: DeploymentRow) -> dict[str, str]:
     """What the service ran and what it is about to be given, as members of the row.
 
-    Of several services the first one that is changed says that something is.
+    Of several services the first one that is changed says that something is; a companion is none.
     """
     if followed.parts is not None and row.task_definition_after is not None:
         return {}
@@ -74,5 +74,6 @@ def revisions_of(followed: Followed, row: DeploymentRow) -> dict[str, str]:
 
 
 def _first_updated(followed: Followed) -> RolloutState | None:
-    there = (state for state in followed.rollouts if state.result is None)
+    services = (state for state in followed.rollouts if not state.plan.is_companion)
+    there = (state for state in services if state.result is None)
     return next((state for state in there if state.told == "update"), None)

@@ -168,10 +168,10 @@ def outcome(service: str, now: str | None, **more: Any) -> ServiceOutcome:
 
 
 def result(*services: ServiceOutcome, **members: Any) -> DeploymentResult:
-    given = {"status": "succeeded", "now_running": "web:4, worker:5", **members}
+    given = {"status": "succeeded", "reason": "push", "now_running": "web:4, worker:5", **members}
     return DeploymentResult(
-        deployment_id=DEPLOYMENT, pipeline="web", stage="close", reason="push",
-        request_id=REQUEST.request_id, started_at=1.0, ended_at=2.0, services=services or None,
+        deployment_id=DEPLOYMENT, pipeline="web", stage="close", request_id=REQUEST.request_id,
+        started_at=1.0, ended_at=2.0, services=services or None,
         **given,
     )  # fmt: skip
 
@@ -231,6 +231,29 @@ def test_services_left_apart_are_said_until_one_version_runs() -> None:
     both = result(*(outcome(n, f"{n}:9", after=f"{n}:9") for n in ("web", "worker")))
     assert pipeline_changes(REQUEST, both, row, None)["mixed"] is None
     assert with_mixed(both, row).warning is None
+
+
+@pytest.mark.parametrize(
+    ("members", "stays"),
+    [
+        ({"status": "succeeded"}, False),
+        ({"status": "unchanged"}, False),
+        ({"status": "unchanged", "untouched_since": "c" * 40}, True),
+        ({"status": "succeeded", "reason": "rollback"}, True),
+        ({"status": "failed"}, True),
+        ({"status": "superseded"}, True),
+    ],
+)
+def test_what_was_left_apart_ends_with_the_success_of_what_has_one_service_now(
+    members: dict[str, Any], stays: bool
+) -> None:
+    # GIVEN services or scheduled tasks that were left apart, and a configuration without them since
+    left = PipelineRow(pipeline="web", mixed="web web:7, rule nightly batch:4")
+    told = result(now_running="web:8", **members)
+    # THEN its next success ends that
+    changed = pipeline_changes(REQUEST, told, left, None)
+    assert (changed.get("mixed", left.mixed) is not None) is stays
+    assert (with_mixed(told, left).warning is not None) is stays
 
 
 def test_the_notice_lists_each_service() -> None:

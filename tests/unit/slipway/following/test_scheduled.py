@@ -299,6 +299,23 @@ def test_where_all_is_there_already_nothing_is_changed() -> None:
     assert [one.now for one in again.result.services or ()] == list(NEW)
 
 
+def test_what_a_scheduled_task_is_given_is_not_said_of_the_service() -> None:
+    # GIVEN a service that runs what is wanted, and scheduled tasks that do not, one of them locked
+    chain = SCENARIOS["the schedule is refused"].chain()
+    plan = replace(chain.world.plan, image=None, target=arn("web:7"))
+    there = targets()
+    there.schedules["shop", "mails"]["Target"]["EcsParameters"]["TaskDefinitionArn"] = arn("web:6")
+    there.faults["UpdateSchedule"] = SPOKEN
+    again = Scheduled(World(plan, chain.world.ecs), there=there)
+    # WHEN
+    again.by_follower()
+    # THEN the deployment names no task definition of theirs as the service's
+    assert again.result.status == "rolled_back"
+    assert again.set() == ["PutTargets", "UpdateSchedule", "PutTargets"]
+    assert (again.row.task_definition_before, again.row.task_definition_after) == (None, None)
+    assert again.result.task_definition_after is None
+
+
 def test_a_state_of_a_scheduled_task_outlives_its_process() -> None:
     chain = Scheduled.of(GOOD)
     held = chain.hand_over()
