@@ -57,8 +57,9 @@ def in_hand(followed: Followed) -> tuple[int, ...]:
         return tuple(unseen[:1])
     services = [number for number in there if not rollouts[number].plan.is_companion]
     if followed.together and not _waits_for_its_task(rollouts[0]):
-        if any(end_of(rollouts[number]) is None for number in services):
-            return tuple(services)
+        going_on = [number for number in services if end_of(rollouts[number]) is None]
+        if going_on:  # what a companion may still name is deregistered once that is over
+            return tuple(services if len(services) == len(there) else going_on)
         if len(services) == len(there):
             return tuple(there)
     return tuple(sorted(there, key=lambda n: end_of(rollouts[n]) is not None)[:1])

@@ -338,6 +338,16 @@ def test_no_target_is_set_before_the_services_are_proved(together: bool) -> None
     assert in_hand(replace(followed, rollouts=(proved, *aiming))) == (1,)
 
 
+def test_a_revision_that_a_target_may_name_is_deregistered_after_the_targets_are_back() -> None:
+    followed = from_json(_handed_over(True))
+    web, *companions = followed.rollouts
+    failed = RolloutResult(outcome="rolled_back", cause="it crashed")
+    gone = replace(web, step="discard", ending=failed)
+    back = [replace(one, step="aim_back") for one in companions]
+    going = (gone, replace(web, step="wait"), *back)
+    assert in_hand(replace(followed, rollouts=going)) == (1,)
+
+
 def _handed_over(together: bool) -> str:
     chain = Scheduled.of(GOOD, together=together)
     chain.hand_over().let_go()
