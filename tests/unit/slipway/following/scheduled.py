@@ -7,14 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.contracts.deployed_to import DefinitionSettings, ScheduledTaskSettings
-from slipway.contracts.installation import Limits, PipelineSettings
-from slipway.contracts.messages import DeploymentResult
-from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.locks import Lock
+from slipway.contracts.installation import Installation, PipelineSettings
 from slipway.following.companions import companion_parts, companion_plans, scheduled_of
-from slipway.following.handing import ToRollOut, hand_over
-from slipway.following.held import Held
-from slipway.following.parts import FollowerParts
+from slipway.following.handing import ToRollOut
 from slipway.following.state import Part, StageBegun
 from slipway.rollout import RolloutPlan, Timeouts
 from slipway.rollout.api import Api
@@ -24,11 +19,9 @@ from tests.scripted_scheduled import ScriptedScheduled
 from tests.unit.slipway.following import three_ways
 from tests.unit.slipway.following.three_ways import (
     COMMIT,
-    DEPLOYMENT,
     DIGEST,
     INSTALLATION,
     PIPELINE,
-    REQUEST,
     Chain,
 )
 from tests.unit.slipway.rollout.stepwise import Killed, World, _live
@@ -123,22 +116,12 @@ class Scheduled(Chain):
             self.after(self, operation)
         return answer
 
-    def parts(self) -> FollowerParts:
-        installation = replace(INSTALLATION, pipelines=(self.pipeline,), limits=Limits(lock_ttl=2))
-        parts = super().parts()
-        ending = replace(parts.ending, installation=installation)
-        return replace(parts, installation=installation, ending=ending)
+    @property
+    def installation(self) -> Installation:
+        return replace(INSTALLATION, pipelines=(self.pipeline,))
 
-    def hand_over(self) -> Held:
-        lock = self.table.locks.take("web", "i-1/boot", self.now, ttl=330)
-        assert isinstance(lock, Lock)
-        row = DeploymentRow(
-            deployment_id=DEPLOYMENT, pipeline="web", request_id=REQUEST.request_id, reason="push",
-            started_at=self.now,
-        )  # fmt: skip
-        self.table.deployments.start(row, kept=1e6)
-        self.table.wants.note(REQUEST, self.now)
-        what = ToRollOut(
+    def to_roll_out(self) -> ToRollOut:
+        return ToRollOut(
             plans=(self.world.plan, *companion_plans(self.pipeline, IMAGES)),
             parts=(
                 Part(cluster="prod", service="web", ran=self.world.ecs.service["taskDefinition"]),
@@ -148,13 +131,6 @@ class Scheduled(Chain):
             commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST}, tip_seen=COMMIT.id,
             stages=(StageBegun(stage="push", at=self.now),),
         )  # fmt: skip
-        return hand_over(self.parts(), row, REQUEST, what, lock, settles=1)
-
-    @property
-    def result(self) -> DeploymentResult:
-        found = self.row.result
-        assert found is not None
-        return found
 
     @property
     def live(self) -> tuple[str, ...]:

@@ -7,12 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.contracts.deployed_to import ServiceSettings
-from slipway.contracts.installation import Limits
-from slipway.contracts.messages import DeploymentResult
-from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.locks import Lock
-from slipway.following.handing import ToRollOut, hand_over
-from slipway.following.held import Held
+from slipway.contracts.installation import Installation
+from slipway.following.handing import ToRollOut
 from slipway.following.parts import FollowerParts
 from slipway.following.state import Part, StageBegun
 from slipway.rollout import OneOffTask, RolloutPlan, Timeouts
@@ -23,11 +19,9 @@ from tests.scripted_ecs import IMAGE, ScriptedEcs
 from tests.unit.slipway.following import three_ways
 from tests.unit.slipway.following.three_ways import (
     COMMIT,
-    DEPLOYMENT,
     DIGEST,
     INSTALLATION,
     PIPELINE,
-    REQUEST,
     Chain,
 )
 from tests.unit.slipway.rollout.stepwise import CHANGES, Killed, World, _live, _shape
@@ -86,22 +80,15 @@ class Pair(Chain):
         self.stepping = self.worlds[CLUSTERS.index(str(step.state.plan.cluster))]
         return take(step, means)
 
-    def parts(self) -> FollowerParts:
-        installation = replace(INSTALLATION, pipelines=(SEVERAL,), limits=Limits(lock_ttl=2))
-        parts = super().parts()
-        ending = replace(parts.ending, installation=installation)
-        return replace(parts, installation=installation, ending=ending, take=self._take)
+    @property
+    def installation(self) -> Installation:
+        return replace(INSTALLATION, pipelines=(SEVERAL,))
 
-    def hand_over(self) -> Held:
-        lock = self.table.locks.take("web", "i-1/boot", self.now, ttl=330)
-        assert isinstance(lock, Lock)
-        row = DeploymentRow(
-            deployment_id=DEPLOYMENT, pipeline="web", request_id=REQUEST.request_id, reason="push",
-            started_at=self.now,
-        )  # fmt: skip
-        self.table.deployments.start(row, kept=1e6)
-        self.table.wants.note(REQUEST, self.now)
-        what = ToRollOut(
+    def parts(self) -> FollowerParts:
+        return replace(super().parts(), take=self._take)
+
+    def to_roll_out(self) -> ToRollOut:
+        return ToRollOut(
             plans=tuple(world.plan for world in self.worlds),
             parts=tuple(
                 Part(cluster="prod", service=name, ran=world.ecs.service["taskDefinition"])
@@ -111,18 +98,11 @@ class Pair(Chain):
             commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST}, tip_seen=COMMIT.id,
             stages=(StageBegun(stage="push", at=self.now),),
         )  # fmt: skip
-        return hand_over(self.parts(), row, REQUEST, what, lock, settles=1)
 
     @property
     def live(self) -> list[str]:
         """What ECS has each service run."""
         return [_live(world) for world in self.worlds]
-
-    @property
-    def result(self) -> DeploymentResult:
-        found = self.row.result
-        assert found is not None
-        return found
 
     def told(self) -> dict[str, Any]:
         """How it ended, what is said of each service, and what each runs."""

@@ -108,16 +108,27 @@ class Chain:
         assert found is not None
         return found
 
+    @property
+    def installation(self) -> Installation:
+        return INSTALLATION
+
+    @property
+    def result(self) -> DeploymentResult:
+        found = self.row.result
+        assert found is not None
+        return found
+
     def parts(self) -> FollowerParts:
         """A process of its own: nothing is remembered."""
         said: Any = self.said
         ending = Ending(
-            installation=INSTALLATION, table=self.table, now=self.world.ecs.clock.now, closer=said,
+            installation=self.installation, table=self.table, now=self.world.ecs.clock.now,
+            closer=said,
             registry=said, publish=lambda request, _builder: said.published.append(request),
             say=said.say, dead_letter=lambda body, _why: said.dead.append(body), log=said,
         )  # fmt: skip
         return FollowerParts(
-            name=f"process/{next(self.names)}", installation=INSTALLATION, table=self.table,
+            name=f"process/{next(self.names)}", installation=self.installation, table=self.table,
             now=self.world.ecs.clock.now, means=self._means, send=self._send, ending=ending,
             jitter=lambda: 1.0,
         )  # fmt: skip
@@ -132,12 +143,15 @@ class Chain:
         )  # fmt: skip
         self.table.deployments.start(row, kept=1e6)
         self.table.wants.note(REQUEST, self.now)
-        what = ToRollOut(
+        return hand_over(self.parts(), row, REQUEST, self.to_roll_out(), lock, settles=1)
+
+    def to_roll_out(self) -> ToRollOut:
+        """What is handed over."""
+        return ToRollOut(
             plans=(self.world.plan,), commit=COMMIT, image_digest=DIGEST, images={"app": DIGEST},
             tip_seen=COMMIT.id, warning="the branch has moved",
             stages=(StageBegun(stage="push", at=self.now),), commits_since=self.since,
         )  # fmt: skip
-        return hand_over(self.parts(), row, REQUEST, what, lock, settles=1)
 
     def by_agent(self) -> DeploymentRow:
         """The agent that handed it over stays awake until the end."""
