@@ -246,7 +246,7 @@ def _prod_clients(plan: Plan) -> Callable[[str], Any]:
 
 def _store_webhook(plan: Plan, installation: Installation) -> None:
     """CloudFormation cannot make a SecureString: in AWS, `slipway webhook set` does this."""
-    ssm = client_of("ssm", plan.settings.endpoint_url, PROD_ACCOUNT, REGION)
+    ssm = _prod_clients(plan)("ssm")
     parameters = {p.webhook_parameter or NAMES.webhook_parameter() for p in installation.pipelines}
     for name in sorted(parameters | {NAMES.webhook_parameter()}):
         ssm.put_parameter(
@@ -295,8 +295,8 @@ def _start_supervisor(
 
 def _state(workplace: Workplace, plan: Plan, installation: Installation) -> State:
     endpoint_url = plan.settings.endpoint_url
-    sqs = client_of("sqs", endpoint_url, PROD_ACCOUNT, REGION)
-    ec2 = client_of("ec2", endpoint_url, PROD_ACCOUNT, REGION)
+    clients = _prod_clients(plan)
+    sqs, ec2 = clients("sqs"), clients("ec2")
     return State(
         endpoint_url=endpoint_url,
         region=REGION,

@@ -66,7 +66,7 @@ def plans_back(pipeline: PipelineSettings, ran: Ran) -> Iterator[tuple[Part, Rol
         if one.service is not None:
             yield part, _plan(one.family, None, scheduled, one)
         elif target is not None:
-            yield part, RolloutPlan(target=target, scheduled=one, named_by=scheduled)
+            yield part, RolloutPlan(target=target, scheduled=one)
         else:
             yield part, None
 

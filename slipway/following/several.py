@@ -57,11 +57,11 @@ def in_hand(followed: Followed) -> tuple[int, ...]:
         return tuple(unseen[:1])
     services = [number for number in there if not rollouts[number].plan.is_companion]
     if followed.together and not _waits_for_its_task(rollouts[0]):
-        going_on = [number for number in services if end_of(rollouts[number]) is None]
-        if going_on:  # what a companion may still name is deregistered once that is over
-            return tuple(services if len(services) == len(there) else going_on)
         if len(services) == len(there):
             return tuple(there)
+        going_on = [number for number in services if end_of(rollouts[number]) is None]
+        if going_on:  # what a companion may still name is deregistered once that is over
+            return tuple(going_on)
     return tuple(sorted(there, key=lambda n: end_of(rollouts[n]) is not None)[:1])
 
 
@@ -142,8 +142,11 @@ def _waits_for_others(followed: Followed, number: int) -> bool:
     """What is proved for all services comes once all the others are over; companions wait for that:
     no scheduled task is set to what is not proved.
     """
-    rollouts = [(n, state) for n, state in enumerate(followed.rollouts) if n != number]
-    others = (state for _, state in rollouts if not state.plan.is_companion)
+    others = (
+        state
+        for n, state in enumerate(followed.rollouts)
+        if n != number and not state.plan.is_companion
+    )
     is_for_all = followed.rollouts[number].step in _PROVES_ALL
     return is_for_all and any(end_of(state) is None for state in others)
 

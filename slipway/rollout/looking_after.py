@@ -60,8 +60,7 @@ def _described(means: Means, names: tuple[str, ...]) -> Iterator[Alarm]:
 def _followed(means: Means, state: RolloutState, service: Service) -> frozenset[str]:
     """The alarms for which ECS, or CodeDeploy's group, takes a deployment back by itself."""
     if service.controller != CODE_DEPLOY:
-        alarms = (service.raw.get("deploymentConfiguration") or {}).get("alarms") or {}
-        return frozenset(alarms.get("alarmNames") or []) if alarms.get("enable") else frozenset()
+        return watched_by_ecs(service.raw)
     from slipway.rollout.codedeploy import described_group
 
     if state.group is None:
@@ -69,6 +68,12 @@ def _followed(means: Means, state: RolloutState, service: Service) -> frozenset[
     alarms = described_group(means.codedeploy, state.group).get("alarmConfiguration") or {}
     named = [str(alarm.get("name")) for alarm in alarms.get("alarms") or []]
     return frozenset(named) if alarms.get("enabled") else frozenset()
+
+
+def watched_by_ecs(service: Mapping[str, Any]) -> frozenset[str]:
+    """The alarms for which ECS takes a deployment back by itself. `service`: DescribeServices'."""
+    alarms = (service.get("deploymentConfiguration") or {}).get("alarms") or {}
+    return frozenset(alarms.get("alarmNames") or []) if alarms.get("enable") else frozenset()
 
 
 def _seconds(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from slipway.cli.aws.session import Session
 from slipway.cli.doctor.findings import Check, Finding, ok, skipped, wrong
 from slipway.contracts.installation import PipelineSettings
 from slipway.contracts.public_urls import is_public, parsed_url
+from slipway.rollout.looking_after import watched_by_ecs
 
 
 def proof_checks(session: Session, pipeline: PipelineSettings) -> list[Check]:
@@ -40,20 +41,19 @@ def _alarms(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
         what = f"{', '.join(map(repr, off))}: in ALARM now, so not judged until it was quiet"
         yield wrong("alarms", what, "look at the alarm")
         return
-    doubled = [name for name in names if name in _of_ecs(session, pipeline)]
+    of_ecs = _of_ecs(session, pipeline)
+    doubled = [name for name in names if name in of_ecs]
     note = f"; ECS itself watches {', '.join(doubled)}" if doubled else ""
     minutes = (pipeline.rollout.bake or 0) // 60
     yield ok("alarms", f"{len(names)} quiet, watched for {minutes} min after a deployment{note}")
 
 
-def _of_ecs(session: Session, pipeline: PipelineSettings) -> set[str]:
+def _of_ecs(session: Session, pipeline: PipelineSettings) -> frozenset[str]:
     """The alarms for which ECS takes a deployment of the last service back."""
     last = pipeline.per_service[-1]
     answer = session.client("ecs").describe_services(cluster=last.cluster, services=[last.service])
-    for service in answer.get("services") or []:
-        alarms = (service.get("deploymentConfiguration") or {}).get("alarms") or {}
-        return set(alarms.get("alarmNames") or []) if alarms.get("enable") else set()
-    return set()
+    there = answer.get("services") or [{}]
+    return watched_by_ecs(there[0])
 
 
 def _smoke(session: Session, pipeline: PipelineSettings) -> Iterator[Finding]:
