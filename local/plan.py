@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +20,7 @@ from local.configuration import (
     pipeline_names,
 )
 from local.emulator.settings import EmulatorSettings
-from local.ports import check_free, free_ports
+from local.ports import reserved, reserved_ports
 from local.workplace import Workplace
 
 DEVELOPER = "developer"
@@ -99,15 +101,35 @@ class Plan:
         return f"http://{DEVELOPER}:{self.password}@{path}"
 
 
-def make_plan(workplace: Workplace, options: Options) -> Plan:
-    """Find free ports and make a password; WrongUse if the port that was asked for is taken."""
-    slack, *services = free_ports(1 + options.pipelines + 1)
-    emulator = services.pop()
-    if options.port is not None:
-        emulator = check_free(options.port, "the emulator")
+@dataclass(frozen=True)
+class Ports:
+    """What listens where: `services` has one for each pipeline."""
+
+    emulator: int
+    slack: int
+    services: tuple[int, ...]
+
+
+@contextlib.contextmanager
+def ports_for(options: Options) -> Iterator[Ports]:
+    """Reserved until the end of the block, in which their servers begin to listen.
+
+    WorldFailed if the port that was asked for is taken.
+    """
+    with contextlib.ExitStack() as stack:
+        slack, *services = stack.enter_context(reserved_ports(1 + options.pipelines))
+        if options.port is not None:
+            emulator = stack.enter_context(reserved(options.port, "the emulator"))
+        else:
+            (emulator,) = stack.enter_context(reserved_ports(1))
+        yield Ports(emulator, slack, tuple(services))
+
+
+def make_plan(workplace: Workplace, options: Options, ports: Ports) -> Plan:
+    """Where everything will be, with a new password."""
     password = secrets.token_hex(12)
     settings = EmulatorSettings(
-        port=emulator,
+        port=ports.emulator,
         data_dir=workplace.emulator_dir,
         docker_host="",
         region=REGION,
@@ -123,8 +145,8 @@ def make_plan(workplace: Workplace, options: Options) -> Plan:
     return Plan(
         options=options,
         settings=settings,
-        slack_port=slack,
-        service_ports=tuple(services),
+        slack_port=ports.slack,
+        service_ports=ports.services,
         pipelines=pipeline_names(options.pipelines, options.sample),
         password=password,
     )

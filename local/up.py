@@ -31,7 +31,7 @@ from local.emulator.process import command_line, is_ready
 from local.emulator.sweep import RUN_LABEL
 from local.http import fetch, served_commit
 from local.machine import image, possible
-from local.plan import Options, Plan, make_plan
+from local.plan import Options, Plan, make_plan, ports_for
 from local.ports import listens
 from local.progress import Progress
 from local.sample_repository import Release, SampleRepository, write_sample
@@ -64,14 +64,15 @@ def bring_up(workplace: Workplace, options: Options, progress: Progress) -> Stat
         if take_down(workplace, progress):
             progress.say("an earlier run had left things behind: taken down")
         shutil.rmtree(workplace.log_dir, ignore_errors=True)
-        plan = make_plan(workplace, options)
-        ledger = Ledger.begin(workplace)
-        try:
-            return _bring_up(workplace, plan, ledger, progress)
-        except BaseException:
-            progress.say("taking down what was started")
-            take_down(workplace, progress)
-            raise
+        with ports_for(options) as ports:
+            ledger = Ledger.begin(workplace)
+            try:
+                plan = make_plan(workplace, options, ports)
+                return _bring_up(workplace, plan, ledger, progress)
+            except BaseException:
+                progress.say("taking down what was started")
+                take_down(workplace, progress)
+                raise
 
 
 def _refuse_if_running(workplace: Workplace) -> None:

@@ -27,12 +27,14 @@ from local.state import PipelineState, State, read_state
 from local.up import bring_up
 from local.waiting import wait_for
 from local.workplace import Workplace
+from slipway.contracts.errors import WorldFailed
 from slipway.contracts.installation import Installation, load_installation
 from slipway.contracts.messages import TIP, BuildRequest
 from slipway.contracts.names import Names
 from slipway.contracts.requesting import publish_request
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
+from tests.e2e.evidence import evidence
 from tests.places import EVENTS
 
 T = TypeVar("T")
@@ -232,8 +234,13 @@ class Chain:
         seconds: float = DEPLOY_SECONDS,
         poll: float = 0.2,
     ) -> T:
-        """The condition's first true answer; a failure says what did not happen."""
-        return wait_for(what, condition, seconds=seconds, poll=poll)
+        """The condition's first true answer; a failure says what did not happen, and what did."""
+        began_at = time.time()
+        try:
+            return wait_for(what, condition, seconds=seconds, poll=poll)
+        except WorldFailed as late:
+            late.add_note(evidence(self, began_at))
+            raise
 
     def until_ended(self, pushed: Pushed, seconds: float = DEPLOY_SECONDS) -> DeploymentRow:
         """The deployment of that push, once it is announced."""

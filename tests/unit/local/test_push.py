@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.configuration import LONGEST_START, local_configuration, pipeline_names
-from local.plan import Options, make_plan
+from local.plan import Options, Ports, make_plan
 from local.push import push_release
 from local.sample_repository import Release, SampleRepository
 from local.state import PipelineState, State, write_state
@@ -31,7 +31,7 @@ def configuration(**options: int) -> Configuration:
 
 @pytest.mark.parametrize("builds", [None, 2])
 def test_the_build_slots_of_a_local_run_are_the_hosts(tmp_path: Path, builds: int | None) -> None:
-    plan = make_plan(Workplace(tmp_path), Options(builds=builds))
+    plan = make_plan(Workplace(tmp_path), Options(builds=builds), Ports(1, 2, (3,)))
     assert parse(_configuration(plan)).build_host.builds == builds
 
 

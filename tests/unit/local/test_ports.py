@@ -1,0 +1,64 @@
+"""Reserved ports: nobody is given them by chance, and their servers have them all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from local.ports import HOST, free_ports, listens, reserved, reserved_ports
+from slipway.contracts.errors import WorldFailed
+
+MANY = 2000
+
+
+def test_nobody_is_given_a_reserved_port_by_chance() -> None:
+    # GIVEN some ports that are reserved
+    with reserved_ports(20) as mine:
+        # WHEN others ask for any, with and without SO_REUSEADDR
+        others = [port for _ in range(MANY // 100) for port in free_ports(100)]
+        plain = [_any_port() for _ in range(MANY)]
+
+    # THEN none of ours is among them
+    assert len(set(mine)) == 20
+    assert not {*mine} & {*others, *plain}
+
+
+def _any_port() -> int:
+    with socket.socket() as handle:
+        handle.bind((HOST, 0))
+        return int(handle.getsockname()[1])
+
+
+def test_a_server_has_its_reserved_port() -> None:
+    # GIVEN two reserved ports
+    with reserved_ports(2) as (one, other):
+        # WHEN a server of asyncio's and one of http.server's name them
+        async def serves() -> bool:
+            server = await asyncio.start_server(lambda _r, w: w.close(), HOST, one)
+            async with server:
+                return await asyncio.to_thread(listens, one)
+
+        # THEN both listen
+        assert asyncio.run(serves())
+        with HTTPServer((HOST, other), BaseHTTPRequestHandler):
+            assert listens(other)
+
+
+def test_a_port_on_which_something_listens_is_refused_by_its_number() -> None:
+    # GIVEN a server
+    with HTTPServer((HOST, 0), BaseHTTPRequestHandler) as server:
+        port = server.server_address[1]
+
+        # WHEN its port is asked for  THEN the error says which, what for, and what to do
+        wanted = rf"port {port} on 127.0.0.1, wanted for the emulator, .*choose another one"
+        with pytest.raises(WorldFailed, match=wanted), reserved(port, "the emulator"):
+            pass
+
+
+def test_what_fails_beside_a_reserved_port_is_not_its_fault() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(FileNotFoundError), reserved(port, "the emulator"):
+        raise FileNotFoundError("something else")
