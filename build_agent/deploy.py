@@ -197,7 +197,7 @@ class Deployment:
                 self.commit = Commit(id=refused.commit_id)
                 self._note(commit=self.commit)
             raise
-        self.tip = self.commit.id
+        self.tip = self.work.commit = self.commit.id
         self.output(f"{self.pipeline.branch} is at {self.commit.id}: {self.commit.subject}")
         self._note(commit=self.commit)
         return self.commit

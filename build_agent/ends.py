@@ -117,6 +117,7 @@ class Ends:
             self._clock.now(),
             by=request.pushed_by,
             pushed_at=request.pushed_at,
+            commit_id=request.commit_id,
         )
         if not asked:
             self._settler.give_back(delivery.messages, freed)

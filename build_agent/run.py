@@ -174,7 +174,7 @@ class Run:
             self._put_note_back()
             return has_ended
         finally:
-            work.deployment_id, work.request, work.messages = None, None, ()
+            work.deployment_id, work.request, work.commit, work.messages = None, None, None, ()
         return True
 
     def _begin_anew(self, work: Work) -> None:
@@ -249,7 +249,7 @@ class Run:
         if row is not None and row.again is not None:
             self._table.locks.ask_again(
                 row.pipeline, row.again, self._parts.clock.now(),
-                by=row.again_by or "", pushed_at=row.again_at or 0.0,
+                by=row.again_by or "", pushed_at=row.again_at or 0.0, commit_id=row.again_commit,
             )  # fmt: skip
 
     def _hand_over(

@@ -180,16 +180,16 @@ class Worker:
             if self._stop.requested:
                 return
             if pipeline in self._runs.pipelines:
-                self._is_overtaken(pipeline, kept[pipeline])
+                self._is_overtaken(kept[pipeline])
             else:
                 self._runs.begin(pipeline, kept[pipeline])
 
-    def _is_overtaken(self, pipeline: str, kept: Kept) -> None:
+    def _is_overtaken(self, kept: Kept) -> None:
         """What comes for a pipeline under way here is noted with its lock."""
         for delivery in kept.all:
             self._ends.leave_to_holder(delivery, freed=UNDER_WAY_DELAY)
         if kept.tip is not None:
-            self._keeper.overtake(pipeline)
+            self._keeper.overtake(kept.tip.request)
 
     # --- waiting
 

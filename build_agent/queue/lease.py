@@ -37,8 +37,9 @@ end for another reason has the time of a lock: then nothing that it holds is its
 class Work:
     """What a run holds, where it is, and how it is told to stop. `run`: its number.
 
-    `slots`: its build slots. `standstill`, `overtaken`: why it is to end, if for one of these.
-    `told_at`: since when the keeper knows that it is told to end (seconds since the epoch).
+    `slots`: its build slots. `commit`: the id of the one that was fetched. `standstill`,
+    `overtaken`: why it is to end, if for one of these. `told_at`: since when the keeper knows that
+    it is told to end (seconds since the epoch).
     """
 
     run: int
@@ -47,6 +48,7 @@ class Work:
     renewed_at: float
     slots: RunSlots = field(default_factory=lambda: RunSlots(Slots(0)))
     request: BuildRequest | None = None
+    commit: str | None = None
     messages: tuple[Message, ...] = ()
     stop: Stop = field(default_factory=Stop)
     deployment_id: str | None = None
@@ -56,6 +58,13 @@ class Work:
     told_at: float | None = None
     overtaken: bool = False
     given_up: bool = False
+
+    def is_stale(self, pushed_at: float, commit_id: str | None) -> bool:
+        """Whether a push is newer than what is worked on: not where its request has come a second
+        time, or late, nor where its commit was fetched before it came.
+        """
+        newer = self.request is not None and pushed_at > self.request.pushed_at
+        return newer and (not commit_id or commit_id != self.commit)
 
 
 class Keeper:
@@ -151,10 +160,13 @@ class Keeper:
         for work in self.works:
             work.stop.request(reason)
 
-    def overtake(self, pipeline: str) -> None:
-        """A newer push has come: the pipeline's build ends, where it is configured so."""
+    def overtake(self, request: BuildRequest) -> None:
+        """The request of a tip has come: the build under way of its pipeline ends if that push is
+        newer, where it is configured so.
+        """
         for work in self.works:
-            if work.pipeline == pipeline:
+            mine = work.pipeline == request.pipeline
+            if mine and work.is_stale(request.pushed_at, request.commit_id):
                 self._overtake(work)
 
     def progress(self, work: Work, stage: str | None = None) -> None:
@@ -231,15 +243,18 @@ class Keeper:
             work.stop.request("the deployment was cancelled")
         elif work.request is not None and self._table.locks.is_to_give_way(lock, work.request):
             work.stop.request(f"{lock.takeover} takes over")
-        elif work.pipeline in self._ends_stale_builds and (
-            lock.again is not None or self._is_newer_wanted(work)
-        ):
+        elif work.pipeline in self._ends_stale_builds and self._is_newer_asked_for(work, lock):
             self._overtake(work)
 
-    def _is_newer_wanted(self, work: Work) -> bool:
-        request = work.request
-        want = self._table.wants.get(request) if request is not None else None
-        return want is not None and request is not None and want.pushed_at > request.pushed_at
+    def _is_newer_asked_for(self, work: Work, lock: LockRow) -> bool:
+        """By the note `again`, or by its want."""
+        if work.request is None:
+            return False
+        noted_at = lock.again_at if lock.again_at is not None else self._clock.now()
+        if lock.again is not None and work.is_stale(noted_at, lock.again_commit):
+            return True
+        want = self._table.wants.get(work.request)
+        return want is not None and work.is_stale(want.pushed_at, want.request.commit_id)
 
     def _overtake(self, work: Work) -> None:
         request, stop = work.request, work.stop

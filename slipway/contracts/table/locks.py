@@ -25,6 +25,7 @@ _PEOPLE = "cli:"
 _ROLLBACK = "rollback"
 NO_TAKEOVER = "takeover, takeover_at, takeover_reason"
 """What to remove of a lock's row so that nobody asks its holder for anything."""
+_NOT_AGAIN = "REMOVE again, again_by, again_at, again_commit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,9 @@ class LockRow:
     """`holder`: `host id/boot/process.run` of an agent, `cli:<who>`, or `deployment:<id>`; empty:
     free.
 
-    `again`: the request that asked for another run of the tip; `again_by` and `again_at`: who
-    pushed it and when (see `again_request`). `takeover`: the request that asks the holder to give
+    `again`: the request that asked for another run of the tip; `again_by`, `again_at` and
+    `again_commit`: who pushed it, when, and which commit, where that is known (see
+    `again_request`). `takeover`: the request that asks the holder to give
     way, or `cancel:<deployment>`; `takeover_at`, `takeover_reason`: its `pushed_at` and its reason.
     `untold`: the deployment whose outcome is recorded, until all that follows from the outcome is
     done.
@@ -47,6 +49,7 @@ class LockRow:
     again: str | None = None
     again_by: str | None = None
     again_at: float | None = None
+    again_commit: str | None = None
     takeover: str | None = None
     takeover_at: float | None = None
     takeover_reason: str | None = None
@@ -170,22 +173,31 @@ class Locks:
         )
 
     def ask_again(
-        self, pipeline: str, asker: str, now: float, *, by: str = "", pushed_at: float = 0.0
+        self,
+        pipeline: str,
+        asker: str,
+        now: float,
+        *,
+        by: str = "",
+        pushed_at: float = 0.0,
+        commit_id: str | None = None,
     ) -> bool:
         """Note that the holder must run the tip once more; False if nobody holds the lock now.
 
-        `asker` is the asking request's id, `by` who pushed it. A note of a later push stays.
+        `asker` is the asking request's id, `by` who pushed it, `commit_id` what, where it is known.
+        A note of a later push stays.
         """
         noted = self._store.update(
             PARTITION,
             pipeline,
-            "SET again = :asker, again_by = :by, again_at = :at",
+            "SET again = :asker, again_by = :by, again_at = :at, again_commit = :commit",
             condition="holder <> :free AND expires_at > :now AND"
             " (attribute_not_exists(again) OR attribute_not_exists(again_at) OR again_at <= :at)",
             parameters={
                 ":asker": asker,
                 ":by": by,
                 ":at": pushed_at,
+                ":commit": commit_id or "",
                 ":free": "",
                 ":now": now,
             },
@@ -245,7 +257,7 @@ class Locks:
         return self._store.update(
             PARTITION,
             lock.pipeline,
-            "REMOVE again, again_by, again_at",
+            _NOT_AGAIN,
             condition="fence = :fence AND attribute_exists(again)",
             parameters={":fence": lock.fence},
         )
@@ -289,7 +301,7 @@ class Locks:
         return self._store.update(
             PARTITION,
             row.pipeline,
-            "REMOVE again, again_by, again_at",
+            _NOT_AGAIN,
             condition="fence = :fence AND attribute_exists(again)"
             " AND (holder = :free OR expires_at <= :now)",
             parameters={":fence": row.fence, ":free": "", ":now": now},

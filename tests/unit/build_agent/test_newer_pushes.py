@@ -127,6 +127,53 @@ def test_a_stale_build_is_ended_though_no_slot_is_free_to_receive_for(aws: Any) 
     assert world.row.running_commit == B
 
 
+@pytest.mark.parametrize(
+    ("which", "newest"),
+    [
+        ("its own push a second time", push_to("web", 2, commit_id=B)),
+        ("an older push, late", push_to("web", 1, commit_id=A)),
+        ("the push whose commit it has fetched", push_to("web", 3, commit_id=B)),
+    ],
+)
+@pytest.mark.parametrize("seen_by", ["the worker", "its want", "a note in the lock"])
+def test_a_build_is_ended_by_a_newer_push_alone(
+    aws: Any, which: str, newest: BuildRequest, seen_by: str
+) -> None:
+    # GIVEN a build of B under way, where stale builds are ended
+    world = several(aws, cancel_stale_build=True)
+    own = push_to("web", 2, commit_id=B)
+    world.source.tip = B
+    world.send(own)
+    later = Later()
+    worker = world.worker(slots=2, spawn=later)
+    worker.step()
+
+    def comes() -> None:
+        # WHEN a request comes that asks for nothing newer
+        world.images.on_build = lambda: None
+        if seen_by == "a note in the lock":
+            assert world.table.locks.ask_again(
+                "web", newest.request_id, world.clock.now(),
+                pushed_at=newest.pushed_at, commit_id=newest.commit_id,
+            )  # fmt: skip
+        else:
+            world.send(newest)
+        if seen_by == "the worker":
+            worker.step()
+        world.keeper.beat()
+
+    world.images.on_build = comes
+    later.go()
+    worker.step()
+    later.go()
+
+    # THEN the build goes on, and what it has built runs
+    assert world.outcome(own) == "succeeded"
+    assert world.images.built[0] == B
+    assert world.row.running_commit == B
+    assert "superseded" not in [r.status for r in world.table.deployments.newest("web", 9)]
+
+
 def test_where_pushes_come_faster_than_they_are_fetched_one_is_built(aws: Any) -> None:
     # GIVEN a branch that has moved whenever it was fetched
     world = several(aws)
