@@ -120,7 +120,7 @@ class Deployment:
     def _build_and_roll_out(self) -> Outcome:
         commit, running = self.means.parallel([self._fetch, self._look])
         told = self._told_before()
-        if told is not None and running.runs_as_told(told):
+        if told is not None and running.is_as_told(told):
             return of_told(told)
         for _ in range(FETCHES - 1):
             if not self.request.is_tip or not self.overtaken(commit.id):

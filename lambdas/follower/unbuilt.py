@@ -226,7 +226,7 @@ def _to_roll_out(
     if not pipeline.reads_definition:
         running.check_platforms()
     told = _told_before(request, commit, before, here)
-    if told is not None and running.runs_as_told(told):
+    if told is not None and running.is_as_told(told):
         return of_told(told)
     if looked.untouched_since is not None:
         return untouched(looked.untouched_since, running)

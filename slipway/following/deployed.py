@@ -97,8 +97,13 @@ class Deployed:
         digests = _digests(self.services, image) or _digests(self.families, image)
         return digests.pop() if len(digests) == 1 else None
 
-    def runs_as_told(self, told: DeploymentResult) -> bool:
-        """Whether the services are still as that deployment's notice said."""
+    def is_as_told(self, told: DeploymentResult) -> bool:
+        """Whether that deployment's notice still says all that is to be said of its commit.
+
+        One that cannot be built, or fails its tests, does so whatever the services run.
+        """
+        if told.status == "failed" and told.stage in ("build", "test"):
+            return True
         steady = all(running.steady for _, running in self.services)
         return steady and told.now_running == self.task_definition
 
@@ -166,7 +171,12 @@ class Deployed:
         if len(self.services) == 1 and not self.pipeline.has_companions:
             return None
         parts = tuple(
-            Part(cluster=one.cluster, service=one.service, ran=running.task_definition)
+            Part(
+                cluster=one.cluster,
+                service=one.service,
+                ran=running.task_definition,
+                moves=None if running.steady else True,
+            )
             for one, running in self.services
         )
         return parts + companion_parts(self.pipeline)

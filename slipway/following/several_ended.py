@@ -168,7 +168,8 @@ def _service(part: Part, state: RolloutState) -> ServiceOutcome:
     now = result.running if result is not None else None
     is_seen = part.kind is not None and result is not None
     if not changed and not is_seen and (result is None or not result.done):
-        now = before if part.ran in (None, before) else None  # else it was on its way elsewhere
+        stays = part.ran in (None, before) and not part.moves
+        now = before if stays else None  # else it was on its way elsewhere
     return ServiceOutcome(
         cluster=part.cluster,
         service=part.service,

@@ -32,7 +32,7 @@ class StageBegun:
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One service of several. `ran`: its task definition's ARN at the hand-over, if it was looked
-    at.
+    at. `moves`: a rollout was on its way there then, and may still be taken back.
 
     With a `kind` it is none, but a companion of the services (see `ServiceOutcome`).
     """
@@ -40,6 +40,7 @@ class Part:
     cluster: str
     service: str
     ran: str | None = None
+    moves: bool | None = None
     kind: CompanionKind | None = None
 
 

@@ -51,6 +51,18 @@ def test_a_tip_that_fails_is_built_and_told_once(world: World) -> None:
     assert (len(world.images.built), world.row.failures) == (1, 1)
 
 
+def test_a_tip_whose_build_fails_is_told_once_though_what_runs_has_moved_on(world: World) -> None:
+    """A rollout that gave way was not over yet: what runs is not what the first notice said."""
+
+    def fail() -> None:
+        raise DeploymentFailed("the build failed")
+
+    world.services.steady = False
+    world.images.on_build = fail
+    assert burst(world) == ["failed", "superseded"]
+    assert (len(world.images.built), world.row.failures) == (1, 1)
+
+
 def test_a_tip_that_git_refuses_is_told_once(world: World) -> None:
     def refused() -> None:
         raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=B)

@@ -326,6 +326,22 @@ def test_what_failed_is_named_with_what_each_service_runs() -> None:
     assert [_live(world) for world in pair.worlds] == [OLD, OLD]
 
 
+def test_what_was_on_its_way_at_the_hand_over_is_not_said_to_run() -> None:
+    # GIVEN a worker that a rollout which gave way was still bringing to a revision
+    pair = Pair.of(of(ecs.crashes, GOOD)())
+    whole = pair.to_roll_out()
+    web, worker = whole.parts or ()
+    seen = replace(whole, parts=(web, replace(worker, moves=True)))
+    pair.to_roll_out = lambda: seen  # type: ignore[method-assign]
+    # WHEN the first of the two fails, so that the worker is not begun
+    pair.by_follower()
+    # THEN no revision is named of it: ECS may take back what was on its way
+    assert pair.told()["now"] == [OLD, None]
+    assert service_lines(pair.result) == (
+        "web: web:7, the version before", "worker: was not touched",
+    )  # fmt: skip
+
+
 def test_no_way_back_waits_for_a_revision_that_is_deregistered() -> None:
     pair = Pair.of(of(GOOD, ecs.crashes)())
     pair.by_follower()
