@@ -39,7 +39,10 @@ from tests.places import EVENTS
 
 T = TypeVar("T")
 
-DEPLOY_SECONDS = 60.0
+DEPLOY_SECONDS = 180.0
+"""Nothing here is measured by its time. A machine that stands still for longer than a lock lasts in
+the local run (15 s) makes an agent give its request back for a minute (`LOCKED_DELAY`).
+"""
 NEWEST = 50
 NO_DOCUMENTS = ("**", "!**/*.md")
 """Paths of a pipeline that documents do not concern."""

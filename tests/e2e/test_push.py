@@ -72,7 +72,7 @@ def test_a_broken_release_leaves_the_version_before(
 
     # WHEN a release is pushed that does not build, crashes, or never gets healthy
     pushed = chain.push(f"broken: {behaviour}", behaviour)
-    row = chain.until_ended(pushed, seconds=90)
+    row = chain.until_ended(pushed)
 
     # THEN the version before answers, and the notice says why in the application's own words
     assert row.status in ({"failed"} if behaviour == "build" else {"failed", "rolled_back"})
