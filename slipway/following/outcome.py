@@ -191,11 +191,24 @@ def mixed_now(result: DeploymentResult, row: PipelineRow) -> str | None:
     runs = {service.runs for service in result.services}
     if runs == {"new"}:
         return None
-    told = ", ".join(f"{with_kind(s, s.service)} {s.now or 'not known'}" for s in result.services)
+    told = ", ".join(
+        [
+            *(f"{with_kind(s, s.service)} {s.now or 'not known'}" for s in result.services),
+            *_left_alone(result, row),
+        ]
+    )
     if runs == {"before"}:
         is_seen = all(service.now for service in result.services)
         return told if row.mixed is not None and is_seen else row.mixed
     return told
+
+
+def _left_alone(result: DeploymentResult, row: PipelineRow) -> list[str]:
+    """What was said of those that a rollback has left as they are."""
+    if result.reason != "rollback" or row.mixed is None:
+        return []
+    named = tuple(f"{with_kind(s, s.service)} " for s in result.services or ())
+    return [said for said in row.mixed.split(", ") if not said.startswith(named)]
 
 
 def with_mixed(result: DeploymentResult, row: PipelineRow) -> DeploymentResult:

@@ -227,6 +227,10 @@ def test_services_left_apart_are_said_until_one_version_runs() -> None:
     )  # fmt: skip
     changes = pipeline_changes(REQUEST, back, row, None)
     assert changes["mixed"] == "web web:6, worker worker:4"
+    # AND a rollback that ends half-way does not forget those that it leaves as they are
+    also = replace(row, mixed=f"{row.mixed}, task definition shell shell:3")
+    changes = pipeline_changes(REQUEST, replace(apart, reason="rollback"), also, None)
+    assert changes["mixed"] == also.mixed
     # AND once both run one deployment's, nothing is left of it
     both = result(*(outcome(n, f"{n}:9", after=f"{n}:9") for n in ("web", "worker")))
     assert pipeline_changes(REQUEST, both, row, None)["mixed"] is None
