@@ -346,4 +346,6 @@ class Deployment:
         except WorldFailed:
             self.work.stop.check()
             return noted
-        return replace(noted, commits_since=since, commits_since_count=count)
+        # each write of the row is charged for all that it holds, and their times are not told
+        told = tuple(replace(commit, committed_at=None) for commit in since)
+        return replace(noted, commits_since=told, commits_since_count=count)

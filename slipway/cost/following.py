@@ -17,7 +17,7 @@ FOLLOWER_MB = 512
 LOOK_SECONDS = 0.3
 ROW_KB = 4.0
 """The deployment's row with what is known of the rollout. Over the looks of an hour it has 3.3 KB
-with one commit to tell of, 4.8 with ten; in the few writes of a way back up to 0.8 more
+with one commit to tell of, 4.5 with ten; in the few writes of a way back up to 0.8 more
 (`tests/unit/slipway/cost/test_row_size.py`)."""
 LOG_KB = 1.0
 """Of one invocation: Lambda's own three lines, and the count of the step."""

@@ -10,7 +10,7 @@ FIRST_DELAY = 15.0
 LONGEST_DELAY = 900.0
 LOCKED_DELAY = 60
 """Seconds until a request that must wait for a pipeline's lock is looked at again."""
-LOOK_GROWTH = 6
+LOOK_GROWTH = 5
 """The follower's looks are as far apart as the rollout is old, divided by this, within limits."""
 PAUSED_DELAY = 300
 """Seconds until a request of a paused pipeline is looked at again."""
