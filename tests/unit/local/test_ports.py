@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -35,7 +34,7 @@ def _any_port() -> int:
 def test_a_server_has_its_reserved_port() -> None:
     # GIVEN two reserved ports
     with reserved_ports(2) as (one, other):
-        # WHEN a server of asyncio's and one of http.server's name them
+        # WHEN a server of asyncio's and a plain one name them
         async def serves() -> bool:
             server = await asyncio.start_server(lambda _r, w: w.close(), HOST, one)
             async with server:
@@ -43,14 +42,14 @@ def test_a_server_has_its_reserved_port() -> None:
 
         # THEN both listen
         assert asyncio.run(serves())
-        with HTTPServer((HOST, other), BaseHTTPRequestHandler):
+        with socket.create_server((HOST, other)):
             assert listens(other)
 
 
 def test_a_port_on_which_something_listens_is_refused_by_its_number() -> None:
     # GIVEN a server
-    with HTTPServer((HOST, 0), BaseHTTPRequestHandler) as server:
-        port = server.server_address[1]
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
 
         # WHEN its port is asked for  THEN the error says which, what for, and what to do
         wanted = rf"port {port} on 127.0.0.1, wanted for the emulator, .*choose another one"
