@@ -100,9 +100,12 @@ class Deployed:
     def is_as_told(self, told: DeploymentResult) -> bool:
         """Whether that deployment's notice still says all that is to be said of its commit.
 
-        One that cannot be built, or fails its tests, does so whatever the services run.
+        One that cannot be built, or fails its tests, does so whatever the services run. What an
+        operator has cancelled is not begun again by a push that it was of, too.
         """
-        if told.status == "failed" and told.stage in ("build", "test"):
+        if told.status == "cancelled" or (
+            told.status == "failed" and told.stage in ("build", "test")
+        ):
             return True
         steady = all(running.steady for _, running in self.services)
         return steady and told.now_running == self.task_definition

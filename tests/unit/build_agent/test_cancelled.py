@@ -35,3 +35,32 @@ def test_what_is_cancelled_between_two_attempts_is_not_built_again(world: World)
     assert world.table.wants.all() == []
     assert world.table.locks.get("web").holder == ""
     assert world.row.failures == 0
+
+
+def test_what_is_cancelled_is_not_begun_again_by_an_older_push_that_comes_late(
+    world: World,
+) -> None:
+    # GIVEN a deployment of the tip that was cancelled in its build
+    late, newest = make_request(1), make_request(2)
+
+    def cancelled() -> None:
+        (row,) = world.table.deployments.newest("web", 5)
+        assert world.table.following.ask_cancel(row.deployment_id, EVE)
+        assert world.table.locks.interrupt("web", row.deployment_id, world.clock.now())
+        world.keeper.beat()
+
+    world.clock.pass_by(60)  # both were pushed before its end
+    world.images.on_build = cancelled
+    world.send(newest)
+    worker = world.worker()
+    worker.step()
+    assert world.outcome(newest) == "cancelled"
+    world.images.on_build = lambda: None
+    # WHEN an older push comes, whose message was late, and finds the same tip
+    world.send(late)
+    worker.step()
+    # THEN it was part of that deployment: nothing is built, rolled out or told again
+    assert world.outcome(late) == "superseded"
+    assert len(world.images.built) <= 1
+    assert world.services.plans == []
+    assert [result.status for result in world.topic.results if not result.told_by] == ["cancelled"]
