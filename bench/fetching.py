@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.emulator import free_port
 from bench.large_repository import BRANCH, COMMITS, add_commit, make
 from bench.measure import plain_environment
 from bench.report import Bound, Section
+from local.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKED, DESCRIBED = "git fetch, objects checked", "the same, then git log"
@@ -174,7 +174,7 @@ class Wire:
 @contextmanager
 def served(folder: Path) -> Iterator[Wire]:
     """The repositories in `folder`, behind `git daemon` and a wire that counts."""
-    behind, port = free_port(), free_port()
+    behind, port = free_ports(2)
     daemon = subprocess.Popen(
         ["git", "daemon", "--listen=127.0.0.1", f"--port={behind}", "--export-all",
          f"--base-path={folder}", "--", str(folder)],

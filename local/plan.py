@@ -117,11 +117,11 @@ def ports_for(options: Options) -> Iterator[Ports]:
     WorldFailed if the port that was asked for is taken.
     """
     with contextlib.ExitStack() as stack:
-        slack, *services = stack.enter_context(reserved_ports(1 + options.pipelines))
+        asked = []  # first: else it could be one of those that are found
         if options.port is not None:
-            emulator = stack.enter_context(reserved(options.port, "the emulator"))
-        else:
-            (emulator,) = stack.enter_context(reserved_ports(1))
+            asked.append(stack.enter_context(reserved(options.port, "the emulator")))
+        found = stack.enter_context(reserved_ports(2 + options.pipelines - len(asked)))
+        emulator, slack, *services = [*asked, *found]
         yield Ports(emulator, slack, tuple(services))
 
 

@@ -128,16 +128,16 @@ def test_a_stale_build_is_ended_though_no_slot_is_free_to_receive_for(aws: Any) 
 
 
 @pytest.mark.parametrize(
-    ("which", "newest"),
+    "comes",
     [
-        ("its own push a second time", push_to("web", 2, commit_id=B)),
-        ("an older push, late", push_to("web", 1, commit_id=A)),
-        ("the push whose commit it has fetched", push_to("web", 3, commit_id=B)),
+        pytest.param(push_to("web", 2, commit_id=B), id="its own push a second time"),
+        pytest.param(push_to("web", 1, commit_id=A), id="an older push, late"),
+        pytest.param(push_to("web", 3, commit_id=B), id="the push whose commit it has fetched"),
     ],
 )
 @pytest.mark.parametrize("seen_by", ["the worker", "its want", "a note in the lock"])
 def test_a_build_is_ended_by_a_newer_push_alone(
-    aws: Any, which: str, newest: BuildRequest, seen_by: str
+    aws: Any, comes: BuildRequest, seen_by: str
 ) -> None:
     # GIVEN a build of B under way, where stale builds are ended
     world = several(aws, cancel_stale_build=True)
@@ -148,21 +148,21 @@ def test_a_build_is_ended_by_a_newer_push_alone(
     worker = world.worker(slots=2, spawn=later)
     worker.step()
 
-    def comes() -> None:
+    def during_the_build() -> None:
         # WHEN a request comes that asks for nothing newer
         world.images.on_build = lambda: None
         if seen_by == "a note in the lock":
             assert world.table.locks.ask_again(
-                "web", newest.request_id, world.clock.now(),
-                pushed_at=newest.pushed_at, commit_id=newest.commit_id,
+                "web", comes.request_id, world.clock.now(),
+                pushed_at=comes.pushed_at, commit_id=comes.commit_id,
             )  # fmt: skip
         else:
-            world.send(newest)
+            world.send(comes)
         if seen_by == "the worker":
             worker.step()
         world.keeper.beat()
 
-    world.images.on_build = comes
+    world.images.on_build = during_the_build
     later.go()
     worker.step()
     later.go()

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from local.plan import Options, ports_for
 from local.ports import HOST, free_ports, listens, reserved, reserved_ports
 from slipway.contracts.errors import WorldFailed
 
@@ -55,6 +56,17 @@ def test_a_port_on_which_something_listens_is_refused_by_its_number() -> None:
         wanted = rf"port {port} on 127.0.0.1, wanted for the emulator, .*choose another one"
         with pytest.raises(WorldFailed, match=wanted), reserved(port, "the emulator"):
             pass
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_run_has_a_port_for_each_of_its_servers(asked: bool) -> None:
+    # GIVEN a run of three pipelines, and perhaps a port that somebody wants for its emulator
+    port = free_ports(1)[0] if asked else None
+    with ports_for(Options(pipelines=3, port=port)) as ports:
+        found = [ports.emulator, ports.slack, *ports.services]
+    # THEN each of the five is its own
+    assert len(set(found)) == len(found) == 5
+    assert ports.emulator == port or not asked
 
 
 def test_what_fails_beside_a_reserved_port_is_not_its_fault() -> None:

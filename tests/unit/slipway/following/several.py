@@ -52,11 +52,12 @@ def two(
 @dataclass
 class Pair(Chain):
     """A chain of two services. `worlds`: theirs; `after`: called after each change that was made,
-    with its number.
+    with its number; `moving`: the services to which a rollout was on its way at the hand-over.
     """
 
     worlds: list[World] = field(default_factory=list)
     together: bool = False
+    moving: tuple[str, ...] = ()
     after: Callable[[Pair, int], None] = lambda _pair, _number: None
 
     @classmethod
@@ -91,7 +92,10 @@ class Pair(Chain):
         return ToRollOut(
             plans=tuple(world.plan for world in self.worlds),
             parts=tuple(
-                Part(cluster="prod", service=name, ran=world.ecs.service["taskDefinition"])
+                Part(
+                    cluster="prod", service=name, ran=world.ecs.service["taskDefinition"],
+                    moves=name in self.moving or None,
+                )
                 for name, world in zip(NAMES, self.worlds, strict=True)
             ),
             together=self.together or None,

@@ -121,7 +121,10 @@ def test_all_run_it_already_only_when_all_are_steady() -> None:
     ended = deployed(pipeline(), *images).roll_out([(APP, D2)])
     assert isinstance(ended, Ended)
     assert (ended.status, ended.now_running) == ("unchanged", "web:7, worker:7")
-    assert isinstance(deployed(pipeline(), *images, steady=False).roll_out([(APP, D2)]), ToRollOut)
+    moving = deployed(pipeline(), *images, steady=False).roll_out([(APP, D2)])
+    # AND where they are not, it is noted that what is seen of them may be taken back
+    assert isinstance(moving, ToRollOut)
+    assert [part.moves for part in moving.parts or ()] == [True, True]
 
 
 def test_only_the_first_service_runs_the_task_before() -> None:

@@ -328,11 +328,7 @@ def test_what_failed_is_named_with_what_each_service_runs() -> None:
 
 def test_what_was_on_its_way_at_the_hand_over_is_not_said_to_run() -> None:
     # GIVEN a worker that a rollout which gave way was still bringing to a revision
-    pair = Pair.of(of(ecs.crashes, GOOD)())
-    whole = pair.to_roll_out()
-    web, worker = whole.parts or ()
-    seen = replace(whole, parts=(web, replace(worker, moves=True)))
-    pair.to_roll_out = lambda: seen  # type: ignore[method-assign]
+    pair = Pair.of(of(ecs.crashes, GOOD)(), moving=("worker",))
     # WHEN the first of the two fails, so that the worker is not begun
     pair.by_follower()
     # THEN no revision is named of it: ECS may take back what was on its way
