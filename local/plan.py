@@ -39,8 +39,8 @@ class Options:
     for one for `overflow_after` seconds goes to a build of CodeBuild. `build_limit`: so many of
     those at the same time. `machine`: hosts are machines, not just their agents. `idle_period`:
     seconds until a host without work says so. `start_period`: seconds in which a new container of
-    a service may be unhealthy. `health_interval`: the longest pause between two of its checks, each
-    of which starts a process. `paths`: of the last pipeline; none: every push is deployed.
+    a service may be unhealthy. `health_interval`: the longest pause between two of its checks until
+    it is healthy. `paths`: of the last pipeline; none: every push is deployed.
     `sample`: what the first pipeline deploys. `scheduled`: scheduled tasks of the last pipeline, as
     in a configuration. `smoke`: what the first pipeline's service must tell of itself after a
     deployment; None: it is not asked.
@@ -60,7 +60,7 @@ class Options:
     machine: bool = False
     idle_period: int = IDLE_PERIOD
     start_period: int = START_PERIOD
-    health_interval: float = 1.0
+    health_interval: float = 0.5
     paths: tuple[str, ...] = ()
     sample: Sample = "web"
     scheduled: tuple[dict[str, Any], ...] = ()

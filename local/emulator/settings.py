@@ -17,10 +17,10 @@ class EmulatorSettings:
     files). Times are in seconds: `pending_seconds` and `stopping_seconds` are how long an
     instance is in those states, `retry_seconds` the first delay of Lambda's asynchronous retries
     (a minute in AWS), `health_interval_seconds` the longest pause between two health checks of a
-    container (ECS: at least 5), `build_start_seconds` how long a build of CodeBuild waits for its
-    machine, `build_minute_seconds` a minute of a build's timeout. What builds print is kept in
-    `build_log_dir`, by default below `data_dir`. `git_users` are IAM users of the dev account with
-    git credentials: names and passwords.
+    container that is not healthy yet (ECS: at least 5), `build_start_seconds` how long a build of
+    CodeBuild waits for its machine, `build_minute_seconds` a minute of a build's timeout. What
+    builds print is kept in `build_log_dir`, by default below `data_dir`. `git_users` are IAM users
+    of the dev account with git credentials: names and passwords.
     `internal_endpoints` opens `/_slipway/` (faults, e-mails).
     """
 
@@ -33,7 +33,7 @@ class EmulatorSettings:
     pending_seconds: float = 1.0
     stopping_seconds: float = 1.0
     retry_seconds: float = 1.0
-    health_interval_seconds: float = 1.0
+    health_interval_seconds: float = 0.5
     build_start_seconds: float = 1.0
     build_minute_seconds: float = 60.0
     build_log_dir: Path | None = None

@@ -77,17 +77,21 @@ class News:
         while True:
             with suppress(Exception):  # Docker may be away; each task is looked at anyway
                 for event in self._listen():
-                    self.note(event)
+                    self.say(str(event.get("id", "")))
             time.sleep(TRY_AGAIN)
 
-    def note(self, event: Data) -> None:
-        """Docker said something of a container."""
+    def say(self, container_id: str) -> None:
+        """Something was said of a container: its task is due."""
         with self._lock:
-            self._said.add(str(event.get("id", "")))
+            self._said.add(container_id)
 
 
-def install() -> None:
-    """Look at tasks when there is something to see."""
+def of_docker() -> News:
+    """What Docker says."""
     client = need(ecs, "_get_docker")
-    news = News(lambda: client().events(filters=SAID, decode=True))
+    return News(lambda: client().events(filters=SAID, decode=True))
+
+
+def install(news: News) -> None:
+    """Look at tasks when there is something to see: around all other looks."""
     wrap(ecs, "_maybe_mark_stopped", news.watching)

@@ -18,6 +18,7 @@ from local.emulator.extension import (
     ecs_containers,
     ecs_deployments,
     ecs_events,
+    ecs_health,
     ecs_news,
     faults,
     git_credentials,
@@ -62,8 +63,10 @@ def load(settings: EmulatorSettings) -> Gateway:
     cloudformation_types.install(settings, states, repositories)
     credentials = git_credentials.install(settings)
     registry.install(settings)
-    ecs_containers.install(settings)
-    ecs_news.install()
+    ecs_containers.install()
+    news = ecs_news.of_docker()
+    ecs_health.install(settings, news.say)
+    ecs_news.install(news)
     ecs_deployments.install(ecs_events.install())
     sqs_delays.install()
     sqs_redrive.install()

@@ -2,53 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from local.emulator.extension.ecs_containers import (
-    NO_HEALTH_CHECK,
-    health_check,
-    health_of,
-    run_options,
-    without_empty_choices,
-)
+from local.emulator.extension.ecs_containers import run_options, without_empty_choices
 from local.emulator.extension.ecs_followed import Followed, judge, revision_arn
-
-SECOND = 1_000_000_000
-
-
-def test_a_health_check_reaches_docker_with_its_interval_cut():
-    # GIVEN a check every 30 s / WHEN the longest pause is 1 s
-    check = health_check({"healthCheck": {"command": ["CMD", "true"], "retries": 2}}, 1.0)
-    # THEN
-    assert check == {
-        "test": ["CMD", "true"],
-        "interval": SECOND,
-        "timeout": 5 * SECOND,
-        "retries": 2,
-        "start_period": 0,
-    }
-
-
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        ({"Running": True, "Health": {"Status": "healthy"}}, "HEALTHY"),
-        ({"Running": True, "Health": {"Status": "unhealthy"}}, "UNHEALTHY"),
-        ({"Running": True, "Health": {"Status": "starting"}}, "UNKNOWN"),
-        # as Docker leaves one whose process ended
-        ({"Running": False, "Health": {"Status": "unhealthy"}}, "UNKNOWN"),
-        ({"Running": True}, "UNKNOWN"),
-    ],
-)
-def test_a_container_that_ended_is_not_one_that_failed_its_health_check(state, expected):
-    client = SimpleNamespace(api=SimpleNamespace(inspect_container=lambda _: {"State": state}))
-    assert health_of(client, "an id") == expected
-
-
-def test_without_a_health_check_the_images_own_is_off():
-    assert health_check({}, 1.0) == NO_HEALTH_CHECK
+from local.emulator.extension.ecs_health import NO_HEALTH_CHECK
 
 
 def test_choices_that_nobody_made_are_not_answered():
@@ -69,7 +27,7 @@ def test_the_rest_of_a_definition_reaches_docker():
         "readonlyRootFilesystem": True,
         "linuxParameters": {"initProcessEnabled": True},
     }
-    options = run_options(container, {"memory": "512"}, 1.0)
+    options = run_options(container, {"memory": "512"})
     # THEN
     assert options.pop("healthcheck") == NO_HEALTH_CHECK
     assert options == {
@@ -83,7 +41,7 @@ def test_the_rest_of_a_definition_reaches_docker():
 
 
 def test_the_tasks_memory_is_the_limit_of_a_container_without_one():
-    assert run_options({}, {"memory": "512"}, 1.0)["mem_limit"] == 512 * 1024 * 1024
+    assert run_options({}, {"memory": "512"})["mem_limit"] == 512 * 1024 * 1024
 
 
 def deployment(status, state, reason="") -> dict:

@@ -54,7 +54,7 @@ def test_what_docker_says_of_one_is_looked_at_at_once_and_of_that_one_only():
     docker.look(a_task("one"))
     docker.look(a_task("two"))
     # WHEN
-    docker.news.note({"id": "two-container", "Action": "die"})
+    docker.news.say("two-container")
     for _ in range(2):
         docker.look(a_task("one"))
         docker.look(a_task("two"))
