@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from local.configuration import IDLE_PERIOD, LONGEST_START, OVERFLOW_AFTER, START_PERIOD
+from local.emulator.settings import HEALTH_INTERVAL
 from slipway.cli.show.output import json_text
 from slipway.cli.user.ending import going_on
 from slipway.contracts.errors import WrongUse
@@ -79,6 +80,14 @@ def command() -> None:
     help="A new container may be unhealthy for so long, for `push --after`.",
 )
 @click.option(
+    "--health-interval",
+    type=click.FloatRange(0.1, 5.0),
+    default=HEALTH_INTERVAL,
+    show_default=True,
+    metavar="SECONDS",
+    help="A new container's health is looked at so often until it is healthy; ECS: every 5 s.",
+)
+@click.option(
     "--paths",
     multiple=True,
     metavar="PATTERN",
@@ -106,6 +115,7 @@ def up(
     machine: bool,
     idle_period: int,
     start_period: int,
+    health_interval: float,
     paths: tuple[str, ...],
     sample: Any,
     internal_endpoints: bool,
@@ -121,6 +131,7 @@ def up(
       slipway local up --directory other --pipelines 2 --builds 2
       slipway local up --builders codeBuild --pipelines 5
       slipway local up --start-period 150
+      slipway local up --pipelines 5 --health-interval 5
       slipway local up --paths '**' --paths '!**/*.md'
       slipway local up --sample whole
     """
@@ -140,6 +151,7 @@ def up(
         machine=machine,
         idle_period=idle_period,
         start_period=start_period,
+        health_interval=health_interval,
         paths=paths,
         sample=sample,
         internal_endpoints=internal_endpoints,

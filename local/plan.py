@@ -19,7 +19,7 @@ from local.configuration import (
     Sample,
     pipeline_names,
 )
-from local.emulator.settings import EmulatorSettings
+from local.emulator.settings import HEALTH_INTERVAL, EmulatorSettings
 from local.ports import reserved, reserved_ports
 from local.workplace import Workplace
 
@@ -60,7 +60,7 @@ class Options:
     machine: bool = False
     idle_period: int = IDLE_PERIOD
     start_period: int = START_PERIOD
-    health_interval: float = 0.5
+    health_interval: float = HEALTH_INTERVAL
     paths: tuple[str, ...] = ()
     sample: Sample = "web"
     scheduled: tuple[dict[str, Any], ...] = ()

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from local.emulator.settings import HOST, EmulatorSettings
+from local.emulator.settings import HEALTH_INTERVAL, HOST, EmulatorSettings
 from slipway.contracts.errors import SlipwayError, WrongUse
 
 log = logging.getLogger("slipway.emulator")
@@ -48,7 +48,7 @@ def parse(arguments: list[str] | None) -> EmulatorSettings:
     parser.add_argument("--pending-seconds", type=float, default=1.0)
     parser.add_argument("--stopping-seconds", type=float, default=1.0)
     parser.add_argument("--retry-seconds", type=float, default=1.0)
-    parser.add_argument("--health-interval-seconds", type=float, default=0.5)
+    parser.add_argument("--health-interval-seconds", type=float, default=HEALTH_INTERVAL)
     parser.add_argument("--build-start-seconds", type=float, default=1.0)
     parser.add_argument("--build-minute-seconds", type=float, default=60.0)
     parser.add_argument("--build-log-dir", type=Path, help="default: below the data directory")

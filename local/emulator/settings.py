@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
+HEALTH_INTERVAL = 0.5
+"""Seconds. ECS looks every 5 s at most (`HealthCheck`, Amazon ECS API Reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class EmulatorSettings:
     pending_seconds: float = 1.0
     stopping_seconds: float = 1.0
     retry_seconds: float = 1.0
-    health_interval_seconds: float = 0.5
+    health_interval_seconds: float = HEALTH_INTERVAL
     build_start_seconds: float = 1.0
     build_minute_seconds: float = 60.0
     build_log_dir: Path | None = None
