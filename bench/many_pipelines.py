@@ -107,7 +107,7 @@ def _section(alone: Sequence[Live], two: Sequence[Live], one: Sequence[Live], lo
 
 _PARTS = ("build", "rollout")
 ONLY_WORK = (
-    "what is left is work: five builds, and the emulator's of five rollouts, on two processors"
+    "beside a second of boot all is work: of five builds, and of the emulator, on two processors"
 )
 
 
@@ -132,10 +132,10 @@ def _few(work: Path) -> Section:
         f"The local run, with the {slots} build slots that this machine allows and its one host"
         f" asleep: a push to one, then to five at the same moment; medians of {ROUNDS}, in turns."
         " The sample's build takes no second when it is alone, but nearly as much of processors,"
-        f" of docker and of the emulator. ECS looks at a container's health every {LOOKS:g} s at"
-        " most, for the first time after that. The local run looks more often until a container"
-        " is healthy, so that nobody waits; then there is nothing but work: five pushes are five"
-        " times the work, and this machine's processors are its bound."
+        f" of docker and of the emulator. ECS waits {LOOKS:g} s at least before each look at a"
+        " container's health. The local run itself looks more often until a container is healthy,"
+        " so that nobody waits. Then there is little but work: five pushes are five times the"
+        " work, and this machine's processors are its bound."
     )
     return made
 

@@ -85,7 +85,7 @@ def command() -> None:
     default=HEALTH_INTERVAL,
     show_default=True,
     metavar="SECONDS",
-    help="A new container's health is looked at so often until it is healthy; ECS: every 5 s.",
+    help="A new container's health is looked at so often until it is healthy; ECS: 5 at least.",
 )
 @click.option(
     "--paths",

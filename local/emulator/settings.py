@@ -8,7 +8,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 HEALTH_INTERVAL = 0.5
-"""Seconds. ECS looks every 5 s at most (`HealthCheck`, Amazon ECS API Reference)."""
+"""Seconds. ECS waits 5 s at least between two looks (`HealthCheck`, Amazon ECS API Reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ not looked at.
 Docker checks as often as the definition says, ECS's shortest pause being 5 s, and for the first
 time after that pause. A local rollout need not wait so long: until a new container is healthy, the
 emulator runs the same command in it more often. Not later: each check starts a process, and five
-services that are checked once a second took a third of a processor.
+services that are checked once a second took a third of a processor. So a container that is healthy
+and then is not, before Docker's own first check, is found out as late as Docker counts.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ Word = Literal["HEALTHY", "UNHEALTHY"]
 SECOND = 1_000_000_000
 LOOK = 0.05
 """Seconds between two looks whether a check's command has ended."""
+FAILURE_EVERY = 1.0
+"""Seconds in which a new container that fails its checks does so once: it may need a moment."""
 NO_HEALTH_CHECK = {"test": ["NONE"]}
 
 
@@ -61,11 +64,11 @@ class Check:
 
     @property
     def command(self) -> list[str]:
-        """What runs in the container; empty where the check is switched off (`NONE`)."""
+        """What runs in the container; empty for what neither ECS nor Docker runs."""
         form, *rest = self.test
         if form == "CMD-SHELL":
             return ["/bin/sh", "-c", *rest]
-        return [] if form == "NONE" else rest if form == "CMD" else list(self.test)
+        return rest if form == "CMD" else []
 
 
 def health_check(container: Data) -> Data:
@@ -87,25 +90,87 @@ def first_word(
     *,
     interval: float,
     is_up: Callable[[], bool],
-    passes: Callable[[], bool],
+    passes: Callable[[], bool | None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Word | None:
     """Check a new container every `interval` seconds until it is healthy, or failed too often.
 
-    As Docker counts: a failure in the start period is none. None: the container is gone.
+    As Docker counts: a check that begins in the start period does not fail. `passes` is None where
+    Docker did not say; the word is None where the container is gone.
     """
-    began_at, failures = clock(), 0
-    while True:
+    began_at, failures, failed_at = clock(), 0, float("-inf")
+    while failures < check.retries:
         sleep(interval)
         if not is_up():
             return None
-        if passes():
+        now = clock()
+        passed = passes()
+        if passed:
             return "HEALTHY"
-        if clock() - began_at > check.start_period:
-            failures += 1
-        if failures >= check.retries:
-            return "UNHEALTHY"
+        counts = now - began_at >= check.start_period and now - failed_at >= FAILURE_EVERY
+        if passed is False and counts:
+            failures, failed_at = failures + 1, now
+    return "UNHEALTHY"
+
+
+class Probe:
+    """A check's command in a container of Docker's (`api`: its client), once at a time.
+
+    Docker's interface cannot end what it has started there: what takes too long has failed, and is
+    waited for before the next begins.
+    """
+
+    def __init__(
+        self,
+        api: Any,
+        docker_id: str,
+        check: Check,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._docker_id = docker_id
+        self._check = check
+        self._clock = clock
+        self._sleep = sleep
+        self._late: str | None = None
+
+    def passes(self) -> bool | None:
+        """Whether the command ends well in its time; None if Docker did not answer."""
+        import docker.errors  # noqa: PLC0415
+
+        try:
+            if self._late is not None and self._exit_code(self._late) is None:
+                return False
+            self._late = None
+            run = self._begin()
+            code = self._exit_code(run)
+        except docker.errors.DockerException:  # no such command, or the container has just ended
+            return False
+        except OSError:
+            return None
+        if code is None:
+            self._late = run
+        return code == 0
+
+    def _begin(self) -> str:
+        made = self._api.exec_create(
+            self._docker_id, self._check.command, stdout=False, stderr=False
+        )
+        self._api.exec_start(made["Id"], detach=True)
+        return str(made["Id"])
+
+    def _exit_code(self, run: str) -> int | None:
+        """Once it has ended; None if it has not after the check's timeout."""
+        until = self._clock() + self._check.timeout
+        while self._clock() < until:
+            self._sleep(LOOK)
+            ended = self._api.exec_inspect(run)
+            if not ended["Running"]:
+                return int(ended["ExitCode"])
+        return None
 
 
 class TaskHealth:
@@ -125,7 +190,8 @@ class TaskHealth:
         def started(task: Data, definition: Data, overrides: Any, client: Any) -> Any:
             containers = definition.get("containerDefinitions", [])
             checks = {i: check for i, c in enumerate(containers) if (check := Check.of(c))}
-            task["_health_checked"], task["_first_word"] = list(checks), {}
+            with ecs.resource_lock("ecs-task", task["taskArn"]):
+                task["_health_checked"], task["_first_word"] = list(checks), {}
             result = start(task, definition, overrides, client)
             if task.get("lastStatus") == "RUNNING":
                 for index, check in checks.items():
@@ -136,27 +202,25 @@ class TaskHealth:
 
     def _begin(self, task: Data, index: int, check: Check, client: Any) -> None:
         docker_ids = task.get("_docker_ids") or []
-        if index < len(docker_ids) and check.command:
+        is_sooner = self._interval < check.interval
+        if index < len(docker_ids) and check.command and is_sooner:
             threading.Thread(
                 target=self._first, args=(task, index, check, docker_ids[index], client),
                 name=f"first-checks-{docker_ids[index][:12]}", daemon=True,
             ).start()  # fmt: skip
 
     def _first(self, task: Data, index: int, check: Check, docker_id: str, client: Any) -> None:
-        try:
-            word = first_word(
-                check, interval=min(self._interval, check.interval),
-                is_up=lambda: task.get("lastStatus") == "RUNNING",
-                passes=lambda: _passes(client, docker_id, check),
-            )  # fmt: skip
-        except OSError:  # Docker is gone
-            return
-        if word is not None:
+        def is_up() -> bool:
+            return bool(task.get("lastStatus") == "RUNNING")
+
+        probe = Probe(client.api, docker_id, check)
+        word = first_word(check, interval=self._interval, is_up=is_up, passes=probe.passes)
+        if word is not None and is_up():
             task["_first_word"][index] = word
             self._say(docker_id)
 
     def watching(self, look: Callable[..., Any]) -> Callable[..., Any]:
-        """ministack looks at each running task ten times a second; look at its health as well."""
+        """Where ministack looks whether a task still runs, look at its health as well."""
 
         def looked(task: Data, client: Any = None) -> Any:
             result = look(task, client)
@@ -209,24 +273,6 @@ def health_of(client: Any, docker_id: str, first: Word | None = None) -> str:
     return {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}.get(docker_word, first or "UNKNOWN")
 
 
-def _passes(client: Any, docker_id: str, check: Check) -> bool:
-    """Run the check's command once. One that takes too long has failed; it is not ended."""
-    import docker.errors  # noqa: PLC0415
-
-    try:
-        run = client.api.exec_create(docker_id, check.command, stdout=False, stderr=False)["Id"]
-        client.api.exec_start(run, detach=True)
-        until = time.monotonic() + check.timeout
-        while time.monotonic() < until:
-            time.sleep(LOOK)
-            ended = client.api.exec_inspect(run)
-            if not ended["Running"]:
-                return bool(ended["ExitCode"] == 0)
-    except docker.errors.DockerException:  # no such command, or the container has just ended
-        return False
-    return False
-
-
 def _worst(states: list[str]) -> str:
     for state in ("UNHEALTHY", "UNKNOWN"):
         if state in states:
@@ -265,6 +311,7 @@ def install(settings: EmulatorSettings, say: Callable[[str], None]) -> None:
         "_mark_task_stopped",
         "_cleanup_task_resources",
         "_record_service_task_failure",
+        "resource_lock",
     ):
         need(ecs, name)
     health = TaskHealth(settings.health_interval_seconds, say)
