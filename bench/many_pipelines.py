@@ -16,6 +16,7 @@ from bench.local_run import LocalRun, local_run
 from bench.measure import peak_mb
 from bench.report import Bound, Section
 from local.demo import await_sleep
+from local.emulator.settings import HEALTH_INTERVAL
 from local.plan import Options
 from local.sample_repository import SAMPLE
 from local.waiting import wait_for
@@ -29,8 +30,6 @@ START_PERIOD = 25
 LOOKS = 5.0
 """Seconds between two health checks of a container, ECS's shortest (`HealthCheck`, its API
 reference)."""
-QUICK_LOOKS = Options().health_interval
-"""The local run's own, until a container is healthy."""
 ROUNDS = 3
 FEW = 5
 AWAKE = 3_600
@@ -118,17 +117,20 @@ def _few(work: Path) -> Section:
         about="",
         columns=("", "one alone, s", "the last of five, s", "× one alone"),
     )
-    slots = 0
     for looks, cases in (
         (LOOKS, (("healthy at once", 0, ""), (f"healthy after {GRACE} s", GRACE, ""))),
-        (QUICK_LOOKS, (("healthy at once", 0, ONLY_WORK),)),
+        (HEALTH_INTERVAL, (("healthy at once", 0, ONLY_WORK),)),
     ):
         options = Options(pipelines=FEW, start_period=START_PERIOD, health_interval=looks)
         with local_run(work, options) as run:
-            slots = host_of(run).slots
+            made.about = _about_few(host_of(run).slots)
             for what, after, why_not in cases:
                 _add(made, run, f"{what}, looked at every {looks:g} s", after, why_not)
-    made.about = (
+    return made
+
+
+def _about_few(slots: int) -> str:
+    return (
         f"The local run, with the {slots} build slots that this machine allows and its one host"
         f" asleep: a push to one, then to five at the same moment; medians of {ROUNDS}, in turns."
         " The sample's build takes no second when it is alone, but nearly as much of processors,"
@@ -137,7 +139,6 @@ def _few(work: Path) -> Section:
         " so that nobody waits. Then there is little but work: five pushes are five times the"
         " work, and this machine's processors are its bound."
     )
-    return made
 
 
 def _add(made: Section, run: LocalRun, what: str, after: int, why_not: str) -> None:

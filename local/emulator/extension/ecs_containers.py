@@ -102,10 +102,7 @@ def install() -> None:
 
     def building(build: Callable[..., Data]) -> Callable[..., Data]:
         def built(container: Data, definition: Data, *rest: Any) -> Data:
-            return {
-                **build(container, definition, *rest),
-                **run_options(container, definition),
-            }
+            return {**build(container, definition, *rest), **run_options(container, definition)}
 
         return built
 

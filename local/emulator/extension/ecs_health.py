@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import docker.errors
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 
@@ -139,8 +140,6 @@ class Probe:
 
     def passes(self) -> bool | None:
         """Whether the command ends well in its time; None if Docker did not answer."""
-        import docker.errors  # noqa: PLC0415
-
         try:
             if self._late is not None and self._exit_code(self._late) is None:
                 return False
@@ -210,12 +209,12 @@ class TaskHealth:
             ).start()  # fmt: skip
 
     def _first(self, task: Data, index: int, check: Check, docker_id: str, client: Any) -> None:
-        def is_up() -> bool:
-            return bool(task.get("lastStatus") == "RUNNING")
-
-        probe = Probe(client.api, docker_id, check)
-        word = first_word(check, interval=self._interval, is_up=is_up, passes=probe.passes)
-        if word is not None and is_up():
+        word = first_word(
+            check, interval=self._interval,
+            is_up=lambda: task.get("lastStatus") == "RUNNING",
+            passes=Probe(client.api, docker_id, check).passes,
+        )  # fmt: skip
+        if word is not None:
             task["_first_word"][index] = word
             self._say(docker_id)
 
@@ -261,8 +260,6 @@ def health_of(client: Any, docker_id: str, first: Word | None = None) -> str:
 
     Docker calls a container that has ended unhealthy; what counts then is that it ended.
     """
-    import docker.errors  # noqa: PLC0415
-
     try:
         state = client.api.inspect_container(docker_id)["State"]
     except docker.errors.DockerException:
