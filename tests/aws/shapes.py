@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 from typing import Any, Literal
 
 Check = Callable[[Any], None]
@@ -60,6 +61,7 @@ class Shapes:
     def __init__(self, side: Side) -> None:
         self._is_answer, self._is_wire = side.endswith("answer"), side.startswith("wire")
         self._known: dict[str, Check] = {}
+        self._compiling = Lock()  # commands ask side by side
         self._scalars: dict[str, tuple[type, ...]] = {
             "string": (str,),
             "character": (str,),
@@ -82,6 +84,10 @@ class Shapes:
 
     def check_of(self, shape: Any) -> Check:
         """The check of `shape`, a botocore.model.Shape."""
+        with self._compiling:
+            return self._check_of(shape)
+
+    def _check_of(self, shape: Any) -> Check:
         found = self._known.get(shape.name)
         if found is None:
 
@@ -105,7 +111,7 @@ class Shapes:
         return self._scalar(shape)
 
     def _structure(self, shape: Any) -> Check:
-        members = {self._name(n, m): self.check_of(m) for n, m in shape.members.items()}
+        members = {self._name(n, m): self._check_of(m) for n, m in shape.members.items()}
         required = frozenset(self._name(n, shape.members[n]) for n in shape.required_members)
         one = getattr(shape, "is_tagged_union", False) or shape.members.keys() >= ONE_MEMBER
         known = members.get
@@ -149,7 +155,7 @@ class Shapes:
         return str(member.serialization.get("name", name)) if self._is_wire else name
 
     def _list(self, shape: Any) -> Check:
-        look = self.check_of(shape.member)
+        look = self._check_of(shape.member)
         bounded = self._bounds(shape, " entries")
 
         def check(value: Any) -> None:
@@ -167,7 +173,7 @@ class Shapes:
         return check
 
     def _map(self, shape: Any) -> Check:
-        of_key, of_value = self.check_of(shape.key), self.check_of(shape.value)
+        of_key, of_value = self._check_of(shape.key), self._check_of(shape.value)
 
         def check(value: Any) -> None:
             if not isinstance(value, dict):
