@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from build_agent.host.clock import SystemClock
@@ -15,6 +16,7 @@ from build_agent.image.images import Built, Images
 from local import docker as local_docker
 from local.configuration import HEALTH_COMMAND
 from local.down import take_down
+from local.emulator.extension.ecs_health import Check, Probe, health_check
 from local.emulator.process import start_emulator
 from local.emulator.settings import EmulatorSettings
 from local.emulator.sweep import RUN_LABEL
@@ -100,6 +102,65 @@ def service(yard: Yard, digests: dict[str, str]) -> str:
     )
     wait_for("the first answer", lambda: answers(yard) == ["one  \n"] or None, seconds=30)
     return definition
+
+
+CHECKS = {
+    "ends well": ["CMD", "/bin/busybox", "true"],
+    "ends badly": ["CMD", "/bin/busybox", "false"],
+    "is answered": HEALTHY,
+    "is not answered": [*HEALTHY[:-1], "http://127.0.0.1:8081/"],
+    "is not there": ["CMD", "/bin/no-such-command"],
+    "has no shell": ["CMD-SHELL", "exit 0"],
+    "takes too long": ["CMD", "/bin/busybox", "sleep", "60"],
+}
+"""Health checks by what their command does in the image; it has no shell."""
+
+
+def test_the_first_checks_find_what_docker_finds_with_its_own(yard: Yard) -> None:
+    # GIVEN a container for each of the checks, whose server answers
+    client = docker.DockerClient(base_url=yard.docker.host)
+    checks = {
+        what: Check(tuple(test), interval=1.0, timeout=1.0, retries=4)
+        for what, test in CHECKS.items()
+    }
+    containers = {
+        what: client.containers.run(
+            f"{yard.registry}/built:one", detach=True,
+            healthcheck=health_check({"healthCheck": _as_defined(check)}),
+        )
+        for what, check in checks.items()
+    }  # fmt: skip
+    try:
+
+        def dockers(what: str) -> str | None:
+            state = client.api.inspect_container(containers[what].id)["State"]
+            word: str = state["Health"]["Status"]
+            return None if word == "starting" else word
+
+        # WHEN Docker has checked each by itself
+        docker_says = {
+            what: wait_for(f"Docker's word: {what}", lambda what=what: dockers(what), seconds=30)
+            for what in checks
+        }
+        # THEN the emulator, which asks for the same command, finds the same
+        ours = {what: Probe(client.api, containers[what].id, checks[what]) for what in checks}
+        assert {
+            what: "healthy" if probe.passes() else "unhealthy" for what, probe in ours.items()
+        } == docker_says
+        healthy = [what for what, word in docker_says.items() if word == "healthy"]
+        assert healthy == ["ends well", "is answered"]
+    finally:
+        for container in containers.values():
+            container.remove(force=True, v=True)
+        client.close()
+
+
+def _as_defined(check: Check) -> dict[str, object]:
+    """The check as a container definition has it."""
+    return {
+        "command": [*check.test], "interval": check.interval, "timeout": check.timeout,
+        "retries": check.retries, "startPeriod": check.start_period,
+    }  # fmt: skip
 
 
 def test_nobody_pushes_without_a_login(yard):
