@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from slipway.contracts.table.deployments import DeploymentRow
 from slipway.contracts.table.hosts import HostRow
 
 END = 400.0
+POLL = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,76 +73,96 @@ def push_all(
 
 
 class Pushing:
-    """A push under way, and what has been seen of it."""
+    """A push under way, and what has been seen of it. `row`: its deployment as last read, once it
+    has fetched.
+    """
 
     def __init__(self, run: LocalRun, pipeline: str, commit: str, began: float, after: int) -> None:
-        self._run = run
+        self._url = run.state.pipelines[pipeline].service_url
+        self.deployments = run.sources.table.deployments
         self.pipeline = pipeline
         self._commit = commit
         self._began = began
-        self.after = after
-        self._deployment_id = ""
-        self._waits_until: float | None = None
+        self._after = after
+        self._asked: Future[None] | None = None
         self._live: float | None = None
+        self.row: DeploymentRow | None = None
 
-    def row(self) -> DeploymentRow | None:
-        """The push's deployment, once it has fetched."""
-        deployments = self._run.sources.table.deployments
-        if self._deployment_id:
-            return deployments.get(self._deployment_id)
-        for row in deployments.newest(self.pipeline, 5):
-            if row.commit is not None and row.commit.id == self._commit:
-                self._deployment_id = row.deployment_id
-                return row
-        return None
-
+    @property
     def is_built(self) -> bool:
-        row = self.row()
-        return row is not None and "rollout" in row.stages
+        return self.row is not None and "rollout" in self.row.stages
 
+    @property
     def is_live(self) -> bool:
-        """Whether it answers over HTTP."""
-        if self._waits_until is None:
-            row = self.row()
-            if row is not None and "wait" in row.stages:
-                self._waits_until = row.stages["wait"] + self.after
-        elif time.time() >= self._waits_until:
-            url = self._run.state.pipelines[self.pipeline].service_url
-            if served_commit(url) == self._commit:
-                self._live = time.time()
+        """Whether it has answered over HTTP."""
         return self._live is not None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.row is not None and self.row.announced_at is not None
+
+    def find(self) -> None:
+        """Look for its deployment, of which nothing is known yet."""
+        for row in self.deployments.newest(self.pipeline, 1):
+            if row.commit is not None and row.commit.id == self._commit:
+                self.row = row
+
+    def ask(self, threads: ThreadPoolExecutor) -> None:
+        """Ask the service which commit it serves, once it can be this one, and once at a time."""
+        waits = self.row is not None and self.row.stages.get("wait")
+        may_answer = waits and time.time() >= waits + self._after
+        if may_answer and not self.is_live and (self._asked is None or self._asked.done()):
+            self._asked = threads.submit(self._ask)
+
+    def _ask(self) -> None:
+        if served_commit(self._url) == self._commit:
+            self._live = time.time()
 
     def seen(self) -> Live:
         """What it took; it is live, and has an outcome."""
-        row = self.row()
-        if row is None or self._live is None:
+        if self.row is None or self._live is None:
             raise AssertionError(f"{self.pipeline} is not live")
-        stages = {stage: at - self._began for stage, at in row.stages.items()}
-        begun = row.started_at - self._began
+        stages = {stage: at - self._began for stage, at in self.row.stages.items()}
+        begun = self.row.started_at - self._began
         return Live(begun, stages["rollout"], self._live - self._began, stages)
 
 
 def until_live(pushes: Sequence[Pushing]) -> list[Live]:
-    """All, once each answers and has its outcome; in the order in which they are live.
-
-    Nobody is asked before it can answer, to leave the machine to the rest.
-    """
+    """All, once each answers and has its outcome; in the order in which they are live."""
     with ThreadPoolExecutor(len(pushes)) as threads:  # an address that is silent takes seconds
-        list(threads.map(_until_live, pushes))
-    for push in pushes:
-        wait_for("its outcome", lambda push=push: _has_ended(push), seconds=END)  # type: ignore[misc]
+
+        def are_live() -> bool:
+            _read([push for push in pushes if not push.has_ended])
+            for push in pushes:
+                push.ask(threads)
+            return all(push.is_live and push.has_ended for push in pushes)
+
+        wait_for("an answer of each, and its outcome", are_live, seconds=END, poll=POLL)
     return sorted((push.seen() for push in pushes), key=lambda live: live.live)
-
-
-def _until_live(push: Pushing) -> None:
-    """Looked for four times a second, or once, where it takes its time."""
-    poll = 1.0 if push.after else 0.25
-    wait_for(f"an answer of {push.pipeline}", push.is_live, seconds=END, poll=poll)
 
 
 def until_built(push: Pushing) -> None:
     """Its rollout is handed over: it has no slot any more."""
-    wait_for("the hand-over", push.is_built, seconds=END)
+
+    def is_built() -> bool:
+        _read([push])
+        return push.is_built
+
+    wait_for("the hand-over", is_built, seconds=END, poll=POLL)
+
+
+def _read(pushes: Sequence[Pushing]) -> None:
+    """The deployments of all in one call, so that measuring leaves the machine to what is measured.
+
+    What one push takes is seen to POLL.
+    """
+    known = {push.row.deployment_id: push for push in pushes if push.row is not None}
+    if known:
+        for identity, row in pushes[0].deployments.get_many(known).items():
+            known[identity].row = row
+    for push in pushes:
+        if push.row is None:
+            push.find()
 
 
 def with_slots(run: LocalRun, builds: int) -> None:
@@ -167,11 +188,6 @@ def host_of(run: LocalRun) -> HostRow:
     if row is None:
         raise AssertionError("the host has no row")
     return row
-
-
-def _has_ended(push: Pushing) -> bool:
-    row = push.row()
-    return row is not None and row.announced_at is not None
 
 
 def _push(run: LocalRun, pipeline: str) -> None:
