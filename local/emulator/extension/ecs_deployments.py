@@ -2,11 +2,12 @@
 
 ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions and
 StopServiceDeployment answer from what ministack's scheduler did; DescribeServices names the
-present deployment and revisions.
+present deployment and revisions, and forgets a deployment that failed and was replaced.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -56,6 +57,22 @@ class ServiceDeployments:
             self._end_the_forgotten(service, {_tail(one["id"]) for one in present})
             self._show(service)
             self._events.look(service, present, by_breaker=by_breaker)
+            for deployment in filter(self._is_gone, present):
+                with contextlib.suppress(ValueError):  # ministack has made another list meanwhile
+                    service["deployments"].remove(deployment)
+
+    def _is_gone(self, deployment: Data) -> bool:
+        """Whether ECS lists it no more: it failed, something else is in its place, it has no tasks.
+
+        ministack keeps such a deployment for good. A revision that one of them names is in use.
+        """
+        tasks = deployment.get("runningCount", 0) + deployment.get("pendingCount", 0)
+        return (
+            deployment["status"] != "PRIMARY"
+            and deployment.get("rolloutState") == "FAILED"
+            and self._followed[_tail(deployment["id"])].status in ENDED
+            and not tasks
+        )
 
     def _is_stopped(self, service_arn: str) -> bool:
         """Whether one of its deployments was stopped by hand and has not ended yet."""

@@ -236,6 +236,11 @@ def test_a_bad_revision_is_rolled_back(yard, digests, service, container, reason
     assert "circuit breaker" in ended["statusReason"]
     assert reason in {task["stoppedReason"] for task in tasks(yard, "STOPPED")}
     assert answers(yard) == before
+    # AND the service lists what it runs alone
+    (listed,) = yard.world.root("ecs").describe_services(cluster="yard", services=["sample"])[
+        "services"
+    ][0]["deployments"]
+    assert (listed["status"], listed["rolloutState"]) == ("PRIMARY", "COMPLETED")
     # AND EventBridge heard of the begin, the failure, the way back and its end, in AWS's words
     names, reasons = zip(*hear(yard), strict=True)
     assert names == ("IN_PROGRESS", "FAILED", "IN_PROGRESS", "COMPLETED")
