@@ -53,4 +53,5 @@ def test_two_hundred_pushes_during_one_build(trial: Trial) -> None:
     outcomes = Counter(outcome.outcome for outcome in settled.values())
     trial.say(f"outcomes: {dict(outcomes)}")
     assert len(settled) >= PUSHES + 1
-    assert outcomes["superseded"] >= PUSHES - 1
+    # A push that comes while a run is under way joins it: it runs the newest tip right after.
+    assert outcomes["superseded"] + outcomes["joined"] >= PUSHES - 1
