@@ -82,6 +82,12 @@ class Runs:
             under_way = [begun for begun in self._begun.values() if not begun.handed_over]
         return {begun.run.pipeline for begun in under_way}
 
+    @property
+    def hand_over(self) -> bool:
+        """Whether one that was handed over has not ended: it takes its rollout's first steps."""
+        with self._mutex:
+            return any(begun.handed_over for begun in self._begun.values())
+
     def begin(self, pipeline: str, kept: Kept) -> bool:
         """Work on what is held of the pipeline; False if that needs a slot and none is free."""
         slots = RunSlots(self._slots)

@@ -195,7 +195,7 @@ class Worker:
 
     def _patience(self) -> float:
         """Seconds that the queue is polled for: nothing else that is due may wait for it."""
-        if self._rollouts:
+        if self._follows:
             return 0.0
         return LOOK_EVERY if self._runs else self._presence.patience()
 
@@ -203,7 +203,12 @@ class Worker:
         """Until the next round: at once, unless there is nothing to receive for."""
         if done == "waiting" or self._presence.said_idle:
             self._news.wait(LOOK_EVERY)
-        elif self._rollouts:
+        elif self._follows:
             self._news.wait(min(LOOK_EVERY, max(0.0, self._rollouts.next_look - self._clock.now())))
         elif not self._runs.room:
             self._news.wait(LOOK_EVERY)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether there is a rollout to look at, or a run is about to leave one here."""
+        return bool(self._rollouts) or self._runs.hand_over

@@ -341,3 +341,30 @@ def test_the_idle_period_begins_at_the_hand_over(aws: Any) -> None:
     # THEN the host says nothing of being idle
     assert said == ["idle"]
     assert not worker._presence.said_idle
+
+
+def test_what_is_handed_over_is_looked_at_soon_though_nothing_else_is_to_do(aws: Any) -> None:
+    # GIVEN a host whose idle period allows long polls, and whose last build is done
+    world, asked = several(aws), []
+    world.services.script = unanswered
+    world.send(push_to("web", 1))
+    worker = world.worker(slots=1, waits=True)
+    add, receive = worker._rollouts.add, worker._intake._inbox.receive
+
+    def noted(wait: float) -> Any:
+        asked.append(wait)
+        return receive(0.0)
+
+    def first_steps(*held: Any) -> None:
+        # WHEN the worker looks at the queue while the first steps of the rollout are taken
+        worker.step()
+        add(*held)
+
+    worker._intake._inbox.receive = noted  # type: ignore[method-assign]
+    worker._rollouts.add = first_steps  # type: ignore[method-assign]
+    worker.step()
+    # THEN it does not poll until the rollout's next look is long due
+    assert asked[1:] == [0.0]
+    # AND then neither
+    worker.step()
+    assert asked[2:] == [0.0]
