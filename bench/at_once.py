@@ -103,7 +103,7 @@ class Pushing:
 
     def find(self) -> None:
         """Look for its deployment, of which nothing is known yet."""
-        for row in self.deployments.newest(self.pipeline, 1):
+        for row in self.deployments.newest(self.pipeline, 5):
             if row.commit is not None and row.commit.id == self._commit:
                 self.row = row
 

@@ -83,7 +83,7 @@ class Runs:
         return {begun.run.pipeline for begun in under_way}
 
     @property
-    def hand_over(self) -> bool:
+    def hands_over(self) -> bool:
         """Whether one that was handed over has not ended: it takes its rollout's first steps."""
         with self._mutex:
             return any(begun.handed_over for begun in self._begun.values())

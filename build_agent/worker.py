@@ -211,4 +211,4 @@ class Worker:
     @property
     def _follows(self) -> bool:
         """Whether there is a rollout to look at, or a run is about to leave one here."""
-        return bool(self._rollouts) or self._runs.hand_over
+        return bool(self._rollouts) or self._runs.hands_over

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -118,49 +120,39 @@ CHECKS = {
 
 def test_the_first_checks_find_what_docker_finds_with_its_own(yard: Yard) -> None:
     # GIVEN a container for each of the checks, whose server answers
-    client = docker.DockerClient(base_url=yard.docker.host)
-    checks = {
-        what: Check(tuple(test), interval=1.0, timeout=1.0, retries=4)
-        for what, test in CHECKS.items()
-    }
-    containers = {
-        what: client.containers.run(
-            f"{yard.registry}/built:one", detach=True,
-            healthcheck=health_check({"healthCheck": _as_defined(check)}),
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(
+            contextlib.closing(docker.DockerClient(base_url=yard.docker.host))
         )
-        for what, check in checks.items()
-    }  # fmt: skip
-    try:
+        probes = {}
+        for what, command in CHECKS.items():
+            defined = {"command": command, "interval": 1, "timeout": 1, "retries": 4}
+            definition = {"healthCheck": defined}
+            container = client.containers.run(
+                f"{yard.registry}/built:one", detach=True, healthcheck=health_check(definition)
+            )
+            stack.callback(container.remove, force=True, v=True)
+            check = Check.of(definition)
+            assert check is not None
+            probes[what] = (container.id, Probe(client.api, container.id, check))
 
-        def dockers(what: str) -> str | None:
-            state = client.api.inspect_container(containers[what].id)["State"]
+        def dockers(container_id: str) -> str | None:
+            state = client.api.inspect_container(container_id)["State"]
             word: str = state["Health"]["Status"]
             return None if word == "starting" else word
 
         # WHEN Docker has checked each by itself
         docker_says = {
-            what: wait_for(f"Docker's word: {what}", lambda what=what: dockers(what), seconds=30)
-            for what in checks
+            what: wait_for(f"Docker's word: {what}", partial(dockers, container_id), seconds=30)
+            for what, (container_id, _) in probes.items()
         }
         # THEN the emulator, which asks for the same command, finds the same
-        ours = {what: Probe(client.api, containers[what].id, checks[what]) for what in checks}
         assert {
-            what: "healthy" if probe.passes() else "unhealthy" for what, probe in ours.items()
+            what: "healthy" if probe.passes() else "unhealthy"
+            for what, (_, probe) in probes.items()
         } == docker_says
         healthy = [what for what, word in docker_says.items() if word == "healthy"]
         assert healthy == ["ends well", "is answered"]
-    finally:
-        for container in containers.values():
-            container.remove(force=True, v=True)
-        client.close()
-
-
-def _as_defined(check: Check) -> dict[str, object]:
-    """The check as a container definition has it."""
-    return {
-        "command": [*check.test], "interval": check.interval, "timeout": check.timeout,
-        "retries": check.retries, "startPeriod": check.start_period,
-    }  # fmt: skip
 
 
 def test_nobody_pushes_without_a_login(yard):
