@@ -157,10 +157,12 @@ class Ends:
             return
         self._supersede(delivery, work, "a newer push took its place")
 
-    def end_left_behind(self, newest: BuildRequest, work: Work) -> None:
-        """End or announce what older pushes left behind: `newest` takes their place."""
+    def end_left_behind(self, newest: BuildRequest, work: Work, *, joined_at: float = 0.0) -> None:
+        """End or announce what older pushes left behind: `newest` takes their place, with the push
+        of `joined_at` that has joined it.
+        """
         if newest.is_tip:
-            for request, _row in self._recorder.left_behind(newest):
+            for request, _row in self._recorder.left_behind(newest, joined_at=joined_at):
                 self._supersede(Delivery(request, []), work, "a newer push took its place")
 
     def end_undone(self, delivery: Delivery, work: Work) -> None:

@@ -151,7 +151,7 @@ class Run:
             raise Interrupted("the pipeline lock was lost")
         request = again_request(row, self._parts.clock.now())
         noted = self._table.wants.note(request, self._parts.clock.now())
-        self._table.locks.take_again(lock)
+        self._table.locks.take_again(lock, row.again or "")
         return request if noted else None
 
     def _attempt(self, delivery: Delivery, work: Work, *, settles: int) -> bool:
@@ -208,7 +208,7 @@ class Run:
             if self._ends.wears_builders_out(delivery, row, work):
                 return
             if request.is_tip:
-                self._take_note(delivery, work.lock)
+                self._take_note(delivery, work)
             log.info("deployment begins", deployment_id=row.deployment_id)
             deployment = self._deployment(delivery, row, work, before)
             ended, images = deployment.run(), deployment.digests
@@ -228,17 +228,21 @@ class Run:
             seconds=round(result.ended_at - result.started_at, 1),
         )
 
-    def _take_note(self, delivery: Delivery, lock: Lock) -> bool:
+    def _take_note(self, delivery: Delivery, work: Work) -> bool:
         """Take the note `again` as done by the run that works on `delivery`; False: there is none.
 
         What no message brought has a want alone, and the newer push that left the note may have
-        taken that one's place, and its own with it when it joined: so the want is there first.
+        taken that one's place, and its own with it when it joined: so the want is there first. That
+        may have been another's want as well, whose deployment nobody else would end.
         """
         self._taken = None  # a fetch has come after it
         if not delivery.messages:
             self._table.wants.note(delivery.request, self._parts.clock.now())
-        row = self._table.locks.get(lock.pipeline)
-        if row.again is None or not self._table.locks.take_again(lock):
+        row = self._table.locks.get(work.lock.pipeline)
+        if row.again is None:
+            return False
+        self._ends.end_left_behind(delivery.request, work, joined_at=row.again_at or 0.0)
+        if not self._table.locks.take_again(work.lock, row.again):
             return False
         self._taken = row
         return True
@@ -283,7 +287,7 @@ class Run:
             work=work,
             before=before,
             overtaken=Overtaken(
-                self._table, request, take_note=lambda: self._take_note(delivery, work.lock)
+                self._table, request, take_note=lambda: self._take_note(delivery, work)
             ).since,
         )
 

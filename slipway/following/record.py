@@ -67,19 +67,22 @@ class Recorder:
         """The pipeline's newest deployments that have no outcome, or one that nobody was told."""
         return [row for row in self.newest(pipeline) if row.announced_at is None]
 
-    def left_behind(self, newest: BuildRequest) -> list[tuple[BuildRequest, DeploymentRow]]:
+    def left_behind(
+        self, newest: BuildRequest, *, joined_at: float = 0.0
+    ) -> list[tuple[BuildRequest, DeploymentRow]]:
         """Deployments of older pushes whose requests may never come again, with those.
 
         A run `again` has no message in the queue; if the world failed it, its want brings it back,
         unless a newer request of the tip has taken that want over. Whoever deals with that one,
-        `newest`, ends them under the pipeline's lock, or tells how they ended.
+        `newest`, ends them under the pipeline's lock, or tells how they ended. `joined_at`: when
+        that was pushed which has joined the run of `newest`, and may be the one that took the want.
         """
-        older = []
+        older, until = [], max(newest.pushed_at, joined_at)
         for row in self.unannounced(newest.pipeline):
             request = tip_request_of(row)
             if request is None or request.request_id == newest.request_id:
                 continue
-            if request.pushed_at <= newest.pushed_at:
+            if request.pushed_at <= until:
                 older.append((request, row))
         return older
 

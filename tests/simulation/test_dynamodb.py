@@ -95,7 +95,7 @@ def lock_moves(dice: random.Random) -> list:
         lambda t: t.locks.ask_takeover(request(dice), now),
         lambda t: t.locks.interrupt("shop", "shop-20261118110640-0a1b2c", now),
         lambda t: t.locks.told("shop", "shop-20261120170531-abcdef"),
-        lambda t: t.locks.take_again(lock),
+        lambda t: t.locks.take_again(lock, holder),
         lambda t: t.locks.release(lock),
         lambda t: t.locks.abandon(lock),
         lambda t: t.locks.take_orphaned_again(row, now),

@@ -252,14 +252,16 @@ class Locks:
             parameters={**parameters, ":free": "", ":now": now},
         )
 
-    def take_again(self, lock: Lock) -> bool:
-        """Take the note `again` as done by the run that starts now; False if there is none."""
+    def take_again(self, lock: Lock, asker: str) -> bool:
+        """Take the note `again` of that request as done by the run that starts now; False if it is
+        gone, or a later push has left its own in its place: that one stands.
+        """
         return self._store.update(
             PARTITION,
             lock.pipeline,
             _NOT_AGAIN,
-            condition="fence = :fence AND attribute_exists(again)",
-            parameters={":fence": lock.fence},
+            condition="fence = :fence AND again = :asker",
+            parameters={":fence": lock.fence, ":asker": asker},
         )
 
     def release(self, lock: Lock) -> bool:

@@ -74,10 +74,11 @@ class OrderedRuns(Runs):
             s = with_orders(s, begun=o.begun | {request})
             yield f"begins {request}", self._note_taken(s, index, run)
 
-    def _left_behind_ended(self, s: State, request: int) -> State:
-        """Told, and settled, in one step."""
-        o = s.orders
-        older = {r for r in o.begun | o.ended if not is_rollback(r) and r < request}
+    def _left_behind_ended(self, s: State, request: int, *, joined: int = 0) -> State:
+        """Told, and settled, in one step. `joined`: who left the note that is taken with it."""
+        o, until = s.orders, max(request, joined + 1)
+        open_rows = (o.begun | o.ended) - {request}
+        older = {r for r in open_rows if not is_rollback(r) and r < until}
         if not older:
             return s
         s = s._replace(settled=s.settled | older)
@@ -88,6 +89,8 @@ class OrderedRuns(Runs):
         if lock.holder == who:
             if not messages(run.held):
                 want = self._real.noted(want, _tip(run), settled=False)
+            if s.lock.again > 1:
+                s = self._left_behind_ended(s, _tip(run), joined=s.lock.again)
             lock, taken = self._real.lock_move(lock, "take_again", who)
             note = s.lock.again if taken else 0
         after = s._replace(lock=lock, want=want)

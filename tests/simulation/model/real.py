@@ -120,7 +120,7 @@ class Real:
         calls: dict[str, Callable[[], Any]] = {
             "take": lambda: locks.take(SHOP, holder_of(who), NOW, ttl=60),
             "ask_again": lambda: locks.ask_again(SHOP, "ada", NOW, pushed_at=float(asker)),
-            "take_again": lambda: locks.take_again(mine),
+            "take_again": lambda: locks.take_again(mine, locks.get(SHOP).again or ""),
             "release": lambda: locks.release(mine),
             "abandon": lambda: locks.abandon(mine),
             "ask_takeover": lambda: locks.ask_takeover(request_of(asker), NOW),
