@@ -61,8 +61,9 @@ BEFORE_ROLLOUT = ("received", "fetch", "build", "test", "push")
 class Deployment:
     """One deployment under way; `before` is the pipeline's row when it began.
 
-    `overtaken`: whether a newer push has come than that of the commit that was fetched. `tip`: the
-    branch's tip as this attempt has met it, fetched or refused.
+    `overtaken`: whether a newer push has come than that of the commit that was fetched. `is_first`:
+    the request's first attempt, which no other push has joined. `tip`: the branch's tip as this
+    attempt has met it, fetched or refused.
     """
 
     means: Means
@@ -72,6 +73,7 @@ class Deployment:
     work: Work
     before: PipelineRow
     overtaken: Callable[[str], bool]
+    is_first: bool
     commit: Commit | None = None
     tip: str | None = None
     running: Deployed | None = None
@@ -317,9 +319,13 @@ class Deployment:
 
     @property
     def _pushed(self) -> Pushed | None:
-        """What this host may have fetched already; another reason asks what the tip is now."""
+        """What this host may have fetched already, for another pipeline. Another reason asks what
+        the tip is now, and so does who may know of a newer push: it has joined, and comes no more.
+        """
         request, before = self.request, self.before
         if request.reason != "push" or request.commit_id is None:
+            return None
+        if self.commit is not None or not self.is_first:
             return None
         return Pushed(request.commit_id, before.handled_tip, before.handled_at)
 

@@ -163,16 +163,14 @@ class Run:
         try:
             self._deploy(delivery, work, settles=settles, log=log)
         except Interrupted:
-            has_ended = self._ends.end_interrupted(delivery, work)
             self._put_note_back()
-            if not has_ended:
+            if not self._ends.end_interrupted(delivery, work):
                 raise
             self._begin_anew(work)
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
-            has_ended = self._ends.world_failed(delivery, work, error, log)
             self._put_note_back()
-            return has_ended
+            return self._ends.world_failed(delivery, work, error, log)
         finally:
             work.deployment_id, work.request, work.commit, work.messages = None, None, None, ()
         return True
@@ -231,24 +229,27 @@ class Run:
     def _take_note(self, delivery: Delivery, work: Work) -> bool:
         """Take the note `again` as done by the run that works on `delivery`; False: there is none.
 
-        What no message brought has a want alone, and the newer push that left the note may have
-        taken that one's place, and its own with it when it joined: so the want is there first. That
-        may have been another's want as well, whose deployment nobody else would end.
+        The newer push that left the note may have taken a want's place, and its own with it when it
+        joined. That may be the want of another, whose deployment nobody else would end; or of this
+        run, which has nothing else where no message brought it: so its want is there first. Where a
+        newer one stands the note stays, for that may be about to go.
         """
         self._taken = None  # a fetch has come after it
-        if not delivery.messages:
-            self._table.wants.note(delivery.request, self._parts.clock.now())
+        request = delivery.request
         row = self._table.locks.get(work.lock.pipeline)
         if row.again is None:
             return False
-        self._ends.end_left_behind(delivery.request, work, joined_at=row.again_at or 0.0)
-        if not self._table.locks.take_again(work.lock, row.again):
+        self._ends.end_left_behind(request, work, joined_at=row.again_at or 0.0)
+        comes_back = delivery.messages or self._table.wants.note(request, self._parts.clock.now())
+        if not comes_back or not self._table.locks.take_again(work.lock, row.again):
             return False
         self._taken = row
         return True
 
     def _put_note_back(self) -> None:
-        """The push that left the note joined this run, which ends without having fetched it."""
+        """The push that left the note joined this run, which ends without having fetched it. Before
+        its end: what is recorded is not run again.
+        """
         row, self._taken = self._taken, None
         if row is not None and row.again is not None:
             self._table.locks.ask_again(
@@ -286,6 +287,7 @@ class Run:
             row=row,
             work=work,
             before=before,
+            is_first=delivery.deployment_id is None and self._taken is None,
             overtaken=Overtaken(
                 self._table, request, take_note=lambda: self._take_note(delivery, work)
             ).since,

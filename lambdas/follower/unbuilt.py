@@ -335,8 +335,11 @@ def _failed(request: BuildRequest, error: Exception, here: World) -> None:
         here.come_again(request, delay_after(attempts.count, here.parts.jitter()), surely=True)
         return
     with _locked(request, here) as lock:
-        row = here.recorder.begin(request, lock) if lock is not None else None
-        if lock is None or row is None:
+        if lock is None:
+            return
+        end_left_behind(request, lock, here)
+        row = here.recorder.begin(request, lock)
+        if row is None:
             return
         ended = of_given_up(attempts.count, str(error), "rollout")
         here.parts.ending.dead_letter(request.to_json(), ended.cause or "")

@@ -74,8 +74,9 @@ class Recorder:
 
         A run `again` has no message in the queue; if the world failed it, its want brings it back,
         unless a newer request of the tip has taken that want over. Whoever deals with that one,
-        `newest`, ends them under the pipeline's lock, or tells how they ended. `joined_at`: when
-        that was pushed which has joined the run of `newest`, and may be the one that took the want.
+        `newest`, ends them under the pipeline's lock, or tells how they ended. Where a later push
+        has joined the run of `newest`, that may be what took the want: then all that is older than
+        `joined_at`, when that was pushed, ends.
         """
         older, until = [], max(newest.pushed_at, joined_at)
         for row in self.unannounced(newest.pipeline):

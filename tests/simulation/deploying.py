@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from build_agent.image.images import Built, Made
+from build_agent.source.known import Fetched, is_known
 from lambdas.notifier.slack import Answer
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.messages import Commit
@@ -108,18 +109,27 @@ def digest_of(commit: str) -> str:
 
 
 class Source:
-    """git, for one agent. The world notes the version of the branch at which a commit was met."""
+    """git, for one agent. The world notes the version of the branch at which a commit was met.
+
+    A push that is known needs no fetch, by the real rule; a newer commit has an older one in its
+    history.
+    """
 
     def __init__(self, world: Any) -> None:
         self._world = world
+        self._fetched: dict[str, Fetched] = {}
 
     def fetch(
         self, pipeline: Any, commit: str | None, *, stop: Any, sink: Any, pushed: Any = None
     ) -> Commit:
         world = self._world
         world.not_paused(pipeline.name)
+        began = world.clockwork.time
         world.clockwork.sleep(world.dice.uniform(1, 10))
         stop.check()
+        last = self._fetched.get(pipeline.name)
+        if commit is None and pushed and is_known(pushed, last, lambda old, new: old <= new):
+            return last.commit
         if world.clockwork.time < world.git_is_back_at or world.weather.happens("fetch fails", 0.1):
             raise WorldFailed("git did not answer")
         repository = world.repositories[pipeline.name]
@@ -127,7 +137,10 @@ class Source:
         if repository.bad.get(found) == "fetch":
             raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=found)
         world.fetched[pipeline.name][found] = len(repository.tips) - 1
-        return Commit(id=found, author="Ada", subject="Change")
+        brought = Commit(id=found, author="Ada", subject="Change")
+        if commit is None:
+            self._fetched[pipeline.name] = Fetched(brought, began)
+        return brought
 
     @contextmanager
     def tree(self, pipeline: Any, commit: str, *, stop: Any) -> Iterator[Path]:

@@ -87,7 +87,7 @@ def lock_moves(dice: random.Random) -> list:
     holder = dice.choice(["a/1/p.1", "a/1/p.2", "a/1/q.1", "b/1/p.1"])
     now = float(dice.randint(1, 9))
     lock = Lock("shop", holder, dice.randint(1, 4))
-    row = LockRow(pipeline="shop", fence=lock.fence)
+    row = LockRow(pipeline="shop", fence=lock.fence, again=holder)
     return [
         lambda t: t.locks.take("shop", holder, now, ttl=3),
         lambda t: t.locks.renew(lock, now, ttl=3),

@@ -299,14 +299,21 @@ class Locks:
         )
 
     def take_orphaned_again(self, row: LockRow, now: float) -> bool:
-        """For the reconciler: take the note `again` of a lock that nobody holds any more."""
+        """For the reconciler: take the note `again` in `row`, of a lock that nobody holds any more.
+        False as `take_again`.
+        """
         return self._store.update(
             PARTITION,
             row.pipeline,
             _NOT_AGAIN,
-            condition="fence = :fence AND attribute_exists(again)"
+            condition="fence = :fence AND again = :asker"
             " AND (holder = :free OR expires_at <= :now)",
-            parameters={":fence": row.fence, ":free": "", ":now": now},
+            parameters={
+                ":fence": row.fence,
+                ":asker": row.again or "",
+                ":free": "",
+                ":now": now,
+            },
         )
 
 

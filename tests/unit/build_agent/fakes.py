@@ -12,6 +12,7 @@ from typing import Any
 from build_agent.host.stop import Stop
 from build_agent.image.images import Built, Made
 from build_agent.image.tested import Tested
+from build_agent.source.known import Fetched, is_known
 from build_agent.source.submodules import Submodule
 from slipway.contracts.errors import DeploymentFailed, WorldFailed
 from slipway.contracts.installation import ImageSettings
@@ -27,12 +28,15 @@ A, B, C = "a" * 40, "b" * 40, "c" * 40
 
 @dataclass
 class FakeSource:
-    """A branch; `on_fetch` may move it, or raise."""
+    """A branch; `on_fetch` may move it, or raise. What is known is not fetched, by the real rule:
+    here every commit has all others in its history, and all was seen before its fetch.
+    """
 
     tip: str = A
     known: set[str] = field(default_factory=lambda: {A, B, C})
     fetched: list[str | None] = field(default_factory=list)
     pushed: list[Any] = field(default_factory=list)
+    last: Fetched | None = None
     on_fetch: Callable[[], None] = lambda: None
     laid_out: Path | None = None
     lacks: list[Submodule] = field(default_factory=list)
@@ -45,11 +49,16 @@ class FakeSource:
         self, pipeline: Any, commit: str | None, *, stop: Stop, sink: Any, pushed: Any = None
     ) -> Commit:
         stop.check()
-        self.fetched.append(commit)
         self.pushed.append(pushed)
+        if commit is None and pushed and is_known(pushed, self.last, lambda _old, _new: True):
+            return self.last.commit
+        self.fetched.append(commit)
         found = commit or self.tip
         self.on_fetch()
-        return Commit(id=found, author="Ada", subject=f"Change {found[:4]}")
+        brought = Commit(id=found, author="Ada", subject=f"Change {found[:4]}")
+        if commit is None:
+            self.last = Fetched(brought, float("inf"))
+        return brought
 
     @contextmanager
     def tree(self, pipeline: Any, commit: str, *, stop: Stop) -> Iterator[Path]:
