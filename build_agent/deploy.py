@@ -7,7 +7,7 @@ out again. The rollout itself is handed over to the deployment's row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from build_agent.contexts import contexts_of
 from build_agent.image.disk import FOR_BUILD, FOR_FETCH
 from build_agent.means import Means
 from build_agent.queue.lease import Work
+from build_agent.queue.overtaken import Overtaken
 from build_agent.source.definition_text import definition_text
 from build_agent.source.known import Pushed
 from build_agent.source.left_out import left_out, pointers_told
@@ -61,9 +62,8 @@ BEFORE_ROLLOUT = ("received", "fetch", "build", "test", "push")
 class Deployment:
     """One deployment under way; `before` is the pipeline's row when it began.
 
-    `overtaken`: whether a newer push has come than that of the commit that was fetched. `is_first`:
-    the request's first attempt, which no other push has joined. `tip`: the branch's tip as this
-    attempt has met it, fetched or refused.
+    `overtaken`: which newer pushes have come. `is_first`: the request's first attempt, which takes
+    no other's place. `tip`: the branch's tip as this attempt has met it, fetched or refused.
     """
 
     means: Means
@@ -72,7 +72,7 @@ class Deployment:
     row: DeploymentRow
     work: Work
     before: PipelineRow
-    overtaken: Callable[[str], bool]
+    overtaken: Overtaken
     is_first: bool
     commit: Commit | None = None
     tip: str | None = None
@@ -120,12 +120,14 @@ class Deployment:
     # --- the chain
 
     def _build_and_roll_out(self) -> Outcome:
+        if self.request.is_tip and self.overtaken.is_joined():
+            self.is_first = False
         commit, running = self.means.parallel([self._fetch, self._look])
         told = self._told_before()
         if told is not None and running.is_as_told(told):
             return of_told(told)
         for _ in range(FETCHES - 1):
-            if not self.request.is_tip or not self.overtaken(commit.id):
+            if not self.request.is_tip or not self.overtaken.since(commit.id):
                 break
             self.output("a newer push has come: its commit is fetched")
             commit = self._fetch()
@@ -198,10 +200,12 @@ class Deployment:
             if wanted is None and refused.commit_id is not None:
                 self.commit = Commit(id=refused.commit_id)
                 self._note(commit=self.commit)
+                self.overtaken.has_fetched()
             raise
         self.tip = self.work.commit = self.commit.id
         self.output(f"{self.pipeline.branch} is at {self.commit.id}: {self.commit.subject}")
         self._note(commit=self.commit)
+        self.overtaken.has_fetched()
         return self.commit
 
     def _look(self) -> Deployed:
@@ -320,7 +324,7 @@ class Deployment:
     @property
     def _pushed(self) -> Pushed | None:
         """What this host may have fetched already, for another pipeline. Another reason asks what
-        the tip is now, and so does who may know of a newer push: it has joined, and comes no more.
+        the tip is now. So does who may owe a newer push its fetch: what has joined comes no more.
         """
         request, before = self.request, self.before
         if request.reason != "push" or request.commit_id is None:

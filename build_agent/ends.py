@@ -157,13 +157,16 @@ class Ends:
             return
         self._supersede(delivery, work, "a newer push took its place")
 
-    def end_left_behind(self, newest: BuildRequest, work: Work, *, joined_at: float = 0.0) -> None:
+    def end_left_behind(self, newest: BuildRequest, work: Work, *, joined_at: float = 0.0) -> bool:
         """End or announce what older pushes left behind: `newest` takes their place, with the push
-        of `joined_at` that has joined it.
+        of `joined_at` that has joined it. Whether there was any.
         """
-        if newest.is_tip:
-            for request, _row in self._recorder.left_behind(newest, joined_at=joined_at):
-                self._supersede(Delivery(request, []), work, "a newer push took its place")
+        if not newest.is_tip:
+            return False
+        left = self._recorder.left_behind(newest, joined_at=joined_at)
+        for request, _row in left:
+            self._supersede(Delivery(request, []), work, "a newer push took its place")
+        return bool(left)
 
     def end_undone(self, delivery: Delivery, work: Work) -> None:
         """A push that is older than the rollback that stands: superseded.

@@ -20,6 +20,7 @@ from build_agent.host.stop import Interrupted, Stop
 from build_agent.means import Means
 from build_agent.queue.inbox import Delivery
 from build_agent.queue.lease import Keeper, Work
+from build_agent.queue.overtaken import Overtaken
 from build_agent.queue.settle import Settler
 from build_agent.queue.supersede import Kept
 from build_agent.rollouts import Rollouts
@@ -29,7 +30,7 @@ from slipway.contracts.installation import Installation
 from slipway.contracts.messages import BuildRequest
 from slipway.contracts.table import Table
 from slipway.contracts.table.deployments import DeploymentRow
-from slipway.contracts.table.locks import Lock, LockRow, again_request
+from slipway.contracts.table.locks import Lock, again_request
 from slipway.contracts.table.pipelines import PipelineRow
 from slipway.following.backoff import LOCKED_DELAY
 from slipway.following.follower import FollowerParts, Held
@@ -80,7 +81,6 @@ class Run:
         self.work: Work | None = None
         self._handed_over = handed_over
         self._rollout: Held | None = None
-        self._taken: LockRow | None = None
         self._parts = parts
         self._table = parts.table
         self._keeper = parts.keeper
@@ -159,17 +159,14 @@ class Run:
         request = delivery.request
         log = self._log.bind(correlation_id=request.request_id, pipeline=request.pipeline)
         work.request, work.messages = request, tuple(delivery.messages)
-        self._taken = None
         try:
             self._deploy(delivery, work, settles=settles, log=log)
         except Interrupted:
-            self._put_note_back()
             if not self._ends.end_interrupted(delivery, work):
                 raise
             self._begin_anew(work)
         except Exception as error:  # noqa: BLE001 - AWS's and the unforeseen are the world's
             log.error("attempt failed", trace=_is_unforeseen(error), error=str(error))
-            self._put_note_back()
             return self._ends.world_failed(delivery, work, error, log)
         finally:
             work.deployment_id, work.request, work.commit, work.messages = None, None, None, ()
@@ -191,13 +188,16 @@ class Run:
         before = self._table.pipelines.get(request.pipeline)
         if before.paused:  # since the request was received: another pipeline's may have come first
             raise Interrupted("the pipeline is paused")
-        self._ends.end_left_behind(request, work)
+        left = self._ends.end_left_behind(request, work)
         if undoes_rollback(request, before):
             self._ends.end_undone(delivery, work)
             return
+        now = self._parts.clock.now()
         row = self._ends.begin(delivery, work)
         if row is None:
             return
+        takes_place = left or self.kept.begun or self.kept.superseded
+        is_first = row.started_at >= now and not takes_place
         work.deployment_id = row.deployment_id
         result, images = row.result, row.images
         if result is None:
@@ -205,10 +205,8 @@ class Run:
                 raise Interrupted("the deployment was cancelled")
             if self._ends.wears_builders_out(delivery, row, work):
                 return
-            if request.is_tip:
-                self._take_note(delivery, work)
             log.info("deployment begins", deployment_id=row.deployment_id)
-            deployment = self._deployment(delivery, row, work, before)
+            deployment = self._deployment(delivery, row, work, before, is_first=is_first)
             ended, images = deployment.run(), deployment.digests
             if isinstance(ended, ToRollOut):
                 handed = self._hand_over(delivery, deployment.row, ended, work, settles=settles)
@@ -225,37 +223,6 @@ class Run:
             cause=result.cause,
             seconds=round(result.ended_at - result.started_at, 1),
         )
-
-    def _take_note(self, delivery: Delivery, work: Work) -> bool:
-        """Take the note `again` as done by the run that works on `delivery`; False: there is none.
-
-        The newer push that left the note may have taken a want's place, and its own with it when it
-        joined. That may be the want of another, whose deployment nobody else would end; or of this
-        run, which has nothing else where no message brought it: so its want is there first. Where a
-        newer one stands the note stays, for that may be about to go.
-        """
-        self._taken = None  # a fetch has come after it
-        request = delivery.request
-        row = self._table.locks.get(work.lock.pipeline)
-        if row.again is None:
-            return False
-        self._ends.end_left_behind(request, work, joined_at=row.again_at or 0.0)
-        comes_back = delivery.messages or self._table.wants.note(request, self._parts.clock.now())
-        if not comes_back or not self._table.locks.take_again(work.lock, row.again):
-            return False
-        self._taken = row
-        return True
-
-    def _put_note_back(self) -> None:
-        """The push that left the note joined this run, which ends without having fetched it. Before
-        its end: what is recorded is not run again.
-        """
-        row, self._taken = self._taken, None
-        if row is not None and row.again is not None:
-            self._table.locks.ask_again(
-                row.pipeline, row.again, self._parts.clock.now(),
-                by=row.again_by or "", pushed_at=row.again_at or 0.0, commit_id=row.again_commit,
-            )  # fmt: skip
 
     def _hand_over(
         self, delivery: Delivery, row: DeploymentRow, what: ToRollOut, work: Work, *, settles: int
@@ -277,20 +244,30 @@ class Run:
         return None
 
     def _deployment(
-        self, delivery: Delivery, row: DeploymentRow, work: Work, before: PipelineRow
+        self,
+        delivery: Delivery,
+        row: DeploymentRow,
+        work: Work,
+        before: PipelineRow,
+        *,
+        is_first: bool,
     ) -> Deployment:
-        request = delivery.request
+        parts, request = self._parts, delivery.request
         return Deployment(
-            means=self._parts.means,
-            pipeline=self._parts.installation.pipeline(request.pipeline),
+            means=parts.means,
+            pipeline=parts.installation.pipeline(request.pipeline),
             request=request,
             row=row,
             work=work,
             before=before,
-            is_first=delivery.deployment_id is None and self._taken is None,
+            is_first=is_first,
             overtaken=Overtaken(
-                self._table, request, take_note=lambda: self._take_note(delivery, work)
-            ).since,
+                self._table,
+                parts.clock,
+                delivery,
+                work,
+                end_left_behind=lambda at: self._ends.end_left_behind(request, work, joined_at=at),
+            ),
         )
 
     def _abandon_quietly(self, lock: Lock) -> None:
@@ -299,30 +276,6 @@ class Run:
             self._table.locks.abandon(lock)
         except Exception as error:  # noqa: BLE001 - the first failure is the one to tell
             self._log.warning("the pipeline lock could not be given back", error=str(error))
-
-
-class Overtaken:
-    """Whether a newer push has come than a run has fetched: by the note `again`, or by its want.
-
-    `take_note` takes the note: this run is the one that it asks for.
-    """
-
-    def __init__(
-        self, table: Table, request: BuildRequest, *, take_note: Callable[[], bool]
-    ) -> None:
-        self._table = table
-        self._request = request
-        self._take_note = take_note
-        self._newest = request.pushed_at
-
-    def since(self, fetched: str) -> bool:
-        """Whether there is a newer push than the one of the commit `fetched`."""
-        noted = self._take_note()
-        want = self._table.wants.get(self._request)
-        if want is None or want.pushed_at <= self._newest:
-            return noted
-        self._newest = want.pushed_at
-        return noted or want.request.commit_id != fetched
 
 
 def _is_unforeseen(error: BaseException) -> bool:

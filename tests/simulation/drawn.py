@@ -22,7 +22,7 @@ class Plan:
     builds. `services`: of each pipeline; `together`: two are rolled out side by side;
     `takes_over`: a push does not wait for the rollout under way. `scheduled`: scheduled tasks come
     after the services. `proofs`: what is steady is proved by requests, a task and alarms, and of
-    some pushes one of these is bad.
+    some pushes one of these is bad. `drift`: the reconciler looks whether a tip is ahead.
     """
 
     seed: int
@@ -44,6 +44,11 @@ class Plan:
     takes_over: bool = False
     scheduled: bool = False
     proofs: bool = False
+    drift: bool = True
+
+
+LOST_ON_THE_WAY = frozenset({"event lost", "delivery lost", "Lambda is lost"})
+"""What only the drift check puts right: a push of which no part of Slipway has heard."""
 
 
 def plan_of(seed: int) -> Plan:
@@ -102,6 +107,12 @@ NEEDS = {
     "hang": "worker hangs",
     "stop by hand": "host is stopped",
 }
+
+
+def undrifted_plan_of(seed: int) -> Plan:
+    """The same where every push is heard of, and no drift check finds one that was lost then."""
+    plan = plan_of(seed)
+    return dataclasses.replace(plan, faults=plan.faults - LOST_ON_THE_WAY, drift=False)
 
 
 def built_plan_of(seed: int) -> Plan:

@@ -60,3 +60,7 @@ def nothing(*arguments: Any, **named: Any) -> list[Any]:
 
 
 NOT_STOPPING = "(#s <> :stopping OR (claim_expires > :zero AND claim_expires <= :now))"
+
+
+WITHOUT_DRIFT = Guard("drift", patches=(("lambdas.decide.decision.drift_actions", nothing),))
+"""The drift check would find a lost request after twenty minutes."""

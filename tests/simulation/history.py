@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.simulation import remembered
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.drawn import NEEDS, Plan
 from tests.simulation.dynamodb import FakeDynamoDB
+from tests.simulation.guards import WITHOUT_DRIFT
 from tests.simulation.invariants import check_at_rest
 from tests.simulation.world import START, Violation, World
 
@@ -49,7 +51,7 @@ def run(
     without: frozenset[str] = frozenset(),
 ) -> Outcome:
     """Run the plan to rest; never raises for a broken promise, it is in the outcome."""
-    with remembered.rows():
+    with remembered.rows(), nullcontext() if plan.drift else WITHOUT_DRIFT.out():
         return _run(plan, client, without)
 
 

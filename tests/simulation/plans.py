@@ -32,6 +32,11 @@ def crowded(*faults: str) -> Callable[[int], Plan]:
     return plan
 
 
+def undrifted(plan: Callable[[int], Plan]) -> Callable[[int], Plan]:
+    """The same without the drift check, which would find a push that is lost."""
+    return lambda seed: dataclasses.replace(plan(seed), drift=False)
+
+
 def building(*faults: str) -> Callable[[int], Plan]:
     """Two hosts that build for most of the time, so that what comes twice meets a taken lock."""
 

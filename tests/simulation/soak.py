@@ -6,6 +6,7 @@
     python -m tests.simulation.soak --builders            # of CodeBuild's builds, or of both
     python -m tests.simulation.soak --paths               # with pushes that concern others
     python -m tests.simulation.soak --services            # of two services in each pipeline
+    python -m tests.simulation.soak --without-drift    # every push is heard of, none is found late
     python -m tests.simulation.soak --model               # the exhaustive model, larger worlds
 
 What was seen so far is kept in `.local/soak.json` (`--state`), also when Ctrl-C ends it. Exit code
@@ -35,6 +36,7 @@ from tests.simulation.drawn import (
     filtered_plan_of,
     plan_of,
     several_plan_of,
+    undrifted_plan_of,
 )
 from tests.simulation.explore import explore
 from tests.simulation.history import run
@@ -189,12 +191,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--builders", action="store_true", help="histories with CodeBuild")
     parser.add_argument("--paths", action="store_true", help="histories with pushes to others")
     parser.add_argument("--services", action="store_true", help="histories with two services")
+    parser.add_argument("--without-drift", action="store_true", help="no push is found late")
     parser.add_argument("--model", action="store_true", help="the exhaustive model")
     options = parser.parse_args(arguments)
     if options.model:
         return 0 if model() else 1
     chosen = (options.services, several_plan_of), (options.paths, filtered_plan_of)
-    chosen += ((options.builders, built_plan_of), (True, plan_of))
+    chosen += (options.builders, built_plan_of), (options.without_drift, undrifted_plan_of)
+    chosen += ((True, plan_of),)
     plan = next(each for is_chosen, each in chosen if is_chosen)
     if options.seed is not None:
         outcome = run(plan(options.seed))

@@ -10,6 +10,7 @@ from typing import Any
 from build_agent.ends import Ends
 from build_agent.queue.inbox import Inbox
 from build_agent.queue.supersede import _join
+from build_agent.source.known import Pushed
 from lambdas.decide import decision
 from lambdas.follower.world import World
 from slipway.contracts.messages import BuildRequest
@@ -86,6 +87,14 @@ def only_silent(snapshot: Any, host: Any) -> Any:
 
 def locked(snapshot: Any, pipeline: str) -> bool:
     return bool(snapshot.locked(pipeline))
+
+
+def whatever_has_come(deployment: Any) -> Pushed | None:
+    """In place of `Deployment._pushed`."""
+    request, before = deployment.request, deployment.before
+    if request.reason != "push" or request.commit_id is None:
+        return None
+    return Pushed(request.commit_id, before.handled_tip, before.handled_at)
 
 
 def never_paused(pipelines: Any, pipeline: str) -> Any:

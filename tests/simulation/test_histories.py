@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from slipway.contracts.table.requests import Settled
-from tests.simulation.drawn import Plan, plan_of
+from tests.simulation.drawn import Plan, plan_of, undrifted_plan_of
 from tests.simulation.history import Outcome, run, shrunk
-from tests.simulation.weather import KINDS
+from tests.simulation.weather import KINDS, REPEATED_FROM
 from tests.simulation.world import START, World, calm_world
 
 HISTORIES = 2000
@@ -20,7 +20,8 @@ def story_of(failed: Outcome) -> str:
     """The smallest history that breaks the same promise, in words, and how to run it again."""
     words = failed.violation.split(":")[0][:12]
     small = shrunk(failed.plan, lambda plan: words in run(plan).violation)
-    again = f"python -m tests.simulation.soak --seed {failed.plan.seed}"
+    kind = "" if failed.plan.drift else " --without-drift"
+    again = f"python -m tests.simulation.soak{kind} --seed {failed.plan.seed}"
     return f"{run(small).told()}\n{small}\nagain: {again}"
 
 
@@ -28,6 +29,12 @@ def story_of(failed: Outcome) -> str:
 def test_every_promise_holds_in_every_history(first):
     for seed in range(first, first + CHUNK):
         outcome = run(plan_of(seed))
+        assert not outcome.violation, story_of(outcome)
+
+
+def test_no_push_that_was_heard_of_is_left_to_the_drift_check():
+    for seed in range(REPEATED_FROM, REPEATED_FROM + CHUNK):
+        outcome = run(undrifted_plan_of(seed))
         assert not outcome.violation, story_of(outcome)
 
 

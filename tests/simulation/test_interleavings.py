@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from build_agent.queue.overtaken import Overtaken
 from slipway.contracts.messages import BuildRequest, request_id_of
 from slipway.contracts.table.requests import Requests, Settled
 from tests.aws.answers import instead
 from tests.simulation.dynamodb import FakeDynamoDB
-from tests.simulation.guards import Guard, nothing
+from tests.simulation.guards import WITHOUT_DRIFT, Guard
 from tests.simulation.invariants import check_at_rest
 from tests.simulation.world import START, Violation, World, calm_world
 
@@ -177,8 +178,7 @@ def lost_requests() -> Iterator[str]:
 
 @pytest.fixture
 def without_drift() -> Iterator[None]:
-    """The drift check would find a lost request after twenty minutes."""
-    with Guard("drift", patches=(("lambdas.decide.decision.drift_actions", nothing),)).out():
+    with WITHOUT_DRIFT.out():
         yield
 
 
@@ -200,13 +200,23 @@ def begun_whatever_was_joined(
     return requests.deployments_of([request_id])[request_id]
 
 
+def taken_as_it_is_seen(overtaken: Overtaken) -> bool:
+    row = overtaken._table.locks.get(overtaken._request.pipeline)
+    if row.again is None:
+        return False
+    overtaken._table.locks.take_again(overtaken._work.lock, row.again)
+    return True
+
+
 @pytest.mark.usefixtures("without_drift")
 @pytest.mark.parametrize(
     ("move", "stand_in"),
     [("join", joined_whatever_was_begun), ("point", begun_whatever_was_joined)],
 )
-def test_without_either_condition_a_request_is_lost_if_its_note_is_not_put_back(move, stand_in):
+def test_without_either_condition_a_request_is_lost_if_its_note_goes_before_the_fetch(
+    move, stand_in
+):
     target = f"slipway.contracts.table.requests.Requests.{move}"
-    put_back = ("build_agent.run.Run._put_note_back", nothing)
-    with Guard(move, patches=((target, stand_in), put_back)).out():
+    early = ("build_agent.queue.overtaken.Overtaken.is_joined", taken_as_it_is_seen)
+    with Guard(move, patches=((target, stand_in), early)).out():
         assert "has no outcome" in next(lost_requests())

@@ -271,7 +271,7 @@ GUARDS += [
         "forgotten",
     ),
     (
-        Guard("a note that was not fetched for is put back", parts=DEV | {"note put back"}),
+        Guard("a note is taken after the fetch", parts=DEV | {"note after fetch"}),
         {**CANCEL, "pushes": 2},
         "no rest",
     ),

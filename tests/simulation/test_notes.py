@@ -27,6 +27,7 @@ from tests.simulation.plans import (
     often,
     paused_during_another,
     told_again,
+    undrifted,
     with_faults,
 )
 from tests.simulation.stand_ins import (
@@ -41,9 +42,21 @@ from tests.simulation.stand_ins import (
     only_silent,
     startable_though_held,
     unknown_to_the_worker,
+    whatever_has_come,
 )
 
 NOTED = [
+    Case(
+        patched(
+            "an earlier fetch serves a first attempt alone",
+            "build_agent.deploy.Deployment._pushed",
+            property(whatever_has_come),
+        ),
+        undrifted(crowded("agent killed", "push fails")),
+        breaks="its tip is",
+        first=70,
+        most=130,
+    ),
     Case(
         patched("a want is noted first", f"{WANTS}.note", always_true),
         with_faults("delivery lost", "Lambda crashes"),

@@ -8,6 +8,10 @@ from collections.abc import Callable
 
 CALLS = {"slow": 0.04, "refused": 0.03, "lost": 0.02, "unanswered": 0.02}
 """Chance of each fault in a call to AWS, where the history has it."""
+REPEATED = 0.5
+"""Chance that a conditional write which got no answer is repeated, and answered then."""
+REPEATED_FROM = 3_700_000
+"""The first seed with such repeats: histories of earlier ones stay what they were."""
 
 KINDS = (
     "call slow",
@@ -61,13 +65,20 @@ class Weather:
     """Faults of `kinds` happen until `until`, with the chances that whoever asks gives."""
 
     def __init__(
-        self, kinds: frozenset[str], dice: random.Random, until: float, now: Callable[[], float]
+        self,
+        kinds: frozenset[str],
+        dice: random.Random,
+        until: float,
+        now: Callable[[], float],
+        repeats: random.Random | None = None,
     ) -> None:
+        """`repeats`: dice of their own for calls that the client repeats; None: none are."""
         self.kinds = kinds
         self.dice = dice
         self.until = until
         self.happened: Counter[str] = Counter()
         self._now = now
+        self._repeats = repeats
         self._calls = [(k, p) for k, p in CALLS.items() if f"call {k}" in kinds]
 
     @property
@@ -81,6 +92,12 @@ class Weather:
             return False
         self.happened[kind] += 1
         return True
+
+    def is_repeated(self) -> bool:
+        """Whether the client repeats a call that got no answer, as botocore does at first."""
+        repeated = self._repeats is not None and self._repeats.random() < REPEATED
+        self.happened["call repeated"] += repeated
+        return repeated
 
     def call_fault(self, _service: str) -> str:
         """What befalls a call: nothing, or one of CALLS."""

@@ -28,7 +28,7 @@ from tests.simulation.installation import make_installation
 from tests.simulation.notices import Notices
 from tests.simulation.people import People
 from tests.simulation.scheduled import Families
-from tests.simulation.weather import Weather
+from tests.simulation.weather import REPEATED_FROM, Weather
 
 START = 1_800_000_000.0
 TICK = 300.0
@@ -75,7 +75,10 @@ class World:
         observability.metrics.add_metric = _no_metric  # type: ignore[method-assign]
         self.dice = random.Random(seed)
         self.clockwork = Clockwork(START)
-        self.weather = Weather(faults, self.dice, START + calm_after, self.clockwork.now)
+        repeats = random.Random(f"repeats {seed}") if seed >= REPEATED_FROM else None
+        self.weather = Weather(
+            faults, self.dice, START + calm_after, self.clockwork.now, repeats=repeats
+        )
         self.without = without
         self.takes_over = takes_over
         self.tasks: dict[str, float] = {}

@@ -72,7 +72,7 @@ class OrderedRuns(Runs):
             yield "finds that it was cancelled", self._stopped(s, index, run, "cancelled")
         else:
             s = with_orders(s, begun=o.begun | {request})
-            yield f"begins {request}", self._note_taken(s, index, run)
+            yield f"begins {request}", self._note_seen(s, index, run)
 
     def _left_behind_ended(self, s: State, request: int, *, joined: int = 0) -> State:
         """Told, and settled, in one step. `joined`: who left the note that is taken with it."""
@@ -84,22 +84,22 @@ class OrderedRuns(Runs):
         s = s._replace(settled=s.settled | older)
         return with_orders(s, begun=o.begun - older, marked=o.marked - older, ended=o.ended - older)
 
-    def _note_taken(self, s: State, index: int, run: Run) -> State:
-        lock, who, want, note = s.lock, run_of(index, run.number), s.want, 0
-        if lock.holder == who:
-            if not messages(run.held):
-                want = self._real.noted(want, _tip(run), settled=False)
-            if s.lock.again > 1:
-                s = self._left_behind_ended(s, _tip(run), joined=s.lock.again)
-            lock, taken = self._real.lock_move(lock, "take_again", who)
-            note = s.lock.again if taken else 0
-        after = s._replace(lock=lock, want=want)
-        return self._with(after, index, run, phase="begun", note=note)
+    def _note_seen(self, s: State, index: int, run: Run) -> State:
+        note = s.lock.again if s.lock.holder == run_of(index, run.number) else 0
+        if "note after fetch" in self._without:
+            s, note = self._note_taken(s, index, run, note), 0
+        return self._with(s, index, run, phase="begun", note=note)
+
+    def _note_taken(self, s: State, index: int, run: Run, note: int) -> State:
+        if note > 1:  # it is known who left it
+            s = self._left_behind_ended(s, _tip(run), joined=note)
+        return super()._note_taken(s, index, run, note)
 
     def _begun(self, s: State, index: int, run: Run) -> Steps:
-        """It fetches the tip, unless it is interrupted."""
+        """It fetches the tip, and takes the note, unless it is interrupted."""
         yield from self._interrupted(s, index, run)
-        fetched = self._with(s, index, run, tip=s.pushed, note=0, phase="hand")
+        taken = self._note_taken(s, index, run, run.note)
+        fetched = self._with(taken, index, run, tip=s.pushed, note=0, phase="hand")
         yield f"fetches {s.pushed}", fetched
 
     def _hand(self, s: State, index: int, run: Run) -> Steps:
@@ -155,7 +155,6 @@ class OrderedRuns(Runs):
             ended = with_orders(s, rolled=rolled, excused=max(o.excused, tip))
             ended = self._recorded(ended._replace(handled=handled, lock=lock), request)
             return self._with(ended, index, run, phase="close", tip=0)
-        s = self._note_put_back(s, index, run)
         lock, _ = self._real.lock_move(s.lock, "abandon", who)
         s = self._over(s._replace(lock=lock if s.lock.holder == who else s.lock), index, run)
         return into_queue(s, messages(run.held))
@@ -172,24 +171,16 @@ class OrderedRuns(Runs):
         )
 
     def _close(self, s: State, index: int, run: Run) -> Steps:
-        """Told, settled, deleted; then the note is put back that it has not fetched for."""
+        """Told, settled, deleted."""
         request = _tip(run)
         s = with_orders(s, ended=s.orders.ended - {request})
-        s = self._note_put_back(self._settled(s, run, request), index, run)
+        s = self._settled(s, run, request)
         yield "tells, and settles", self._with(s, index, run, phase="release", held=(), note=0)
 
     def _settled(self, s: State, run: Run, request: int) -> State:
         requests = named(run.held)
         want = self._real.cleared(s.want, (*minus_all(requests, (request,)), request))
         return s._replace(settled=s.settled | set(requests), want=want)
-
-    def _note_put_back(self, s: State, index: int, run: Run) -> State:
-        if not run.note or "note put back" in self._without:
-            return s
-        asker = run.note if run.note > 1 else 0
-        who = run_of(index, run.number)
-        lock, _ = self._real.lock_move(s.lock, "ask_again", who, asker)
-        return s._replace(lock=lock)
 
 
 def _tip(run: Run) -> int:

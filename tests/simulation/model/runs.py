@@ -91,12 +91,23 @@ class Runs:
         yield f"fetches {s.pushed}", self._fetched(s, index, run)._replace(silent=False)
 
     def _fetched(self, s: State, index: int, run: Run) -> State:
-        lock, who, want = s.lock, run_of(index, run.number), s.want
-        if lock.holder == who:
-            if not messages(run.held):  # a note that is taken may have cost its want
-                want = self._real.noted(want, max(named(run.held)), settled=False)
-            lock, _ = self._real.lock_move(lock, "take_again", who)
-        return self._with(s._replace(lock=lock, want=want), index, run, tip=s.pushed, phase="hand")
+        s = self._note_taken(s, index, run, s.lock.again)
+        return self._with(s, index, run, tip=s.pushed, phase="hand")
+
+    def _note_taken(self, s: State, index: int, run: Run, note: int) -> State:
+        """The note that was seen before the fetch. What no message brought has its want first, and
+        where a newer one stands the note stays.
+        """
+        who = run_of(index, run.number)
+        if not note or (s.lock.again, s.lock.holder) != (note, who):
+            return s
+        if not messages(run.held):
+            request = max(named(run.held))
+            if self._real.noted(s.want, request, settled=False) != request:
+                return s
+            s = s._replace(want=request)
+        lock, _ = self._real.lock_move(s.lock, "take_again", who)
+        return s._replace(lock=lock)
 
     def _hand(self, s: State, index: int, run: Run) -> Steps:
         """One transaction: the deployment has the lock and the rollout, the request its end.

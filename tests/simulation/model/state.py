@@ -26,7 +26,7 @@ class Row(NamedTuple):
 class Run(NamedTuple):
     """One run of an agent. `held`: its requests; one that was asked for by the note `again`, and
     that no message brought, is negative. `tip`: the push that it has fetched. `note`: who left the
-    note that it has taken and not fetched for, where there are orders.
+    note that it has seen and not fetched for, where there are orders.
     """
 
     number: int

@@ -45,7 +45,7 @@ class Model:
 
     `without` names parts of the world that are taken out: `ticks`, `stopped event`, `dev side`,
     `delete last`, `say idle again`, `claim`, `lock`, `under way`, `earlier first`,
-    `note put back`. Guards inside the real code are taken out by `client`, a table with looser
+    `note after fetch`. Guards inside the real code are taken out by `client`, a table with looser
     conditions, or by patching what it is made of.
     """
 

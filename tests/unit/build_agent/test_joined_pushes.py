@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,20 @@ class GitSource:
         then, self.then = self.then, lambda: None
         then()
         return found
+
+
+class Fetches:
+    """A scripted source, of another host, whose fetch brings this commit."""
+
+    def __init__(self, scripted: Any, commit: str) -> None:
+        self._scripted = scripted
+        self._commit = commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scripted, name)
+
+    def fetch(self, pipeline: Any, commit: str | None, **values: Any) -> Commit:
+        return Commit(id=self._commit, author="Ada", subject="Change")
 
 
 def with_git(world: World, folder: Path) -> tuple[Remote, GitSource]:
@@ -109,18 +124,85 @@ def test_so_is_one_whose_note_is_found(world: World, tmp_path: Path) -> None:
     assert world.images.built == [remote.git("rev-parse", "HEAD")]
 
 
-def test_so_is_one_whose_note_an_attempt_took_that_died_before_its_fetch(
+def test_so_is_one_whose_note_was_seen_by_an_attempt_that_died_before_its_fetch(
     world: World, tmp_path: Path
 ) -> None:
-    # GIVEN an attempt that takes the note of a newer push, and is lost before it fetches
     remote, source = with_git(world, tmp_path)
     first = fetched_and_joined(world, remote)
     source.first = world.kill
     with pytest.raises(Killed):
         world.worker().step()
-    assert world.table.locks.get("web").again is None
     # WHEN its request comes again
     world.redeliver(first)
+    world.worker().step()
+    # THEN
+    assert world.images.built == [remote.git("rev-parse", "HEAD")]
+
+
+def lost_with_what_had_joined(world: World, remote: Remote) -> tuple[BuildRequest, BuildRequest]:
+    """A run that has fetched the third of three pushes, which had joined it, and is lost as it
+    builds. The second one, which this host has fetched for another pipeline, comes late.
+    """
+    first = make_request(1, commit_id=remote.commit())
+    second = make_request(2, commit_id=remote.commit(text="second"))
+    remote.fetch()
+    lock = world.table.locks.take("web", "i-3/boot-1/p1.1", world.clock.now(), ttl=60)
+    assert lock is not None
+    joined(world, make_request(3, commit_id=remote.commit(text="third")))
+    world.table.locks.abandon(lock)
+    world.send(first)
+    world.images.on_build = world.kill
+    git, world.source = world.source, Fetches(world.source, remote.git("rev-parse", "HEAD"))
+    with pytest.raises(Killed):
+        world.worker("i-2").step()
+    assert world.table.locks.get("web").again is None
+    world.images.on_build = lambda: None
+    world.source = git
+    world.clock.pass_by(world.installation.limits.visibility)
+    return first, second
+
+
+@pytest.mark.parametrize("comes_too", [True, False])
+def test_so_is_one_that_had_joined_a_run_whose_place_another_takes(
+    world: World, tmp_path: Path, comes_too: bool
+) -> None:
+    remote, _ = with_git(world, tmp_path)
+    first, second = lost_with_what_had_joined(world, remote)
+    # WHEN the second takes its place, whether the first one comes once more or not
+    if comes_too:
+        world.send_body(first.to_json())
+    world.send(second)
+    world.worker("i-1").step()
+    # THEN
+    assert world.images.built[-1] == remote.git("rev-parse", "HEAD")
+
+
+def test_nor_does_it_matter_that_this_one_dies_before_its_fetch(
+    world: World, tmp_path: Path
+) -> None:
+    remote, source = with_git(world, tmp_path)
+    _, second = lost_with_what_had_joined(world, remote)
+    source.first = world.kill
+    world.send(second)
+    with pytest.raises(Killed):
+        world.worker("i-1").step()
+    # WHEN it comes again, and there is no place to take any more
+    world.redeliver(second)
+    world.worker("i-1").step()
+    # THEN
+    assert world.images.built[-1] == remote.git("rev-parse", "HEAD")
+
+
+def test_of_two_pushes_of_one_second_the_later_one_is_built(world: World, tmp_path: Path) -> None:
+    # GIVEN two pushes of the same second (EventBridge's times have no fractions); the host has
+    # fetched between them, for another pipeline
+    remote, _ = with_git(world, tmp_path)
+    first = make_request(1, commit_id=remote.commit())
+    remote.fetch()
+    second = make_request(2, commit_id=remote.commit(text="newer"), pushed_at=first.pushed_at)
+    ids = sorted([first.request_id, second.request_id])
+    # WHEN their ids say that the first one is the newer
+    world.send(replace(first, request_id=ids[1]), replace(second, request_id=ids[0]))
     world.worker().step()
     # THEN
     assert world.images.built == [remote.git("rev-parse", "HEAD")]

@@ -87,9 +87,9 @@ def test_a_run_that_no_message_brought_has_its_want_once_what_stood_in_its_way_i
     def noted() -> None:
         joined(world, joins)
         world.table.wants.note(failed, world.clock.now())
-        world.source.on_fetch = world.kill
+        world.images.on_build = world.kill
 
-    # WHEN that run takes the note of a still newer push, and its host is lost
+    # WHEN that run takes the note of a still newer push, and its host is lost in the build
     with pytest.raises(Killed):
         run_again(world, first, second, noted)
     # THEN it comes again by its want

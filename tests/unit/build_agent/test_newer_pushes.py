@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from build_agent.deploy import FETCHES
 from build_agent.host.stop import Interrupted
@@ -225,34 +224,6 @@ def test_a_push_that_joined_what_is_cancelled_before_it_was_fetched_runs_after_i
     rows = world.table.deployments.newest("web", 9)
     assert sorted(row.status or "" for row in rows) == ["cancelled", "succeeded"]
     assert world.row.running_commit == B
-
-
-def test_its_note_is_back_before_the_cancel_is_told(aws: Any) -> None:
-    # GIVEN such a run, whose cancel cannot be announced
-    world = several(aws)
-    first, second = push_to("web", 1), push_to("web", 2)
-    world.send(first)
-
-    def noted() -> None:
-        world.source.on_fetch = cancelled
-        joined(world, second)
-
-    def cancelled() -> None:
-        world.source.on_fetch = lambda: None
-        world.topic.fail = EndpointConnectionError(endpoint_url="https://sns")
-        cancel(world)
-
-    world.source.on_fetch = noted
-    worker = world.worker(slots=1)
-    worker.step()
-    # WHEN it comes again, and is only told and settled
-    world.topic.fail = None
-    world.redeliver(first)
-    worker.step()
-    # THEN the push that nobody cancelled is fetched, though no message of it is left
-    assert world.outcome(first) == "cancelled"
-    rows = world.table.deployments.newest("web", 9)
-    assert sorted(row.status or "" for row in rows) == ["cancelled", "succeeded"]
 
 
 def cancel(world: World) -> None:
