@@ -7,33 +7,29 @@ from typing import Any
 from botocore.exceptions import EndpointConnectionError
 
 from slipway.contracts.errors import DeploymentFailed
+from tests.aws.answers import instead
 from tests.unit.build_agent.fakes import B
 from tests.unit.build_agent.test_dispatch import push_to, several
 from tests.unit.build_agent.test_newer_pushes import cancel, joined
 from tests.unit.build_agent.world import World
 
 
-class Repeated:
-    """A client of DynamoDB that got no answer to the taking of a note, and asks once more, as
-    botocore does.
-    """
+def repeating(client: Any) -> None:
+    """The client got no answer to the taking of a note, and asks once more, as botocore does."""
+    update = client.update_item
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def update_item(self, **request: Any) -> Any:
+    def repeated(**request: Any) -> Any:
         if request["UpdateExpression"].startswith("REMOVE again"):
-            self._inner.update_item(**request)
-        return self._inner.update_item(**request)
+            update(**request)
+        return update(**request)
+
+    instead(client, "update_item", repeated)
 
 
 def test_what_has_joined_is_built_though_an_answer_was_lost(aws: Any) -> None:
     # GIVEN a push that joins a run, and a lost answer as its note is taken
     world = several(aws)
-    world.dynamodb = Repeated(world.dynamodb)
+    repeating(world.dynamodb)
 
     def noted() -> None:
         world.source.on_fetch = lambda: None
