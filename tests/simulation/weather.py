@@ -95,9 +95,10 @@ class Weather:
 
     def is_repeated(self) -> bool:
         """Whether the client repeats a call that got no answer, as botocore does at first."""
-        repeated = self._repeats is not None and self._repeats.random() < REPEATED
-        self.happened["call repeated"] += repeated
-        return repeated
+        if self._repeats is None or self._repeats.random() >= REPEATED:
+            return False
+        self.happened["call repeated"] += 1
+        return True
 
     def call_fault(self, _service: str) -> str:
         """What befalls a call: nothing, or one of CALLS."""
