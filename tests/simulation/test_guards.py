@@ -24,7 +24,7 @@ from tests.simulation.cases import (
     noticed,
     patched,
 )
-from tests.simulation.guards import Guard, nothing
+from tests.simulation.guards import WITHOUT_DRIFT, Guard, nothing
 from tests.simulation.plans import (
     calm,
     crowded,
@@ -70,7 +70,7 @@ CASES = [
         breaks="no rest",
     ),
     Case(
-        patched("drift", f"{DECISION}.drift_actions", nothing),
+        WITHOUT_DRIFT,
         with_faults("Lambda is lost"),
         breaks="its tip is",
     ),

@@ -10,7 +10,7 @@ import pytest
 from lambdas.decide import decision
 from slipway.contracts.table.store import Write
 from tests.simulation.explore import explore
-from tests.simulation.guards import NOT_STOPPING, Guard, nothing
+from tests.simulation.guards import NOT_STOPPING, WITHOUT_DRIFT, Guard, nothing
 from tests.simulation.model import Bounds, Model
 from tests.simulation.stand_ins import over_or_not
 
@@ -155,7 +155,7 @@ GUARDS = [
         "no rest",
     ),
     (without("a want is published again", "republished"), {"lost": 1}, "no rest"),
-    (without("drift", "drift_actions", parts=frozenset()), {"lost": 1}, "no rest"),
+    (WITHOUT_DRIFT, {"lost": 1}, "no rest"),
     (without("the count as a hint", "_hinted", lambda snapshot: False), {"lost": 1}, "no rest"),
     (
         without("broken hosts are stopped", "_broken"),

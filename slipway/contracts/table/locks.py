@@ -253,8 +253,8 @@ class Locks:
         )
 
     def take_again(self, lock: Lock, asker: str) -> bool:
-        """Take the note `again` of that request as done by the run that starts now; False if it is
-        gone, or a later push has left its own in its place: that one stands.
+        """Take the note `again` of that request as done by the run that holds the lock; False if it
+        is gone, or a later push has left its own in its place: that one stands.
         """
         return self._store.update(
             PARTITION,

@@ -103,16 +103,21 @@ def test_so_is_one_that_joins_what_the_world_fails(world: World, tmp_path: Path)
     assert world.images.built[-1:] == newer
 
 
+def note_left(world: World, request: BuildRequest) -> None:
+    """The push has joined whoever had the lock before, and fetched nothing."""
+    lock = world.table.locks.take("web", "i-9/boot-1/p1.1", world.clock.now(), ttl=60)
+    assert lock is not None
+    joined(world, request)
+    world.table.locks.abandon(lock)
+
+
 def fetched_and_joined(world: World, remote: Remote) -> BuildRequest:
     """A push whose commit the host has fetched, for another pipeline; a newer one has left its note
     with whoever had the lock before.
     """
     first = make_request(1, commit_id=remote.commit())
     remote.fetch()
-    lock = world.table.locks.take("web", "i-2/boot-1/p1.1", world.clock.now(), ttl=60)
-    assert lock is not None
-    joined(world, make_request(2, commit_id=remote.commit(text="newer")))
-    world.table.locks.abandon(lock)
+    note_left(world, make_request(2, commit_id=remote.commit(text="newer")))
     world.send(first)
     return first
 
@@ -146,10 +151,7 @@ def lost_with_what_had_joined(world: World, remote: Remote) -> tuple[BuildReques
     first = make_request(1, commit_id=remote.commit())
     second = make_request(2, commit_id=remote.commit(text="second"))
     remote.fetch()
-    lock = world.table.locks.take("web", "i-3/boot-1/p1.1", world.clock.now(), ttl=60)
-    assert lock is not None
-    joined(world, make_request(3, commit_id=remote.commit(text="third")))
-    world.table.locks.abandon(lock)
+    note_left(world, make_request(3, commit_id=remote.commit(text="third")))
     world.send(first)
     world.images.on_build = world.kill
     git, world.source = world.source, Fetches(world.source, remote.git("rev-parse", "HEAD"))

@@ -199,6 +199,16 @@ def joined(world: World, request: BuildRequest) -> None:
     world.table.wants.clear([request])
 
 
+def joins_in_the_fetch(world: World, request: BuildRequest, then: Callable[[], None]) -> None:
+    """The push joins the run that fetches next; `then` is called at the fetch after that."""
+
+    def noted() -> None:
+        world.source.on_fetch = then
+        joined(world, request)
+
+    world.source.on_fetch = noted
+
+
 def test_a_push_that_joined_what_is_cancelled_before_it_was_fetched_runs_after_it(
     aws: Any,
 ) -> None:
@@ -207,15 +217,11 @@ def test_a_push_that_joined_what_is_cancelled_before_it_was_fetched_runs_after_i
     first, second = push_to("web", 1), push_to("web", 2)
     world.send(first)
 
-    def noted() -> None:
-        world.source.on_fetch = cancelled
-        joined(world, second)
-
     def cancelled() -> None:
         world.source.on_fetch = lambda: None
         cancel(world)
 
-    world.source.on_fetch = noted
+    joins_in_the_fetch(world, second, cancelled)
     # WHEN somebody cancels it during that fetch
     world.source.tip = B
     world.worker(slots=1).step()
@@ -298,14 +304,10 @@ def test_a_note_stays_where_its_push_was_not_fetched(aws: Any, fails: Exception)
     first, second = push_to("web", 1), push_to("web", 2)
     world.send(first)
 
-    def noted() -> None:
-        world.source.on_fetch = failing
-        joined(world, second)
-
     def failing() -> None:
         raise fails
 
-    world.source.on_fetch = noted
+    joins_in_the_fetch(world, second, failing)
     world.worker(slots=1).step()
     # THEN whoever comes next finds it, though the first be cancelled before that
     lock = world.table.locks.get("web")

@@ -10,7 +10,7 @@ from slipway.contracts.errors import DeploymentFailed
 from tests.aws.answers import instead
 from tests.unit.build_agent.fakes import B
 from tests.unit.build_agent.test_dispatch import push_to, several
-from tests.unit.build_agent.test_newer_pushes import cancel, joined
+from tests.unit.build_agent.test_newer_pushes import cancel, joined, joins_in_the_fetch
 from tests.unit.build_agent.world import World
 
 
@@ -51,16 +51,12 @@ def test_it_runs_though_the_cancel_of_that_run_could_not_be_told(aws: Any) -> No
     first, second = push_to("web", 1), push_to("web", 2)
     world.send(first)
 
-    def noted() -> None:
-        world.source.on_fetch = cancelled
-        joined(world, second)
-
     def cancelled() -> None:
         world.source.on_fetch = lambda: None
         world.topic.fail = EndpointConnectionError(endpoint_url="https://sns")
         cancel(world)
 
-    world.source.on_fetch = noted
+    joins_in_the_fetch(world, second, cancelled)
     worker = world.worker(slots=1)
     worker.step()
     # WHEN it comes again, and is only told and settled
@@ -78,10 +74,6 @@ def test_it_comes_again_though_the_host_stood_still_as_that_run_was_cancelled(aw
     first, second = push_to("web", 1), push_to("web", 2)
     world.send(first)
 
-    def noted() -> None:
-        world.source.on_fetch = cancelled
-        joined(world, second)
-
     def cancelled() -> None:
         world.source.on_fetch = lambda: None
         world.source.tip = B
@@ -92,7 +84,7 @@ def test_it_comes_again_though_the_host_stood_still_as_that_run_was_cancelled(aw
         work.stop.check()
 
     # WHEN its end is recorded all the same
-    world.source.on_fetch = noted
+    joins_in_the_fetch(world, second, cancelled)
     world.worker(slots=1).step()
     # THEN that push has its want, by which it comes again
     assert world.outcome(first) == "cancelled"
@@ -103,14 +95,10 @@ def test_a_tip_that_is_refused_is_what_the_note_asked_for(aws: Any) -> None:
     # GIVEN a push that joins a run, and whose commit git refuses
     world = several(aws)
 
-    def noted() -> None:
-        world.source.on_fetch = refused
-        joined(world, push_to("web", 2))
-
     def refused() -> None:
         raise DeploymentFailed("git refuses an object", stage="fetch", commit_id=B)
 
-    world.source.on_fetch = noted
+    joins_in_the_fetch(world, push_to("web", 2), refused)
     world.send(push_to("web", 1))
     # WHEN
     world.worker(slots=1).step()

@@ -291,32 +291,6 @@ def test_a_paused_pipeline_s_request_waits() -> None:
     assert here.table.deployments.newest("web", 9)[0].deployment_id == EARLIER
 
 
-@pytest.mark.parametrize("rolled_back_at", [None, 9.5])
-def test_what_an_older_push_left_behind_ends_under_the_lock_of_a_newer_request(
-    rolled_back_at: float | None,
-) -> None:
-    # GIVEN a push whose deployment nobody takes up again, and a drift check that has its want;
-    # perhaps an operator's rollback that is newer than both
-    here = Here()
-    here.built(A)
-    here.ran(V6)
-    left = DeploymentRow(
-        deployment_id="web-20200101000002-000002", pipeline="web", request_id="d" * 32,
-        reason="push", pushed_by="ada", pushed_at=5.0, started_at=5.0, commit=Commit(id=A),
-    )  # fmt: skip
-    here.table.deployments.start(left, kept=1e9)
-    if rolled_back_at is not None:
-        here.table.pipelines.change("web", rolled_back_to=EARLIER, rolled_back_at=rolled_back_at)
-    # WHEN
-    here.hears(request_of("drift"))
-    here.goes_on()
-    # THEN
-    ended = here.table.deployments.get(left.deployment_id)
-    assert (ended.status, ended.announced_at is not None) == ("superseded", True)
-    settled = here.table.requests.settled([left.request_id])
-    assert settled[left.request_id].outcome == "superseded"
-
-
 def test_a_resumed_rollback_does_not_wait_for_the_message_of_the_pause() -> None:
     # GIVEN a rollback that came in a pause, and a build under way when that has ended
     here = Here()
